@@ -1,0 +1,42 @@
+# Two commands do all on a fresh machine with Python 3.11: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RESULTS ?= results
+
+.PHONY: setup demo test test-fast test-cluster lint clean
+
+setup: $(VENV)/ready
+
+$(VENV)/ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
+		{ echo "Python 3.11 is needed; name it with: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: setup  ## embedded corpus -> pre-training, fine-tuning, retrieval at seven mask ratios -> figure and table
+	$(BIN)/python sweeps/run.py mask_ratio --cluster local --results $(RESULTS)
+	$(BIN)/python sweeps/run.py objectives --cluster local --results $(RESULTS) --only "no pre-training"
+	$(BIN)/python analysis/plot.py $(RESULTS)
+	$(BIN)/python analysis/table.py $(RESULTS)
+	@echo; echo "Open these:"; ls $(RESULTS)/figures/*.png $(RESULTS)/tables/*.md
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint  ## the whole suite: lint, types, tests (cluster tests run where SLURM is)
+	$(BIN)/python -m pytest --durations=10
+
+test-fast: setup  ## what takes less than ten seconds each
+	$(BIN)/python -m pytest -m "not slow and not cluster"
+
+test-cluster: setup  ## a real SLURM on this machine (root, Debian), and the tests that need it
+	bash tests/cluster/up.sh
+	. $${SLURM_LAB:-$${TMPDIR:-/tmp}/simvtp-slurm}/env && $(BIN)/python -m pytest -m cluster --durations=10; \
+		code=$$?; bash tests/cluster/down.sh; exit $$code
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

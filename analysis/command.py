@@ -1,0 +1,83 @@
+"""What the commands of analysis share: arguments, messages, exit codes, files that are written whole."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from analysis.records import Sweep
+from analysis.results import Collection, ResultsError, load
+
+EXITS = """exit code: 0, every sweep was shown (unfinished ones as far as they are; what was left out is counted and
+named on stderr); 1, some sweep could not be shown; 2, nothing could be done, one paragraph on stderr says why"""
+
+Show = Callable[[argparse.Namespace, Collection, Sequence[Sweep]], int]
+
+
+def parser(program: str, description: str) -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(
+        prog=program, description=description, epilog=EXITS, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    made.add_argument("folder", type=Path, nargs="?", default=Path("results"), help="a results folder (results/)")
+    made.add_argument("--only", metavar="NAME", help="one sweep, by its name or its folder under sweeps/")
+    return made
+
+
+def run(arguments: argparse.Namespace, show: Show) -> int:
+    """Load, choose, show; returns the exit code. `show` returns how many sweeps it could not show."""
+    try:
+        collection = load(arguments.folder)
+        sweeps = _chosen(collection, arguments.only)
+        _name_skipped(collection)
+        failed = show(arguments, collection, sweeps)
+    except (ResultsError, OSError) as problem:
+        print(problem, file=sys.stderr)
+        return 2
+    return 1 if failed else 0
+
+
+def _chosen(collection: Collection, only: str | None) -> list[Sweep]:
+    if not collection.sweeps:
+        _name_skipped(collection)
+        raise ResultsError(
+            f"{collection.folder} holds {len(collection.runs)} finished runs, but no sweep that says how they belong "
+            "together (sweeps/*/sweep.json). Run the sweep's command once more, such as `python sweeps/run.py "
+            "mask_ratio`: it finds the finished runs and trains none of them again."
+        )
+    if only is None:
+        return collection.sweeps
+    chosen = [sweep for sweep in collection.sweeps if only in (sweep.name, sweep.folder)]
+    if not chosen:
+        names = sorted({sweep.name for sweep in collection.sweeps})
+        close = difflib.get_close_matches(only, names, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise ResultsError(
+            f"--only {only!r}: {collection.folder} has no such sweep; there are {', '.join(names)}{hint}"
+        )
+    return chosen
+
+
+def _name_skipped(collection: Collection) -> None:
+    if collection.skipped:
+        print(f"Left out: {len(collection.skipped)} of {collection.folder}", file=sys.stderr)
+        for skip in collection.skipped:
+            print(f"  {skip.where}: {skip.why}", file=sys.stderr)
+
+
+def write(path: Path, content: bytes) -> None:
+    """Replace `path` in one step."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,43 @@
+"""What a set of rows shows, as a sentence: computed from the differences, never written by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from analysis.summary import Row, Summary
+
+
+def against_base(rows: Sequence[Row], base: str = "the base") -> str:
+    """Such as 'video 95% is lower than the base by 5.2 points; no other difference shown'."""
+    compared = [row for row in rows if row.difference is not None]
+    if not compared:
+        return "nothing to compare yet"
+    if all(row.difference and row.difference.interval.queries_only for row in compared):
+        return "one seed, so no difference can be claimed"
+    shown = [row for row in compared if row.difference and row.difference.shown]
+    if not shown:
+        return f"no difference to {base} shown"
+    ranked = sorted(shown, key=lambda row: -abs(row.difference.interval.mean if row.difference else 0))
+    parts = [
+        f"{row.label} is {row.difference.verdict} than {base} by {abs(row.difference.interval.mean):.1f} points"
+        for row in ranked[:2]
+        if row.difference
+    ]
+    if len(shown) > 2:
+        parts.append(f"{len(shown) - 2} more {'differs' if len(shown) == 3 else 'differ'}")
+    if len(shown) < len(compared):
+        parts.append("no other difference shown")
+    return "; ".join(parts)
+
+
+def footnote(summary: Summary, also: str = "") -> str:
+    """How to read the marks of a figure, and what is missing from it."""
+    several = any(row.seeds > 1 for row in summary.finished_rows)
+    queries = f"{summary.queries} test queries"
+    bars = (
+        f"Bars: 95% interval over seeds and {queries}; n = {summary.seed_counts} seeds, small circles."
+        if several
+        else f"Bars: 95% interval over {queries} only; n = 1 seed, whose own spread is not known."
+    )
+    parts = [bars, f"Preset {summary.sweep.preset}.", also, summary.state()]
+    return " ".join(part for part in parts if part)

@@ -1,0 +1,238 @@
+"""The columns of a sweep's table, and the table as Markdown, LaTeX and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from analysis import paper
+from analysis.statistics import Interval
+from analysis.summary import MAIN, Row, Summary, power_note
+
+BACK = "video_to_text"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: a heading, the text of a cell, and where cells compete, their number and whether high is good."""
+
+    heading: str
+    text: Callable[[Row], str]
+    group: str = ""
+    number: Callable[[Row], float] | None = None
+    high_is_good: bool = True
+
+
+def one(value: float) -> str:
+    """One decimal, or a dash where there is no number."""
+    return "-" if math.isnan(value) else f"{value:.1f}"
+
+
+def level(interval: Interval | None) -> str:
+    """'19.8 ± 2.1'; the mark * where the interval covers test queries only."""
+    if interval is None:
+        return "-"
+    return f"{interval.mean:.1f} ± {interval.half:.1f}" + ("*" if interval.queries_only else "")
+
+
+def difference(row: Row) -> str:
+    if row.difference is None:
+        return "base" if row.point.base and row.runs else "-"
+    found = row.difference.interval
+    return f"{found.mean:+.1f} [{found.low:+.1f}, {found.high:+.1f}]" + ("*" if found.queries_only else "")
+
+
+def columns(summary: Summary) -> list[Column]:
+    """The columns that this sweep has something to show in."""
+
+    def metric(name: str, direction: str) -> Column:
+        def number(row: Row) -> float:
+            return row.mean(name, direction)
+
+        return Column(name, lambda row: one(number(row)), GROUPS[direction], number, name.startswith("R@"))
+
+    def first(direction: str) -> Column:
+        return Column("R@1", lambda row: level(row.level.get(direction)), GROUPS[direction],
+                      lambda row: row.mean("R@1", direction))  # fmt: skip
+
+    found = [Column("", lambda row: row.label), Column("n", lambda row: str(row.seeds))]
+    for direction in (MAIN, BACK):
+        found += [first(direction), *(metric(name, direction) for name in ("R@5", "R@10", "MdR"))]
+    found.append(Column("difference", difference, _AGAINST))
+    found.append(Column("verdict", lambda row: row.difference.verdict if row.difference else "",
+                        _AGAINST))  # fmt: skip
+    if any(math.isfinite(row.mean("R@1", MAIN, "test_seen")) for row in summary.finished_rows):
+        found.append(Column("seen", lambda row: one(row.mean("R@1", MAIN, "test_seen"))))
+    found.append(Column("min/run", lambda row: one(row.minutes)))
+    if any(row.published for row in summary.rows):
+        found.append(Column("paper", lambda row: one(row.published.metrics["R@1"]) if row.published else "-"))
+    return found
+
+
+_AGAINST = "R@1 t→v minus base"
+GROUPS = {MAIN: "text-to-video", BACK: "video-to-text"}
+
+
+def marks(summary: Summary, column: Column) -> dict[int, str]:
+    """Index of a row -> 'best' or 'second', as shown (rounded); empty where fewer than two rows can be compared."""
+    if column.number is None:
+        return {}
+    shown = {k: round(column.number(row), 1) for k, row in enumerate(summary.rows) if row.runs}
+    ranked = sorted(set(shown.values()), reverse=column.high_is_good)
+    if len(shown) < 2 or len(ranked) < 2:
+        return {}
+    return {k: ("best", "second")[ranked.index(v)] for k, v in shown.items() if v in ranked[:2]}
+
+
+def notes(summary: Summary) -> list[str]:
+    """What a reader must know to read the table; plain sentences."""
+    rows, sweep = summary.finished_rows, summary.sweep
+    found = [summary.state()] if summary.missing else []
+    found.append(
+        f"Preset {sweep.preset}; test gallery of {summary.gallery} videos, chance R@1 {summary.chance:.2g}%; "
+        "R@K in percent, MdR a rank; n seeds; best bold, second underlined."
+    )
+    if any(row.seeds > 1 for row in rows):
+        found.append(
+            "± and [ ]: 95% intervals over seeds and test queries (paired bootstrap over queries, t over seeds); "
+            "verdicts are Holm-corrected over the table."
+        )
+    if any(row.seeds == 1 for row in rows):
+        found.append("*: one seed, so the interval covers test queries only and no difference is claimed.")
+    found.append("min/run counts pre-training in full, also where several runs shared it.")
+    if any(column.heading == "seen" for column in columns(summary)):
+        found.append("Seen: combinations that training showed; all other columns: combinations held out.")
+    if any(row.published for row in summary.rows):
+        found.append(f"{paper.LABEL} ({paper.CAUTION}; {paper.SOURCE}).")
+    note = power_note(summary)
+    return [*found, note] if note else found
+
+
+def markdown(summary: Summary) -> str:
+    shown = columns(summary)
+    heads = [f"{column.heading} {_SHORT.get(column.group, '')}".strip() for column in shown]
+    lines = [f"# {summary.sweep.title}", "", f"`{summary.sweep.command}`", ""]
+    lines += [_pipes(heads), _pipes(["---"] + ["---:"] * (len(heads) - 1))]
+    marked = [marks(summary, column) for column in shown]
+    for k, row in enumerate(summary.rows):
+        cells = []
+        for column, mark in zip(shown, marked, strict=True):
+            text = column.text(row).replace("|", "\\|")
+            cells.append({"best": f"**{text}**", "second": f"_{text}_"}.get(mark.get(k, ""), text))
+        cells[0] = row.label.replace("|", "\\|")
+        lines.append(_pipes(cells))
+    notes_ = [f"- {note}".replace("second underlined", "second in italics") for note in notes(summary)]
+    return "\n".join([*lines, "", *notes_, ""])
+
+
+_SHORT = {GROUPS[MAIN]: "t→v", GROUPS[BACK]: "v→t"}
+
+
+def _pipes(cells: list[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def latex(summary: Summary) -> str:
+    """A booktabs table over both columns; needs \\usepackage{booktabs} and nothing else. A dagger is the verdict."""
+    shown = [column for column in columns(summary) if column.heading != "verdict"]
+    marked = [marks(summary, column) for column in shown]
+    body = []
+    for k, row in enumerate(summary.rows):
+        cells = []
+        for column, mark in zip(shown, marked, strict=True):
+            text = tex(column.text(row))
+            if column.heading == "difference" and row.difference and row.difference.shown:
+                text += r"$^\dagger$"
+            cells.append({"best": f"\\textbf{{{text}}}", "second": f"\\underline{{{text}}}"}.get(mark.get(k, ""), text))
+        body.append(" & ".join(cells) + r" \\")
+    groups, rules = _tex_groups(shown)
+    return "\n".join(
+        [
+            f"% {summary.sweep.command}",
+            r"\begin{table*}",
+            r"\centering\scriptsize\setlength{\tabcolsep}{3pt}",
+            f"\\caption{{{tex(summary.sweep.title)}. {tex(' '.join(notes(summary)))} "
+            r"$\dagger$: a difference to the base is shown.}",
+            f"\\label{{tab:{re.sub(r'[^a-z0-9]+', '-', summary.sweep.folder.lower())}}}",
+            f"\\begin{{tabular}}{{l{'r' * (len(shown) - 1)}}}",
+            r"\toprule",
+            groups,
+            rules,
+            " & ".join(tex(column.heading) for column in shown) + r" \\",
+            r"\midrule",
+            *body,
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table*}",
+            "",
+        ]
+    )
+
+
+def _tex_groups(shown: list[Column]) -> tuple[str, str]:
+    """The line of spanning heads and the rules below them."""
+    cells, rules, start = [], [], 0
+    while start < len(shown):
+        end = start + 1
+        while end < len(shown) and shown[start].group and shown[end].group == shown[start].group:
+            end += 1
+        cells.append(f"\\multicolumn{{{end - start}}}{{c}}{{{tex(shown[start].group)}}}" if shown[start].group else "")
+        if shown[start].group:
+            rules.append(f"\\cmidrule(lr){{{start + 1}-{end}}}")
+        start = end
+    return " & ".join(cells) + r" \\", "".join(rules)
+
+
+_TEX = {letter: f"\\{letter}" for letter in "&%$#_{}"} | {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": "$<$",
+    ">": "$>$",
+    "±": r"$\pm$",
+    "→": r"$\to$",
+}
+
+
+def tex(text: str) -> str:
+    """Plain text with all that LaTeX would take for itself escaped; signs of numbers as minus signs."""
+    escaped = "".join(_TEX.get(letter, letter) for letter in text)
+    return re.sub(r"(?<![\w.])-(?=\d)", "$-$", escaped)
+
+
+def raw_csv(summary: Summary) -> str:
+    """Raw numbers, one row a point; empty where there is none."""
+    shown: list[dict[str, object]] = []
+    for row in summary.rows:
+        cells: dict[str, object] = {"point": row.label, "base": int(row.point.base)}
+        cells |= {axis: summary.sweep.value(row.point, axis) for axis in summary.sweep.axes}
+        cells |= {"n": row.seeds, "seeds": " ".join(map(str, row.runs))}
+        for direction in (MAIN, BACK):
+            found = row.level.get(direction)
+            cells |= {f"{direction}.{n}": row.mean(n, direction) for n in ("R@1", "R@5", "R@10", "MdR", "MnR")}
+            cells |= {f"{direction}.R@1.{n}": getattr(found, n) if found else math.nan
+                      for n in ("low", "high", "deviation")}  # fmt: skip
+        gap = row.difference
+        cells |= {f"difference.{n}": getattr(gap.interval, n) if gap else math.nan for n in ("mean", "low", "high")}
+        cells |= {"difference.p": gap.p if gap else math.nan, "difference.p_holm": gap.adjusted_p if gap else math.nan,
+                  "difference.seeds": gap.interval.seeds if gap else 0, "verdict": gap.verdict if gap else "",
+                  "test_seen.R@1": row.mean("R@1", MAIN, "test_seen"),
+                  "last_epoch.R@1": row.mean("R@1", MAIN, "test_last_epoch"), "minutes_per_run": row.minutes,
+                  "paper.R@1": row.published.metrics["R@1"] if row.published else math.nan,
+                  "runs": " ".join(run.id for run in row.runs.values())}  # fmt: skip
+        shown.append({name: _raw(value) for name, value in cells.items()})
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(shown[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(shown)
+    return text.getvalue()
+
+
+def _raw(value: object) -> object:
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:.10g}"
+    return value

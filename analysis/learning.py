@@ -1,0 +1,117 @@
+"""Learning curves of a sweep from the log.jsonl of its runs and of their pre-training stages."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from analysis import style
+from analysis.records import Run
+from analysis.summary import Summary
+
+_BINS = 40
+
+
+@dataclass(frozen=True)
+class Panel:
+    stage: str
+    key: str
+    title: str
+    x: str
+    label: str
+
+
+PANELS = (
+    Panel("pretrain", "mvm", "pre-training: masked video", "step", "MSE of normalised pixels"),
+    Panel("pretrain", "mlm", "pre-training: masked language", "step", "cross-entropy (nats)"),
+    Panel("pretrain", "vtc", "pre-training: contrast", "step", "cross-entropy, two-way (nats)"),
+    Panel("pretrain", "vtm", "pre-training: matching", "step", "cross-entropy (nats)"),
+    Panel("finetune", "loss", "fine-tuning: contrast", "epoch", "cross-entropy, two-way (nats)"),
+    Panel("validation", "R@1", "validation", "epoch", "R@1, text-to-video (%)"),
+)
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """The lines of a log.jsonl; a line that is cut off (the run is being written, or was killed) is left out."""
+    if not path.exists():
+        return []
+    lines = []
+    for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            line = json.loads(text)
+        except ValueError:
+            continue
+        if isinstance(line, dict):
+            lines.append(line)
+    return lines
+
+
+def series(lines: Sequence[dict[str, Any]], panel: Panel) -> dict[float, float]:
+    """x -> value; where a resumed run logged a step twice, the later line counts."""
+    found = {}
+    for line in lines:
+        x, y = line.get(panel.x), line.get(panel.key)
+        if line.get("stage") != panel.stage or not isinstance(x, int | float) or not isinstance(y, int | float):
+            continue
+        if math.isfinite(y):
+            found[float(x)] = float(y)
+    return dict(sorted(found.items()))
+
+
+def averaged(curves: Sequence[dict[float, float]]) -> tuple[list[float], list[float]]:
+    """Mean over seeds in at most 40 bins of x."""
+    xs = np.array([x for curve in curves for x in curve])
+    ys = np.array([y for curve in curves for y in curve.values()])
+    if not len(xs):
+        return [], []
+    if len(set(xs)) <= _BINS:
+        places = sorted(set(xs))
+        return places, [float(ys[xs == x].mean()) for x in places]
+    edges = np.linspace(xs.min(), xs.max(), _BINS + 1)
+    which = np.clip(np.digitize(xs, edges) - 1, 0, _BINS - 1)
+    bins = sorted(set(which))
+    return [float(xs[which == b].mean()) for b in bins], [float(ys[which == b].mean()) for b in bins]
+
+
+def draw(summary: Summary, folder: Path) -> Figure | None:
+    """A panel per loss and for validation R@1, a line per point (mean over seeds); None where nothing was logged."""
+    logs = {run.id: _lines(run, folder) for row in summary.rows for run in row.runs.values()}
+    panels = [p for p in PANELS if any(series(lines, p) for lines in logs.values())]
+    if not panels:
+        return None
+    rows = math.ceil(len(panels) / 3)
+    figure, grid = plt.subplots(rows, min(3, len(panels)), figsize=(style.WIDTH, 0.9 + 2.1 * rows), squeeze=False,
+                                layout="constrained")  # fmt: skip
+    for spare in grid.flat[len(panels) :]:
+        spare.set_axis_off()
+    for axes, panel in zip(grid.flat, panels, strict=False):
+        for k, row in enumerate(summary.rows):
+            x, y = averaged([series(logs[run.id], panel) for run in row.runs.values()])
+            if x:
+                axes.plot(x, y, color=style.CYCLE[k % len(style.CYCLE)], linestyle=style.DASHES[k % len(style.DASHES)],
+                          marker=style.MARKERS[k % len(style.MARKERS)], markersize=3.5, markevery=max(1, len(x) // 5),
+                          linewidth=1.1, label=row.label)  # fmt: skip
+        axes.set_title(panel.title, loc="left")
+        axes.set_xlabel(panel.x)
+        axes.set_ylabel(panel.label)
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    handles = {t: h for axes in grid.flat for h, t in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=min(4, len(handles)))
+    seeds = "1 seed" if summary.seed_counts == "1" else f"mean of n = {summary.seed_counts} seeds"
+    title = f"{summary.sweep.title}: learning curves, {seeds}"
+    figure.suptitle(title[:1].upper() + title[1:], x=0.01, ha="left")
+    return figure
+
+
+def _lines(run: Run, folder: Path) -> list[dict[str, Any]]:
+    lines = read(folder / "runs" / run.id / "log.jsonl")
+    return lines + (read(folder / "pretrained" / run.pretrain / "log.jsonl") if run.pretrain else [])

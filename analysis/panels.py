@@ -1,0 +1,65 @@
+"""What the panels of all figures share: names of axes, units, limits."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import NullLocator
+
+from analysis.summary import MAIN, Summary
+
+R1 = "R@1, text-to-video (%)"
+
+
+@dataclass(frozen=True)
+class Axis:
+    """How a config field is shown: the name in words, and the factor to the shown unit."""
+
+    words: str
+    label: str
+    factor: float = 1.0
+    log: bool = False
+
+
+AXES = {
+    "mask.video": Axis("video mask ratio", "video tubes masked (%)", 100),
+    "mask.text": Axis("text mask ratio", "words masked (%)", 100),
+    "data.fraction": Axis("pre-training data", "share of the pre-training videos (%)", 100, log=True),
+}
+
+
+def axis_of(name: str) -> Axis:
+    return AXES.get(name, Axis(name, name))
+
+
+def wrap(text: str, width: int) -> str:
+    return "\n".join(textwrap.wrap(text[:1].upper() + text[1:], width))
+
+
+def time_unit(summary: Summary) -> tuple[str, int]:
+    """Its name and how many minutes it has: hours where a run takes more than three."""
+    return ("h", 60) if max(row.minutes for row in summary.finished_rows) > 180 else ("min", 1)
+
+
+def ratio_axis(panel: Axes, x: Sequence[float], axis: Axis) -> None:
+    if axis.log:
+        panel.set_xscale("log")
+        panel.xaxis.set_minor_locator(NullLocator())
+    panel.set_xticks(x, [f"{place:g}" for place in x])
+    panel.set_xlabel(axis.label + (", log scale" if axis.log else ""))
+    if not axis.log and x:
+        margin = 0.08 * (max(x) - min(x) or 1)
+        panel.set_xlim(min(x) - margin, max(x) + margin)
+
+
+def headroom(panels: Sequence[Axes], summary: Summary) -> str:
+    """From 0 to a little above the highest value; returns a note where an interval reaches further and is cut."""
+    values = [value for row in summary.finished_rows for split in ("test", "test_seen")
+              for value in row.values("R@1", MAIN, split)]  # fmt: skip
+    end = max(row.level[MAIN].high for row in summary.finished_rows)
+    limit = min(1.08 * max(*values, end), 1.5 * max(values)) or 1.0
+    panels[0].set_ylim(0, limit)
+    return "Intervals that reach beyond the panel are cut." if end > limit else ""

@@ -1,0 +1,167 @@
+"""One result.json or sweep.json -> a record that can be trusted, or Unreadable, which says why not."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+VERSION = 1
+DIRECTIONS = ("text_to_video", "video_to_text")
+METRICS = ("R@1", "R@5", "R@10", "MdR", "MnR")
+_ROUNDING = 0.06  # percentage points between a stored R@1 and the one of its ranks
+
+
+class Unreadable(ValueError):
+    """A file that cannot be trusted; the message says why."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished run as its result.json tells it."""
+
+    id: str
+    preset: str
+    pretrain: str | None
+    config: Mapping[str, Any]
+    metrics: Mapping[str, Mapping[str, Mapping[str, float]]]
+    controls: Mapping[str, Mapping[str, Mapping[str, float]]]
+    ranks: Mapping[str, npt.NDArray[np.float32]]  # of the test split, by direction
+    corpus: Mapping[str, str | None]
+    cost: Mapping[str, Any]
+    rest: Mapping[str, Any]  # epoch, epochs, losses, finished
+
+    def metric(self, name: str, direction: str = "text_to_video", split: str = "test") -> float:
+        """Percent (R@K) or rank (MdR, MnR); NaN where the run has no such split."""
+        return float(self.metrics.get(split, {}).get(direction, {}).get(name, math.nan))
+
+    def hits(self, direction: str = "text_to_video", first: int = 1) -> npt.NDArray[np.float32]:
+        """[Q]: 100 where the right item is among the first `first`, else 0."""
+        return np.where(self.ranks[direction] <= first, np.float32(100), np.float32(0))
+
+    @property
+    def minutes(self) -> float:
+        """Minutes of pre-training, fine-tuning and evaluation together."""
+        return sum(float(self.cost.get(f"{stage}_seconds") or 0) for stage in ("pretrain", "finetune", "evaluate")) / 60
+
+
+@dataclass(frozen=True)
+class Point:
+    label: str
+    set: Mapping[str, Any]
+    base: bool
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """sweep.json. `runs` maps (index of the point, seed) to a run id, also of runs that are not finished."""
+
+    folder: str
+    name: str
+    preset: str
+    title: str
+    command: str
+    axes: tuple[str, ...]
+    base: Mapping[str, Any]
+    points: tuple[Point, ...]
+    runs: Mapping[tuple[int, int], str]
+    refused: Set[tuple[int, int]] = frozenset()  # of runs: not what the sweep asked for
+
+    def value(self, point: Point, axis: str) -> Any:
+        return point.set.get(axis, self.base.get(axis))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object; raises Unreadable."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as problem:
+        raise Unreadable(f"{path.name} is not whole JSON ({problem})") from problem
+    if not isinstance(content, dict):
+        raise Unreadable(f"{path.name} is not a JSON object")
+    return content
+
+
+def _need_version(content: Mapping[str, Any], name: str) -> None:
+    if content.get("version") != VERSION:
+        raise Unreadable(f"{name} is of version {content.get('version')!r}; this code reads version {VERSION}")
+
+
+def read_run(path: Path) -> Run:
+    """runs/<id>/result.json -> Run; raises Unreadable where it cannot be trusted."""
+    content = read_json(path)
+    _need_version(content, "result.json")
+    if content.get("run") != path.parent.name:
+        raise Unreadable(f"its result.json is of run {content.get('run')!r}, not of this folder")
+    try:
+        metrics, config = content["metrics"], content["config"]
+        ranks = {way: np.asarray(content["ranks"]["test"][way], dtype=np.float32) for way in DIRECTIONS}
+        for way in DIRECTIONS:
+            _check_ranks(ranks[way], metrics["test"][way], way)
+        rest = {name: content.get(name) for name in ("epoch", "epochs", "losses", "finished")}
+        return Run(
+            id=content["run"],
+            preset=content["preset"],
+            pretrain=content["pretrain"],
+            config=dict(config),
+            metrics=metrics,
+            controls=content.get("controls") or {},
+            ranks=ranks,
+            corpus=dict(content["corpus"]),
+            cost=dict(content["cost"]),
+            rest=rest,
+        )
+    except KeyError as problem:
+        raise Unreadable(f"result.json lacks {problem}") from problem
+    except (TypeError, ValueError, AttributeError) as problem:
+        raise Unreadable(f"result.json: {problem}") from problem
+
+
+def _check_ranks(ranks: npt.NDArray[np.float32], metrics: Mapping[str, float], way: str) -> None:
+    if ranks.ndim != 1 or not ranks.size or not np.isfinite(ranks).all() or ranks.min() < 1:
+        raise ValueError(f"ranks.test.{way} is not a list of ranks from 1")
+    wrong = [name for name in METRICS if not math.isfinite(float(metrics[name]))]
+    if wrong:
+        raise ValueError(f"metrics.test.{way}.{wrong[0]} is not a number")
+    seen, stored = 100 * float((ranks <= 1).mean()), float(metrics["R@1"])
+    if abs(seen - stored) > _ROUNDING:
+        raise ValueError(f"metrics.test.{way}.R@1 is {stored}, but its ranks give {seen:.2f}")
+
+
+def read_sweep(folder: str, content: Mapping[str, Any]) -> tuple[Sweep, list[str]]:
+    """Content of sweeps/<folder>/sweep.json -> Sweep, and what it names twice; raises Unreadable."""
+    _need_version(content, "sweep.json")
+    try:
+        points = tuple(Point(str(p["label"]), dict(p["set"]), bool(p["base"])) for p in content["points"])
+        if not points:
+            raise Unreadable("it has no points")
+        runs: dict[tuple[int, int], str] = {}
+        doubles = []
+        for entry in content["runs"]:
+            key = (int(entry["point"]), int(entry["seed"]))
+            label = points[key[0]].label
+            if key in runs and runs[key] != entry["run"]:
+                doubles.append(f"{label}, seed {key[1]} is named twice; run {entry['run']} is left out")
+            runs.setdefault(key, str(entry["run"]))
+        sweep = Sweep(
+            folder=folder,
+            name=str(content["name"]),
+            preset=str(content["preset"]),
+            title=str(content["title"]),
+            command=str(content["command"]),
+            axes=tuple(content["axes"]),
+            base=dict(content["base"]),
+            points=points,
+            runs=runs,
+        )
+        return sweep, doubles
+    except KeyError as problem:
+        raise Unreadable(f"sweep.json lacks {problem}") from problem
+    except (TypeError, IndexError, AttributeError) as problem:
+        raise Unreadable(f"sweep.json is not what a sweep writes: {problem}") from problem

@@ -1,0 +1,163 @@
+"""results/ -> runs and sweeps that can be trusted, and one tidy pandas frame.
+
+The run folders are the truth. Whatever cannot be trusted (cut in half, of an unknown version, in the wrong folder, not
+what the sweep asked for, from another corpus) is left out, counted and named: see `Collection.skipped`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis.records import DIRECTIONS, Run, Sweep, Unreadable, read_json, read_run, read_sweep
+from simvtp.config import ConfigError, run_id, unflatten
+
+REFERENCE = "results/reference/"
+
+
+class ResultsError(ValueError):
+    """Nothing can be shown; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Skip:
+    """Something left out: its path inside the results folder, and why."""
+
+    where: str
+    why: str
+
+
+@dataclass
+class Collection:
+    """All of one results folder."""
+
+    folder: Path
+    runs: dict[str, Run] = field(default_factory=dict)
+    sweeps: list[Sweep] = field(default_factory=list)
+    failures: dict[str, str] = field(default_factory=dict)  # run id -> one line, for runs without a result
+    skipped: list[Skip] = field(default_factory=list)
+
+    def frame(self) -> pd.DataFrame:
+        """A row per run: run, pretrain, preset, config keys, test.text_to_video.R@1 and so on, costs."""
+        return pd.DataFrame([_row(run) for run in self.runs.values()])
+
+
+def _row(run: Run) -> dict[str, Any]:
+    row: dict[str, Any] = {"run": run.id, "pretrain": run.pretrain, "preset": run.preset, **run.config}
+    for prefix, splits in (("", run.metrics), ("controls.", run.controls)):
+        for split, directions in splits.items():
+            for direction, metrics in directions.items():
+                row |= {f"{prefix}{split}.{direction}.{name}": value for name, value in metrics.items()}
+    row |= {f"cost.{name}": value for name, value in run.cost.items()}
+    row |= {f"corpus.{name}": value for name, value in run.corpus.items()}
+    row |= {f"losses.{name}": value for name, value in (run.rest.get("losses") or {}).items()}
+    return row | {name: value for name, value in run.rest.items() if name != "losses"}
+
+
+def load(folder: Path) -> Collection:
+    """Everything in a results folder; raises ResultsError where it holds no finished run at all."""
+    collection = Collection(folder)
+    if folder.is_dir():
+        _load_runs(collection)
+        _load_sweeps(collection)
+    if not collection.runs:
+        raise ResultsError(_nothing(collection))
+    return collection
+
+
+def _nothing(collection: Collection) -> str:
+    folder = collection.folder
+    state = "there is no such folder" if not folder.is_dir() else "it holds no finished run that can be read"
+    text = f"Nothing to show in {folder}: {state}."
+    if collection.skipped:
+        text += f" {len(collection.skipped)} left out, the first {collection.skipped[0].where}: "
+        text += f"{collection.skipped[0].why}."
+    if collection.failures:
+        text += f" {len(collection.failures)} runs failed, the first with: {next(iter(collection.failures.values()))}."
+    text += " Train some with `python sweeps/run.py mask_ratio`."
+    reference = Path(__file__).resolve().parents[1] / REFERENCE
+    if folder.resolve() != reference and any(reference.glob("runs/*/result.json")):
+        text += f" Or look at the committed reference: name {REFERENCE} instead of {folder}."
+    return text
+
+
+def _load_runs(collection: Collection) -> None:
+    for folder in sorted((collection.folder / "runs").glob("*/")):
+        path = folder / "result.json"
+        try:
+            if path.exists():
+                collection.runs[folder.name] = read_run(path)
+            elif (folder / "failure.json").exists():
+                collection.failures[folder.name] = str(read_json(folder / "failure.json").get("error", "no reason"))
+        except Unreadable as problem:
+            collection.skipped.append(Skip(f"runs/{folder.name}/", str(problem)))
+
+
+def _load_sweeps(collection: Collection) -> None:
+    for path in sorted((collection.folder / "sweeps").glob("*/sweep.json")):
+        where = f"sweeps/{path.parent.name}/sweep.json"
+        try:
+            content = read_json(path)
+            if "parts" in content:  # `paper`: its parts have folders of their own
+                continue
+            sweep, doubles = read_sweep(path.parent.name, content)
+        except Unreadable as problem:
+            collection.skipped.append(Skip(where, str(problem)))
+            continue
+        collection.skipped += [Skip(where, why) for why in doubles]
+        collection.sweeps.append(_trusted(sweep, collection))
+
+
+def _trusted(sweep: Sweep, collection: Collection) -> Sweep:
+    """The sweep, refusing runs that are not what it asked for, or that were tested or trained on another corpus."""
+    refused: dict[tuple[int, int], str] = {}
+    done = {key: collection.runs[name] for key, name in sweep.runs.items() if name in collection.runs}
+    for key, run in done.items():
+        if wrong := _disagreement(sweep, key, run):
+            refused[key] = wrong
+    for kind in ("test", "finetune", "pretrain"):
+        groups: dict[tuple[Any, ...], dict[tuple[int, int], str]] = {}
+        for key, run in done.items():
+            if key not in refused and (mark := _corpus_mark(run, kind)):
+                groups.setdefault(mark[0], {})[key] = mark[1]
+        for members in groups.values():
+            usual = Counter(members.values()).most_common(1)[0][0]
+            for key, mine in members.items():
+                if mine != usual:
+                    refused[key] = f"its {kind} corpus is {mine}, that of the others {usual}; never averaged together"
+    for key, why in refused.items():
+        where = f"sweeps/{sweep.folder}, {sweep.points[key[0]].label}, seed {key[1]}, run {sweep.runs[key]}"
+        collection.skipped.append(Skip(where, why))
+    return replace(sweep, refused=frozenset(refused))
+
+
+def _disagreement(sweep: Sweep, key: tuple[int, int], run: Run) -> str | None:
+    """Why the run is not the sweep's point and seed; None where it is. Settings of the machine may differ."""
+    wanted = {**sweep.base, **sweep.points[key[0]].set, "seed": key[1]}
+    differing = [name for name in wanted.keys() | run.config.keys()
+                 if not name.startswith("machine.") and wanted.get(name) != run.config.get(name)]  # fmt: skip
+    if not differing:
+        return None
+    try:  # two configs may differ in what cannot matter, such as the mask of a run without pre-training
+        if run_id(unflatten(wanted)) == run_id(unflatten(run.config)) == run.id:
+            return None
+    except ConfigError:
+        pass  # a config of another version of the code: then only equal settings count as agreement
+    name = min(differing)
+    return f"its {name} is {run.config.get(name)!r}, the sweep's {wanted.get(name)!r}"
+
+
+def _corpus_mark(run: Run, kind: str) -> tuple[tuple[Any, ...], str] | None:
+    """What must agree (the key) and the fingerprint with the gallery's size; None where the run has no such corpus."""
+    fingerprint = run.corpus.get(kind)
+    if not fingerprint:
+        return None
+    if kind == "pretrain":
+        share = run.config.get("data.fraction")
+        return (run.config.get("data.pretrain"), share, run.config.get("seed") if share != 1 else None), fingerprint
+    sizes = "/".join(str(len(run.ranks[way])) for way in DIRECTIONS)
+    return (run.config.get("data.finetune"),), f"{fingerprint} ({sizes} queries)"

@@ -1,0 +1,210 @@
+"""A sweep and its runs -> the rows that every table and figure shows: level, interval, difference to the base."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from analysis.paper import Published, published
+from analysis.records import Point, Run, Sweep
+from analysis.results import Collection
+from analysis.statistics import Difference, Interval, differences, interval, seeds_needed, spread
+
+MAIN = "text_to_video"
+# Settings a run without pre-training depends on; all else may differ between it and a sweep that it is compared with.
+_FINETUNE_SECTIONS = ("model.", "finetune.", "evaluate.")
+_FINETUNE_KEYS = ("data.finetune", "data.tokenizer", "objective.temperature")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One point of a sweep. `runs` maps seed to finished run; `level` is the interval of R@1, by direction."""
+
+    point: Point
+    label: str
+    runs: dict[int, Run]
+    level: dict[str, Interval]
+    difference: Difference | None  # text-to-video R@1 against the base; None for the base and where nothing pairs
+    published: Published | None
+
+    @property
+    def seeds(self) -> int:
+        return len(self.runs)
+
+    def values(self, name: str, direction: str = MAIN, split: str = "test") -> npt.NDArray[np.float64]:
+        """One value a seed; an empty array where a run has no such split."""
+        found = np.array([run.metric(name, direction, split) for run in self.runs.values()])
+        return found if np.isfinite(found).all() else np.array([])
+
+    def mean(self, name: str, direction: str = MAIN, split: str = "test") -> float:
+        """Mean over seeds; NaN where there is none."""
+        found = self.values(name, direction, split)
+        return float(found.mean()) if found.size else math.nan
+
+    @property
+    def minutes(self) -> float:
+        """Mean minutes of a run, its pre-training counted in full also where several runs shared it."""
+        return float(np.mean([run.minutes for run in self.runs.values()])) if self.runs else math.nan
+
+
+@dataclass(frozen=True)
+class Summary:
+    """All rows of a sweep in the order of its points; rows without a finished run have no level."""
+
+    sweep: Sweep
+    rows: list[Row]
+    missing: list[str]  # "video 95%, seed 1 (failed: ...)"
+    planned: int
+    unpretrained: Row | None  # the base fine-tuned without pre-training, from any sweep of the folder
+
+    @property
+    def done(self) -> int:
+        return self.planned - len(self.missing)
+
+    @property
+    def finished_rows(self) -> list[Row]:
+        return [row for row in self.rows if row.runs]
+
+    @property
+    def base(self) -> Row | None:
+        return next((row for row in self.finished_rows if row.point.base), None)
+
+    @property
+    def gallery(self) -> int:
+        """Videos of the test gallery; 0 while nothing is finished."""
+        runs = [run for row in self.rows for run in row.runs.values()]
+        return int(runs[0].metric("gallery")) if runs else 0
+
+    @property
+    def queries(self) -> int:
+        """Text queries of the test; 0 while nothing is finished."""
+        runs = [run for row in self.rows for run in row.runs.values()]
+        return len(runs[0].ranks[MAIN]) if runs else 0
+
+    @property
+    def chance(self) -> float:
+        """R@1 of guessing, percent."""
+        return 100 / self.gallery if self.gallery else math.nan
+
+    @property
+    def seed_counts(self) -> str:
+        """'3', or '2 to 3' where rows differ."""
+        counts = sorted({row.seeds for row in self.finished_rows})
+        return str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}" if counts else "0"
+
+    def state(self) -> str:
+        """'' where all is finished, else what is missing."""
+        if not self.missing:
+            return ""
+        named = "; ".join(self.missing[:8]) + (f"; and {len(self.missing) - 8} more" if len(self.missing) > 8 else "")
+        return f"Unfinished: {self.done} of {self.planned} runs. Missing: {named}."
+
+
+def summarise(sweep: Sweep, collection: Collection) -> Summary:
+    """Rows of a sweep from the runs of its collection; differences are Holm-corrected over the sweep."""
+    rows, missing = [], []
+    for index, point in enumerate(sweep.points):
+        runs = {}
+        for (place, seed), name in sorted(sweep.runs.items()):
+            if place != index:
+                continue
+            if name in collection.runs and (place, seed) not in sweep.refused:
+                runs[seed] = collection.runs[name]
+            else:
+                missing.append(f"{point.label}, seed {seed}{_why(name, (place, seed), sweep, collection)}")
+        rows.append((point, runs))
+    base = next((runs for point, runs in rows if point.base), {})
+    compared = {k: sorted(runs.keys() & base.keys()) for k, (point, runs) in enumerate(rows) if not point.base}
+    compared = {k: seeds for k, seeds in compared.items() if seeds}
+    pairs = [(_hits(rows[k][1], seeds), _hits(base, seeds)) for k, seeds in compared.items()]
+    found = dict(zip(compared, differences(pairs), strict=True))
+    return Summary(
+        sweep,
+        [_row(sweep, point, runs, found.get(k)) for k, (point, runs) in enumerate(rows)],
+        missing,
+        len(sweep.runs),
+        _unpretrained(sweep, collection, base),
+    )
+
+
+def _why(name: str, key: tuple[int, int], sweep: Sweep, collection: Collection) -> str:
+    if key in sweep.refused:
+        return " (left out, see above)"
+    return f" (failed: {collection.failures[name]})" if name in collection.failures else ""
+
+
+def _hits(runs: dict[int, Run], seeds: list[int], direction: str = MAIN) -> npt.NDArray[np.float32]:
+    """[S, Q]"""
+    return np.stack([runs[seed].hits(direction) for seed in seeds])
+
+
+def _row(sweep: Sweep, point: Point, runs: dict[int, Run], difference: Difference | None) -> Row:
+    level = {way: interval(_hits(runs, sorted(runs), way)) for way in ("text_to_video", "video_to_text") if runs}
+    return Row(point, _label(sweep, point), runs, level, difference, published({**sweep.base, **point.set}))
+
+
+_SHARES = {"mask.video": "video", "mask.text": "text", "data.fraction": "data"}
+
+
+def _label(sweep: Sweep, point: Point) -> str:
+    """The point's label; of the base, also that it is the base, and at which ratios."""
+    if not point.base:
+        return point.label
+    if point.label != "base":
+        return f"{point.label} (base)"
+    values = [f"{_SHARES[axis]} {float(sweep.base[axis]):.0%}" for axis in sweep.axes if axis in _SHARES]
+    return f"base ({', '.join(values)})" if values else "base"
+
+
+def _finetune_settings(config: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: value
+        for key, value in config.items()
+        if (key.startswith(_FINETUNE_SECTIONS) and not key.startswith("model.decoder_")) or key in _FINETUNE_KEYS
+    }
+
+
+def _unpretrained(sweep: Sweep, collection: Collection, base: dict[int, Run]) -> Row | None:
+    """Runs without pre-training that are otherwise the sweep's base, tested on the same gallery."""
+    wanted = _finetune_settings(dict(sweep.base))
+    prints = {run.corpus.get("finetune") for run in base.values()}
+    runs = {
+        int(run.config["seed"]): run
+        for run in collection.runs.values()
+        if run.pretrain is None
+        and _finetune_settings(dict(run.config)) == wanted
+        and (not prints or run.corpus.get("finetune") in prints)
+    }
+    if not runs:
+        return None
+    return _row(
+        sweep, Point("no pre-training", {"pretrain.length": "0 steps"}, False), dict(sorted(runs.items())), None
+    )
+
+
+def power_note(summary: Summary, wanted: float = 3.0) -> str:
+    """How many seeds a difference of `wanted` points would need, from this sweep's own paired deviations."""
+    base = summary.base
+    variances, shared = [], []
+    for row in summary.finished_rows:
+        seeds = sorted(row.runs.keys() & base.runs.keys()) if base else []
+        if row.difference is None or base is None or len(seeds) < 2:
+            continue
+        parts = spread(_hits(row.runs, seeds) - _hits(base.runs, seeds))
+        variances.append(float(parts.seed_part) * parts.seeds)
+        shared.append(float(parts.query_part))
+    if not variances:
+        return ""
+    deviation = math.sqrt(float(np.mean(variances)))
+    seeds_wanted = seeds_needed(wanted, deviation, float(np.mean(shared)))
+    start = (
+        f"The paired difference to the base varies over seeds with a deviation of {deviation:.1f} points (root mean "
+    )
+    start += f"square over rows); to show a true difference of {wanted:g} points four times in five takes about "
+    if seeds_wanted is None:
+        return start + "a larger test gallery: with these queries no number of seeds does."
+    return start + f"{seeds_wanted} seeds."

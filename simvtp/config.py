@@ -1,0 +1,244 @@
+"""One frozen, validated, fully resolved description of a run, and the ids derived from it.
+
+A field is named on the command line by its path, `--set mask.video=0.75`; `python -m simvtp.config show base`
+prints every field of a preset with its meaning. Values live in `simvtp/presets.py`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from simvtp.validation import ConfigError, nearest, steps_of, validate
+
+# Part of every id: raised when a change of code changes what the same config gives.
+OUTCOME_VERSION = 1
+
+
+def setting(meaning: str) -> Any:
+    """A required dataclass field that carries its meaning for `show` and error messages."""
+    return field(metadata={"meaning": meaning})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    frames: int = setting("frames of a clip")
+    size: int = setting("height and width of a frame, pixels")
+    tube_frames: int = setting("frames a tube spans")
+    patch: int = setting("height and width of a tube, pixels")
+    width: int = setting("encoder width")
+    depth: int = setting("encoder layers")
+    heads: int = setting("encoder attention heads")
+    decoder_width: int = setting("pixel decoder width")
+    decoder_depth: int = setting("pixel decoder layers")
+    decoder_heads: int = setting("pixel decoder attention heads")
+    words: int = setting("longest caption in tokens, [CLS] and [SEP] included; longer ones are cut")
+    dropout: float = setting("dropout of the text embedding, as in BERT")
+
+    @property
+    def slots(self) -> int:
+        """Time slots: tubes along time."""
+        return self.frames // self.tube_frames
+
+    @property
+    def places(self) -> int:
+        """Tubes of one time slot."""
+        return (self.size // self.patch) ** 2
+
+    @property
+    def tubes(self) -> int:
+        return self.slots * self.places
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mask:
+    video: float = setting("share of tubes masked in pre-training, [0, 1)")
+    text: float = setting("share of words masked in pre-training, [0, 1)")
+    kind: str = setting("tube (one spatial mask for all slots), frame (whole slots) or random")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objective:
+    mvm: float = setting("weight of masked video modelling; 0 or false: off")
+    mlm: float = setting("weight of masked language modelling; 0 or false: off")
+    vtc: float = setting("weight of video-text contrast; 0 or false: off")
+    vtm: float = setting("weight of video-text matching; 0 or false: off")
+    temperature: float = setting("temperature of the contrast, in pre-training and fine-tuning")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    pretrain: str = setting("pre-training corpus, kind:place, such as sprites:tiny or webvid:ROOT")
+    finetune: str = setting("fine-tuning, validation and test corpus, kind:place, such as msrvtt:ROOT")
+    tokenizer: str = setting("corpus (the vocabulary beside it), a vocab.txt, a folder, or a hub name")
+    fraction: float = setting("share of the pre-training videos, (0, 1]; nested by hash of the video id")
+    stride: int = setting("frames from one sampled frame to the next in pre-training")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optimisation:
+    """Of one stage. Learning rates are for a batch of 256 and scale with the batch."""
+
+    length: str = setting('how long, such as "600 steps" or "200 epochs"; "0 steps" leaves the stage out')
+    warmup: str = setting('linear warm-up from lr_start, such as "30 steps" or "5 epochs"')
+    batch: int = setting("samples a step, over all processes")
+    accumulate: int = setting("parts a batch is computed in, one after the other, to save memory")
+    lr: float = setting("peak learning rate for a batch of 256")
+    lr_start: float = setting("learning rate at the first step, not scaled")
+    lr_end: float = setting("learning rate at the last step for a batch of 256")
+    beta1: float = setting("AdamW beta1")
+    beta2: float = setting("AdamW beta2")
+    weight_decay: float = setting("AdamW weight decay; biases, norms and single vectors have none")
+    layer_decay: float = setting("factor on the learning rate from a layer to the one below it; 1: none")
+    drop_path: float = setting("stochastic depth of the last layer, rising linearly from 0")
+    crop: str = setting("none (resize, centre), multiscale or resized (random resized crop)")
+    precision: str = setting("fp32 or bf16 (autocast; weights stay fp32)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluate:
+    segments: int = setting("clips per video at test; their features are averaged")
+    crops: int = setting("square crops per clip at test, 1 (centre) or 3 (along the long side)")
+    every: int = setting("epochs of fine-tuning from one validation to the next; the best is kept")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """How a run is carried out; nothing here can change its outcome, so no id contains it."""
+
+    device: str = setting("auto (CUDA where there is one), cpu or cuda")
+    threads: int = setting("CPU threads of a process; 0: torch's choice")
+    workers: int = setting("processes that decode and augment; 0: in the training process")
+    checkpoint_seconds: float = setting("longest time from one checkpoint to the next")
+    frame_cache: bool = setting("keep decoded frames in the cache folder (small corpora only)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    model: Model
+    mask: Mask
+    objective: Objective
+    data: Data
+    pretrain: Optimisation
+    finetune: Optimisation
+    evaluate: Evaluate
+    machine: Machine
+    seed: int = setting("seed of weights, order, masks and crops")
+
+    def __post_init__(self) -> None:
+        validate(self)
+
+
+def is_pretrained(config: Config) -> bool:
+    """Whether the run has a pre-training stage at all."""
+    return steps_of(config.pretrain.length, 1_000_000) > 0
+
+
+def _walk(config: Config) -> Iterable[tuple[str, str, Any]]:
+    for part in dataclasses.fields(config):
+        value = getattr(config, part.name)
+        if dataclasses.is_dataclass(value):
+            for leaf in dataclasses.fields(value):
+                yield f"{part.name}.", leaf.name, getattr(value, leaf.name)
+        else:
+            yield "", part.name, value
+
+
+def flatten(config: Config) -> dict[str, Any]:
+    """Config -> {"mask.video": 0.9, ...}, in the order of the definition."""
+    return {section + name: value for section, name, value in _walk(config)}
+
+
+def unflatten(values: Mapping[str, Any]) -> Config:
+    """The inverse of `flatten`; raises ConfigError where a key is missing or unknown."""
+    sections: dict[str, dict[str, Any]] = {}
+    top: dict[str, Any] = {}
+    for key, value in values.items():
+        section, _, name = key.rpartition(".")
+        (sections.setdefault(section, {}) if section else top)[name] = value
+    kinds = {"model": Model, "mask": Mask, "objective": Objective, "data": Data, "pretrain": Optimisation,
+             "finetune": Optimisation, "evaluate": Evaluate, "machine": Machine}  # fmt: skip
+    try:
+        parts = {name: kind(**sections.pop(name)) for name, kind in kinds.items()}
+        if sections:
+            raise ConfigError(f"unknown config section {sorted(sections)[0]!r}")
+        return Config(**parts, **top)
+    except (TypeError, KeyError) as error:
+        raise ConfigError(f"not a config of this version: {error}") from error
+
+
+def override(config: Config, changes: Mapping[str, Any]) -> Config:
+    """A new config with `changes` ({"mask.video": 0.5} or text as typed) applied and validated."""
+    values = flatten(config)
+    for key, value in changes.items():
+        if key not in values:
+            raise ConfigError(f"unknown config key {key!r}{nearest(key, values)}")
+        values[key] = _convert(key, value, type(values[key]))
+    return unflatten(values)
+
+
+def parse_assignments(texts: Iterable[str]) -> dict[str, str]:
+    """["mask.video=0.5"] -> {"mask.video": "0.5"}; raises ConfigError where there is no `=`."""
+    pairs = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {text!r}: write it as key=value, such as mask.video=0.75")
+        pairs[key.strip()] = value.strip()
+    return pairs
+
+
+_WORDS_FOR_BOOL = {"true": True, "on": True, "yes": True, "false": False, "off": False, "no": False}
+
+
+def _convert(key: str, value: Any, kind: type) -> Any:
+    word = str(value).lower() if isinstance(value, str | bool) else None
+    try:
+        if kind is bool:
+            return _WORDS_FOR_BOOL[word] if word is not None else {0: False, 1: True}[value]
+        if kind is float:
+            return float(_WORDS_FOR_BOOL.get(word, value)) if word is not None else float(value)
+        if kind is int:
+            if isinstance(value, bool) or float(value) != int(float(value)):
+                raise ValueError
+            return int(float(value))
+        return str(value)
+    except (ValueError, KeyError, TypeError, OverflowError):
+        wanted = {bool: "true or false", float: "a number", int: "a whole number"}[kind]
+        raise ConfigError(f"{key}: {value!r} is not {wanted}") from None
+
+
+def _digest(content: object) -> str:
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def pretrain_id(config: Config) -> str | None:
+    """Id of the pre-training stage: what can change its weights, nothing else. None: no pre-training.
+
+    Settings of an objective that is off do not count: without MVM there is no decoder, without VTC no temperature.
+    """
+    if not is_pretrained(config):
+        return None
+    flat = flatten(config)
+    content = {k: v for k, v in flat.items() if k.partition(".")[0] in ("model", "mask", "objective", "pretrain")}
+    content |= {k: flat[k] for k in ("data.pretrain", "data.tokenizer", "data.fraction", "data.stride", "seed")}
+    if not config.objective.mvm:
+        content = {k: v for k, v in content.items() if not k.startswith("model.decoder_")}
+    if not config.objective.vtc:
+        del content["objective.temperature"]
+    del content["pretrain.layer_decay"]  # pre-training has one rate for all layers
+    return _digest({"version": OUTCOME_VERSION, **content})
+
+
+def run_id(config: Config) -> str:
+    """Id of the run: its pre-training stage and what fine-tuning and evaluation depend on."""
+    flat = flatten(config)
+    content = {k: v for k, v in flat.items() if k.partition(".")[0] in ("model", "finetune", "evaluate")}
+    content = {k: v for k, v in content.items() if not k.startswith("model.decoder_")}
+    content |= {k: flat[k] for k in ("data.finetune", "data.tokenizer", "objective.temperature", "seed")}
+    return _digest({"version": OUTCOME_VERSION, "pretrain": pretrain_id(config), **content})

@@ -1,0 +1,139 @@
+"""Corpora as their owners publish them -> videos with captions.
+
+A corpus is named `kind:place`: sprites:tiny (embedded), webvid:ROOT, msrvtt:ROOT, csv:FILE, json:FILE. Its splits are
+"train", "val" and "test". The embedded corpus holds two data sets, so it has "pretrain" (WebVid's layout) beside
+"train" (MSR-VTT's layout, for fine-tuning), and "test_seen"; elsewhere "pretrain" is "train".
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from simvtp.data import msrvtt, plain, sprites, webvid
+from simvtp.data.errors import DataError
+from simvtp.data.records import Record, existing
+from simvtp.data.scenes import parse_spec
+from simvtp.data.storage import say
+from simvtp.validation import nearest
+
+SPLITS = ("pretrain", "train", "val", "test")
+# Kind of corpus -> test galleries beside "test".
+EXTRA_TESTS = {"sprites": ("test_seen",)}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A video and all that is said about it."""
+
+    video_id: str
+    path: Path
+    captions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """One split. fingerprint: sha256[:12] over ids and captions, whatever their order and place on disk."""
+
+    name: str
+    split: str
+    samples: tuple[Sample, ...]
+    fingerprint: str
+    whole: Corpus | None = field(default=None, repr=False, compare=False)  # where this is a fraction of it
+
+    def fraction(self, share: float, seed: int) -> Corpus:
+        """A random share of the videos. Nested: with one seed, a larger share holds every video of a smaller one."""
+        if share >= 1:
+            return self
+        kept = tuple(sample for sample in self.samples if _position(seed, sample.video_id) < share)
+        return dataclasses.replace(self, samples=kept, fingerprint=_fingerprint(kept), whole=self.whole or self)
+
+
+def _position(seed: int, video_id: str) -> float:
+    """A number in [0, 1) from a hash."""
+    digest = hashlib.blake2b(f"{seed}\0{video_id}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64
+
+
+def _fingerprint(samples: tuple[Sample, ...]) -> str:
+    lines = sorted(json.dumps([sample.video_id, sorted(sample.captions)]) for sample in samples)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
+
+
+def load(spec: str, split: str) -> Corpus:
+    """A split of the corpus `kind:place`; the embedded one is made first where it is not there.
+
+    In training splits, videos whose file is missing are left out, and counted on stderr. Raises DataError: unknown
+    kind or split, no such file or field, a video that an evaluation split lists but that is missing, no video at all.
+    """
+    kind, place = _kind_and_place(spec)
+    splits = (*SPLITS, *EXTRA_TESTS.get(kind, ()))
+    if split not in splits:
+        raise DataError(f"{spec} has no split {split!r}; it has {', '.join(splits)}{nearest(split, splits)}")
+    records, root = READERS[kind](place, split)
+    strict = split not in ("pretrain", "train")
+    found, missing = existing(records, root, strict=strict, corpus=f"{spec}, split {split}")
+    if missing:
+        say(f"{spec}, split {split}: {missing} of {len(records)} videos have no file and are left out")
+    samples = tuple(Sample(record.video_id, path, record.captions) for record, path in found)
+    if not samples:
+        where = f" below {root} (the first would be {root / records[0].file})" if records else ""
+        raise DataError(f"{spec}, split {split}: no videos{where}; {HINT}")
+    return Corpus(spec, split, samples, _fingerprint(samples))
+
+
+def vocabulary(spec: str) -> Path | None:
+    """The vocab.txt beside a corpus; None where there is none. The embedded corpus has one."""
+    kind, place = _kind_and_place(spec)
+    if kind == "sprites":
+        return sprites.ensure(parse_spec(place)) / "vocab.txt"
+    folder = Path(place).expanduser()
+    file = (folder if kind in ("webvid", "msrvtt") else folder.parent) / "vocab.txt"
+    return file if file.is_file() else None
+
+
+HINT = "to try without any download, use the embedded corpus, sprites:tiny"
+
+
+def _sprites(place: str, split: str) -> tuple[list[Record], Path]:
+    folder = sprites.ensure(parse_spec(place))
+    if split == "pretrain":
+        return webvid.read(folder / "webvid", "train")
+    if split == "test_seen":
+        return msrvtt.read_gallery(folder / "msrvtt", folder / "msrvtt" / sprites.SEEN_TEST)
+    return msrvtt.read(folder / "msrvtt", split)
+
+
+def _training_alias(
+    read: Callable[[Path, str], tuple[list[Record], Path]],
+) -> Callable[[str, str], tuple[list[Record], Path]]:
+    def reader(place: str, split: str) -> tuple[list[Record], Path]:
+        path = Path(place).expanduser()
+        if not path.exists():
+            raise DataError(f"{path} does not exist (looked for in {Path.cwd()}); {HINT}")
+        return read(path, "train" if split == "pretrain" else split)
+
+    return reader
+
+
+READERS: dict[str, Callable[[str, str], tuple[list[Record], Path]]] = {
+    "sprites": _sprites,
+    "webvid": _training_alias(webvid.read),
+    "msrvtt": _training_alias(msrvtt.read),
+    "csv": _training_alias(plain.read_table),
+    "json": _training_alias(plain.read_json),
+}
+
+
+def _kind_and_place(spec: str) -> tuple[str, str]:
+    kind, colon, place = spec.partition(":")
+    if kind not in READERS or not colon or not place:
+        raise DataError(
+            f"{spec!r} is not a corpus; write kind:place with kind one of {', '.join(READERS)}, such as "
+            f"webvid:data/webvid{nearest(kind, READERS)}; {HINT}"
+        )
+    return kind, place

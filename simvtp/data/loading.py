@@ -1,0 +1,254 @@
+"""Batches of clips and captions.
+
+A training batch is a pure function of (seed, step): which samples, which caption of each, which frames, which crop. So
+a run that resumes at step k sees what an undisturbed one sees, and the number of workers changes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from simvtp.data.cache import open_frames
+from simvtp.data.corpora import Corpus, Sample
+from simvtp.data.crops import crop_and_resize, draw_box, views
+from simvtp.data.errors import DataError
+from simvtp.data.text import Tokenizer, pad_batch
+from simvtp.data.video import Frames, Video, dense_indices, segment_indices, spread_indices
+
+# Training stops when more than this share of its videos turns out to be broken.
+BROKEN_SHARE = 0.01
+
+
+@dataclass
+class Batch:
+    """video: uint8 [B, T, H, W, 3]; words: int64 [B, L], filled with [PAD]; ids: video ids [B].
+
+    broken: files that could not be decoded, each replaced, caption and all, by the next sample in order.
+    """
+
+    video: Tensor
+    words: Tensor
+    ids: list[str]
+    broken: list[str] = field(default_factory=list)
+
+
+class Clips:
+    """The videos of a corpus by index, decoded from their files or, where there is a cache, looked up."""
+
+    def __init__(self, corpus: Corpus, cache: bool) -> None:
+        self.samples: tuple[Sample, ...] = corpus.samples
+        self.cached: NDArray[np.uint8] | None = None
+        if cache:
+            whole = corpus.whole or corpus  # one cache for all fractions of a corpus
+            self.cached = open_frames([sample.path for sample in whole.samples], f"{corpus.name}, {corpus.split}")
+            rows = {sample.video_id: row for row, sample in enumerate(whole.samples)}
+            self.rows = [rows[sample.video_id] for sample in self.samples]
+
+    def read(self, index: int, choose: Callable[[int], Sequence[int]]) -> Frames:
+        """uint8 [T, H, W, 3] of the frames that `choose` picks, given how many there are."""
+        if self.cached is not None:
+            chosen = list(choose(self.cached.shape[1]))
+            frames = np.asarray(self.cached[self.rows[index]])
+            return frames if chosen == list(range(len(frames))) else frames[chosen]
+        video = Video(self.samples[index].path)
+        return video.frames(choose(video.frame_count))
+
+
+class _Steps(Dataset[Any]):
+    """Step or batch number -> what `make` gives for it; runs in the workers."""
+
+    def __init__(self, make: Callable[[int], Any]) -> None:
+        self.make = make
+
+    def __getitem__(self, step: int) -> Any:
+        try:
+            return self.make(step)
+        except DataError as error:
+            return error  # raised, it would come out of the DataLoader wrapped in a traceback
+
+
+def _in_order(make: Callable[[int], Any], numbers: range, workers: int) -> Iterator[Any]:
+    """make(number) for every number, computed ahead by worker processes where there are any."""
+    if workers == 0:
+        yield from map(make, numbers)
+        return
+    ahead: DataLoader[Any] = DataLoader(
+        _Steps(make), batch_size=None, sampler=numbers, num_workers=workers, prefetch_factor=2,
+        multiprocessing_context="fork", worker_init_fn=_ignore_signals,
+        generator=torch.Generator(),  # its own: the global one belongs to the training
+    )  # fmt: skip
+    for made in ahead:
+        if isinstance(made, DataError):
+            raise made
+        yield made
+
+
+def _ignore_signals(_: int) -> None:
+    """In a worker: what is meant for the training process (it checkpoints and then stops its workers) is not for it."""
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(name, signal.SIG_IGN)
+
+
+class TrainLoader:
+    """Batches without end.
+
+    stride: frames from one sampled frame to the next, at a random place in the video; None: the frames are spread
+    over the whole video. crop: none, multiscale or resized. replaced: samples replaced so far in this process because
+    their video could not be decoded. Raises DataError where the corpus has fewer samples than a batch.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        tokenizer: Tokenizer,
+        *,
+        frames: int,
+        stride: int | None,
+        size: int,
+        crop: str,
+        batch: int,
+        words: int,
+        seed: int,
+        workers: int,
+        cache: bool,
+    ) -> None:
+        if len(corpus.samples) < batch:
+            raise DataError(
+                f"{corpus.name}, split {corpus.split}: {len(corpus.samples)} videos are less than one batch of {batch}"
+            )
+        self.corpus, self.frames, self.stride, self.size, self.crop = corpus, frames, stride, size, crop
+        self.batch, self.seed, self.workers = batch, seed, workers
+        self.steps_per_epoch = len(corpus.samples) // batch
+        self.replaced = 0
+        self._broken: dict[str, None] = {}
+        self._pad = tokenizer.pad
+        self._captions = _tokenise(corpus, tokenizer, words)
+        self._clips = Clips(corpus, cache)
+        self._order: tuple[int, list[int]] = (-1, [])
+
+    def batches(self, first_step: int) -> Iterator[Batch]:
+        """Batches from `first_step` on; raises DataError where more than 1% of the videos are broken."""
+        for batch in _in_order(self.make, range(first_step, sys.maxsize), self.workers):
+            self._count(batch.broken)
+            yield batch
+
+    def make(self, step: int) -> Batch:
+        """The batch of one step."""
+        epoch, place = divmod(step, self.steps_per_epoch)
+        order = self._order_of(epoch)
+        chosen, videos, broken = [], [], []
+        for position in range(place * self.batch, (place + 1) * self.batch):
+            for later in range(len(order)):
+                index = order[(position + later) % len(order)]
+                draws = _draws(self.seed, epoch, index)
+                try:
+                    videos.append(self._clip(index, draws))
+                except DataError as error:
+                    broken.append(str(error))
+                    continue
+                chosen.append((index, draws))
+                break
+            else:
+                raise DataError(f"{self.corpus.name}: none of the {len(order)} videos can be decoded; {broken[-1]}")
+        words = [self._captions[index][int(draws[0] * len(self._captions[index]))] for index, draws in chosen]
+        ids = [self.corpus.samples[index].video_id for index, _ in chosen]
+        return Batch(torch.from_numpy(np.stack(videos)), pad_batch(words, self._pad), ids, broken)
+
+    def _order_of(self, epoch: int) -> list[int]:
+        if self._order[0] != epoch:
+            random = np.random.default_rng([self.seed, epoch])
+            self._order = (epoch, random.permutation(len(self.corpus.samples)).tolist())
+        return self._order[1]
+
+    def _clip(self, index: int, draws: Sequence[float]) -> Frames:
+        def choose(count: int) -> Sequence[int]:
+            if self.stride is None:
+                return spread_indices(count, self.frames, draws[1])
+            return dense_indices(count, self.frames, self.stride, draws[1])
+
+        frames = self._clips.read(index, choose)
+        return crop_and_resize(frames, draw_box(self.crop, frames.shape[1], frames.shape[2], draws[2:]), self.size)
+
+    def _count(self, broken: Sequence[str]) -> None:
+        """Note replaced samples; stop when too many of the corpus's videos are broken."""
+        self.replaced += len(broken)
+        self._broken.update(dict.fromkeys(broken))
+        if len(self._broken) > BROKEN_SHARE * len(self.corpus.samples):
+            shown = "; ".join(list(self._broken)[:5]) + ("; ..." if len(self._broken) > 5 else "")
+            raise DataError(
+                f"{self.corpus.name}, split {self.corpus.split}: {len(self._broken)} of {len(self.corpus.samples)} "
+                f"videos cannot be decoded, more than {BROKEN_SHARE:.0%}: {shown}. Remove or mend these files"
+            )
+
+
+class GalleryLoader:
+    """Every video once, in corpus order, and every caption as a query of its own; a broken video is an error.
+
+    A video has segments x crops views. owner: index of each query's video.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        tokenizer: Tokenizer,
+        *,
+        frames: int,
+        size: int,
+        segments: int,
+        crops: int,
+        batch: int,
+        words: int,
+        workers: int,
+        cache: bool,
+    ) -> None:
+        self.corpus, self.tokenizer = corpus, tokenizer
+        self.frames, self.size, self.segments, self.crops = frames, size, segments, crops
+        self.batch, self.workers = batch, workers
+        tokens = _tokenise(corpus, tokenizer, words)
+        self._queries = [ids for captions in tokens for ids in captions]
+        self.owner = [video for video, captions in enumerate(tokens) for _ in captions]
+        self._clips = Clips(corpus, cache)
+
+    def captions(self) -> list[list[int]]:
+        """Token ids of every query."""
+        return self._queries
+
+    def videos(self) -> Iterator[Tensor]:
+        """uint8 [B, V, T, H, W, 3]; views in the order of segments, then crops."""
+        batches = (len(self.corpus.samples) + self.batch - 1) // self.batch
+        yield from _in_order(self._make, range(batches), self.workers)
+
+    def _make(self, number: int) -> Tensor:
+        last = min((number + 1) * self.batch, len(self.corpus.samples))
+        return torch.from_numpy(np.stack([self._views(index) for index in range(number * self.batch, last)]))
+
+    def _views(self, index: int) -> Frames:
+        def choose(count: int) -> Sequence[int]:
+            return [i for s in range(self.segments) for i in segment_indices(count, self.frames, s, self.segments)]
+
+        crops = views(self._clips.read(index, choose), self.crops, self.size)  # all segments, decoded at once
+        shape = (self.segments, self.frames, self.size, self.size, 3)
+        return np.stack([crop.reshape(shape) for crop in crops], axis=1).reshape(-1, *shape[1:])
+
+
+def _tokenise(corpus: Corpus, tokenizer: Tokenizer, words: int) -> list[list[list[int]]]:
+    """Token ids of every caption of every sample."""
+    flat = iter(tokenizer.encode([caption for sample in corpus.samples for caption in sample.captions], words))
+    return [[next(flat) for _ in sample.captions] for sample in corpus.samples]
+
+
+def _draws(seed: int, epoch: int, index: int) -> list[float]:
+    """Six numbers in [0, 1): caption, place in time, and four for the crop. A hash costs a tenth of a generator."""
+    digest = hashlib.blake2b(f"{seed} {epoch} {index}".encode(), digest_size=48).digest()
+    return [int.from_bytes(digest[i : i + 8], "big") / 2**64 for i in range(0, 48, 8)]

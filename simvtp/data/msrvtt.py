@@ -1,0 +1,85 @@
+"""MSR-VTT with the 1k-A protocol: test on the 1000 pairs of MSRVTT_JSFUSION_test.csv, train on the 9k list.
+
+Published code trains on the 9k list, which contains the official validation videos, and chooses the epoch on the test
+set. Here the epoch is chosen on the official validation split, so those videos are kept out of training.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from simvtp.data.errors import DataError
+from simvtp.data.records import Record, clean, read_json_file, read_rows, text_field, unique_ids
+from simvtp.data.storage import say
+
+TEST = "MSRVTT_JSFUSION_test.csv"
+TRAIN = "MSRVTT_train.9k.csv"
+JSON_SPLITS = {"train": "train", "val": "validate", "test": "test"}
+
+
+def read(root: Path, split: str) -> tuple[list[Record], Path]:
+    """Records of "train", "val" or "test", and the folder that their files count from."""
+    if split == "test":
+        return read_gallery(root, root / TEST)
+    path = root / "MSRVTT_data.json"
+    content = read_json_file(path)
+    split_of, captions = _videos(content, path), _sentences(content, path)
+    ids = [video for video, name in split_of.items() if name == JSON_SPLITS[split]]
+    if split == "train" and (root / TRAIN).is_file():
+        ids = _training_ids(root, split_of)
+    for video in ids:
+        if video not in captions:
+            raise DataError(f"{path}: the video {video!r} of split {split} has no sentence")
+    return [Record(video, f"{video}.mp4", tuple(captions[video])) for video in ids], video_folder(root)
+
+
+def _training_ids(root: Path, split_of: dict[str, str]) -> list[str]:
+    """The 9k list without validation videos; raises DataError where it holds a test video."""
+    listed = [row["video_id"] for row in read_rows(root / TRAIN, ("video_id",))]
+    if (root / TEST).is_file():
+        tested = {row["video_id"] for row in read_rows(root / TEST, ("video_id",), ",;\t")}
+        both = sorted(tested.intersection(listed))
+        if both:
+            raise DataError(f"{root / TRAIN}: {len(both)} videos are in the test list as well, such as {both[0]!r}")
+    kept = [video for video in dict.fromkeys(listed) if split_of.get(video) != "validate"]
+    if len(kept) < len(set(listed)):
+        count = len(set(listed)) - len(kept)
+        say(f"msrvtt:{root}: {count} of the {len(set(listed))} videos in {TRAIN} are validation videos, on which "
+            "the epoch is chosen; training leaves them out")  # fmt: skip
+    return kept
+
+
+def read_gallery(root: Path, path: Path) -> tuple[list[Record], Path]:
+    """A test list, `key,vid_key,video_id,sentence`, separated by `,`, `;` or tabs."""
+    rows = read_rows(path, ("video_id", "sentence"), ",;\t")
+    records = (Record(row["video_id"], f"{row['video_id']}.mp4", (clean(row["sentence"]),)) for row in rows)
+    return unique_ids(records, path), video_folder(root)
+
+
+def video_folder(root: Path) -> Path:
+    """videos/all, videos or the root itself: the first that is there."""
+    return next((folder for folder in (root / "videos" / "all", root / "videos") if folder.is_dir()), root)
+
+
+def _videos(content: Any, path: Path) -> dict[str, str]:
+    return {
+        text_field(video, "video_id", f"{path}, videos[{i}]"): text_field(video, "split", f"{path}, videos[{i}]")
+        for i, video in enumerate(_entries(content, "videos", path))
+    }
+
+
+def _sentences(content: Any, path: Path) -> dict[str, list[str]]:
+    captions: dict[str, list[str]] = {}
+    for i, sentence in enumerate(_entries(content, "sentences", path)):
+        where = f"{path}, sentences[{i}]"
+        caption = clean(text_field(sentence, "caption", where))
+        captions.setdefault(text_field(sentence, "video_id", where), []).append(caption)
+    return captions
+
+
+def _entries(content: Any, name: str, path: Path) -> list[Any]:
+    entries = content.get(name) if isinstance(content, dict) else None
+    if not isinstance(entries, list):
+        raise DataError(f"{path}: no list {name!r} at its top level; this is not MSR-VTT's MSRVTT_data.json")
+    return entries

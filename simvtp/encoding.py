@@ -1,0 +1,100 @@
+"""A gallery -> features: each video decoded and encoded once, each caption encoded once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from simvtp.config import Config
+from simvtp.data.corpora import load
+from simvtp.data.loading import GalleryLoader
+from simvtp.data.text import Tokenizer, pad_batch
+from simvtp.randomness import generator
+from simvtp.retrieval import DualEncoder
+
+BATCH = 128
+
+FrameOrder = Callable[[Tensor], Tensor]
+
+
+def gallery(config: Config, tokenizer: Tokenizer, split: str, *, views: bool) -> GalleryLoader:
+    """The loader of an evaluation split; `views`: with the config's segments and crops, else one clip a video."""
+    model = config.model
+    return GalleryLoader(
+        load(config.data.finetune, split), tokenizer, frames=model.frames, size=model.size,
+        segments=config.evaluate.segments if views else 1, crops=config.evaluate.crops if views else 1,
+        batch=BATCH, words=model.words, workers=config.machine.workers, cache=config.machine.frame_cache,
+    )  # fmt: skip
+
+
+def encode_gallery(
+    model: DualEncoder, loader: GalleryLoader, config: Config, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Unit features of videos [N, D] and captions [Q, D], on the CPU. The model's mode is left as it was."""
+    return encode_videos(model, loader, config, device), encode_captions(model, loader, config, device)
+
+
+def encode_videos(
+    model: DualEncoder, loader: GalleryLoader, config: Config, device: torch.device, order: FrameOrder | None = None
+) -> Tensor:
+    """[N, D]: features averaged over the views of a video; `order` rearranges frames of uint8 [B, V, T, H, W, 3]."""
+    features = []
+    with _inference(model, config, device):
+        for clips in loader.videos():
+            shown = clips if order is None else order(clips)
+            encoded = model.encode_video(shown.flatten(0, 1).to(device))
+            features.append(encoded.unflatten(0, shown.shape[:2]).mean(dim=1).cpu())
+    return functional.normalize(torch.cat(features))
+
+
+def encode_captions(model: DualEncoder, loader: GalleryLoader, config: Config, device: torch.device) -> Tensor:
+    """[Q, D], in the order of the loader's captions; batched by length, so that little is padded."""
+    captions = loader.captions()
+    order = sorted(range(len(captions)), key=lambda i: len(captions[i]))
+    found: Tensor | None = None
+    with _inference(model, config, device):
+        for first in range(0, len(order), BATCH):
+            rows = order[first : first + BATCH]
+            words = pad_batch([captions[i] for i in rows], loader.tokenizer.pad).to(device)
+            features = model.encode_text(words, words != loader.tokenizer.pad).cpu()
+            if found is None:
+                found = features.new_empty(len(captions), features.shape[1])
+            found[rows] = features
+    if found is None:
+        raise ValueError(f"{loader.corpus.name}: the gallery has no captions")
+    return found
+
+
+@contextmanager
+def _inference(model: DualEncoder, config: Config, device: torch.device) -> Iterator[None]:
+    """Evaluation mode, no gradients, the precision of fine-tuning; the model's mode is put back."""
+    training = model.training
+    model.eval()
+    bf16 = config.finetune.precision == "bf16"
+    try:
+        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            yield
+    finally:
+        model.train(training)
+
+
+def frozen(clips: Tensor) -> Tensor:
+    """Every frame replaced by the middle one: what is left is what a single image tells."""
+    middle = clips.shape[2] // 2
+    return clips[:, :, middle : middle + 1].expand_as(clips)
+
+
+def shuffled(seed: int) -> FrameOrder:
+    """Frames in random order, another one for each clip: what is left is what a bag of images tells."""
+    random = generator(seed, "shuffled frames")
+
+    def order(clips: Tensor) -> Tensor:
+        batch, views, frames = clips.shape[:3]
+        chosen = torch.rand(batch, views, frames, generator=random).argsort(dim=2)
+        return clips[torch.arange(batch)[:, None, None], torch.arange(views)[None, :, None], chosen]
+
+    return order

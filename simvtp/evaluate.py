@@ -1,0 +1,139 @@
+"""Text-video retrieval of a fine-tuned run, once, on its test gallery. `python -m simvtp.evaluate --preset tiny`."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from simvtp.arguments import add_config_arguments, config_from
+from simvtp.checkpoints import load_weights
+from simvtp.command import main
+from simvtp.config import Config, flatten, pretrain_id, run_id
+from simvtp.data.corpora import EXTRA_TESTS, load
+from simvtp.data.text import Tokenizer
+from simvtp.encoding import encode_captions, encode_gallery, encode_videos, frozen, gallery, shuffled
+from simvtp.environment import describe
+from simvtp.files import read_json, write_json
+from simvtp.finetune import dual_encoder
+from simvtp.retrieval import DualEncoder, Retrieval, both_directions
+from simvtp.stages import pretrain_folder, run_folder, tokenizer_of, use_machine
+from simvtp.training import stoppable
+
+
+def evaluate(config: Config, results: Path, preset: str) -> Path:
+    """result.json of a fine-tuned run, written whole or not at all; an existing one is left as it is.
+
+    Raises FileNotFoundError where the run is not fine-tuned.
+    """
+    folder = run_folder(config, results)
+    if (folder / "result.json").exists():
+        return folder / "result.json"
+    if not (folder / "finetuned.json").exists():
+        raise FileNotFoundError(f"{folder}/finetuned.json is not there: run `python -m simvtp.finetune` first")
+    began = time.monotonic()
+    device = use_machine(config.machine)
+    tokenizer = tokenizer_of(config)
+    model = dual_encoder(config, results, tokenizer).to(device)
+    found = _test(model, config, tokenizer, folder, device)
+    write_json(folder / "environment.json", describe(device))
+    result = _record(config, results, preset) | found
+    result["metrics"]["validation"] = result.pop("validation")
+    result["cost"]["evaluate_seconds"] = round(time.monotonic() - began, 2)
+    write_json(folder / "result.json", result)
+    return folder / "result.json"
+
+
+def _test(
+    model: DualEncoder, config: Config, tokenizer: Tokenizer, folder: Path, device: torch.device
+) -> dict[str, Any]:
+    """Metrics, controls and per-query ranks: the chosen epoch, and the last one beside it."""
+    test = gallery(config, tokenizer, "test", views=True)
+    load_weights(model, folder / "last.safetensors")
+    last = both_directions(*encode_gallery(model, test, config, device), test.owner)
+    load_weights(model, folder / "finetuned.safetensors")
+    captions = encode_captions(model, test, config, device)
+
+    def score(order: Any = None) -> Retrieval:
+        return both_directions(encode_videos(model, test, config, device, order), captions, test.owner)
+
+    chosen = score()
+    metrics = {"test": chosen.metrics, "test_last_epoch": last.metrics}
+    ranks = {"test": chosen.ranks}
+    for name in EXTRA_TESTS.get(config.data.finetune.partition(":")[0], ()):
+        extra = gallery(config, tokenizer, name, views=True)
+        scored = both_directions(*encode_gallery(model, extra, config, device), extra.owner)
+        metrics[name], ranks[name] = scored.metrics, scored.ranks
+    controls = {"frozen_frames": score(frozen).metrics, "shuffled_frames": score(shuffled(config.seed)).metrics}
+    return {"metrics": metrics, "controls": controls, "ranks": ranks}
+
+
+def _record(config: Config, results: Path, preset: str) -> dict[str, Any]:
+    """Everything in result.json but what the test found."""
+    finetuned = read_json(run_folder(config, results) / "finetuned.json")
+    stage = pretrain_folder(config, results)
+    pretrained = read_json(stage / "stage.json") if stage else None
+    cost = {
+        "pretrain_seconds": pretrained["seconds"] if pretrained else 0.0,
+        "pretrain_steps": pretrained["steps"] if pretrained else 0,
+        "pretrain_gflop": pretrained["gflop"] if pretrained else 0.0,
+        "finetune_seconds": finetuned["seconds"],
+        "device": finetuned["device"],
+        "devices": 1,
+    }
+    return {
+        "version": 1,
+        "run": run_id(config),
+        "pretrain": pretrain_id(config),
+        "preset": preset,
+        "config": flatten(config),
+        "validation": finetuned["validation"],
+        "epoch": finetuned["epoch"],
+        "epochs": finetuned["epochs"],
+        "losses": pretrained["losses"] if pretrained else {},
+        "cost": cost,
+        "corpus": {
+            "pretrain": pretrained["corpus"] if pretrained else None,
+            "pretrain_videos": pretrained["videos"] if pretrained else 0,
+            "finetune": finetuned["corpus"],
+            "test": load(config.data.finetune, "test").fingerprint,
+        },
+        "replaced": {
+            "pretrain": pretrained["replaced"] if pretrained else 0,
+            "finetune": finetuned["replaced"],
+        },
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def show(result: dict[str, Any]) -> Table:
+    """A result as a table for the screen."""
+    table = Table(title=f"run {result['run']}: retrieval in percent; ranks from 1")
+    columns = ("R@1", "R@5", "R@10", "MdR", "MnR")
+    for name in ("gallery", "direction", *columns):
+        table.add_column(name, justify="right" if name in columns else "left")
+    for split, directions in result["metrics"].items():
+        for direction, found in directions.items():
+            size = f"{split} ({found['gallery']})"
+            table.add_row(size, direction.replace("_", " "), *(f"{found[name]:.1f}" for name in columns))
+    return table
+
+
+def _main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m simvtp.evaluate", description=__doc__)
+    add_config_arguments(parser)
+    arguments = parser.parse_args()
+    config = config_from(arguments)
+    with stoppable():
+        path = evaluate(config, arguments.results, arguments.preset)
+    Console().print(show(read_json(path)))
+
+
+if __name__ == "__main__":
+    main(_main)

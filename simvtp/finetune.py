@@ -1,0 +1,124 @@
+"""Stage 2: fine-tuning of two encoders for retrieval. `python -m simvtp.finetune --preset tiny --set key=value`.
+
+The epoch is chosen on the validation gallery; the test gallery is not looked at here.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from simvtp.arguments import add_config_arguments, config_from
+from simvtp.checkpoints import clear_states, load_weights, save_weights
+from simvtp.command import main
+from simvtp.config import Config, steps_of
+from simvtp.data.corpora import load
+from simvtp.data.loading import Batch, TrainLoader
+from simvtp.data.text import Tokenizer
+from simvtp.encoding import encode_gallery, gallery
+from simvtp.files import write_json
+from simvtp.locks import Lock
+from simvtp.objectives import contrastive_loss
+from simvtp.retrieval import DualEncoder, both_directions
+from simvtp.stages import fresh_model, pretrain_folder, run_folder, say, tokenizer_of, use_machine, write_config
+from simvtp.training import Losses, Trainer, stoppable
+
+
+def finetune(config: Config, results: Path, preset: str) -> Path:
+    """The run folder with finetuned.safetensors (chosen epoch), last.safetensors and finetuned.json in it.
+
+    Raises FileNotFoundError where the pre-training stage is not done, locks.Busy, training.Interrupted.
+    """
+    folder = run_folder(config, results)
+    if (folder / "finetuned.json").exists():
+        return folder
+    with Lock(folder / "lock"):
+        if not (folder / "finetuned.json").exists():
+            _train(config, folder, results, preset)
+    return folder
+
+
+def dual_encoder(config: Config, results: Path, tokenizer: Tokenizer) -> DualEncoder:
+    """Two encoders from the pre-trained one, or from random weights where the config has no pre-training."""
+    model = fresh_model(config, tokenizer)
+    stage = pretrain_folder(config, results)
+    if stage is not None:
+        if not (stage / "weights.safetensors").exists():
+            raise FileNotFoundError(f"{stage}/weights.safetensors is not there: run `python -m simvtp.pretrain` first")
+        load_weights(model, stage / "weights.safetensors")
+    return DualEncoder(model, config)
+
+
+def _train(config: Config, folder: Path, results: Path, preset: str) -> None:
+    write_config(folder, config, preset)
+    device = use_machine(config.machine)
+    tokenizer = tokenizer_of(config)
+    corpus, validation = load(config.data.finetune, "train"), gallery(config, tokenizer, "val", views=False)
+    stage, model = config.finetune, dual_encoder(config, results, tokenizer).to(device)
+    loader = TrainLoader(
+        corpus, tokenizer, frames=config.model.frames, stride=None, size=config.model.size, crop=stage.crop,
+        batch=stage.batch, words=config.model.words, seed=config.seed, workers=config.machine.workers,
+        cache=config.machine.frame_cache,
+    )  # fmt: skip
+    steps = steps_of(stage.length, loader.steps_per_epoch)
+    trainer = Trainer(
+        name="finetune", model=model, optimisation=stage, steps=steps,
+        warmup=steps_of(stage.warmup, loader.steps_per_epoch), weights={"vtc": 1.0}, seed=config.seed,
+        folder=folder, machine=config.machine, device=device,
+    )  # fmt: skip
+
+    def compute(batch: Batch, draw: int) -> Losses:  # noqa: ARG001  (no masks in fine-tuning)
+        words = batch.words.to(device, non_blocking=True)
+        videos = model.encode_video(batch.video.to(device, non_blocking=True))
+        return {"vtc": contrastive_loss(videos, model.encode_text(words, words != tokenizer.pad),
+                                        config.objective.temperature)}  # fmt: skip
+
+    def validate(trainer: Trainer) -> None:
+        every = loader.steps_per_epoch * config.evaluate.every
+        if trainer.step % every and trainer.step != steps:
+            return
+        found = both_directions(*encode_gallery(model, validation, config, device), validation.owner)
+        score = found.metrics["text_to_video"]["R@1"]
+        epoch = round(trainer.step / loader.steps_per_epoch, 3)
+        trainer.log.write(stage="validation", of="finetune", step=trainer.step, epoch=epoch, **{"R@1": score})
+        # Mean rank decides between epochs of equal R@1; of two equal epochs the earlier one stays.
+        rank = found.metrics["text_to_video"]["MnR"]
+        best = trainer.memory.get("best")
+        if best is None or (score, -rank) > (best["score"], -best["rank"]):
+            weights = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+            trainer.memory["best"] = {"score": score, "rank": rank, "epoch": epoch, "metrics": found.metrics}
+            trainer.memory["weights"] = weights
+
+    if steps == 0:
+        raise ValueError('finetune.length: "0 steps" leaves nothing to choose an epoch from; give at least one step')
+    trainer.fit(loader, compute, after_step=validate)
+    save_weights(model, folder / "last.safetensors")
+    model.load_state_dict(trainer.memory["weights"])
+    save_weights(model, folder / "finetuned.safetensors")
+    best = trainer.memory["best"]
+    record = {
+        "version": 1,
+        "epoch": best["epoch"],
+        "epochs": round(steps / loader.steps_per_epoch, 3),
+        "validation": best["metrics"],
+        "seconds": round(trainer.seconds, 2),
+        "device": device.type,
+        "corpus": corpus.fingerprint,
+        "replaced": loader.replaced,
+    }
+    write_json(folder / "finetuned.json", record)
+    clear_states(folder / "checkpoints")
+
+
+def _main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m simvtp.finetune", description=__doc__)
+    add_config_arguments(parser)
+    arguments = parser.parse_args()
+    config = config_from(arguments)
+    with stoppable():
+        folder = finetune(config, arguments.results, arguments.preset)
+    say(f"fine-tuned weights: {folder}/finetuned.safetensors")
+
+
+if __name__ == "__main__":
+    main(_main)

@@ -1,0 +1,95 @@
+"""Masks of video tubes and of words, as index tensors (SimVTP section 3.2).
+
+Masks are drawn on the CPU from a seeded generator, so that a run sees the same masks on every device, and travel to
+the device as indices: nothing on the device has a shape that depends on data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from simvtp.config import Mask, Model
+
+
+@dataclass(frozen=True)
+class VideoMask:
+    """visible: int64 [B, V]; masked: int64 [B, M]; V + M = tubes, each row ascending."""
+
+    visible: Tensor
+    masked: Tensor
+
+    def to(self, device: torch.device) -> VideoMask:
+        return VideoMask(self.visible.to(device, non_blocking=True), self.masked.to(device, non_blocking=True))
+
+
+@dataclass(frozen=True)
+class TextMask:
+    """words: int64 [B, L], the caption with [MASK] at masked words; positions: int64 [K], indices of the masked
+    words in the flattened [B * L]; targets: int64 [K], the ids that stood there. K may be 0."""
+
+    words: Tensor
+    positions: Tensor
+    targets: Tensor
+
+    def to(self, device: torch.device) -> TextMask:
+        parts = (self.words, self.positions, self.targets)
+        return TextMask(*(part.to(device, non_blocking=True) for part in parts))
+
+
+def units_masked(ratio: float, units: int) -> int:
+    """How many of `units` a ratio masks: the floor, as in VideoMAE (0.9 of 196 -> 176), never all of them."""
+    return min(int(ratio * units + 1e-9), units - 1)
+
+
+def tubes_masked(model: Model, mask: Mask) -> int:
+    """Tubes of a clip that the mask hides."""
+    if mask.kind == "tube":
+        return model.slots * units_masked(mask.video, model.places)
+    if mask.kind == "frame":
+        return model.places * units_masked(mask.video, model.slots)
+    return units_masked(mask.video, model.tubes)
+
+
+def draw_video_mask(batch: int, model: Model, mask: Mask, generator: torch.Generator) -> VideoMask:
+    """One mask a clip. Tube t of a clip is tube t % places of slot t // places.
+
+    tube: one spatial mask for all slots; frame: whole slots; random: any tubes.
+    """
+    if mask.kind == "tube":
+        hidden, shown = _choose(batch, model.places, units_masked(mask.video, model.places), generator)
+        offsets = torch.arange(model.slots).mul(model.places).view(1, -1, 1)
+        visible, masked = ((part.unsqueeze(1) + offsets).flatten(1) for part in (shown, hidden))
+    elif mask.kind == "frame":
+        hidden, shown = _choose(batch, model.slots, units_masked(mask.video, model.slots), generator)
+        places = torch.arange(model.places).view(1, 1, -1)
+        visible, masked = ((part.unsqueeze(2) * model.places + places).flatten(1) for part in (shown, hidden))
+    else:
+        masked, visible = _choose(batch, model.tubes, units_masked(mask.video, model.tubes), generator)
+    return VideoMask(visible=visible, masked=masked)
+
+
+def _choose(batch: int, units: int, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """[B, count] chosen units and [B, units - count] others, uniformly, each row ascending."""
+    order = torch.rand(batch, units, generator=generator).argsort(dim=1)
+    return order[:, :count].sort(dim=1).values, order[:, count:].sort(dim=1).values
+
+
+def draw_text_mask(
+    words: Tensor, ratio: float, mask_id: int, special: tuple[int, ...], generator: torch.Generator
+) -> TextMask:
+    """Mask each ordinary word with probability `ratio`, always by [MASK]; `words` itself is left as it is.
+
+    words: int64 [B, L]. The ids in `special` ([CLS], [SEP], [PAD]) are never masked.
+    """
+    chosen = torch.rand(words.shape, generator=generator) < ratio
+    for token in special:
+        chosen &= words != token
+    positions = chosen.flatten().nonzero().squeeze(1)
+    return TextMask(
+        words=words.masked_fill(chosen, mask_id),
+        positions=positions,
+        targets=words.flatten()[positions],
+    )

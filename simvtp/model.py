@@ -1,0 +1,72 @@
+"""SimVTP: one encoder over visible tubes and words, and the heads of its four objectives (arXiv 2212.03490)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from simvtp.config import Config, Model
+from simvtp.embedding import TubeEmbedding, WordEmbedding, gather, sine_positions, tubes_of
+from simvtp.layers import Group, Transformer, initialise
+from simvtp.randomness import seeded
+
+__all__ = ["PixelDecoder", "SimVTP", "gather", "tubes_of"]
+
+
+class PixelDecoder(nn.Module):
+    """Predicts the pixels of masked tubes from the encoder's visible ones."""
+
+    positions: Tensor
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.embed = nn.Linear(model.width, model.decoder_width, bias=False)
+        self.mask_token = nn.Parameter(torch.zeros(model.decoder_width))
+        self.layers = Transformer(model.decoder_width, model.decoder_depth, model.decoder_heads)
+        self.head = nn.Linear(model.decoder_width, model.tube_frames * model.patch**2 * 3)
+        self.register_buffer("positions", sine_positions(model.tubes, model.decoder_width), persistent=False)
+
+    def forward(self, encoded: Tensor, visible: Tensor, masked: Tensor) -> Tensor:
+        """encoded: [B, V, D] at int64 [B, V] -> pixels [B, M, P] at int64 [B, M]; the head sees masked tubes only."""
+        seen = self.embed(encoded) + self.positions[visible]
+        asked = self.mask_token + self.positions[masked]
+        x = torch.cat((seen, asked.to(seen.dtype)), dim=1)
+        (decoded,) = self.layers([Group(x)])
+        return self.head(decoded.tokens[:, visible.shape[1] :])
+
+
+class SimVTP(nn.Module):
+    """Embeddings, unified encoder and the heads that the config's objectives need.
+
+    A head is there only where its objective is on. Each part is drawn from its own seed, so that two configs that
+    differ in one objective start the rest from the same weights.
+    """
+
+    def __init__(self, config: Config, vocabulary: int) -> None:
+        super().__init__()
+        model, objective = config.model, config.objective
+        self.tubes = TubeEmbedding(model)
+        self.words = WordEmbedding(vocabulary, model)
+        self.encoder = Transformer(model.width, model.depth, model.heads, drop_path=config.pretrain.drop_path)
+        self.pixel_decoder = PixelDecoder(model) if objective.mvm else None
+        self.word_head = nn.Linear(model.width, vocabulary) if objective.mlm else None
+        self.matching_head = nn.Linear(model.width, 2) if objective.vtm else None
+        for name, part in self.named_children():
+            with seeded(config.seed, "weights", name):
+                initialise(part)
+                if isinstance(part, PixelDecoder):
+                    nn.init.trunc_normal_(part.mask_token, std=0.02)
+
+    def encode(self, groups: Sequence[Group]) -> list[Group]:
+        """One pass of the encoder over several groups of sequences."""
+        return self.encoder(groups)
+
+    def no_weight_decay(self) -> set[str]:
+        return {"pixel_decoder.mask_token"}
+
+    @staticmethod
+    def group_matcher(coarse: bool = False) -> dict[str, object]:  # noqa: ARG004  (timm's signature)
+        """Layers for timm's layer decay."""
+        return {"stem": r"^(?:tubes|words)\.", "blocks": [(r"^encoder\.blocks\.(\d+)", None), (r".", (99999,))]}

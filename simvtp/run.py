@@ -1,0 +1,44 @@
+"""One run from config to result.json: pre-train (or reuse), fine-tune, evaluate. `python -m simvtp.run`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+
+from simvtp.arguments import add_config_arguments, config_from
+from simvtp.command import main
+from simvtp.config import Config
+from simvtp.evaluate import evaluate, show
+from simvtp.files import read_json
+from simvtp.finetune import finetune
+from simvtp.pretrain import pretrain
+from simvtp.stages import run_folder, write_config
+from simvtp.training import stop_if_asked, stoppable
+
+
+def run(config: Config, results: Path, preset: str) -> Path:
+    """The path of the run's result.json; what is on disk already is not computed again.
+
+    Raises locks.Busy where another live process is at the run or its pre-training stage, and training.Interrupted
+    after SIGTERM, SIGINT or SIGUSR2, with a checkpoint from which the same call continues.
+    """
+    write_config(run_folder(config, results), config, preset)
+    with stoppable():
+        for stage in (pretrain, finetune):
+            stage(config, results, preset)
+            stop_if_asked()
+        return evaluate(config, results, preset)
+
+
+def _main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m simvtp.run", description=__doc__)
+    add_config_arguments(parser)
+    arguments = parser.parse_args()
+    path = run(config_from(arguments), arguments.results, arguments.preset)
+    Console().print(show(read_json(path)))
+
+
+if __name__ == "__main__":
+    main(_main)

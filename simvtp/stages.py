@@ -1,0 +1,65 @@
+"""Where the two stages of a run live on disk, and what both need before they start."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+
+from simvtp.config import Config, Machine, flatten, pretrain_id, run_id
+from simvtp.data.corpora import Corpus, load
+from simvtp.data.text import Tokenizer, load_tokenizer
+from simvtp.files import write_json
+from simvtp.model import SimVTP
+
+
+def run_folder(config: Config, results: Path) -> Path:
+    return results / "runs" / run_id(config)
+
+
+def pretrain_folder(config: Config, results: Path) -> Path | None:
+    """None where the config has no pre-training."""
+    stage = pretrain_id(config)
+    return None if stage is None else results / "pretrained" / stage
+
+
+def write_config(folder: Path, config: Config, preset: str) -> None:
+    """config.json of a run or stage, written once."""
+    if not (folder / "config.json").exists():
+        write_json(folder / "config.json", {"preset": preset, "config": flatten(config)})
+
+
+def use_machine(machine: Machine) -> torch.device:
+    """Set the threads and give the device; raises RuntimeError where CUDA is asked for and absent."""
+    if machine.threads:
+        torch.set_num_threads(machine.threads)
+    if machine.device == "cuda" and not torch.cuda.is_available():
+        raise RuntimeError("machine.device: cuda is asked for, but torch sees no GPU; use auto or cpu")
+    cuda = machine.device == "cuda" or (machine.device == "auto" and torch.cuda.is_available())
+    return torch.device("cuda" if cuda else "cpu")
+
+
+def tokenizer_of(config: Config) -> Tokenizer:
+    """One tokenizer for both stages; the embedded vocabulary belongs to the pre-training corpus."""
+    return load_tokenizer(config.data.tokenizer, config.data.pretrain)
+
+
+def pretraining_corpus(config: Config) -> Corpus:
+    """The share of the pre-training videos that the config asks for, at least one batch of them."""
+    whole = load(config.data.pretrain, "pretrain")
+    corpus = whole.fraction(config.data.fraction, config.seed)
+    if len(corpus.samples) < config.pretrain.batch:
+        raise ValueError(
+            f"data.fraction {config.data.fraction} of {config.data.pretrain} leaves {len(corpus.samples)} of "
+            f"{len(whole.samples)} videos, less than one batch (pretrain.batch {config.pretrain.batch})"
+        )
+    return corpus
+
+
+def fresh_model(config: Config, tokenizer: Tokenizer) -> SimVTP:
+    return SimVTP(config, tokenizer.size)
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,39 @@
+"""What this project uses of timm, imported after torchvision was made importable beside a torch without CUDA.
+
+torchvision's public wheel links CUDA; beside a CPU build of torch its C++ operators do not load, and `import
+torchvision` (hence timm, and parts of transformers) fails with "operator torchvision::nms does not exist". Only the
+schemas of two operators are missed at import, and this project calls neither, so declaring them is enough. A
+torchvision that imports is left alone.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import torch
+
+_kept_alive: list[torch.library.Library] = []
+
+
+def repair() -> None:
+    """Make `import torchvision` work, or raise what it raised for another reason."""
+    try:
+        import torchvision
+    except RuntimeError as error:
+        if "operator torchvision::" not in str(error):
+            raise
+        library = torch.library.Library("torchvision", "FRAGMENT")
+        library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        _kept_alive.append(library)
+        for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
+            del sys.modules[name]
+        import torchvision  # noqa: F401
+
+
+repair()
+
+from timm.layers import DropPath  # noqa: E402
+from timm.optim import param_groups_layer_decay  # noqa: E402
+
+__all__ = ["DropPath", "param_groups_layer_decay"]

@@ -1,0 +1,223 @@
+"""The loop that both stages share: optimiser, schedule, precision, log, checkpoints, exact resume."""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import FrameType
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from simvtp.checkpoints import load_state, save_state
+from simvtp.config import Machine, Optimisation
+from simvtp.data.loading import Batch
+from simvtp.progress import Log, Progress
+from simvtp.randomness import seeded
+from simvtp.timm_parts import param_groups_layer_decay
+
+Losses = dict[str, Tensor]
+
+
+class Interrupted(Exception):
+    """Training was asked to stop; its checkpoint is written, and the same command continues from it."""
+
+
+class NotFinite(RuntimeError):
+    """A loss became NaN or infinite."""
+
+
+class Loader(Protocol):
+    """What training needs of a loader: `batches(k)` starts at step k and gives what an undisturbed run sees there."""
+
+    @property
+    def steps_per_epoch(self) -> int: ...
+
+    def batches(self, first_step: int) -> Iterator[Batch]: ...
+
+
+_stop = threading.Event()
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Within the block, SIGTERM, SIGINT and SIGUSR2 make training write a checkpoint and raise Interrupted.
+
+    SLURM and Submitit send SIGUSR2 before a limit and SIGTERM at preemption. Outside the main thread signals cannot
+    be handled, and the block changes nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        _stop.set()
+
+    _stop.clear()
+    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def stop_if_asked() -> None:
+    """Raise Interrupted where a signal came in; for work between the stages that has nothing to save."""
+    if _stop.is_set():
+        raise Interrupted("asked to stop")
+
+
+def learning_rate(step: int, steps: int, warmup: int, optimisation: Optimisation) -> float:
+    """Rate of step `step` (from 0): linear warm-up from lr_start, then half a cosine to lr_end.
+
+    lr and lr_end are for a batch of 256 and scale with the batch (Goyal et al. 2017); lr_start is not scaled.
+    """
+    scale = optimisation.batch / 256
+    peak, end = optimisation.lr * scale, optimisation.lr_end * scale
+    if step < warmup:
+        return optimisation.lr_start + (peak - optimisation.lr_start) * step / warmup
+    done = (step - warmup) / max(steps - warmup, 1)
+    return end + (peak - end) * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def make_optimizer(model: nn.Module, optimisation: Optimisation) -> torch.optim.AdamW:
+    """Fused AdamW; no decay on vectors (biases, norms) and what the model names; layer decay by timm's groups."""
+    groups = param_groups_layer_decay(
+        model,
+        weight_decay=optimisation.weight_decay,
+        no_weight_decay_list=model.no_weight_decay(),  # type: ignore[operator]
+        layer_decay=optimisation.layer_decay,
+    )
+    betas = (optimisation.beta1, optimisation.beta2)
+    return torch.optim.AdamW(groups, lr=optimisation.lr, betas=betas, fused=True)
+
+
+def split(batch: Batch, parts: int) -> list[Batch]:
+    """Cut a batch into equal parts along its samples."""
+    size = len(batch.ids) // parts
+    cuts = [slice(i * size, (i + 1) * size) for i in range(parts)]
+    return [replace(batch, video=batch.video[c], words=batch.words[c], ids=batch.ids[c]) for c in cuts]
+
+
+@dataclass
+class Trainer:
+    """Trains `model` for `steps` steps; state that a stage keeps beside (the best epoch, say) goes in `memory`."""
+
+    name: str
+    model: nn.Module
+    optimisation: Optimisation
+    steps: int
+    warmup: int
+    weights: dict[str, float]
+    seed: int
+    folder: Path
+    machine: Machine
+    device: torch.device
+    memory: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.optimizer = make_optimizer(self.model, self.optimisation)
+        self.log = Log(self.folder / "log.jsonl", self.name)
+        self.tail: list[dict[str, float]] = []
+        self.step = 0
+        self.seconds = 0.0
+        state = load_state(self.folder / "checkpoints")
+        if state is not None and state["stage"] == self.name:
+            self.model.load_state_dict(state["model"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.step, self.tail, self.memory = state["step"], state["tail"], state["memory"]
+            self.seconds = state["seconds"]
+        self.log.cut_after(self.step)
+        self._counted = time.monotonic()
+
+    def save(self) -> None:
+        """Write a checkpoint of this step."""
+        now = time.monotonic()
+        self.seconds, self._counted = self.seconds + now - self._counted, now
+        state = {"stage": self.name, "step": self.step, "model": self.model.state_dict(), "tail": self.tail,
+                 "optimizer": self.optimizer.state_dict(), "memory": self.memory,
+                 "seconds": self.seconds}  # fmt: skip
+        save_state(self.folder / "checkpoints", self.step, state)
+
+    def fit(
+        self,
+        loader: Loader,
+        losses: Callable[[Batch, int], Losses],
+        after_step: Callable[[Trainer], None] | None = None,
+    ) -> None:
+        """Run the steps that are left.
+
+        losses(batch, draw) -> unweighted losses by name; `draw` numbers the parts of accumulated batches, so that
+        every part has masks of its own. after_step is called after every step, before a checkpoint may be written.
+        Ends with a checkpoint. Raises Interrupted after a signal (the checkpoint is written), NotFinite where a loss
+        is no number.
+        """
+        self.model.train()
+        with Progress(self.name, self.steps, self.step, self.optimisation.batch) as progress:
+            batches = loader.batches(self.step)
+            while self.step < self.steps:
+                found = self._step(next(batches), losses)
+                self.step += 1
+                self._note(found, loader.steps_per_epoch, progress)
+                if after_step is not None:
+                    after_step(self)
+                if _stop.is_set() and self.step < self.steps:
+                    self.save()
+                    raise Interrupted(f"{self.name} stopped after step {self.step} of {self.steps}")
+                if time.monotonic() - self._counted > self.machine.checkpoint_seconds:
+                    self.save()
+        self.save()
+
+    def _step(self, batch: Batch, losses: Callable[[Batch, int], Losses]) -> Losses:
+        rate = learning_rate(self.step, self.steps, self.warmup, self.optimisation)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * group["lr_scale"]
+        parts = self.optimisation.accumulate
+        totals: Losses = {}
+        with seeded(self.seed, self.name, "dropout", self.step):
+            for number, part in enumerate(split(batch, parts)):
+                with torch.autocast(self.device.type, torch.bfloat16, enabled=self.optimisation.precision == "bf16"):
+                    found = losses(part, self.step * parts + number)
+                loss = torch.stack([self.weights[name] * value for name, value in found.items()]).sum()
+                (loss / parts).backward()
+                for name, value in {"loss": loss, **found}.items():
+                    totals[name] = totals.get(name, 0) + value.detach() / parts
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return totals
+
+    def _note(self, found: Losses, steps_per_epoch: int, progress: Progress) -> None:
+        """Log now and then: reading a loss waits for the device."""
+        every = max(1, self.steps // 200)
+        in_tail = self.step > self.steps - max(1, self.steps // 20)
+        if not (in_tail or self.step % every == 0 or self.step == self.steps):
+            progress.advance(self.step)
+            return
+        numbers = {name: float(value) for name, value in found.items()}
+        if not all(math.isfinite(value) for value in numbers.values()):
+            raise NotFinite(
+                f"{self.name}: a loss is not finite at step {self.step}: {numbers}; "
+                f"try a lower {self.name}.lr, or fp32 in {self.name}.precision"
+            )
+        if in_tail:
+            self.tail.append(numbers)
+        progress.advance(self.step, numbers["loss"])
+        if self.step % every == 0 or self.step == self.steps:
+            rate = learning_rate(self.step - 1, self.steps, self.warmup, self.optimisation)
+            self.log.write(
+                step=self.step, steps=self.steps, epoch=round(self.step / steps_per_epoch, 3), lr=rate,
+                samples_per_second=progress.rate(), seconds_left=progress.seconds_left(), **numbers,
+            )  # fmt: skip
+
+    def tail_means(self) -> dict[str, float]:
+        """Mean losses over the last twentieth of the steps."""
+        names = self.tail[0] if self.tail else {}
+        return {name: sum(line[name] for line in self.tail) / len(self.tail) for name in names}

@@ -1,0 +1,217 @@
+"""`python analysis/table.py` and `plot.py` as a user runs them: files, screen, messages, exit codes."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from analysis import figures, learning, plot, table
+from analysis.layouts import tex
+from analysis.panels import wrap
+from analysis.results import load
+from analysis.summary import summarise
+from tests.analysis.folders import Builder
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("results")
+    builder = Builder(place, logs=True)
+    builder.sweep("mask_ratio", seeds=(0, 1, 2))
+    builder.sweep("objectives", seeds=(0,))
+    return place
+
+
+def test_table_writes_three_files_per_sweep(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert table.main([str(folder)]) == 0
+    made = {path.name for path in (folder / "tables").iterdir()}
+    assert made == {f"{name}-tiny.{end}" for name in ("mask_ratio", "objectives") for end in ("md", "tex", "csv")}
+    printed = capsys.readouterr()
+    assert "base (video 90%, text 75%)" in printed.out
+    assert "no difference shown" in printed.out
+    assert printed.err == ""
+
+
+def test_markdown_marks_base_best_and_second(folder: Path) -> None:
+    table.main([str(folder)])
+    text = (folder / "tables/mask_ratio-tiny.md").read_text()
+    body = [line.split("|")[1:-1] for line in text.splitlines() if line.startswith(("| video", "| text", "| base"))]
+    rows = summarise(load(folder).sweeps[0], load(folder)).rows
+    levels = sorted({round(row.mean("R@1"), 1) for row in rows}, reverse=True)
+    shown = {cells[2].strip() for cells in body}
+    assert any(re.fullmatch(rf"\*\*{levels[0]:.1f} ± \d+\.\d\*\*", cell) for cell in shown)
+    assert any(re.fullmatch(rf"_{levels[1]:.1f} ± \d+\.\d_", cell) for cell in shown)
+    base = next(cells for cells in body if cells[0].strip().startswith("base"))
+    assert base[1].strip() == "3"
+    assert base[-1].strip() == "53.6"
+    assert all(cells[-1].strip() == "-" for cells in body if cells is not base)
+    assert "paper: MSR-VTT 1k-A, WebVid-2M, ViT-B" in text
+
+
+def test_csv_holds_raw_numbers(folder: Path) -> None:
+    table.main([str(folder)])
+    with (folder / "tables/mask_ratio-tiny.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    run = json.loads((folder / "runs" / rows[0]["runs"].split()[0] / "result.json").read_text())
+    assert rows[0]["point"] == "video 50%"
+    assert rows[0]["mask.video"] == "0.5"
+    assert [row["base"] for row in rows] == ["0", "0", "1", "0", "0", "0", "0"]
+    ours = [summary.mean("R@1") for summary in summarise(load(folder).sweeps[0], load(folder)).rows]
+    assert float(rows[0]["text_to_video.R@1"]) == pytest.approx(ours[0])
+    assert run["config"]["mask.video"] == 0.5
+
+
+def test_latex_has_as_many_cells_as_columns_in_every_row(folder: Path) -> None:
+    table.main([str(folder)])
+    text = (folder / "tables/objectives-tiny.tex").read_text()
+    (columns,) = re.findall(r"\\begin\{tabular\}\{(\w+)\}", text)
+    body = text.split(r"\midrule")[1].split(r"\bottomrule")[0].strip().splitlines()
+    assert len(body) == 5
+    assert all(len(re.split(r"(?<!\\)&", line)) == len(columns) for line in body)
+    heads = text.split(r"\toprule")[1].split(r"\cmidrule")[0]
+    spanned = sum(int(n) - 1 for n in re.findall(r"multicolumn\{(\d+)\}", heads))
+    assert heads.count("&") + 1 + spanned == len(columns)
+    assert text.count("{") == text.count("}")
+    assert re.search(r"(?<!\\)%", text.split("\n", 1)[1]) is None
+
+
+def test_latex_escapes_what_latex_would_take_for_itself() -> None:
+    assert tex("50% of a_b & {c} ± -1.5 $") == r"50\% of a\_b \& \{c\} $\pm$ $-$1.5 \$"
+
+
+def test_one_seed_is_marked_in_the_table(folder: Path) -> None:
+    table.main([str(folder)])
+    text = (folder / "tables/objectives-tiny.md").read_text()
+    assert "no difference shown (one seed)" in text
+    assert "one seed, so the interval covers test queries only" in text
+
+
+def test_an_unfinished_sweep_says_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Builder(tmp_path).sweep("mask_ratio", seeds=(0, 1), unfinished=[(3, 0), (3, 1), (6, 1)])
+    assert table.main([str(tmp_path)]) == 0
+    text = (tmp_path / "tables/mask_ratio-tiny.md").read_text()
+    assert "Unfinished: 11 of 14 runs. Missing: video 95%, seed 0; video 95%, seed 1; text 90%, seed 1." in text
+    assert "| video 95% | 0 | - |" in text
+    assert "Unfinished: 11 of 14" in capsys.readouterr().out
+
+
+def test_plot_writes_figures_in_the_same_bytes_each_time(folder: Path) -> None:
+    assert plot.main([str(folder), "--only", "mask_ratio"]) == 0
+    made = sorted((folder / "figures").glob("mask_ratio-tiny*"))
+    assert {path.name for path in made} == {
+        f"mask_ratio-tiny{part}.{end}" for part in ("", "-cost", "-learning") for end in ("png", "pdf", "svg")
+    }
+    before = [path.read_bytes() for path in made]
+    assert plot.main([str(folder), "--only", "mask_ratio-tiny"]) == 0
+    assert [path.read_bytes() for path in made] == before
+    assert before[made.index(folder / "figures/mask_ratio-tiny.png")].startswith(b"\x89PNG")
+
+
+def test_curves_show_the_means_of_each_axis(folder: Path) -> None:
+    found = load(folder)
+    summary = summarise(found.sweeps[0], found)
+    figure = figures.draw(summary)
+    video, text = figure.axes[0], figure.axes[2]
+    line = next(line for line in video.get_lines() if len(line.get_xdata()) == 4 and line.get_marker() == "o")
+    assert list(line.get_xdata()) == pytest.approx([50, 75, 90, 95])
+    assert list(line.get_ydata()) == pytest.approx([summary.rows[k].mean("R@1") for k in (0, 1, 2, 3)], abs=1e-3)
+    assert video.get_ylabel() == "R@1, text-to-video (%)"
+    assert "words masked (%)" in {axes.get_xlabel() for axes in figure.axes}
+    assert text.get_title(loc="left").startswith("Text mask ratio: ")
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels == ["held-out combinations", "seen combinations", "base", "no pre-training", "chance"]
+
+
+@pytest.mark.parametrize("name", ["mask_grid", "data_fraction", "objectives"])
+@pytest.mark.parametrize("unfinished", [[], [(0, 0), (1, 0)]])
+def test_every_kind_of_sweep_has_its_figure(tmp_path: Path, name: str, unfinished: list[tuple[int, int]]) -> None:
+    Builder(tmp_path, queries=60).sweep(name, unfinished=unfinished)
+    assert plot.main([str(tmp_path), "--format", "png"]) == 0
+    assert (tmp_path / f"figures/{name}-tiny.png").stat().st_size > 10_000
+
+
+def test_heat_map_writes_the_mean_of_each_cell(tmp_path: Path) -> None:
+    Builder(tmp_path, queries=60).sweep("mask_grid", unfinished=[(0, 0)])
+    found = load(tmp_path)
+    summary = summarise(found.sweeps[0], found)
+    texts = [text.get_text() for text in figures.draw(summary).axes[0].texts]
+    assert len(texts) == 16
+    assert texts.count("not\nfinished") == 1
+    assert f"{summary.rows[5].mean('R@1'):.1f}\n±{summary.rows[5].level['text_to_video'].half:.1f}" in texts
+
+
+def test_learning_curves_take_the_last_word_on_a_step_and_skip_a_cut_line(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    lines = [{"stage": "pretrain", "step": 10, "mvm": 2.0}, {"stage": "pretrain", "step": 10, "mvm": 1.0}]
+    log.write_text("\n".join(json.dumps(line) for line in lines) + '\n{"stage": "pretrain", "st')
+    assert learning.series(learning.read(log), learning.PANELS[0]) == {10.0: 1.0}
+    assert learning.averaged([{0.0: 1.0, 5.0: 3.0}, {0.0: 2.0, 5.0: 5.0}]) == ([0.0, 5.0], [1.5, 4.0])
+
+
+def test_an_unknown_sweep_is_refused_with_the_nearest(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert table.main([str(folder), "--only", "mask_ration"]) == 2
+    message = capsys.readouterr().err
+    assert "did you mean 'mask_ratio'?" in message
+    assert len(message.strip().splitlines()) == 1
+
+
+def test_damage_is_counted_and_named_but_the_rest_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = next(iter(Builder(tmp_path, queries=60).sweep("mask_ratio").parents[2].glob("runs/*/result.json")))
+    path.write_text(path.read_text()[:300])
+    assert table.main([str(tmp_path)]) == 0
+    message = capsys.readouterr().err
+    assert message.startswith("Left out: 1 of")
+    assert f"runs/{path.parent.name}/: result.json is not whole JSON" in message
+
+
+def test_a_sweep_with_nothing_finished_makes_the_exit_code_1(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    builder = Builder(tmp_path, queries=60)
+    builder.sweep("objectives")
+    builder.sweep("data_fraction", seeds=(5,), unfinished=[(k, 5) for k in range(4)])
+    assert table.main([str(tmp_path)]) == 1
+    assert "data_fraction-tiny: nothing finished yet. Unfinished: 0 of 4 runs." in capsys.readouterr().err
+
+
+def test_runs_without_a_sweep_are_explained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    builder = Builder(tmp_path, queries=60)
+    builder.sweep("objectives").unlink()
+    assert plot.main([str(tmp_path)]) == 2
+    assert "5 finished runs, but no sweep" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "command", [["analysis/table.py"], ["-m", "analysis.table"], ["analysis/plot.py", "--format", "png"]]
+)
+def test_commands_run_as_files_and_as_modules_without_torch(folder: Path, command: list[str]) -> None:
+    """As in the README; -X importtime lists every module that was imported."""
+    script = [sys.executable, "-X", "importtime", *command, str(folder), "--only", "objectives"]
+    done = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr[-2000:]
+    imported = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+    assert "simvtp.config" in imported
+    assert not {name for name in imported if name.split(".")[0] == "torch"}
+
+
+def test_an_empty_folder_is_one_clear_paragraph_and_exit_code_2(tmp_path: Path) -> None:
+    for script in ("analysis/table.py", "analysis/plot.py"):
+        done = subprocess.run(
+            [sys.executable, script, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 2
+        assert done.stderr.startswith(f"Nothing to show in {tmp_path}: it holds no finished run")
+        assert len(done.stderr.strip().splitlines()) == 1
+        assert not (tmp_path / "tables").exists()
+
+
+def test_wrap_starts_with_a_capital_and_keeps_the_words() -> None:
+    assert wrap("mask ratio: no difference", 12) == "Mask ratio:\nno\ndifference"

@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import itertools
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from simvtp.data.corpora import Corpus, Sample, load
+from simvtp.data.errors import DataError
+from simvtp.data.loading import Batch, GalleryLoader, TrainLoader
+from simvtp.data.text import Tokenizer, load_tokenizer
+from simvtp.data.video import read
+
+
+@pytest.fixture(scope="module")
+def tokenizer(corpus_name: str) -> Tokenizer:
+    return load_tokenizer("corpus", corpus_name)
+
+
+def training(corpus: Corpus, tokenizer: Tokenizer, **changes: Any) -> TrainLoader:
+    settings: dict[str, Any] = {
+        "frames": 8, "stride": 1, "size": 48, "crop": "none", "batch": 5, "words": 24, "seed": 3, "workers": 0,
+        "cache": True,
+    }  # fmt: skip
+    return TrainLoader(corpus, tokenizer, **settings | changes)
+
+
+def first(loader: TrainLoader, count: int, step: int = 0) -> list[Batch]:
+    return list(itertools.islice(loader.batches(step), count))
+
+
+def same(a: Sequence[Batch], b: Sequence[Batch]) -> bool:
+    return len(a) == len(b) and all(
+        x.ids == y.ids and torch.equal(x.video, y.video) and torch.equal(x.words, y.words)
+        for x, y in zip(a, b, strict=True)
+    )
+
+
+def test_a_batch_holds_videos_with_their_own_captions(corpus_name: str, folder: Path, tokenizer: Tokenizer):
+    corpus = load(corpus_name, "train")
+    by_id = {sample.video_id: sample for sample in corpus.samples}
+    for batch in first(training(corpus, tokenizer), 6):
+        assert batch.video.shape == (5, 8, 48, 48, 3)
+        assert batch.video.dtype == torch.uint8
+        assert batch.words.dtype == torch.int64
+        for video, words, video_id in zip(batch.video, batch.words, batch.ids, strict=True):
+            assert tokenizer.decode(words.tolist()) in by_id[video_id].captions
+            assert torch.equal(video, torch.from_numpy(read(by_id[video_id].path, range(8))))
+    assert folder
+
+
+def test_an_epoch_shows_every_video_once_and_all_captions_come_up(corpus_name: str, tokenizer: Tokenizer):
+    loader = training(load(corpus_name, "train"), tokenizer, batch=4)
+    assert loader.steps_per_epoch == 4
+    batches = first(loader, 4 * 40)
+    for epoch in range(40):
+        assert len({i for batch in batches[4 * epoch : 4 * epoch + 4] for i in batch.ids}) == 16
+    assert batches[0].ids != batches[4].ids
+    pairs = {(i, tuple(w.tolist())) for b in batches for i, w in zip(b.ids, b.words, strict=True)}
+    texts = {(i, tokenizer.decode(list(words))) for i, words in pairs}
+    assert len(texts) == 16 * 5
+
+
+@pytest.mark.parametrize("crop", ["none", "multiscale", "resized"])
+def test_a_resume_workers_and_the_cache_change_nothing(corpus_name: str, tokenizer: Tokenizer, crop: str):
+    corpus = load(corpus_name, "pretrain")
+    whole = first(training(corpus, tokenizer, crop=crop, size=32), 18)
+    assert same(first(training(corpus, tokenizer, crop=crop, size=32), 7, step=11), whole[11:])
+    state = torch.get_rng_state()
+    ahead = first(training(corpus, tokenizer, crop=crop, size=32, workers=2, cache=False), 5, step=6)
+    assert same(ahead, whole[6:11])
+    assert torch.equal(torch.get_rng_state(), state)
+    assert not same(first(training(corpus, tokenizer, crop=crop, size=32, seed=4), 1), whole[:1])
+
+
+def test_frames_are_strided_in_pre_training_and_spread_in_fine_tuning(corpus_name: str, tokenizer: Tokenizer):
+    corpus = load(corpus_name, "train")
+    frames_of = {sample.video_id: torch.from_numpy(read(sample.path, range(8))) for sample in corpus.samples}
+    starts = set()
+    for batch in first(training(corpus, tokenizer, frames=3, stride=2), 10):
+        for video, video_id in zip(batch.video, batch.ids, strict=True):
+            fits = [s for s in range(4) if torch.equal(video, frames_of[video_id][[s, s + 2, s + 4]])]
+            assert fits
+            starts.update(fits)
+    assert starts == {0, 1, 2, 3}
+    for batch in first(training(corpus, tokenizer, frames=4, stride=None), 2):
+        for video, video_id in zip(batch.video, batch.ids, strict=True):
+            whole = frames_of[video_id]
+            assert torch.equal(video, whole[::2]) or torch.equal(video, whole[1::2])
+
+
+def broken_copy(corpus: Corpus, tmp_path: Path, broken: set[int], count: int) -> Corpus:
+    """`count` samples with ids of their own, cycling through the corpus's files; those in `broken` are no videos."""
+    samples = []
+    for i in range(count):
+        path = tmp_path / f"copy{i}.mp4"
+        if i in broken:
+            path.write_text("not a video")
+        else:
+            shutil.copy(corpus.samples[i % len(corpus.samples)].path, path)
+        samples.append(Sample(f"v{i}", path, (f"{corpus.samples[i % len(corpus.samples)].captions[0]}",)))
+    return Corpus("copies", "train", tuple(samples), "none")
+
+
+def test_a_broken_video_is_replaced_with_its_caption(corpus_name: str, tokenizer: Tokenizer, tmp_path: Path):
+    corpus = broken_copy(load(corpus_name, "pretrain"), tmp_path, {7}, 100)
+    by_id = {sample.video_id: sample for sample in corpus.samples}
+    loader = training(corpus, tokenizer, batch=10, cache=False)
+    batches = first(loader, 20)
+    assert loader.replaced == 2  # once an epoch
+    assert "v7" not in {video_id for batch in batches for video_id in batch.ids}
+    for batch in batches:
+        for video, words, video_id in zip(batch.video, batch.words, batch.ids, strict=True):
+            assert tokenizer.decode(words.tolist()) == by_id[video_id].captions[0]
+            assert torch.equal(video, torch.from_numpy(read(by_id[video_id].path, range(8))))
+    ahead = training(corpus, tokenizer, batch=10, cache=False, workers=1)
+    assert same(first(ahead, 20), batches)
+    assert ahead.replaced == 2
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_too_many_broken_videos_stop_the_training(corpus_name: str, tokenizer: Tokenizer, tmp_path: Path, workers: int):
+    corpus = broken_copy(load(corpus_name, "pretrain"), tmp_path, {7, 8}, 100)
+    with pytest.raises(DataError, match=r"2 of 100 videos cannot be decoded, more than 1%.*copy[78]\.mp4") as raised:
+        first(training(corpus, tokenizer, batch=10, cache=False, workers=workers), 10)
+    assert "Traceback" not in str(raised.value)
+    with pytest.raises(DataError, match=r"copy7\.mp4"):
+        list(gallery(corpus, tokenizer, cache=False, workers=workers).videos())
+
+
+def test_fewer_videos_than_a_batch(corpus_name: str, tokenizer: Tokenizer):
+    with pytest.raises(DataError, match="16 videos are less than one batch of 17"):
+        training(load(corpus_name, "train"), tokenizer, batch=17)
+
+
+def gallery(corpus: Corpus, tokenizer: Tokenizer, **changes: Any) -> GalleryLoader:
+    settings: dict[str, Any] = {
+        "frames": 8, "size": 48, "segments": 1, "crops": 1, "batch": 3, "words": 24, "workers": 0, "cache": True,
+    }  # fmt: skip
+    return GalleryLoader(corpus, tokenizer, **settings | changes)
+
+
+def test_a_gallery_is_whole_and_in_order(corpus_name: str, tokenizer: Tokenizer):
+    corpus = load(corpus_name, "test")
+    loader = gallery(corpus, tokenizer)
+    shapes = [tuple(clips.shape) for clips in loader.videos()]
+    assert shapes == [(3, 1, 8, 48, 48, 3), (3, 1, 8, 48, 48, 3), (2, 1, 8, 48, 48, 3)]
+    videos = torch.cat(list(loader.videos()))[:, 0]
+    for video, sample in zip(videos, corpus.samples, strict=True):
+        assert torch.equal(video, torch.from_numpy(read(sample.path, range(8))))
+    assert [tokenizer.decode(ids) for ids in loader.captions()] == [s.captions[0] for s in corpus.samples]
+    assert loader.owner == list(range(8))
+    ahead = torch.cat(list(gallery(corpus, tokenizer, workers=2, cache=False).videos()))
+    assert torch.equal(ahead[:, 0], videos)
+
+
+def test_every_caption_is_a_query(corpus_name: str, tokenizer: Tokenizer):
+    loader = gallery(load(corpus_name, "train"), tokenizer)
+    assert loader.owner == [video for video in range(16) for _ in range(5)]
+    assert len(loader.captions()) == 80
+
+
+def test_views_are_segments_then_crops(corpus_name: str, tokenizer: Tokenizer):
+    corpus = load(corpus_name, "test")
+    whole = torch.from_numpy(read(corpus.samples[0].path, range(8)))
+    clips = next(gallery(corpus, tokenizer, frames=4, segments=2, crops=3).videos())
+    assert clips.shape == (3, 6, 4, 48, 48, 3)
+    for crop in range(3):  # of square frames all crops are the same
+        assert torch.equal(clips[0, crop], whole[::2])
+        assert torch.equal(clips[0, 3 + crop], whole[1::2])

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from simvtp.data import video
+from simvtp.data.crops import crop_and_resize, draw_box, views
+from simvtp.data.errors import DataError
+from simvtp.data.rendering import encode
+from simvtp.data.video import Video, dense_indices, frame_count, read, segment_indices, spread_indices
+
+
+def numbered(path: Path, frames: int, height: int = 64, width: int = 64) -> Path:
+    """A video whose frame i is grey with value 8 * i."""
+    shades = np.arange(frames, dtype=np.uint8) * 8
+    path.write_bytes(encode(np.tile(shades[:, None, None, None], (1, height, width, 3))))
+    return path
+
+
+@pytest.fixture(params=["decord", "av"])
+def decoder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both decoders; PyAV stands in where decord cannot be imported."""
+    if request.param == "decord":
+        pytest.importorskip("decord")
+    else:
+        monkeypatch.setattr(video, "decord", None)
+    return request.param
+
+
+@pytest.mark.parametrize("width", [32, 40, 48, 56, 64, 100])
+def test_the_frames_that_are_asked_for_in_that_order(tmp_path: Path, decoder: str, width: int):
+    path = numbered(tmp_path / "v.mp4", 20, 48, width)
+    assert frame_count(path) == 20
+    found = read(path, [19, 3, 3, 0, 11])
+    assert found.shape == (5, 48, width, 3)
+    assert found.dtype == np.uint8
+    shades = found.astype(float).mean(axis=(1, 2, 3))
+    assert np.abs(shades - np.array([152, 24, 24, 0, 88])).max() < 2.5, decoder
+    assert Video(path).frames_per_second == 8
+
+
+def test_colours_and_places_survive_at_a_narrow_width(tmp_path: Path, decoder: str):
+    picture = np.zeros((8, 48, 48, 3), np.uint8)
+    picture[:, 8:24, 24:40] = (220, 40, 60)  # rows 8-23, columns 24-39
+    (tmp_path / "v.mp4").write_bytes(encode(picture))
+    found = read(tmp_path / "v.mp4", range(8)).astype(int)
+    assert np.abs(found - picture).max(initial=0) < 40, decoder
+    assert np.abs(found[:, 10:22, 26:38] - (220, 40, 60)).mean() < 5
+
+
+def test_broken_files_are_named(tmp_path: Path, decoder: str):
+    (tmp_path / "page.mp4").write_text("<html>not found</html>")
+    (tmp_path / "empty.mp4").touch()
+    whole = numbered(tmp_path / "whole.mp4", 20).read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(whole[: len(whole) // 2])
+    for name in ("page", "empty", "cut", "absent"):
+        with pytest.raises(DataError, match=rf"{name}\.mp4"):
+            read(tmp_path / f"{name}.mp4", [0, 5, 19])
+    with pytest.raises(DataError, match=r"whole\.mp4: frames \[20\] of 20 do not exist"):
+        read(tmp_path / "whole.mp4", [20])
+    assert decoder
+
+
+def test_odd_videos_are_read_or_refused_by_name(shared: Path, decoder: str):
+    """58 odd files: frames of one size, or a DataError that names the file; never another exception."""
+    refused = set()
+    for path in sorted((shared / "edge").iterdir()):
+        try:
+            opened = Video(path)
+            frames = opened.frames(segment_indices(min(opened.frame_count, 60), 3, 0, 1))
+        except DataError as error:
+            assert path.name in str(error)  # noqa: PT017
+            refused.add(path.name)
+        else:
+            assert frames.shape[0] == 3
+            assert frames.shape[3] == 3
+    certain = {"not_a_video.mp4", "zero_bytes.mp4", "truncated_no_moov.mp4", "audio_only_no_video_stream.mp4"}
+    assert certain <= refused
+    assert not refused & {"base_h264_faststart.mp4", "vp9.webm", "hevc.mp4", "single_frame.mp4", "tiny_16x12.mp4"}
+    assert decoder
+
+
+def test_rotated_videos_are_upright(shared: Path, decoder: str):
+    path = shared / "edge" / "torchcodec_nasa_13013_rotated.mp4"
+    with av.open(str(path)) as file:
+        stored = file.streams.video[0]
+        assert read(path, [0]).shape[1:3] == (stored.width, stored.height), decoder
+
+
+def test_dense_indices():
+    assert dense_indices(100, 4, 5, 0.0) == [0, 5, 10, 15]
+    assert dense_indices(100, 4, 5, 0.999) == [84, 89, 94, 99]
+    assert dense_indices(8, 8, 1, 0.7) == list(range(8))
+    assert dense_indices(10, 4, 5, 0.5) == [0, 3, 6, 9]  # too short for stride 5: stride 3
+    assert dense_indices(3, 6, 4, 0.5) == [0, 0, 1, 1, 2, 2]
+    assert dense_indices(1, 4, 4, 0.5) == [0, 0, 0, 0]
+
+
+def test_segment_indices():
+    assert segment_indices(8, 8, 0, 1) == list(range(8))
+    assert segment_indices(80, 4, 0, 1) == [10, 30, 50, 70]
+    assert [segment_indices(60, 2, s, 3) for s in range(3)] == [[5, 35], [15, 45], [25, 55]]
+    assert segment_indices(2, 4, 0, 1) == [0, 0, 1, 1]
+    assert spread_indices(80, 4, 0.0) == [0, 20, 40, 60]
+    assert max(spread_indices(7, 7, 0.9999999)) == 6
+
+
+def test_boxes():
+    assert draw_box("none", 90, 120, [0, 0, 0, 0]) == (0, 15, 90, 90)
+    assert draw_box("multiscale", 100, 160, [0.0, 0.3, 0.5, 0.999]) == (0, 72, 100, 88)
+    assert draw_box("multiscale", 100, 100, [0.9, 0.6, 0.0, 0.0]) == (0, 0, 66, 75)
+    for draws in np.random.default_rng(0).random((200, 4)):
+        top, left, tall, wide = draw_box("resized", 90, 120, draws)
+        assert 0 <= top <= 90 - tall
+        assert 0 <= left <= 120 - wide
+        assert 0.45 < tall * wide / (90 * 120) <= 1
+        assert 0.7 < wide / tall < 1.4
+
+
+def test_crop_and_resize_is_one_box_for_all_frames():
+    frames = np.zeros((3, 40, 60, 3), np.uint8)
+    frames[:, 10:20, 30:40] = 200
+    cut = crop_and_resize(frames, (10, 30, 10, 10), 20)
+    assert cut.shape == (3, 20, 20, 3)
+    assert (cut == 200).all()
+    assert crop_and_resize(frames, (0, 0, 40, 40), 40).base is not None  # at its size: no copy
+    assert (crop_and_resize(frames, (20, 0, 20, 60), 20) == 0).all()
+
+
+def test_views_lie_along_the_long_side():
+    wide = np.zeros((2, 20, 60, 3), np.uint8)
+    wide[:, :, :20], wide[:, :, 20:40], wide[:, :, 40:] = 10, 20, 30
+    assert [int(view.mean()) for view in views(wide, 3, 20)] == [10, 20, 30]
+    assert [int(view.mean()) for view in views(wide, 1, 20)] == [20]
+    tall = wide.transpose(0, 2, 1, 3)
+    assert [int(view.mean()) for view in views(tall, 3, 20)] == [10, 20, 30]
+    assert views(np.zeros((2, 30, 90, 3), np.uint8), 3, 10)[0].shape == (2, 10, 10, 3)
