@@ -17,7 +17,6 @@ $(VENV)/ready: pyproject.toml constraints.txt
 
 demo: setup  ## embedded corpus -> pre-training, fine-tuning, retrieval at seven mask ratios -> figure and table
 	$(BIN)/python sweeps/run.py mask_ratio --cluster local --results $(RESULTS)
-	$(BIN)/python sweeps/run.py objectives --cluster local --results $(RESULTS) --only "no pre-training"
 	$(BIN)/python analysis/plot.py $(RESULTS)
 	$(BIN)/python analysis/table.py $(RESULTS)
 	@echo; echo "Open these:"; ls $(RESULTS)/figures/*.png $(RESULTS)/tables/*.md

@@ -22,6 +22,7 @@ from simvtp.encoding import encode_captions, encode_gallery, encode_videos, froz
 from simvtp.environment import describe
 from simvtp.files import read_json, write_json
 from simvtp.finetune import dual_encoder
+from simvtp.locks import Lock
 from simvtp.retrieval import DualEncoder, Retrieval, both_directions
 from simvtp.stages import pretrain_folder, run_folder, tokenizer_of, use_machine
 from simvtp.training import stoppable
@@ -30,11 +31,17 @@ from simvtp.training import stoppable
 def evaluate(config: Config, results: Path, preset: str) -> Path:
     """result.json of a fine-tuned run, written whole or not at all; an existing one is left as it is.
 
-    Raises FileNotFoundError where the run is not fine-tuned.
+    Raises FileNotFoundError where the run is not fine-tuned, locks.Busy where another process is at it.
     """
     folder = run_folder(config, results)
-    if (folder / "result.json").exists():
-        return folder / "result.json"
+    if not (folder / "result.json").exists():
+        with Lock(folder / "lock"):
+            if not (folder / "result.json").exists():
+                _evaluate(config, folder, results, preset)
+    return folder / "result.json"
+
+
+def _evaluate(config: Config, folder: Path, results: Path, preset: str) -> None:
     if not (folder / "finetuned.json").exists():
         raise FileNotFoundError(f"{folder}/finetuned.json is not there: run `python -m simvtp.finetune` first")
     began = time.monotonic()
@@ -47,7 +54,6 @@ def evaluate(config: Config, results: Path, preset: str) -> Path:
     result["metrics"]["validation"] = result.pop("validation")
     result["cost"]["evaluate_seconds"] = round(time.monotonic() - began, 2)
     write_json(folder / "result.json", result)
-    return folder / "result.json"
 
 
 def _test(

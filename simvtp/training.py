@@ -26,8 +26,25 @@ from simvtp.timm_parts import param_groups_layer_decay
 Losses = dict[str, Tensor]
 
 
+@dataclass
+class _Stop:
+    """The signal that came in; 0: none."""
+
+    number: int = 0
+
+
+_stop = _Stop()
+
+
 class Interrupted(Exception):
-    """Training was asked to stop; its checkpoint is written, and the same command continues from it."""
+    """Training was asked to stop; its checkpoint is written, and the same command continues from it.
+
+    signal: the number of the signal that asked.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.signal = _stop.number
 
 
 class NotFinite(RuntimeError):
@@ -43,9 +60,6 @@ class Loader(Protocol):
     def batches(self, first_step: int) -> Iterator[Batch]: ...
 
 
-_stop = threading.Event()
-
-
 @contextmanager
 def stoppable() -> Iterator[None]:
     """Within the block, SIGTERM, SIGINT and SIGUSR2 make training write a checkpoint and raise Interrupted.
@@ -58,9 +72,9 @@ def stoppable() -> Iterator[None]:
         return
 
     def handle(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        _stop.set()
+        _stop.number = number
 
-    _stop.clear()
+    _stop.number = 0
     before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)}
     try:
         yield
@@ -71,7 +85,7 @@ def stoppable() -> Iterator[None]:
 
 def stop_if_asked() -> None:
     """Raise Interrupted where a signal came in; for work between the stages that has nothing to save."""
-    if _stop.is_set():
+    if _stop.number:
         raise Interrupted("asked to stop")
 
 
@@ -169,7 +183,7 @@ class Trainer:
                 self._note(found, loader.steps_per_epoch, progress)
                 if after_step is not None:
                     after_step(self)
-                if _stop.is_set() and self.step < self.steps:
+                if _stop.number and self.step < self.steps:
                     self.save()
                     raise Interrupted(f"{self.name} stopped after step {self.step} of {self.steps}")
                 if time.monotonic() - self._counted > self.machine.checkpoint_seconds:

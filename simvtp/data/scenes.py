@@ -59,15 +59,36 @@ BESIDE = ("beside", "near", "by", "with")
 # Each attribute is named twice, in words chosen anew: at a text ratio of 75% something of most attributes is left.
 TEMPLATES = (
     "{a} {first} {shape} {switch} to {second} and {motion}: the {shape2} is {first2}, then {second2}, and {motion2}",
-    "{a} {shape} {motion}: the {first} {shape2} {switch} to {second} and {motion2}, {first2} at first, {second2} at last",
+    "{a} {shape} {motion}: the {first} {shape2} {switch} to {second} and {motion2}, "
+    "{first2} at first, {second2} at last",
     "{a} {first} then {second} {shape} {motion}: the {shape2} is {first2}, {switch} to {second2} and {motion2}",
     "{a} {shape} {switch} from {first} to {second} and {motion}: {a} {first2} {shape2}, {second2} at last, {motion2}",
     "{a} {first} {shape} {motion} and {switch} to {second}: {first2}, then {second2}, the {shape2} {motion2}",
-    "we see {a} {first} {shape} that {switch} to {second} while it {motion}: the {shape2} {motion2}, {first2} then {second2}",
+    "we see {a} {first} {shape} that {switch} to {second} while it {motion}: "
+    "the {shape2} {motion2}, {first2} then {second2}",
 )
 ARTICLES = ("a", "the", "one", "this")
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-WORDS_OF_TEMPLATES = ("an", "to", "and", "as", "it", "then", "from", "we", "see", "that", "while", "the", "is", "at", "first", "last", ":", ",")
+WORDS_OF_TEMPLATES = (
+    "an",
+    "to",
+    "and",
+    "as",
+    "it",
+    "then",
+    "from",
+    "we",
+    "see",
+    "that",
+    "while",
+    "the",
+    "is",
+    "at",
+    "first",
+    "last",
+    ":",
+    ",",
+)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,80 @@
+"""What a sweep is: named points around a base config, one file of this folder per table of the paper."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from simvtp.config import Config, flatten
+from simvtp.validation import ConfigError, nearest
+
+Setting = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One assignment of the axes; `set` holds what differs from the base."""
+
+    label: str
+    set: Setting = field(default_factory=dict)
+
+
+BASE = Point("base")
+NO_PRETRAINING = Point("no pre-training", {"pretrain.length": "0 steps"})
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """points(base) -> the points, base included; parts: names of the sweeps that this one does at once."""
+
+    title: str
+    axes: tuple[str, ...] = ()
+    points: Callable[[Config], Sequence[Point]] = lambda base: (BASE,)  # noqa: ARG005
+    parts: tuple[str, ...] = ()
+
+
+def curve(key: str, values: Sequence[float], base: Config) -> list[Point]:
+    """A point for each value of one axis, all else as in the base; the base's own value is the base point."""
+    own = flatten(base)[key]
+    return [_point({key: value}, {key: own}) for value in values]
+
+
+def grid(axes: Mapping[str, Sequence[float]], base: Config) -> list[Point]:
+    """The full product of several axes."""
+    own = {key: flatten(base)[key] for key in axes}
+    return [_point(dict(zip(axes, values, strict=True)), own) for values in itertools.product(*axes.values())]
+
+
+def _point(setting: dict[str, Any], own: Mapping[str, Any]) -> Point:
+    changed = {key: value for key, value in setting.items() if value != own[key]}
+    return Point(", ".join(f"{name_of(key)} {value:.0%}" for key, value in setting.items()), changed)
+
+
+def name_of(key: str) -> str:
+    """The word for an axis in labels: mask.video -> video, data.fraction -> data."""
+    section, _, name = key.rpartition(".")
+    return section if name == "fraction" else name
+
+
+def distinct(points: Sequence[Point]) -> list[Point]:
+    """Points without repeats; the base, wherever it stood, first."""
+    found = {tuple(sorted(point.set.items())): point for point in reversed(points) if point.set}
+    return [BASE, *reversed(found.values())]
+
+
+def names() -> list[str]:
+    """Every sweep, by file."""
+    own = {"__init__", "definition", "plan", "ledger", "study", "launch", "run", "controller", "screen"}
+    return sorted(path.stem for path in Path(__file__).parent.glob("*.py") if path.stem not in own)
+
+
+def find(name: str) -> Sweep:
+    """The sweep of that name; raises ConfigError that offers the nearest one."""
+    if name not in names():
+        raise ConfigError(f"unknown sweep {name!r}; there are {', '.join(names())}{nearest(name, names())}")
+    sweep: Sweep = importlib.import_module(f"sweeps.{name}").SWEEP
+    return sweep

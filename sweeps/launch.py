@@ -1,0 +1,182 @@
+"""Where runs are carried out: jobs of Submitit on SLURM or this machine, or this very process."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import submitit
+from submitit.helpers import DelayedSubmission
+
+from simvtp.validation import ConfigError
+from sweeps.ledger import Ledger
+from sweeps.plan import Run
+
+ROOT = Path(__file__).resolve().parent.parent
+A_WEEK_MINUTES = 7 * 24 * 60
+CLUSTERS = ("auto", "local", "slurm", "debug")
+
+
+class RunJob:
+    """The callable that a job unpickles: one run, its failure recorded in its folder."""
+
+    def __init__(self, values: Mapping[str, Any], run: str, results: Path, preset: str) -> None:
+        self.values, self.run, self.results, self.preset = dict(values), run, results, preset
+
+    def __call__(self) -> str:
+        from simvtp.config import unflatten
+        from simvtp.locks import Busy
+        from simvtp.run import run
+        from simvtp.training import Interrupted
+
+        try:
+            return str(run(unflatten(self.values), self.results, self.preset))
+        except Interrupted as stopped:
+            if stopped.signal == signal.SIGUSR2 and "SLURM_JOB_ID" in os.environ:
+                # The checkpoint is written; now Submitit's own handler, in place again, requeues the job.
+                os.kill(os.getpid(), signal.SIGUSR2)
+                time.sleep(60)
+            raise
+        except (Busy, submitit.core.utils.UncompletedJobError):
+            raise  # not this run's fault: the controller looks again
+        except Exception as error:
+            Ledger(self.results).record_failure(self.run, error)
+            raise
+
+    def checkpoint(self) -> DelayedSubmission:
+        """A requeued job calls the same run again, which goes on from its own checkpoint."""
+        return DelayedSubmission(self)
+
+
+class Place(Protocol):
+    """Somewhere to run jobs."""
+
+    capacity: int
+
+    def submit(self, runs: Sequence[Run]) -> dict[str, Any]:
+        """Start the runs; gives a job for each run id."""
+
+    def over(self, job: Any) -> bool:
+        """Whether the job's process is gone for good."""
+
+    def stop(self, jobs: Sequence[Any]) -> None:
+        """Ask jobs to write a checkpoint and end, and wait until they have."""
+
+
+class Local:
+    """Processes of this machine, `jobs` at once, in the controller's process group."""
+
+    def __init__(self, ledger: Ledger, preset: str, jobs: int) -> None:
+        self.ledger, self.preset, self.capacity = ledger, preset, jobs
+        os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+    def submit(self, runs: Sequence[Run]) -> dict[str, Any]:
+        jobs = {}
+        for run in runs:
+            executor = submitit.LocalExecutor(self.ledger.folder(run.id) / "jobs")
+            executor.update_parameters(timeout_min=A_WEEK_MINUTES, stderr_to_stdout=True)
+            threads = run.config.machine.threads
+            limit = {name: str(threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")} if threads else {}
+            before = {name: os.environ.get(name) for name in limit}
+            os.environ.update(limit)
+            jobs[run.id] = executor.submit(job_of(run, self.ledger, self.preset))
+            for name, value in before.items():
+                os.environ.pop(name)
+                if value is not None:
+                    os.environ[name] = value
+        return jobs
+
+    def over(self, job: Any) -> bool:
+        return bool(job._process.poll() is not None)
+
+    def stop(self, jobs: Sequence[Any]) -> None:
+        running = [job._process for job in jobs if job._process.poll() is None]
+        for process in running:
+            process.send_signal(signal.SIGTERM)
+        until = time.monotonic() + 60
+        for process in running:
+            while process.poll() is None and time.monotonic() < until:
+                time.sleep(0.1)
+
+
+class Slurm:
+    """Jobs of a SLURM cluster; runs that start together are one array, `jobs` of it at once."""
+
+    def __init__(self, ledger: Ledger, preset: str, jobs: int) -> None:
+        if shutil.which("sbatch") is None:
+            raise ConfigError("--cluster slurm: there is no sbatch on this machine; use --cluster local")
+        self.ledger, self.preset, self.parallel = ledger, preset, jobs
+        self.capacity = sys.maxsize
+
+    def submit(self, runs: Sequence[Run]) -> dict[str, Any]:
+        executor = submitit.SlurmExecutor(self.ledger.results / "jobs", python=sys.executable)
+        gpu = {"gpus_per_node": 1} if self.preset != "tiny" else {}
+        threads = max(1, runs[0].config.machine.threads or runs[0].config.machine.workers)
+        executor.update_parameters(
+            time=A_WEEK_MINUTES // 7, cpus_per_task=threads, job_name="simvtp", stderr_to_stdout=True,
+            setup=[f"export PYTHONPATH={ROOT}"], array_parallelism=self.parallel, use_srun=True, **gpu,
+        )  # fmt: skip
+        made = executor.map_array(lambda job: job(), [job_of(run, self.ledger, self.preset) for run in runs])
+        return {run.id: job for run, job in zip(runs, made, strict=True)}
+
+    def over(self, job: Any) -> bool:
+        return bool(job.done() and job.state not in ("PENDING", "RUNNING", "REQUEUED", "PREEMPTED", "UNKNOWN"))
+
+    def stop(self, jobs: Sequence[Any]) -> None:
+        """SLURM's jobs go on without a controller; scancel ends them."""
+
+
+class Debug:
+    """This process, one run after the other; a failing run's traceback comes out as it is recorded."""
+
+    capacity = 1
+
+    def __init__(self, ledger: Ledger, preset: str) -> None:
+        self.ledger, self.preset = ledger, preset
+
+    def submit(self, runs: Sequence[Run]) -> dict[str, Any]:
+        from simvtp.locks import Busy
+        from simvtp.training import Interrupted
+
+        for run in runs:
+            try:
+                job_of(run, self.ledger, self.preset)()
+            except Interrupted:
+                raise KeyboardInterrupt from None
+            except Busy as error:
+                print(f"run {run.id}: {error}; waiting", file=sys.stderr)
+            except Exception as error:  # noqa: BLE001  (recorded in the run's folder; the others go on)
+                print(f"run {run.id}: {type(error).__name__}: {error}", file=sys.stderr)
+        return dict.fromkeys((run.id for run in runs), None)
+
+    def over(self, job: Any) -> bool:  # noqa: ARG002
+        return True
+
+    def stop(self, jobs: Sequence[Any]) -> None:
+        """Nothing runs beside this process."""
+
+
+def job_of(run: Run, ledger: Ledger, preset: str) -> RunJob:
+    from simvtp.config import flatten
+
+    return RunJob(flatten(run.config), run.id, ledger.results.resolve(), preset)
+
+
+def place(cluster: str, ledger: Ledger, preset: str, jobs: int | None, threads: int) -> Place:
+    """The place of --cluster; raises ConfigError for one that is unknown or absent."""
+    if cluster not in CLUSTERS:
+        raise ConfigError(f"--cluster {cluster}: it is one of {', '.join(CLUSTERS)}")
+    if cluster == "auto":
+        cluster = "slurm" if shutil.which("sbatch") else "local"
+    if cluster == "slurm":
+        return Slurm(ledger, preset, jobs or 64)
+    if cluster == "debug":
+        return Debug(ledger, preset)
+    cores = len(os.sched_getaffinity(0))
+    return Local(ledger, preset, jobs or (max(1, cores // threads) if threads else 1))

@@ -1,0 +1,15 @@
+"""How much to mask: R@1 against the video and the text mask ratio, one curve each around the base point."""
+
+from sweeps.definition import NO_PRETRAINING, Sweep, curve, distinct
+
+VIDEO = (0.50, 0.75, 0.90, 0.95)
+TEXT = (0.15, 0.50, 0.75, 0.90)
+
+SWEEP = Sweep(
+    title="Mask ratios of video and text (SimVTP's best: 90% and 75%)",
+    axes=("mask.video", "mask.text"),
+    points=lambda base: [
+        *distinct([*curve("mask.video", VIDEO, base), *curve("mask.text", TEXT, base)]),
+        NO_PRETRAINING,  # the level that the curves are to be read against
+    ],
+)

@@ -1,0 +1,99 @@
+"""Sweeps x seeds -> unique runs, each trained once, whoever asks for it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from simvtp.config import Config, flatten, override, pretrain_id, run_id
+from simvtp.validation import ConfigError
+from sweeps.definition import Point, find
+
+
+@dataclass(frozen=True)
+class Run:
+    """One config with one seed. stage: its pre-training, None where it has none."""
+
+    id: str
+    stage: str | None
+    config: Config
+    label: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Table:
+    """One sweep of the plan: runs[(point, seed)] is a run id."""
+
+    name: str
+    folder: str
+    title: str
+    axes: tuple[str, ...]
+    points: tuple[Point, ...]
+    runs: dict[tuple[int, int], str]
+
+
+@dataclass
+class Plan:
+    """What a command is to bring about. folder: of the study; parts: folders of the tables where there are several."""
+
+    name: str
+    folder: str
+    preset: str
+    base: Config
+    seeds: tuple[int, ...]
+    tables: list[Table] = field(default_factory=list)
+    runs: dict[str, Run] = field(default_factory=dict)
+
+    def shared_stages(self) -> dict[str, list[str]]:
+        """Pre-training stages that several runs use -> those runs."""
+        users: dict[str, list[str]] = {}
+        for run in self.runs.values():
+            if run.stage is not None:
+                users.setdefault(run.stage, []).append(run.id)
+        return {stage: runs for stage, runs in users.items() if len(runs) > 1}
+
+
+def make_plan(name: str, preset: str, base: Config, seeds: Sequence[int], changes: Mapping[str, Any]) -> Plan:
+    """All runs of a sweep; raises ConfigError, naming the point, for one that cannot be run."""
+    suffix = "-" + preset
+    if changes:
+        suffix += "-" + hashlib.sha256(json.dumps(dict(sorted(changes.items()))).encode()).hexdigest()[:6]
+    plan = Plan(name, name + suffix, preset, base, tuple(seeds))
+    for part in find(name).parts or (name,):
+        sweep = find(part)
+        points = tuple(sweep.points(base))
+        runs = {}
+        for number, point in enumerate(points):
+            for seed in seeds:
+                run = _run(part, point, base, seed)
+                runs[number, seed] = run.id
+                plan.runs.setdefault(run.id, run)
+        plan.tables.append(Table(part, part + suffix, sweep.title, sweep.axes, points, runs))
+    return plan
+
+
+def _run(sweep: str, point: Point, base: Config, seed: int) -> Run:
+    try:
+        config = override(base, {**point.set, "seed": seed})
+    except ConfigError as error:
+        raise ConfigError(f"sweep {sweep}, point {point.label!r}: {error}") from error
+    return Run(run_id(config), pretrain_id(config), config, point.label, seed)
+
+
+def sweep_record(plan: Plan, table: Table, command: str, before: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The content of sweep.json; seeds of an earlier record of the same sweep stay in it."""
+    base = {key: value for key, value in flatten(plan.base).items() if key != "seed"}
+    runs = [{"point": point, "seed": seed, "run": run} for (point, seed), run in table.runs.items()]
+    points = [{"label": p.label, "set": dict(p.set), "base": not p.set} for p in table.points]
+    if before and before["points"] == points:
+        runs += [old for old in before["runs"] if old["seed"] not in plan.seeds]
+    runs.sort(key=lambda run: (run["point"], run["seed"]))
+    return {
+        "version": 1, "name": table.name, "preset": plan.preset, "title": table.title, "command": command,
+        "axes": list(table.axes), "base": base, "points": points,
+        "seeds": sorted({run["seed"] for run in runs}), "runs": runs,
+    }  # fmt: skip
