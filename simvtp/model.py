@@ -69,4 +69,4 @@ class SimVTP(nn.Module):
     @staticmethod
     def group_matcher(coarse: bool = False) -> dict[str, object]:  # noqa: ARG004  (timm's signature)
         """Layers for timm's layer decay."""
-        return {"stem": r"^(?:tubes|words)\.", "blocks": [(r"^encoder\.blocks\.(\d+)", None), (r".", (99999,))]}
+        return {"stem": r"^(?:tubes|words)\.", "blocks": r"^encoder\.blocks\.(\d+)"}

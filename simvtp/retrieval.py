@@ -48,7 +48,7 @@ class DualEncoder(nn.Module):
         """Layers for timm's layer decay: the same depth in both encoders."""
         return {
             "stem": r"^(?:tubes|words)\.",
-            "blocks": [(r"^(?:video|text)_encoder\.blocks\.(\d+)", None), (r".", (99999,))],
+            "blocks": r"^(?:video|text)_encoder\.blocks\.(\d+)",
         }
 
 

@@ -12,6 +12,7 @@ from simvtp.data.corpora import Corpus, load
 from simvtp.data.text import Tokenizer, load_tokenizer
 from simvtp.files import write_json
 from simvtp.model import SimVTP
+from simvtp.randomness import seeded
 
 
 def run_folder(config: Config, results: Path) -> Path:
@@ -58,7 +59,9 @@ def pretraining_corpus(config: Config) -> Corpus:
 
 
 def fresh_model(config: Config, tokenizer: Tokenizer) -> SimVTP:
-    return SimVTP(config, tokenizer.size)
+    # torch's own initialisation, which SimVTP draws anew, must not touch the global state.
+    with seeded(config.seed, "construction"):
+        return SimVTP(config, tokenizer.size)
 
 
 def say(text: str) -> None:

@@ -81,6 +81,7 @@ def stoppable() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        _stop.number = 0
 
 
 def stop_if_asked() -> None:

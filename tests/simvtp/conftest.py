@@ -1,0 +1,39 @@
+"""One very small corpus and one quick config for every test that trains."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+CORPUS = "sprites:tiny?clips=96&finetune=48&validation=12&test=16&test_seen=8&pretrain_validation=4"
+QUICK = {
+    "data.pretrain": CORPUS,
+    "data.finetune": CORPUS,
+    "pretrain.length": "8 steps",
+    "pretrain.warmup": "2 steps",
+    "pretrain.batch": "16",
+    "finetune.length": "4 epochs",
+    "finetune.warmup": "1 epochs",
+    "finetune.batch": "16",
+}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def corpus_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """$SIMVTP_CACHE of the whole session, so that the corpus is rendered once."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SIMVTP_CACHE", str(folder))
+        yield folder
+
+
+@pytest.fixture
+def quick(corpus_cache: Path) -> dict[str, str]:  # noqa: ARG001
+    """Changes to preset tiny that make a run of a few seconds."""
+    return dict(QUICK)

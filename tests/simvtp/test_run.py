@@ -1,0 +1,95 @@
+"""A whole run on a very small corpus."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from simvtp.config import override, pretrain_id, run_id
+from simvtp.data.loading import GalleryLoader
+from simvtp.evaluate import evaluate
+from simvtp.finetune import finetune
+from simvtp.presets import preset
+from simvtp.pretrain import pretrain
+from simvtp.run import run
+
+
+def test_a_run_is_written_whole_is_idempotent_and_repeats_itself(quick: dict[str, str], tmp_path: Path) -> None:
+    config = override(preset("tiny"), quick)
+    path = run(config, tmp_path / "a", "tiny")
+    result = json.loads(path.read_text())
+    assert path == tmp_path / "a" / "runs" / run_id(config) / "result.json"
+    assert (result["version"], result["run"], result["pretrain"]) == (1, run_id(config), pretrain_id(config))
+    assert set(result["metrics"]) == {"test", "test_last_epoch", "test_seen", "validation"}
+    assert set(result["controls"]) == {"frozen_frames", "shuffled_frames"}
+    test = result["metrics"]["test"]["text_to_video"]
+    assert (test["queries"], test["gallery"]) == (16, 16)
+    ranks = result["ranks"]["test"]["text_to_video"]
+    assert test["R@1"] == pytest.approx(100 * sum(rank <= 1 for rank in ranks) / 16)
+    assert set(result["losses"]) == {"mvm", "mlm", "vtc", "vtm"}
+    assert result["epochs"] == 4.0
+    assert result["epoch"] in (2.0, 4.0)
+    assert not list((tmp_path / "a").rglob("step-*.pt"))
+    assert not list((tmp_path / "a").rglob("lock*"))
+
+    written = path.stat().st_mtime_ns
+    assert run(config, tmp_path / "a", "tiny") == path
+    assert path.stat().st_mtime_ns == written
+
+    again = json.loads(run(config, tmp_path / "b", "tiny").read_text())
+    for part in ("metrics", "controls", "ranks", "epoch", "losses"):
+        assert again[part] == result[part], part
+
+
+def test_without_pretraining_there_is_no_stage(quick: dict[str, str], tmp_path: Path) -> None:
+    result = json.loads(
+        run(override(preset("tiny"), {**quick, "pretrain.length": "0 steps"}), tmp_path, "tiny").read_text()
+    )
+    assert result["pretrain"] is None
+    assert result["losses"] == {}
+    assert not (tmp_path / "pretrained").exists()
+
+
+def test_finetuning_does_not_look_at_the_test_gallery(
+    quick: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    inner = GalleryLoader.__init__
+
+    def watch(self: GalleryLoader, corpus: object, *rest: object, **named: object) -> None:
+        seen.append(corpus.split)  # type: ignore[attr-defined]
+        inner(self, corpus, *rest, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(GalleryLoader, "__init__", watch)
+    config = override(preset("tiny"), quick)
+    pretrain(config, tmp_path, "tiny")
+    finetune(config, tmp_path, "tiny")
+    assert seen == ["val"]  # trap: the epoch chosen by the test gallery
+    evaluate(config, tmp_path, "tiny")
+    assert seen == ["val", "test", "test_seen"]
+
+
+def test_a_stage_that_is_missing_is_named(quick: dict[str, str], tmp_path: Path) -> None:
+    config = override(preset("tiny"), quick)
+    with pytest.raises(FileNotFoundError, match=r"python -m simvtp\.pretrain"):
+        finetune(config, tmp_path, "tiny")
+    with pytest.raises(FileNotFoundError, match=r"python -m simvtp\.finetune"):
+        evaluate(config, tmp_path, "tiny")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--set", "mask.vide=1"], "did you mean 'mask.video'"),
+        (["--preset", "tiney"], "did you mean 'tiny'"),
+        (["--set", "data.pretrain=webvid:nowhere"], "nowhere"),
+    ],
+)
+def test_bad_input_is_a_paragraph_and_exit_code_2(words: list[str], message: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "simvtp.run", *words, "--results", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
