@@ -1,0 +1,152 @@
+"""The command as its users meet it: whole sweeps of very short runs, killed, failed, repeated."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import QUICK
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def command(results: Path, *words: str, changes: dict[str, str] | None = None) -> list[str]:
+    values = {**QUICK, "finetune.length": "1 epochs", **(changes or {})}
+    settings = [f"--set={key}={value}" for key, value in values.items()]
+    return [sys.executable, "sweeps/run.py", *words, *settings, "--results", str(results)]
+
+
+def call(results: Path, *words: str, changes: dict[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
+    line = command(results, *words, changes=changes)
+    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def outcomes(results: Path) -> dict[str, str]:
+    """Run id -> everything in its result that may not depend on what happened on the way."""
+    found = {}
+    for path in sorted(results.glob("runs/*/result.json")):
+        result = json.loads(path.read_text())
+        found[result["run"]] = json.dumps([result[key] for key in ("metrics", "controls", "ranks", "epoch", "losses")])
+    return found
+
+
+@pytest.fixture(scope="module")
+def undisturbed(corpus_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: ARG001
+    results = tmp_path_factory.mktemp("undisturbed")
+    done = call(results, "objectives", "--cluster", "local", "--jobs", "2")
+    assert done.returncode == 0, done.stderr
+    return results
+
+
+@pytest.mark.slow
+def test_a_sweep_trains_once_and_says_what_to_do_next(undisturbed: Path) -> None:
+    assert len(outcomes(undisturbed)) == 5
+    before = {path: path.stat().st_mtime_ns for path in undisturbed.rglob("result.json")}
+    again = call(undisturbed, "objectives")
+    assert again.returncode == 0
+    assert "python analysis/plot.py" in again.stdout
+    assert {path: path.stat().st_mtime_ns for path in undisturbed.rglob("result.json")} == before
+    dry = call(undisturbed, "paper", "--dry-run")
+    assert "17 asked for, 14 different; 5 cached, 9 would start with 9 pre-trainings" in dry.stdout
+    status = call(undisturbed, "objectives", "--status")
+    assert "5 done" in status.stdout
+
+
+@pytest.mark.slow
+def test_kill_9_of_the_process_group_changes_nothing(undisturbed: Path, tmp_path: Path) -> None:
+    line = command(
+        tmp_path, "objectives", "--cluster", "local", "--jobs", "2", changes={"machine.checkpoint_seconds": "0.2"}
+    )
+    kills = 0
+    for wait in (6 + random.random() * 4, 4 + random.random() * 6):
+        with (tmp_path / "out").open("a") as out:
+            process = subprocess.Popen(line, cwd=ROOT, stdout=out, stderr=out, start_new_session=True)
+        try:
+            process.wait(timeout=wait)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            kills += 1
+    assert kills
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert list(outcomes(tmp_path).values()) == list(outcomes(undisturbed).values())
+
+
+@pytest.mark.slow
+def test_ctrl_c_stops_resumably_and_a_second_controller_is_turned_away(undisturbed: Path, tmp_path: Path) -> None:
+    del undisturbed  # its corpus is there
+    line = command(
+        tmp_path, "data_fraction", "--cluster", "local", "--jobs", "1", changes={"pretrain.length": "4000 steps"}
+    )
+    line += ["--set", "data.fraction=1.0", "--set", "pretrain.batch=8"]
+    process = subprocess.Popen(line, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    until = time.monotonic() + 60
+    while not list(tmp_path.rglob("log.jsonl")) and time.monotonic() < until:
+        time.sleep(0.1)
+    second = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert second.returncode == 3
+    assert f"in use by process {process.pid}" in second.stderr
+    os.kill(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "the same command goes on from here" in said
+    assert list(tmp_path.rglob("step-*.pt"))
+    assert not list(tmp_path.rglob("failure.json"))
+
+
+@pytest.mark.slow
+def test_a_run_that_fails_is_recorded_the_others_go_on_and_a_retry_mends(corpus_cache: Path, tmp_path: Path) -> None:
+    del corpus_cache
+    # 10% of 96 videos is less than one batch: that run fails in its job, the others do not
+    changes = {"data.fraction": "1.0", "pretrain.batch": "32"}
+    first = call(tmp_path, "data_fraction", "--cluster", "debug", changes=changes)
+    assert first.returncode == 1
+    failures = [json.loads(path.read_text()) for path in tmp_path.rglob("failure.json")]
+    assert failures
+    assert all("less than one batch" in failure["traceback"] for failure in failures)
+    assert len(outcomes(tmp_path)) + len(failures) == 4
+    assert "--retry failed" in first.stdout
+    again = call(tmp_path, "data_fraction", "--cluster", "debug", changes=changes)
+    assert again.returncode == 1  # not tried again unasked
+    assert {f["attempts"] for f in map(_json, tmp_path.rglob("failure.json"))} == {1}
+    retried = call(tmp_path, "data_fraction", "--cluster", "debug", "--retry", "failed", changes=changes)
+    assert retried.returncode == 1
+    assert {f["attempts"] for f in map(_json, tmp_path.rglob("failure.json"))} == {2}
+
+
+def _json(path: Path) -> dict[str, object]:
+    found: dict[str, object] = json.loads(path.read_text())
+    return found
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["mask_rato"], "did you mean 'mask_ratio'"),
+        ([], "name a sweep: one of data_fraction"),
+        (["mask_ratio", "--preset", "tini"], "did you mean 'tiny'"),
+        (["mask_ratio", "--set", "mask.vide=0.5"], "did you mean 'mask.video'"),
+        (["mask_ratio", "--set", "mask.text=1"], r"mask.text: 1.0 is not possible; it takes a ratio in [0, 1)"),
+        (["mask_ratio", "--seeds", "0,x"], "--seeds '0,x'"),
+        (["mask_ratio", "--seeds", "1,1"], "different whole numbers"),
+        (["mask_ratio", "--set", "seed=4"], "a sweep takes its seeds from --seeds"),
+        (["mask_ratio", "--jobs", "0"], "--jobs 0"),
+        (["mask_ratio", "--cluster", "moon"], "auto, local, slurm, debug"),
+        (["mask_ratio", "--results", "/proc/none"], "cannot be written"),
+    ],
+)
+def test_bad_input_starts_nothing(words: list[str], message: str, tmp_path: Path) -> None:
+    line = [sys.executable, "sweeps/run.py", *words]
+    line += [] if "--results" in words else ["--results", str(tmp_path / "results")]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.rglob("runs"))

@@ -1,0 +1,98 @@
+import pytest
+
+from simvtp.config import flatten
+from simvtp.presets import preset
+from simvtp.validation import ConfigError
+from sweeps.definition import find, names
+from sweeps.plan import Plan, make_plan, sweep_record
+
+TINY = preset("tiny")
+
+
+def plan(name: str, seeds: tuple[int, ...] = (0,)) -> Plan:
+    return make_plan(name, "tiny", TINY, seeds, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "runs", "stages"),
+    [("mask_ratio", 8, 7), ("mask_grid", 16, 16), ("data_fraction", 4, 4), ("objectives", 5, 4), ("paper", 14, 13)],
+)
+def test_each_run_and_each_pretraining_counts_once(name: str, runs: int, stages: int) -> None:
+    found = plan(name)
+    assert len(found.runs) == runs
+    assert len({run.stage for run in found.runs.values() if run.stage is not None}) == stages
+    assert len(plan(name, (0, 1, 2)).runs) == 3 * runs
+
+
+def test_mask_ratio_is_two_curves_around_the_base_point_and_a_control() -> None:
+    (table,) = plan("mask_ratio").tables
+    assert {(point.label): point.set for point in table.points} == {
+        "base": {},
+        "video 50%": {"mask.video": 0.5},
+        "video 75%": {"mask.video": 0.75},
+        "video 95%": {"mask.video": 0.95},
+        "text 15%": {"mask.text": 0.15},
+        "text 50%": {"mask.text": 0.5},
+        "text 90%": {"mask.text": 0.9},
+        "no pre-training": {"pretrain.length": "0 steps"},
+    }
+
+
+def test_sweeps_share_runs() -> None:
+    masks, paper = set(plan("mask_ratio").runs), set(plan("paper").runs)
+    assert masks < paper
+    assert len(masks & set(plan("mask_grid").runs)) == 7
+    assert [table.folder for table in plan("paper").tables] == [
+        "mask_ratio-tiny",
+        "data_fraction-tiny",
+        "objectives-tiny",
+    ]
+
+
+def test_runs_that_differ_after_pretraining_share_its_stage() -> None:
+    found = [make_plan("data_fraction", "tiny", base, (0,), {}) for base in (TINY, _with(TINY, "finetune.lr", 1e-3))]
+    first, second = ({run.stage for run in one.runs.values()} for one in found)
+    assert first == second
+    assert not set(found[0].runs) & set(found[1].runs)
+
+
+def _with(config: object, key: str, value: object) -> object:
+    from simvtp.config import override
+
+    return override(config, {key: value})  # type: ignore[arg-type]
+
+
+def test_equal_compute_gives_cheaper_steps_more_of_them() -> None:
+    (table,) = plan("mask_ratio_compute").tables
+    steps = {point.label: int(str(point.set["pretrain.length"]).split()[0]) for point in table.points if point.set}
+    assert steps["video 50%"] < steps["video 75%"] < 400 < steps["video 95%"]
+
+
+def test_a_point_that_cannot_be_run_is_named() -> None:
+    base = _with(TINY, "pretrain.batch", 4)
+    object.__setattr__(base.mask, "kind", "tub")  # type: ignore[attr-defined]
+    with pytest.raises(ConfigError, match=r"sweep mask_ratio, point 'base': mask\.kind"):
+        make_plan("mask_ratio", "tiny", base, (0,), {})  # type: ignore[arg-type]
+
+
+def test_a_changed_base_is_a_sweep_of_its_own() -> None:
+    changed = make_plan("mask_ratio", "tiny", TINY, (0,), {"finetune.lr": "1e-3"})
+    assert changed.folder.startswith("mask_ratio-tiny-")
+    assert changed.folder != plan("mask_ratio").folder
+
+
+def test_seeds_of_an_earlier_call_stay_in_the_record() -> None:
+    first, second = plan("objectives", (0, 1)), plan("objectives", (1, 2))
+    before = sweep_record(first, first.tables[0], "a", None)
+    after = sweep_record(second, second.tables[0], "b", before)
+    assert after["seeds"] == [0, 1, 2]
+    assert len(after["runs"]) == 15
+    assert after["base"] == {key: value for key, value in flatten(TINY).items() if key != "seed"}
+
+
+def test_every_sweep_of_the_folder_has_a_title_and_points() -> None:
+    assert names() == ["data_fraction", "mask_grid", "mask_ratio", "mask_ratio_compute", "objectives", "paper"]
+    for name in names():
+        assert find(name).title
+    with pytest.raises(ConfigError, match="did you mean 'mask_ratio'"):
+        find("mask_rato")

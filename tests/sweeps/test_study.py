@@ -1,0 +1,84 @@
+from pathlib import Path
+
+import pytest
+from optuna.trial import TrialState
+
+from simvtp.presets import preset
+from sweeps.ledger import State
+from sweeps.plan import Plan, make_plan
+from sweeps.study import Study
+
+
+@pytest.fixture
+def plan() -> Plan:
+    return make_plan("objectives", "tiny", preset("tiny"), (0, 1), {})
+
+
+def done(score: float) -> State:
+    return State("done", result={"metrics": {"validation": {"text_to_video": {"R@1": score}}}})
+
+
+def trials(study: Study) -> dict[str, tuple[str, float | None]]:
+    return {
+        t.user_attrs["run"]: (t.state.name, t.value) for t in study.study.get_trials() if t.state != TrialState.FAIL
+    }
+
+
+def test_one_trial_a_run_told_once(plan: Plan, tmp_path: Path) -> None:
+    study, runs = Study(tmp_path, plan), list(plan.runs)
+    for run in runs[:2]:
+        study.begin(run)
+        study.begin(run)
+    for _ in range(2):
+        study.tell(runs[0], done(12.5))
+    assert trials(study) == {runs[0]: ("COMPLETE", 12.5), runs[1]: ("RUNNING", None)}
+    again = Study(tmp_path, plan)  # the controller was killed
+    again.begin(runs[1])
+    again.tell(runs[1], done(3.0))
+    assert trials(again) == {runs[0]: ("COMPLETE", 12.5), runs[1]: ("COMPLETE", 3.0)}
+    parameters = again.study.get_trials()[0].params
+    assert parameters == {"objective.vtc": 1.0, "objective.vtm": 1.0, "pretrain.length": "400 steps"}
+
+
+def test_a_deleted_or_torn_journal_is_filled_from_the_run_folders(
+    plan: Plan, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    states = {run: done(float(i)) for i, run in enumerate(plan.runs)}
+    wanted = {run: ("COMPLETE", float(i)) for i, run in enumerate(plan.runs)}
+    journal = tmp_path / "study.journal"
+
+    def fill() -> dict[str, tuple[str, float | None]]:
+        study = Study(tmp_path, plan)
+        for run, state in states.items():
+            study.tell(run, state)
+        return trials(study)
+
+    assert fill() == wanted
+    journal.unlink()
+    assert fill() == wanted
+    whole = journal.read_bytes()
+    for keep in (len(whole) - 7, len(whole) // 2, 3):
+        journal.write_bytes(whole[:keep])
+        assert fill() == wanted
+        assert "torn bytes" in capsys.readouterr().err
+    assert fill() == wanted
+
+
+@pytest.mark.parametrize("state", [done(float("nan")), done(float("inf")), State("failed", failure={})])
+def test_what_has_no_score_fails_its_trial_and_may_be_tried_again(plan: Plan, tmp_path: Path, state: State) -> None:
+    study, run = Study(tmp_path, plan), next(iter(plan.runs))
+    study.tell(run, state)
+    assert [t.state for t in study.study.get_trials()] == [TrialState.FAIL]
+    study.tell(run, done(5.0))
+    assert trials(study) == {run: ("COMPLETE", 5.0)}
+
+
+def test_a_sweep_whose_values_changed_gets_a_new_study(plan: Plan, tmp_path: Path) -> None:
+    study = Study(tmp_path, plan)
+    study.tell(next(iter(plan.runs)), done(5.0))
+    other = make_plan("objectives", "tiny", preset("tiny"), (0,), {})
+    other.tables[0] = other.tables[0].__class__(**{**vars(other.tables[0]), "axes": ("objective.vtc", "objective.mlm")})
+    object.__setattr__(next(iter(other.runs.values())).config.objective, "vtc", 0.5)
+    new = Study(tmp_path, other)
+    new.begin(next(iter(other.runs)))
+    assert (tmp_path / "study.journal.old").exists()
