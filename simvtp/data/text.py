@@ -45,7 +45,7 @@ class Tokenizer:
 
     def decode(self, ids: Sequence[int]) -> str:
         """The words of ids, special tokens left out."""
-        return str(self._backend.decode(list(ids), skip_special_tokens=True))
+        return str(self._backend.decode(list(ids), skip_special_tokens=True)).replace(" :", ":")
 
 
 def load_tokenizer(name: str, corpus_spec: str) -> Tokenizer:
