@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -69,11 +71,23 @@ class Place(Protocol):
         """Ask jobs to write a checkpoint and end, and wait until they have."""
 
 
+def visible_gpus() -> list[int]:
+    """GPUs of this machine that this process may use, without loading torch; Submitit gives a job none unasked."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is not None:
+        return [int(part) for part in named.split(",") if part.strip().isdigit()]
+    if shutil.which("nvidia-smi") is None:
+        return []
+    found = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True, check=False)
+    return list(range(found.stdout.count("UUID"))) if found.returncode == 0 else []
+
+
 class Local:
     """Processes of this machine, `jobs` at once, in the controller's process group."""
 
     def __init__(self, ledger: Ledger, preset: str, jobs: int) -> None:
         self.ledger, self.preset, self.capacity = ledger, preset, jobs
+        self.gpus, self.holders = visible_gpus(), list[tuple[Any, int]]()
         os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
 
     def submit(self, runs: Sequence[Run]) -> dict[str, Any]:
@@ -81,16 +95,26 @@ class Local:
         for run in runs:
             executor = submitit.LocalExecutor(self.ledger.folder(run.id) / "jobs")
             executor.update_parameters(timeout_min=A_WEEK_MINUTES, stderr_to_stdout=True)
+            if self.gpus:
+                gpu = self._emptiest_gpu()
+                executor.update_parameters(gpus_per_node=1, visible_gpus=[gpu])
             threads = run.config.machine.threads
             limit = {name: str(threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")} if threads else {}
             before = {name: os.environ.get(name) for name in limit}
             os.environ.update(limit)
             jobs[run.id] = executor.submit(job_of(run, self.ledger, self.preset))
+            if self.gpus:
+                self.holders.append((jobs[run.id], gpu))
             for name, value in before.items():
                 os.environ.pop(name)
                 if value is not None:
                     os.environ[name] = value
         return jobs
+
+    def _emptiest_gpu(self) -> int:
+        self.holders = [(job, gpu) for job, gpu in self.holders if not self.over(job)]
+        counts = Counter(gpu for _, gpu in self.holders)
+        return min(self.gpus, key=lambda gpu: counts[gpu])
 
     def over(self, job: Any) -> bool:
         return bool(job._process.poll() is not None)
@@ -179,4 +203,5 @@ def place(cluster: str, ledger: Ledger, preset: str, jobs: int | None, threads: 
     if cluster == "debug":
         return Debug(ledger, preset)
     cores = len(os.sched_getaffinity(0))
-    return Local(ledger, preset, jobs or (max(1, cores // threads) if threads else 1))
+    at_once = max(1, cores // threads) if threads else max(1, len(visible_gpus()))
+    return Local(ledger, preset, jobs or at_once)

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from simvtp.arguments import add_config_arguments, config_from
 from simvtp.config import Config, parse_assignments
+from simvtp.data.errors import DataError
 from simvtp.locks import Busy, Lock
 from simvtp.validation import ConfigError
 from sweeps import screen
@@ -74,9 +75,12 @@ def main(words: list[str] | None = None) -> int:
             return show_states(console, plan, states, dry=arguments.dry_run)
         ledger.check_writable()
         return bring_about(plan, ledger, arguments, console)
-    except (ConfigError, ValueError) as error:
+    except (ConfigError, DataError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from here", file=sys.stderr)
+        return 130
     except Busy as error:
         print(f"busy: {error}; it does this sweep already. --status shows how far it is", file=sys.stderr)
         return 3
@@ -116,6 +120,7 @@ def bring_about(plan: Plan, ledger: Ledger, arguments: argparse.Namespace, conso
 
     where = place(arguments.cluster, ledger, plan.preset, arguments.jobs, plan.base.machine.threads)
     folder = ledger.results / "sweeps" / plan.folder
+    signal.signal(signal.SIGTERM, _interrupt)
     with Lock(folder / "lock"):
         command = shlex.join(["python", "sweeps/run.py", *(sys.argv[1:])])
         ledger.write_sweeps(plan, command)
@@ -125,14 +130,12 @@ def bring_about(plan: Plan, ledger: Ledger, arguments: argparse.Namespace, conso
         if any(ledger.state(run).name in ("waiting", "interrupted") for run in plan.runs.values()):
             prepare(plan)
         controller = Controller(plan, ledger, Study(folder, plan), where, Screen())
-        signal.signal(signal.SIGTERM, _interrupt)
         try:
             states = controller.run()
         except KeyboardInterrupt:
             print("\nstopping: runs write a checkpoint and end", file=sys.stderr, flush=True)
             controller.stop()
-            print("stopped; the same command goes on from here", file=sys.stderr)
-            return 130
+            raise
     return finish(console, plan, states, arguments)
 
 
