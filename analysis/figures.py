@@ -30,7 +30,7 @@ def draw(summary: Summary) -> Figure:
     numeric = all(_is_number(sweep.value(point, axis)) for point in sweep.points for axis in sweep.axes)
     if numeric and all(len(point.set) <= 1 for point in sweep.points):
         return curves(summary)
-    if numeric and len(sweep.axes) == 2:
+    if numeric and len(sweep.axes) == 2 and all(set(point.set) <= set(sweep.axes) for point in sweep.points):
         return heat_map(summary)
     return toggles(summary)
 

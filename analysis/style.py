@@ -23,9 +23,10 @@ from analysis.command import write
 BLUE, ORANGE, GREEN, RED, SKY, PINK, BLACK = (
     "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#000000",
 )  # fmt: skip
-CYCLE = (BLUE, RED, GREEN, PINK, ORANGE, SKY, BLACK)
+GREY = "#808080"  # an eighth, for the control
+CYCLE = (BLUE, RED, GREEN, PINK, ORANGE, SKY, BLACK, GREY)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 2)))
+DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 2)), (0, (3, 1, 1, 1)))
 QUIET = "0.45"  # grey of what stands back
 
 WIDTH = 7.2  # inches, the text of a two-column page

@@ -4,7 +4,7 @@ from sweeps.definition import BASE, NO_PRETRAINING, Point, Sweep
 
 SWEEP = Sweep(
     title="Objectives of pre-training",
-    axes=("objective.vtc", "objective.vtm"),
+    axes=("objective.vtc", "objective.vtm", "pretrain.length"),
     points=lambda base: [  # noqa: ARG005
         BASE,
         Point("MVM+MLM+VTC", {"objective.vtm": 0.0}),
