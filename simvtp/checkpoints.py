@@ -17,6 +17,10 @@ from simvtp.files import write_bytes
 
 KEPT = 2  # the newest, and one more in case a disk damages it
 
+# What reading damaged bytes raises, in zipfile, torch and pickle.
+_DAMAGE = (RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError,
+           zipfile.BadZipFile, pickle.UnpicklingError)  # fmt: skip
+
 
 def save_weights(model: nn.Module, path: Path) -> None:
     """All parameters and persistent buffers, written whole or not at all."""
@@ -55,10 +59,15 @@ def states(folder: Path) -> list[Path]:
 def load_state(folder: Path) -> dict[str, Any] | None:
     """The newest readable state, or None. One that is damaged is named on stderr and moved aside."""
     for path in reversed(states(folder)):
+        content = io.BytesIO(path.read_bytes())  # an error of the disk is raised, not taken for damage
         try:
-            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+            with zipfile.ZipFile(content) as archive:  # torch.load looks at no checksum
+                if (part := archive.testzip()) is not None:
+                    raise zipfile.BadZipFile(f"wrong checksum of {part}")
+            content.seek(0)
+            state: dict[str, Any] = torch.load(content, map_location="cpu", weights_only=True)
             return state
-        except (RuntimeError, EOFError, zipfile.BadZipFile, pickle.UnpicklingError) as error:
+        except _DAMAGE as error:
             print(f"{path} cannot be read ({error}); going back to the one before", file=sys.stderr)
             path.replace(path.with_suffix(".damaged"))
     return None

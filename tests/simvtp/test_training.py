@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -113,6 +114,23 @@ def test_kill_9_and_the_same_command_again(quick: dict[str, str], tmp_path: Path
     subprocess.run([*command, str(tmp_path / "cut")], check=True, capture_output=True)
     first, second = (next((tmp_path / name).rglob("weights.safetensors")).read_bytes() for name in ("whole", "cut"))
     assert first == second
+
+
+def test_sigterm_ends_the_command_with_130_and_a_checkpoint(quick: dict[str, str], tmp_path: Path) -> None:
+    changes = {**quick, "pretrain.length": "100000 steps", "machine.checkpoint_seconds": "0.1"}
+    words = [f"--set={key}={value}" for key, value in changes.items()]
+    command = [sys.executable, "-m", "simvtp.pretrain", *words, "--results", str(tmp_path)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    until = time.monotonic() + 60
+    while not list(tmp_path.rglob("step-*.pt")) and time.monotonic() < until:
+        time.sleep(0.02)
+    process.terminate()
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 130, said
+    stopped = re.search(r"pretrain stopped after step (\d+) of 100000; the same command continues from there", said)
+    assert stopped is not None, said
+    assert max(tmp_path.rglob("step-*.pt")).name == f"step-{int(stopped[1]):09d}.pt"
+    assert not list(tmp_path.rglob("lock*"))
 
 
 def test_a_loss_that_is_no_number_stops_training(
