@@ -31,6 +31,10 @@ class Controller:
 
     def run(self) -> dict[str, State]:
         """Until every run is done or failed; gives their last states."""
+        for run, label in self.ledger.earlier(self.plan).items():
+            result = self.ledger.result(run)
+            if result is not None:
+                self.study.restore(run, label, result)
         with self.screen:
             while True:
                 self._look()
@@ -63,14 +67,14 @@ class Controller:
 
     def _bury(self, run: Run, state: State) -> None:
         """A job is over: count those that ended without result, failure, or another process at work."""
-        del self.active[run.id]
+        job = self.active.pop(run.id)
         if state.name in ("done", "failed", "running"):
             return
         self.lives[run.id] = self.lives.get(run.id, 0) + 1
         if self.lives[run.id] >= LIVES:
-            folder = self.ledger.folder(run.id) / "jobs"
-            error = Vanished(f"its job ended {LIVES} times without a result; its output is in {folder}")
-            self.ledger.record_failure(run.id, error)
+            output = f"; the last one's output is in {job.paths.stdout}" if job is not None else ""
+            error = Vanished(f"its job ended {LIVES} times without a result{output}")
+            self.ledger.record_failure(run.id, run.stage, error)
 
     def _start(self) -> None:
         """Start what can go on: not two runs on one pre-training stage that is still to be made."""

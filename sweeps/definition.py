@@ -37,21 +37,18 @@ class Sweep:
     parts: tuple[str, ...] = ()
 
 
-def curve(key: str, values: Sequence[float], base: Config) -> list[Point]:
-    """A point for each value of one axis, all else as in the base; the base's own value is the base point."""
-    own = flatten(base)[key]
-    return [_point({key: value}, {key: own}) for value in values]
+def curve(key: str, values: Sequence[float]) -> list[Point]:
+    """A point for each value of one axis, all else as in the base."""
+    return [_point({key: value}) for value in values]
 
 
-def grid(axes: Mapping[str, Sequence[float]], base: Config) -> list[Point]:
+def grid(axes: Mapping[str, Sequence[float]]) -> list[Point]:
     """The full product of several axes."""
-    own = {key: flatten(base)[key] for key in axes}
-    return [_point(dict(zip(axes, values, strict=True)), own) for values in itertools.product(*axes.values())]
+    return [_point(dict(zip(axes, values, strict=True))) for values in itertools.product(*axes.values())]
 
 
-def _point(setting: dict[str, Any], own: Mapping[str, Any]) -> Point:
-    changed = {key: value for key, value in setting.items() if value != own[key]}
-    return Point(", ".join(f"{name_of(key)} {value:.0%}" for key, value in setting.items()), changed)
+def _point(setting: dict[str, float]) -> Point:
+    return Point(", ".join(f"{name_of(key)} {value:.0%}" for key, value in setting.items()), setting)
 
 
 def name_of(key: str) -> str:
@@ -60,10 +57,15 @@ def name_of(key: str) -> str:
     return section if name == "fraction" else name
 
 
-def distinct(points: Sequence[Point]) -> list[Point]:
-    """Points without repeats; the base, wherever it stood, first."""
-    found = {tuple(sorted(point.set.items())): point for point in reversed(points) if point.set}
-    return [BASE, *reversed(found.values())]
+def distinct(points: Sequence[Point], base: Config) -> list[Point]:
+    """The base, then the other points without repeats, each with only what differs from the base."""
+    own = flatten(base)
+    found: dict[tuple[tuple[str, Any], ...], Point] = {}
+    for point in points:
+        changed = {key: value for key, value in point.set.items() if value != own[key]}
+        if changed:
+            found.setdefault(tuple(sorted(changed.items())), Point(point.label, changed))
+    return [BASE, *found.values()]
 
 
 def names() -> list[str]:

@@ -9,7 +9,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,6 +23,7 @@ from sweeps.plan import Run
 
 ROOT = Path(__file__).resolve().parent.parent
 A_WEEK_MINUTES = 7 * 24 * 60
+STOP_SECONDS = 60.0
 CLUSTERS = ("auto", "local", "slurm", "debug")
 
 
@@ -32,7 +34,7 @@ class RunJob:
         self.values, self.run, self.results, self.preset = dict(values), run, results, preset
 
     def __call__(self) -> str:
-        from simvtp.config import unflatten
+        from simvtp.config import pretrain_id, unflatten
         from simvtp.locks import Busy
         from simvtp.run import run
         from simvtp.training import Interrupted
@@ -48,7 +50,8 @@ class RunJob:
         except (Busy, submitit.core.utils.UncompletedJobError):
             raise  # not this run's fault: the controller looks again
         except Exception as error:
-            Ledger(self.results).record_failure(self.run, error)
+            stage = pretrain_id(unflatten(self.values))
+            Ledger(self.results).record_failure(self.run, stage, error)
             raise
 
     def checkpoint(self) -> DelayedSubmission:
@@ -82,6 +85,20 @@ def visible_gpus() -> list[int]:
     return list(range(found.stdout.count("UUID"))) if found.returncode == 0 else []
 
 
+@contextmanager
+def deaf_to_ctrl_c() -> Iterator[None]:
+    """Processes started within are born ignoring SIGINT.
+
+    Ctrl-C reaches the whole process group, and Submitit's process beside each job would kill the job a second later,
+    in the middle of its checkpoint. Born deaf, it waits. The run itself listens: training sets a handler of its own.
+    """
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 class Local:
     """Processes of this machine, `jobs` at once, in the controller's process group."""
 
@@ -102,7 +119,8 @@ class Local:
             limit = {name: str(threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")} if threads else {}
             before = {name: os.environ.get(name) for name in limit}
             os.environ.update(limit)
-            jobs[run.id] = executor.submit(job_of(run, self.ledger, self.preset))
+            with deaf_to_ctrl_c():
+                jobs[run.id] = executor.submit(job_of(run, self.ledger, self.preset))
             if self.gpus:
                 self.holders.append((jobs[run.id], gpu))
             for name, value in before.items():
@@ -120,13 +138,14 @@ class Local:
         return bool(job._process.poll() is not None)
 
     def stop(self, jobs: Sequence[Any]) -> None:
-        running = [job._process for job in jobs if job._process.poll() is None]
-        for process in running:
-            process.send_signal(signal.SIGTERM)
-        until = time.monotonic() + 60
-        for process in running:
-            while process.poll() is None and time.monotonic() < until:
-                time.sleep(0.1)
+        running, until = list(jobs), time.monotonic() + STOP_SECONDS
+        while running and time.monotonic() < until:
+            for job in running:  # again and again: Submitit drops the signal while a job still imports
+                job._process.send_signal(signal.SIGTERM)
+            time.sleep(0.5)
+            running = [job for job in running if not self.over(job)]
+        if running:
+            print(f"{len(running)} runs are still in the middle of a step; they end after it", file=sys.stderr)
 
 
 class Slurm:

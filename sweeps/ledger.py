@@ -36,6 +36,11 @@ class Ledger:
     def __init__(self, results: Path) -> None:
         self.results = results
 
+    def check_readable(self) -> None:
+        """Raise ConfigError where results is there, but no folder."""
+        if self.results.exists() and not self.results.is_dir():
+            raise ConfigError(f"--results {self.results}: that is a file, not a folder; name another")
+
     def check_writable(self) -> None:
         """Raise ConfigError where results cannot be written."""
         try:
@@ -56,16 +61,28 @@ class Ledger:
         path = self.folder(run) / "result.json"
         try:
             found: dict[str, Any] = read_json(path)
-            if found["version"] != 1 or found["run"] != run or "test" not in found["metrics"]:
+            if found["version"] != 1 or found["run"] != run:
                 raise ValueError(f"{path} is not the result of run {run}")
+            for split in ("test", "validation"):
+                float(found["metrics"][split]["text_to_video"]["R@1"])
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError) as error:
-            aside = path.with_suffix(".json.damaged")
-            path.replace(aside)
-            print(f"{error}; it is now {aside.name}, and the run is evaluated again", file=sys.stderr)
+        except ValueError as error:
+            self._set_aside(path, str(error))
+            return None
+        except (KeyError, TypeError) as error:
+            self._set_aside(path, f"{path} lacks what a result has ({error})")
             return None
         return found
+
+    def _set_aside(self, path: Path, why: str) -> None:
+        aside = path.with_suffix(".json.damaged")
+        try:
+            path.replace(aside)
+        except OSError as error:
+            print(f"{why}; it could not be moved aside ({error.strerror})", file=sys.stderr)
+        else:
+            print(f"{why}; it is now {aside.name}, and the run is evaluated again", file=sys.stderr)
 
     def state(self, run: Run) -> State:
         result = self.result(run.id)
@@ -79,21 +96,23 @@ class Ledger:
             owner = holder(folder / "lock")
             if owner is not None:
                 return State("running", owner=owner, line=line)
-        failure = self.folder(run.id) / "failure.json"
-        if failure.exists():
-            return State("failed", failure=read_json(failure), line=line)
+        failure = read_failure(self.folder(run.id) / "failure.json")
+        if failure is not None:
+            return State("failed", failure=failure, line=line)
         started = any((folder / "log.jsonl").exists() for folder in folders)
         return State("interrupted" if started else "waiting", line=line)
 
-    def record_failure(self, run: str, error: BaseException) -> None:
-        """failure.json of a run: what went wrong, where, and how often it was tried."""
-        path = self.folder(run) / "failure.json"
-        attempts = self._attempts(run)
-        write_json(path, {
-            "run": run, "stage": last_line(self.folder(run) / "log.jsonl").get("stage", "pretrain"),
-            "step": last_line(self.folder(run) / "log.jsonl").get("step", 0),
+    def record_failure(self, run: str, stage: str | None, error: BaseException) -> None:
+        """failure.json of a run: what went wrong, where, and how often it was tried. stage: its pre-training."""
+        folder = self.folder(run)
+        line = last_line(folder / "log.jsonl")
+        if not line and stage is not None:
+            line = last_line(self.results / "pretrained" / stage / "log.jsonl")
+        before = read_failure(folder / "failure.previous.json") or {}
+        write_json(folder / "failure.json", {
+            "run": run, "stage": line.get("stage", "pretrain" if stage else "finetune"), "step": line.get("step", 0),
             "error": f"{type(error).__name__}: {error}", "traceback": "".join(traceback.format_exception(error)),
-            "attempts": attempts + 1, "time": round(time.time(), 2),
+            "attempts": int(before.get("attempts", 0)) + 1, "time": round(time.time(), 2),
         })  # fmt: skip
 
     def forget_failure(self, run: str) -> None:
@@ -101,23 +120,46 @@ class Ledger:
         path = self.folder(run) / "failure.json"
         path.replace(path.with_name("failure.previous.json"))
 
-    def _attempts(self, run: str) -> int:
-        before = self.folder(run) / "failure.previous.json"
-        return int(read_json(before)["attempts"]) if before.exists() else 0
-
     def write_sweeps(self, plan: Plan, command: str) -> None:
         """sweep.json of every table of the plan, and of the plan where it has parts."""
         for table in plan.tables:
             path = self.results / "sweeps" / table.folder / "sweep.json"
-            try:
-                before = read_json(path) if path.exists() else None
-            except ValueError:
-                before = None  # it is derived: written anew
-            write_json(path, sweep_record(plan, table, command, before))
+            write_json(path, sweep_record(plan, table, command, read_sweep(path)))
         if len(plan.tables) > 1:
             parts = [table.folder for table in plan.tables]
             record = {"version": 1, "name": plan.name, "preset": plan.preset, "command": command, "parts": parts}
             write_json(self.results / "sweeps" / plan.folder / "sweep.json", record)
+
+    def earlier(self, plan: Plan) -> dict[str, str]:
+        """Runs of earlier calls, with other seeds, that the plan's sweep.json files still name -> their labels."""
+        found = {}
+        for table in plan.tables:
+            record = read_sweep(self.results / "sweeps" / table.folder / "sweep.json") or {"runs": []}
+            for entry in record["runs"]:
+                if entry["run"] not in plan.runs:
+                    found[entry["run"]] = record["points"][entry["point"]]["label"]
+        return found
+
+
+def read_failure(path: Path) -> dict[str, Any] | None:
+    """Content of a failure.json; None where there is none. A damaged one still says that the run failed."""
+    try:
+        found = read_json(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except ValueError:
+        found = None
+    return found if isinstance(found, dict) and "error" in found else {"error": f"unknown: {path.name} is damaged"}
+
+
+def read_sweep(path: Path) -> dict[str, Any] | None:
+    """Content of a sweep.json; None where there is none, or a damaged one: it is derived, and written anew."""
+    try:
+        found = read_json(path)
+    except (FileNotFoundError, ValueError):
+        return None
+    whole = isinstance(found, dict) and {"points", "base", "runs"} <= found.keys()
+    return found if whole else None
 
 
 def last_line(path: Path) -> dict[str, Any]:

@@ -8,8 +8,6 @@ TEXT = (0.15, 0.50, 0.75, 0.90)
 SWEEP = Sweep(
     title="Mask ratios of video and text (SimVTP's best: 90% and 75%)",
     axes=("mask.video", "mask.text"),
-    points=lambda base: [
-        *distinct([*curve("mask.video", VIDEO, base), *curve("mask.text", TEXT, base)]),
-        NO_PRETRAINING,  # the level that the curves are to be read against
-    ],
+    # the curves are to be read against the level without pre-training
+    points=lambda base: distinct([*curve("mask.video", VIDEO), *curve("mask.text", TEXT), NO_PRETRAINING], base),
 )

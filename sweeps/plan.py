@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from simvtp.config import Config, flatten, override, pretrain_id, run_id
+from simvtp.presets import preset as preset_of
 from simvtp.validation import ConfigError
 from sweeps.definition import Point, find
 
@@ -57,11 +58,9 @@ class Plan:
         return {stage: runs for stage, runs in users.items() if len(runs) > 1}
 
 
-def make_plan(name: str, preset: str, base: Config, seeds: Sequence[int], changes: Mapping[str, Any]) -> Plan:
+def make_plan(name: str, preset: str, base: Config, seeds: Sequence[int]) -> Plan:
     """All runs of a sweep; raises ConfigError, naming the point, for one that cannot be run."""
-    suffix = "-" + preset
-    if changes:
-        suffix += "-" + hashlib.sha256(json.dumps(dict(sorted(changes.items()))).encode()).hexdigest()[:6]
+    suffix = _suffix(preset, base)
     plan = Plan(name, name + suffix, preset, base, tuple(seeds))
     for part in find(name).parts or (name,):
         sweep = find(part)
@@ -76,6 +75,21 @@ def make_plan(name: str, preset: str, base: Config, seeds: Sequence[int], change
     return plan
 
 
+def _suffix(preset: str, base: Config) -> str:
+    """What tells folders of one sweep apart: the preset, and the changes to it, however they were typed.
+
+    Settings of the machine change no outcome, and seeds are a matter of the runs: neither makes another sweep.
+    """
+    plain = flatten(preset_of(preset))
+    changes = {
+        key: value
+        for key, value in flatten(base).items()
+        if value != plain[key] and key != "seed" and not key.startswith("machine.")
+    }
+    text = json.dumps(changes, sort_keys=True)
+    return f"-{preset}-{hashlib.sha256(text.encode()).hexdigest()[:6]}" if changes else f"-{preset}"
+
+
 def _run(sweep: str, point: Point, base: Config, seed: int) -> Run:
     try:
         config = override(base, {**point.set, "seed": seed})
@@ -85,11 +99,14 @@ def _run(sweep: str, point: Point, base: Config, seed: int) -> Run:
 
 
 def sweep_record(plan: Plan, table: Table, command: str, before: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The content of sweep.json; seeds of an earlier record of the same sweep stay in it."""
+    """The content of sweep.json; seeds of an earlier record stay in it where that was of the same runs.
+
+    It was not where the sweep's file or the preset has changed since: one table never mixes two configs.
+    """
     base = {key: value for key, value in flatten(plan.base).items() if key != "seed"}
     runs = [{"point": point, "seed": seed, "run": run} for (point, seed), run in table.runs.items()]
     points = [{"label": p.label, "set": dict(p.set), "base": not p.set} for p in table.points]
-    if before and before["points"] == points:
+    if before and before["points"] == points and _outcome(before["base"]) == _outcome(base):
         runs += [old for old in before["runs"] if old["seed"] not in plan.seeds]
     runs.sort(key=lambda run: (run["point"], run["seed"]))
     return {
@@ -97,3 +114,7 @@ def sweep_record(plan: Plan, table: Table, command: str, before: Mapping[str, An
         "axes": list(table.axes), "base": base, "points": points,
         "seeds": sorted({run["seed"] for run in runs}), "runs": runs,
     }  # fmt: skip
+
+
+def _outcome(flat: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in flat.items() if not key.startswith("machine.")}

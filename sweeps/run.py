@@ -65,13 +65,15 @@ def main(words: list[str] | None = None) -> int:
         if arguments.jobs is not None and arguments.jobs < 1:
             raise ConfigError(f"--jobs {arguments.jobs}: it takes a whole number from 1")
         base, seeds = config_from(arguments), seeds_of(arguments.seeds)
-        changes = parse_assignments(arguments.assignments)
-        if "seed" in changes:
+        if "seed" in parse_assignments(arguments.assignments):
             raise ConfigError("--set seed: a sweep takes its seeds from --seeds")
-        plan = make_plan(arguments.sweep, arguments.preset, base, seeds, changes)
+        plan = make_plan(arguments.sweep, arguments.preset, base, seeds)
         ledger = Ledger(arguments.results)
         if arguments.dry_run or arguments.status:
+            ledger.check_readable()
             states = {run.id: ledger.state(run) for run in plan.runs.values()}
+            if arguments.retry == "failed":
+                states |= {run: State("waiting") for run, state in states.items() if state.name == "failed"}
             return show_states(console, plan, states, dry=arguments.dry_run)
         ledger.check_writable()
         return bring_about(plan, ledger, arguments, console)
@@ -89,8 +91,12 @@ def main(words: list[str] | None = None) -> int:
 def show_list(console: Console, base: Config) -> int:
     for name in names():
         sweep = find(name)
-        count = sum(len(find(part).points(base)) for part in sweep.parts or (name,))
-        console.print(f"{name:20} {count:3} points  {sweep.title}", highlight=False, soft_wrap=True)
+        try:
+            count = str(sum(len(find(part).points(base)) for part in sweep.parts or (name,)))
+            note = ""
+        except ConfigError as error:
+            count, note = "-", f" (not with this preset: {error})"
+        console.print(f"{name:20} {count:>3} points  {sweep.title}{note}", highlight=False, soft_wrap=True)
     return 0
 
 
@@ -124,11 +130,12 @@ def bring_about(plan: Plan, ledger: Ledger, arguments: argparse.Namespace, conso
     with Lock(folder / "lock"):
         command = shlex.join(["python", "sweeps/run.py", *(sys.argv[1:])])
         ledger.write_sweeps(plan, command)
-        for run in plan.runs.values():
-            if arguments.retry == "failed" and ledger.state(run).name == "failed":
-                ledger.forget_failure(run.id)
-        if any(ledger.state(run).name in ("waiting", "interrupted") for run in plan.runs.values()):
+        before = {run.id: ledger.state(run).name for run in plan.runs.values()}
+        retried = [run for run, name in before.items() if name == "failed" and arguments.retry == "failed"]
+        if retried or {"waiting", "interrupted"} & set(before.values()):
             prepare(plan)
+        for run_id in retried:  # after the corpora are known to be there
+            ledger.forget_failure(run_id)
         controller = Controller(plan, ledger, Study(folder, plan), where, Screen())
         try:
             states = controller.run()

@@ -6,14 +6,15 @@ import json
 import math
 import sys
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import CategoricalDistribution
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from simvtp.config import flatten
 from sweeps.ledger import State
@@ -28,54 +29,93 @@ class Study:
         self.plan = plan
         path = (folder / "study.journal").resolve()
         path.parent.mkdir(parents=True, exist_ok=True)
+        # The caller holds the sweep's lock, so this is of a controller that was killed; Optuna would wait 30 s for it.
+        path.with_name(path.name + ".lock").unlink(missing_ok=True)
         mend(path)
-        self.study = _open(path, plan.folder)
-        if self._outdated():
-            # The sweep's file has other values now, which Optuna refuses in one study; the run folders fill a new one.
-            path.replace(path.with_suffix(".journal.old"))
-            self.study = _open(path, plan.folder)
-        self.numbers: dict[str, int] = {}
+        self.study = self._open_or_renew(path)
+        self.numbers: dict[str, int] = {}  # trials under way or complete
         self.told: set[str] = set()
+        self.failed: set[str] = set()  # runs whose last trial failed, and that nobody tried again
         for trial in self.study.get_trials(deepcopy=False):
-            run = trial.user_attrs.get("run")
-            if run is None or trial.state == TrialState.FAIL:
+            run = trial.user_attrs["run"]
+            if trial.state == TrialState.FAIL:
+                self.failed.add(run)
                 continue
+            self.failed.discard(run)
             self.numbers[run] = trial.number
             if trial.state == TrialState.COMPLETE:
                 self.told.add(run)
 
-    def _outdated(self) -> bool:
-        now = self._distributions()
-        trials = self.study.get_trials(deepcopy=False)
-        return any(now.get(key) != value for trial in trials for key, value in trial.distributions.items())
+    def _open_or_renew(self, path: Path) -> optuna.Study:
+        """The study in the journal; a new one, which the run folders fill, where the journal cannot serve."""
+        try:
+            found = _open(path, self.plan.folder)
+            if all(self._serves(trial) for trial in found.get_trials(deepcopy=False)):
+                return found
+            why = "it is of other values or another version of this sweep"
+        except (KeyError, TypeError, ValueError, AssertionError, IndexError) as error:  # what Optuna raises on nonsense
+            why = f"it cannot be read ({type(error).__name__}: {error})"
+        aside = path.with_suffix(".journal.old")
+        path.replace(aside)
+        print(f"{path}: {why}; it is now {aside.name}, and the run folders fill a new one", file=sys.stderr)
+        return _open(path, self.plan.folder)
+
+    def _serves(self, trial: FrozenTrial) -> bool:
+        """Whether a trial is one that `_add` wrote: whole, and of the values that the sweep has now."""
+        known = trial.state in (TrialState.RUNNING, TrialState.COMPLETE, TrialState.FAIL)
+        return known and "run" in trial.user_attrs and trial.distributions == self._distributions
 
     def begin(self, run: str) -> None:
         """A trial for the run, unless it has one that has not failed."""
         if run in self.numbers:
             return
-        config, keys = flatten(self.plan.runs[run].config), self._axes()
-        attributes = {"run": run, "seed": config["seed"], "point": self.plan.runs[run].label}
-        self.study.enqueue_trial({key: config[key] for key in keys}, user_attrs=attributes)
-        self.numbers[run] = self.study.ask(self._distributions()).number
+        self._add(run, self.plan.runs[run].label, flatten(self.plan.runs[run].config))
+        self.failed.discard(run)
 
     def tell(self, run: str, state: State) -> None:
         """Complete or fail the run's trial, once."""
         if run in self.told or state.name not in ("done", "failed"):
             return
+        if run in self.failed and state.name == "failed":
+            return  # told by an earlier call
         self.begin(run)
         value = _value(state.result)
         if value is None:
             self.study.tell(self.numbers.pop(run), state=TrialState.FAIL)
+            self.failed.add(run)
             return
         self.study.tell(self.numbers[run], value, skip_if_finished=True)
         self.told.add(run)
+
+    def restore(self, run: str, label: str, result: Mapping[str, Any]) -> None:
+        """The complete trial of a run of an earlier call, which a lost journal had; nothing where it is there."""
+        value, config = _value(result), result["config"]
+        possible = all(config.get(key) in choice.choices for key, choice in self._distributions.items())
+        if run not in self.numbers and value is not None and possible:
+            self._add(run, label, config, value)
+            self.told.add(run)
+
+    def _add(self, run: str, label: str, config: Mapping[str, Any], value: float | None = None) -> None:
+        """One trial by one line of the journal, so that no kill leaves half of it; RUNNING where there is no value.
+
+        `enqueue_trial` with `ask` takes a line for each parameter: cut in between, the next `ask` gives the trial of
+        one run to another.
+        """
+        self.study.add_trial(create_trial(
+            state=TrialState.RUNNING if value is None else TrialState.COMPLETE, value=value,
+            params={key: config[key] for key in self._distributions}, distributions=dict(self._distributions),
+            user_attrs={"run": run, "seed": config["seed"], "point": label},
+        ))  # fmt: skip
+        trials = self.study.get_trials(deepcopy=False)
+        self.numbers[run] = next(trial.number for trial in reversed(trials) if trial.user_attrs["run"] == run)
 
     def _axes(self) -> list[str]:
         return sorted(
             {key for table in self.plan.tables for point in table.points for key in (*table.axes, *point.set)}
         )
 
-    def _distributions(self) -> dict[str, BaseDistribution]:
+    @cached_property
+    def _distributions(self) -> dict[str, CategoricalDistribution]:
         values: dict[str, dict[Any, None]] = {key: {} for key in self._axes()}
         for run in self.plan.runs.values():
             flat = flatten(run.config)

@@ -11,6 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from simvtp.presets import preset
+from sweeps.ledger import Ledger
+from sweeps.plan import make_plan
+from sweeps.run import main
 from tests.conftest import QUICK
 
 ROOT = Path(__file__).parent.parent.parent
@@ -93,10 +97,11 @@ def test_ctrl_c_stops_resumably_and_a_second_controller_is_turned_away(undisturb
     second = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
     assert second.returncode == 3
     assert f"in use by process {process.pid}" in second.stderr
-    os.kill(process.pid, signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the jobs too
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "the same command goes on from here" in said
+    assert "Traceback" not in said
     assert list(tmp_path.rglob("step-*.pt"))
     assert not list(tmp_path.rglob("failure.json"))
 
@@ -140,6 +145,7 @@ def _json(path: Path) -> dict[str, object]:
         (["mask_ratio", "--jobs", "0"], "--jobs 0"),
         (["mask_ratio", "--cluster", "moon"], "auto, local, slurm, debug"),
         (["mask_ratio", "--results", "/proc/none"], "cannot be written"),
+        (["mask_ratio", "--results", __file__, "--status"], "that is a file"),
     ],
 )
 def test_bad_input_starts_nothing(words: list[str], message: str, tmp_path: Path) -> None:
@@ -150,3 +156,19 @@ def test_bad_input_starts_nothing(words: list[str], message: str, tmp_path: Path
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.rglob("runs"))
+
+
+def test_a_sweep_that_a_preset_cannot_do_does_not_spoil_the_list(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--list", "--preset", "base"]) == 0
+    said = capsys.readouterr().out
+    assert "equal compute needs a length in steps" in said
+    assert "Objectives of pre-training" in said
+
+
+def test_a_retry_can_be_looked_at_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = next(iter(make_plan("objectives", "tiny", preset("tiny"), (0,)).runs.values()))
+    Ledger(tmp_path).record_failure(run.id, run.stage, ValueError("x"))
+    for words, starts in (([], 4), (["--retry", "failed"], 5)):
+        assert main(["objectives", "--dry-run", "--results", str(tmp_path), *words]) == 0
+        assert f"0 cached, {starts} would start" in capsys.readouterr().out
+    assert Ledger(tmp_path).state(run).name == "failed"

@@ -1,9 +1,12 @@
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from simvtp.validation import ConfigError
-from sweeps.launch import Debug, Local, place, visible_gpus
+from sweeps.launch import Debug, Local, deaf_to_ctrl_c, place, visible_gpus
 from sweeps.ledger import Ledger
 
 
@@ -38,3 +41,13 @@ def test_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         place("slurm", ledger, "tiny", None, 1)
     with pytest.raises(ConfigError, match="--cluster moon"):
         place("moon", ledger, "tiny", None, 1)
+
+
+def test_local_jobs_are_born_deaf_to_ctrl_c_and_this_process_is_not() -> None:
+    show = [sys.executable, "-c", "import signal; print(signal.getsignal(signal.SIGINT) == signal.SIG_IGN)"]
+    before = signal.getsignal(signal.SIGINT)
+    with deaf_to_ctrl_c():
+        inside = subprocess.run(show, capture_output=True, text=True, check=True).stdout
+    assert inside == "True\n"
+    assert signal.getsignal(signal.SIGINT) == before
+    assert subprocess.run(show, capture_output=True, text=True, check=True).stdout == "False\n"

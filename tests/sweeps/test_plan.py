@@ -1,6 +1,8 @@
+import re
+
 import pytest
 
-from simvtp.config import flatten
+from simvtp.config import flatten, override
 from simvtp.presets import preset
 from simvtp.validation import ConfigError
 from sweeps.definition import find, names
@@ -10,7 +12,7 @@ TINY = preset("tiny")
 
 
 def plan(name: str, seeds: tuple[int, ...] = (0,)) -> Plan:
-    return make_plan(name, "tiny", TINY, seeds, {})
+    return make_plan(name, "tiny", TINY, seeds)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +52,7 @@ def test_sweeps_share_runs() -> None:
 
 
 def test_runs_that_differ_after_pretraining_share_its_stage() -> None:
-    found = [make_plan("data_fraction", "tiny", base, (0,), {}) for base in (TINY, _with(TINY, "finetune.lr", 1e-3))]
+    found = [make_plan("data_fraction", "tiny", base, (0,)) for base in (TINY, _with(TINY, "finetune.lr", 1e-3))]
     first, second = ({run.stage for run in one.runs.values()} for one in found)
     assert first == second
     assert not set(found[0].runs) & set(found[1].runs)
@@ -72,13 +74,19 @@ def test_a_point_that_cannot_be_run_is_named() -> None:
     base = _with(TINY, "pretrain.batch", 4)
     object.__setattr__(base.mask, "kind", "tub")  # type: ignore[attr-defined]
     with pytest.raises(ConfigError, match=r"sweep mask_ratio, point 'base': mask\.kind"):
-        make_plan("mask_ratio", "tiny", base, (0,), {})  # type: ignore[arg-type]
+        make_plan("mask_ratio", "tiny", base, (0,))  # type: ignore[arg-type]
 
 
 def test_a_changed_base_is_a_sweep_of_its_own() -> None:
-    changed = make_plan("mask_ratio", "tiny", TINY, (0,), {"finetune.lr": "1e-3"})
-    assert changed.folder.startswith("mask_ratio-tiny-")
-    assert changed.folder != plan("mask_ratio").folder
+    def folder(**changes: object) -> str:
+        base = override(TINY, {key.replace("__", "."): value for key, value in changes.items()})
+        return make_plan("mask_ratio", "tiny", base, (0,)).folder
+
+    assert folder() == "mask_ratio-tiny"
+    assert re.fullmatch("mask_ratio-tiny-[0-9a-f]{6}", folder(finetune__lr="1e-3"))
+    assert folder(finetune__lr="1e-3") == folder(finetune__lr="0.0010")  # however it is typed
+    assert folder(finetune__lr="1e-3") != folder(finetune__lr="2e-3")
+    assert folder(mask__video="0.90") == folder(machine__threads="2") == "mask_ratio-tiny"  # nothing that counts
 
 
 def test_seeds_of_an_earlier_call_stay_in_the_record() -> None:
@@ -96,3 +104,24 @@ def test_every_sweep_of_the_folder_has_a_title_and_points() -> None:
         assert find(name).title
     with pytest.raises(ConfigError, match="did you mean 'mask_ratio'"):
         find("mask_rato")
+
+
+def test_runs_of_another_base_do_not_stay_in_the_record() -> None:
+    first = plan("objectives", (0,))
+    before = sweep_record(first, first.tables[0], "a", None)
+    for key, value, seeds in (("finetune.lr", 1e-3, [1]), ("machine.threads", 2, [0, 1])):
+        second = make_plan("objectives", "tiny", override(TINY, {key: value}), (1,))
+        assert sweep_record(second, second.tables[0], "b", before)["seeds"] == seeds
+
+
+def test_objectives_are_named_after_what_is_on_and_hold_only_what_differs() -> None:
+    base = override(TINY, {"objective.mvm": 0, "objective.vtm": 0})
+    (table,) = make_plan("objectives", "tiny", base, (0,)).tables
+    assert {point.label: point.set for point in table.points} == {
+        "base": {},
+        "MLM": {"objective.vtc": 0.0},
+        "no pre-training": {"pretrain.length": "0 steps"},
+    }
+    nothing = override(TINY, {"pretrain.length": "0 steps"})
+    assert next(point.label for point in make_plan("mask_ratio", "tiny", nothing, (0,)).tables[0].points) == "base"
+    assert "no pre-training" not in {p.label for p in make_plan("mask_ratio", "tiny", nothing, (0,)).tables[0].points}

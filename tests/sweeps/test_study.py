@@ -1,8 +1,10 @@
+import time
 from pathlib import Path
 
 import pytest
 from optuna.trial import TrialState
 
+from simvtp.config import flatten
 from simvtp.presets import preset
 from sweeps.ledger import State
 from sweeps.plan import Plan, make_plan
@@ -11,7 +13,7 @@ from sweeps.study import Study
 
 @pytest.fixture
 def plan() -> Plan:
-    return make_plan("objectives", "tiny", preset("tiny"), (0, 1), {})
+    return make_plan("objectives", "tiny", preset("tiny"), (0, 1))
 
 
 def done(score: float) -> State:
@@ -56,12 +58,56 @@ def test_a_deleted_or_torn_journal_is_filled_from_the_run_folders(
     assert fill() == wanted
     journal.unlink()
     assert fill() == wanted
-    whole = journal.read_bytes()
-    for keep in (len(whole) - 7, len(whole) // 2, 3):
-        journal.write_bytes(whole[:keep])
-        assert fill() == wanted
-        assert "torn bytes" in capsys.readouterr().err
+    lines = journal.read_bytes().splitlines(keepends=True)
+    for number, line in enumerate(lines):  # killed between any two lines, or within one
+        for torn in (b"", line[:-7], line[:-1]):
+            journal.write_bytes(b"".join(lines[:number]) + torn)
+            assert fill() == wanted
+            assert ("torn bytes" in capsys.readouterr().err) == bool(torn)
+            assert set(parameters(Study(tmp_path, plan))) == {("objective.vtc", "objective.vtm", "pretrain.length")}
     assert fill() == wanted
+
+
+def parameters(study: Study) -> list[tuple[str, ...]]:
+    return [tuple(sorted(trial.params)) for trial in study.study.get_trials()]
+
+
+@pytest.mark.parametrize("content", [b"{}\n", b"null\n", b"7\n", b'{"op_code":99}\n'])
+def test_a_journal_of_nonsense_is_set_aside(plan: Plan, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "study.journal").write_bytes(content)
+    study, run = Study(tmp_path, plan), next(iter(plan.runs))
+    study.tell(run, done(1.0))
+    assert trials(study) == {run: ("COMPLETE", 1.0)}
+    assert (tmp_path / "study.journal.old").read_bytes() == content
+
+
+def test_the_lock_of_a_killed_controller_costs_nothing(plan: Plan, tmp_path: Path) -> None:
+    (tmp_path / "study.journal.lock").touch()
+    before = time.monotonic()
+    Study(tmp_path, plan)
+    assert time.monotonic() - before < 10  # Optuna's own patience is 30 s
+
+
+def test_a_failure_is_told_once_however_often_the_command_is_given(plan: Plan, tmp_path: Path) -> None:
+    run, failed = next(iter(plan.runs)), State("failed", failure={"error": "x"})
+    for _ in range(3):
+        Study(tmp_path, plan).tell(run, failed)
+    assert [t.state for t in Study(tmp_path, plan).study.get_trials()] == [TrialState.FAIL]
+    study = Study(tmp_path, plan)
+    study.begin(run)  # --retry failed
+    study.tell(run, failed)
+    assert [t.state for t in study.study.get_trials()] == [TrialState.FAIL, TrialState.FAIL]
+
+
+def test_runs_of_earlier_seeds_come_back_with_a_lost_journal(plan: Plan, tmp_path: Path) -> None:
+    run = next(iter(make_plan("objectives", "tiny", preset("tiny"), (7,)).runs.values()))
+    result = dict(done(4.0).result or {}) | {"config": flatten(run.config)}
+    for _ in range(2):
+        study = Study(tmp_path, plan)
+        study.restore(run.id, run.label, result)
+        assert trials(study) == {run.id: ("COMPLETE", 4.0)}
+    study.restore("another", "x", result | {"config": flatten(run.config) | {"objective.vtc": 0.3}})
+    assert list(trials(study)) == [run.id]
 
 
 @pytest.mark.parametrize("state", [done(float("nan")), done(float("inf")), State("failed", failure={})])
@@ -76,7 +122,7 @@ def test_what_has_no_score_fails_its_trial_and_may_be_tried_again(plan: Plan, tm
 def test_a_sweep_whose_values_changed_gets_a_new_study(plan: Plan, tmp_path: Path) -> None:
     study = Study(tmp_path, plan)
     study.tell(next(iter(plan.runs)), done(5.0))
-    other = make_plan("objectives", "tiny", preset("tiny"), (0,), {})
+    other = make_plan("objectives", "tiny", preset("tiny"), (0,))
     other.tables[0] = other.tables[0].__class__(**{**vars(other.tables[0]), "axes": ("objective.vtc", "objective.mlm")})
     object.__setattr__(next(iter(other.runs.values())).config.objective, "vtc", 0.5)
     new = Study(tmp_path, other)
