@@ -14,7 +14,8 @@ from typing import Any
 import pandas as pd
 
 from analysis.records import DIRECTIONS, Run, Sweep, Unreadable, read_json, read_run, read_sweep
-from simvtp.config import ConfigError, run_id, unflatten
+from simvtp.config import ConfigError, unflatten
+from simvtp.identity import run_id
 
 REFERENCE = "results/reference/"
 

@@ -1,4 +1,4 @@
-"""One frozen, validated, fully resolved description of a run, and the ids derived from it.
+"""One frozen, validated, fully resolved description of a run.
 
 A field is named on the command line by its path, `--set mask.video=0.75`; `python -m simvtp.config show base`
 prints every field of a preset with its meaning. Values live in `simvtp/presets.py`.
@@ -7,21 +7,21 @@ prints every field of a preset with its meaning. Values live in `simvtp/presets.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from simvtp.validation import ConfigError, nearest, steps_of, validate
-
-# Part of every id: raised when a change of code changes what the same config gives.
-OUTCOME_VERSION = 1
+from simvtp.validation import ConfigError, nearest, validate
 
 
-def setting(meaning: str) -> Any:
-    """A required dataclass field that carries its meaning for `show` and error messages."""
-    return field(metadata={"meaning": meaning})
+def setting(meaning: str, default: Any = dataclasses.MISSING) -> Any:
+    """A dataclass field that carries its meaning for `show` and error messages.
+
+    A field that came later has a default: what the code did before the field was there. Configs on disk that lack the
+    field mean that value, presets need not name it, and at that value it is not part of any id, so a new axis leaves
+    all that was trained before it valid.
+    """
+    return field(default=default, metadata={"meaning": meaning})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,11 +133,6 @@ class Config:
         validate(self)
 
 
-def is_pretrained(config: Config) -> bool:
-    """Whether the run has a pre-training stage at all."""
-    return steps_of(config.pretrain.length, 1_000_000) > 0
-
-
 def _walk(config: Config) -> Iterable[tuple[str, str, Any]]:
     for part in dataclasses.fields(config):
         value = getattr(config, part.name)
@@ -210,35 +205,3 @@ def _convert(key: str, value: Any, kind: type) -> Any:
     except (ValueError, KeyError, TypeError, OverflowError):
         wanted = {bool: "true or false", float: "a number", int: "a whole number"}[kind]
         raise ConfigError(f"{key}: {value!r} is not {wanted}") from None
-
-
-def _digest(content: object) -> str:
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def pretrain_id(config: Config) -> str | None:
-    """Id of the pre-training stage: what can change its weights, nothing else. None: no pre-training.
-
-    Settings of an objective that is off do not count: without MVM there is no decoder, without VTC no temperature.
-    """
-    if not is_pretrained(config):
-        return None
-    flat = flatten(config)
-    content = {k: v for k, v in flat.items() if k.partition(".")[0] in ("model", "mask", "objective", "pretrain")}
-    content |= {k: flat[k] for k in ("data.pretrain", "data.tokenizer", "data.fraction", "data.stride", "seed")}
-    if not config.objective.mvm:
-        content = {k: v for k, v in content.items() if not k.startswith("model.decoder_")}
-    if not config.objective.vtc:
-        del content["objective.temperature"]
-    del content["pretrain.layer_decay"]  # pre-training has one rate for all layers
-    return _digest({"version": OUTCOME_VERSION, **content})
-
-
-def run_id(config: Config) -> str:
-    """Id of the run: its pre-training stage and what fine-tuning and evaluation depend on."""
-    flat = flatten(config)
-    content = {k: v for k, v in flat.items() if k.partition(".")[0] in ("model", "finetune", "evaluate")}
-    content = {k: v for k, v in content.items() if not k.startswith("model.decoder_")}
-    content |= {k: flat[k] for k in ("data.finetune", "data.tokenizer", "objective.temperature", "seed")}
-    return _digest({"version": OUTCOME_VERSION, "pretrain": pretrain_id(config), **content})

@@ -15,13 +15,14 @@ from rich.table import Table
 from simvtp.arguments import add_config_arguments, config_from
 from simvtp.checkpoints import load_weights
 from simvtp.command import main
-from simvtp.config import Config, flatten, pretrain_id, run_id
+from simvtp.config import Config, flatten
 from simvtp.data.corpora import EXTRA_TESTS, load
 from simvtp.data.text import Tokenizer
 from simvtp.encoding import encode_captions, encode_gallery, encode_videos, frozen, gallery, shuffled
 from simvtp.environment import describe
 from simvtp.files import read_json, write_json
 from simvtp.finetune import dual_encoder
+from simvtp.identity import pretrain_id, run_id
 from simvtp.locks import Lock
 from simvtp.retrieval import DualEncoder, Retrieval, both_directions
 from simvtp.stages import pretrain_folder, run_folder, tokenizer_of, use_machine

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import torch
 
-from simvtp.config import Config, Machine, flatten, pretrain_id, run_id
+from simvtp.config import Config, Machine, flatten
 from simvtp.data.corpora import Corpus, load
 from simvtp.data.text import Tokenizer, load_tokenizer
 from simvtp.files import write_json
+from simvtp.identity import pretrain_id, run_id
 from simvtp.model import SimVTP
 from simvtp.randomness import seeded
 

@@ -34,7 +34,8 @@ class RunJob:
         self.values, self.run, self.results, self.preset = dict(values), run, results, preset
 
     def __call__(self) -> str:
-        from simvtp.config import pretrain_id, unflatten
+        from simvtp.config import unflatten
+        from simvtp.identity import pretrain_id
         from simvtp.locks import Busy
         from simvtp.run import run
         from simvtp.training import Interrupted

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from simvtp.config import Config, flatten, override, pretrain_id, run_id
+from simvtp.config import Config, flatten, override
+from simvtp.identity import pretrain_id, run_id
 from simvtp.presets import preset as preset_of
 from simvtp.validation import ConfigError
 from sweeps.definition import Point, find

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from simvtp.config import flatten, override, pretrain_id, run_id
+from simvtp.config import flatten, override
+from simvtp.identity import pretrain_id, run_id
 from simvtp.presets import preset
 
 QUERIES = 400

@@ -4,7 +4,8 @@ import sys
 
 import pytest
 
-from simvtp.config import flatten, override, parse_assignments, pretrain_id, run_id, unflatten
+from simvtp.config import flatten, override, parse_assignments, unflatten
+from simvtp.identity import pretrain_id, run_id
 from simvtp.presets import PRESETS, preset
 from simvtp.validation import ConfigError, steps_of
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from simvtp.config import override, pretrain_id, run_id
+from simvtp.config import override
 from simvtp.data.loading import GalleryLoader
 from simvtp.evaluate import evaluate
 from simvtp.finetune import finetune
+from simvtp.identity import pretrain_id, run_id
 from simvtp.presets import preset
 from simvtp.pretrain import pretrain
 from simvtp.run import run

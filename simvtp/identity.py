@@ -1,0 +1,62 @@
+"""The ids of a run and of its pre-training stage: a hash of what can change their outcome, nothing else."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from typing import Any
+
+from simvtp.config import Config, flatten
+from simvtp.validation import steps_of
+
+# Part of every id: raised when a change of code changes what the same config gives.
+OUTCOME_VERSION = 1
+
+
+def is_pretrained(config: Config) -> bool:
+    """Whether the run has a pre-training stage at all."""
+    return steps_of(config.pretrain.length, 1_000_000) > 0
+
+
+def _telling(config: Config) -> dict[str, Any]:
+    """The flat config without fields that came later and stand at what the code did before (`config.setting`)."""
+    flat = flatten(config)
+    for part in dataclasses.fields(config):
+        section = getattr(config, part.name)
+        for leaf in dataclasses.fields(section) if dataclasses.is_dataclass(section) else ():
+            if leaf.default is not dataclasses.MISSING and getattr(section, leaf.name) == leaf.default:
+                del flat[f"{part.name}.{leaf.name}"]
+    return flat
+
+
+def _digest(content: object) -> str:
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def pretrain_id(config: Config) -> str | None:
+    """Id of the pre-training stage: what can change its weights, nothing else. None: no pre-training.
+
+    Settings of an objective that is off do not count: without MVM there is no decoder, without VTC no temperature.
+    """
+    if not is_pretrained(config):
+        return None
+    flat = _telling(config)
+    content = {k: v for k, v in flat.items() if k.partition(".")[0] in ("model", "mask", "objective", "pretrain")}
+    content |= {k: flat[k] for k in ("data.pretrain", "data.tokenizer", "data.fraction", "data.stride", "seed")}
+    if not config.objective.mvm:
+        content = {k: v for k, v in content.items() if not k.startswith("model.decoder_")}
+    if not config.objective.vtc:
+        del content["objective.temperature"]
+    del content["pretrain.layer_decay"]  # pre-training has one rate for all layers
+    return _digest({"version": OUTCOME_VERSION, **content})
+
+
+def run_id(config: Config) -> str:
+    """Id of the run: its pre-training stage and what fine-tuning and evaluation depend on."""
+    flat = _telling(config)
+    content = {k: v for k, v in flat.items() if k.partition(".")[0] in ("model", "finetune", "evaluate")}
+    content = {k: v for k, v in content.items() if not k.startswith("model.decoder_")}
+    content |= {k: flat[k] for k in ("data.finetune", "data.tokenizer", "objective.temperature", "seed")}
+    return _digest({"version": OUTCOME_VERSION, "pretrain": pretrain_id(config), **content})
