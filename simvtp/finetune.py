@@ -11,7 +11,7 @@ from pathlib import Path
 from simvtp.arguments import add_config_arguments, config_from
 from simvtp.checkpoints import clear_states, load_weights, save_weights
 from simvtp.command import main
-from simvtp.config import Config, steps_of
+from simvtp.config import Config
 from simvtp.data.corpora import load
 from simvtp.data.loading import Batch, TrainLoader
 from simvtp.data.text import Tokenizer
@@ -22,6 +22,7 @@ from simvtp.objectives import contrastive_loss
 from simvtp.retrieval import DualEncoder, both_directions
 from simvtp.stages import fresh_model, pretrain_folder, run_folder, say, tokenizer_of, use_machine, write_config
 from simvtp.training import Losses, Trainer, stoppable
+from simvtp.validation import steps_of
 
 
 def finetune(config: Config, results: Path, preset: str) -> Path:

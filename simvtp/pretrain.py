@@ -10,7 +10,7 @@ import torch
 from simvtp.arguments import add_config_arguments, config_from
 from simvtp.checkpoints import clear_states, save_weights
 from simvtp.command import main
-from simvtp.config import Config, steps_of
+from simvtp.config import Config
 from simvtp.cost import pretrain_gflop
 from simvtp.data.loading import Batch, TrainLoader
 from simvtp.data.text import Tokenizer
@@ -29,6 +29,7 @@ from simvtp.stages import (
     write_config,
 )
 from simvtp.training import Losses, Trainer, stoppable
+from simvtp.validation import steps_of
 
 
 def pretrain(config: Config, results: Path, preset: str) -> Path | None:
