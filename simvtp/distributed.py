@@ -70,9 +70,7 @@ def started_as(environment: Mapping[str, str]) -> dict[str, str]:
         names = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
         missing = [name for name in names if name not in environment]
         if missing:
-            raise ConfigError(
-                f"RANK and WORLD_SIZE are set, but {missing[0]} is not: use torchrun, or unset them"
-            )
+            raise ConfigError(f"RANK and WORLD_SIZE are set, but {missing[0]} is not: use torchrun, or unset them")
         return {name: environment[name] for name in names} | {"LOCAL_RANK": environment.get("LOCAL_RANK", "0")}
     if "SUBMITIT_EXECUTOR" in environment:
         from submitit import JobEnvironment
@@ -141,8 +139,8 @@ def largest(*numbers: int) -> list[int]:
 def mean(values: Mapping[str, Tensor]) -> dict[str, float]:
     """The mean of each number over the processes."""
     if size() == 1:
-        return {name: float(value) for name, value in values.items()}
-    found = torch.stack([value.double().cpu() for value in values.values()])
+        return {name: float(value.detach()) for name, value in values.items()}
+    found = torch.stack([value.detach().double().cpu() for value in values.values()])
     dist.all_reduce(found)
     return dict(zip(values, (found / size()).tolist(), strict=True))
 
