@@ -97,6 +97,7 @@ class Optimisation:
     drop_path: float = setting("stochastic depth of the last layer, rising linearly from 0")
     crop: str = setting("none (resize, centre), multiscale or resized (random resized crop)")
     precision: str = setting("fp32 or bf16 (autocast; weights stay fp32)")
+    ema: float = setting("decay of a moving average of the weights, which the stage then gives; 0: none", 0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,13 +109,16 @@ class Evaluate:
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """How a run is carried out; nothing here can change its outcome, so no id contains it."""
+    """How a run is carried out; nothing here changes its outcome beyond rounding, so no id contains it."""
 
     device: str = setting("auto (CUDA where there is one), cpu or cuda")
     threads: int = setting("CPU threads of a process; 0: torch's choice")
     workers: int = setting("processes that decode and augment; 0: in the training process")
     checkpoint_seconds: float = setting("longest time from one checkpoint to the next")
     frame_cache: bool = setting("keep decoded frames in the cache folder (small corpora only)")
+    shard: bool = setting("share weights and optimiser out over the processes (FSDP), for models too large", False)
+    checkpointing: bool = setting("recompute layers in the backward pass: less memory, a third more work", False)
+    compile: bool = setting("torch.compile every layer", False)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,12 +13,13 @@ from simvtp.config import Config
 from simvtp.data.corpora import load
 from simvtp.data.loading import GalleryLoader
 from simvtp.data.text import Tokenizer, pad_batch
+from simvtp.distributed import filled, share
 from simvtp.randomness import generator
 from simvtp.retrieval import DualEncoder
 
 BATCH = 128
 
-FrameOrder = Callable[[Tensor], Tensor]
+FrameOrder = Callable[[Tensor, int], Tensor]
 
 
 def gallery(config: Config, tokenizer: Tokenizer, split: str, *, views: bool) -> GalleryLoader:
@@ -41,32 +42,37 @@ def encode_gallery(
 def encode_videos(
     model: DualEncoder, loader: GalleryLoader, config: Config, device: torch.device, order: FrameOrder | None = None
 ) -> Tensor:
-    """[N, D]: features averaged over the views of a video; `order` rearranges frames of uint8 [B, V, T, H, W, 3]."""
-    features = []
+    """[N, D]: features averaged over the views of a video, each video encoded by one of the processes.
+
+    order(clips, first) rearranges frames of uint8 [B, V, T, H, W, 3]; `first`: the place of the first in the gallery.
+    """
+    own = share(len(loader.corpus.samples))
+    features, place = torch.zeros(len(loader.corpus.samples), config.model.width), own.start
     with _inference(model, config, device):
-        for clips in loader.videos():
-            shown = clips if order is None else order(clips)
+        for clips in loader.videos(own):
+            shown = clips if order is None else order(clips, place)
             encoded = model.encode_video(shown.flatten(0, 1).to(device))
-            features.append(encoded.unflatten(0, shown.shape[:2]).mean(dim=1).cpu())
-    return functional.normalize(torch.cat(features))
+            features[place : place + len(shown)] = encoded.unflatten(0, shown.shape[:2]).mean(dim=1).cpu()
+            place += len(shown)
+    return functional.normalize(filled(features))
 
 
 def encode_captions(model: DualEncoder, loader: GalleryLoader, config: Config, device: torch.device) -> Tensor:
-    """[Q, D], in the order of the loader's captions; batched by length, so that little is padded."""
+    """[Q, D], in the order of the loader's captions; batched by length, so that little is padded.
+
+    Each batch is encoded by one of the processes.
+    """
     captions = loader.captions()
-    order = sorted(range(len(captions)), key=lambda i: len(captions[i]))
-    found: Tensor | None = None
-    with _inference(model, config, device):
-        for first in range(0, len(order), BATCH):
-            rows = order[first : first + BATCH]
-            words = pad_batch([captions[i] for i in rows], loader.tokenizer.pad).to(device)
-            features = model.encode_text(words, words != loader.tokenizer.pad).cpu()
-            if found is None:
-                found = features.new_empty(len(captions), features.shape[1])
-            found[rows] = features
-    if found is None:
+    if not captions:
         raise ValueError(f"{loader.corpus.name}: the gallery has no captions")
-    return found
+    order = sorted(range(len(captions)), key=lambda i: len(captions[i]))
+    batches = [order[first : first + BATCH] for first in range(0, len(order), BATCH)]
+    found = torch.zeros(len(captions), config.model.width)
+    with _inference(model, config, device):
+        for rows in (batches[number] for number in share(len(batches))):
+            words = pad_batch([captions[i] for i in rows], loader.tokenizer.pad).to(device)
+            found[rows] = model.encode_text(words, words != loader.tokenizer.pad).cpu()
+    return filled(found)
 
 
 @contextmanager
@@ -82,7 +88,7 @@ def _inference(model: DualEncoder, config: Config, device: torch.device) -> Iter
         model.train(training)
 
 
-def frozen(clips: Tensor) -> Tensor:
+def frozen(clips: Tensor, first: int) -> Tensor:  # noqa: ARG001
     """Every frame replaced by the middle one: what is left is what a single image tells."""
     middle = clips.shape[2] // 2
     return clips[:, :, middle : middle + 1].expand_as(clips)
@@ -90,11 +96,11 @@ def frozen(clips: Tensor) -> Tensor:
 
 def shuffled(seed: int) -> FrameOrder:
     """Frames in random order, another one for each clip: what is left is what a bag of images tells."""
-    random = generator(seed, "shuffled frames")
 
-    def order(clips: Tensor) -> Tensor:
+    def order(clips: Tensor, first: int) -> Tensor:
         batch, views, frames = clips.shape[:3]
-        chosen = torch.rand(batch, views, frames, generator=random).argsort(dim=2)
+        drawn = torch.rand(first + batch, views, frames, generator=generator(seed, "shuffled frames"))
+        chosen = drawn[first:].argsort(dim=2)  # whichever process encodes a clip, its frames get the same order
         return clips[torch.arange(batch)[:, None, None], torch.arange(views)[None, :, None], chosen]
 
     return order

@@ -18,12 +18,12 @@ from simvtp.command import main
 from simvtp.config import Config, flatten
 from simvtp.data.corpora import EXTRA_TESTS, load
 from simvtp.data.text import Tokenizer
+from simvtp.distributed import decide, joined, leads, owned
 from simvtp.encoding import encode_captions, encode_gallery, encode_videos, frozen, gallery, shuffled
 from simvtp.environment import describe
 from simvtp.files import read_json, write_json
 from simvtp.finetune import dual_encoder
 from simvtp.identity import pretrain_id, run_id
-from simvtp.locks import Lock
 from simvtp.retrieval import DualEncoder, Retrieval, both_directions
 from simvtp.stages import pretrain_folder, run_folder, tokenizer_of, use_machine
 from simvtp.training import stoppable
@@ -35,26 +35,27 @@ def evaluate(config: Config, results: Path, preset: str) -> Path:
     Raises FileNotFoundError where the run is not fine-tuned, locks.Busy where another process is at it.
     """
     folder = run_folder(config, results)
-    if not (folder / "result.json").exists():
-        with Lock(folder / "lock"):
-            if not (folder / "result.json").exists():
+    done = (folder / "result.json").exists
+    if not decide(done):
+        with owned(folder / "lock"):
+            if not decide(done):
                 _evaluate(config, folder, results, preset)
     return folder / "result.json"
 
 
 def _evaluate(config: Config, folder: Path, results: Path, preset: str) -> None:
-    if not (folder / "finetuned.json").exists():
+    if not decide((folder / "finetuned.json").exists):
         raise FileNotFoundError(f"{folder}/finetuned.json is not there: run `python -m simvtp.finetune` first")
     began = time.monotonic()
     device = use_machine(config.machine)
     tokenizer = tokenizer_of(config)
     model = dual_encoder(config, results, tokenizer).to(device)
     found = _test(model, config, tokenizer, folder, device)
-    write_json(folder / "environment.json", describe(device))
+    decide(lambda: write_json(folder / "environment.json", describe(device)))
     result = _record(config, results, preset) | found
     result["metrics"]["validation"] = result.pop("validation")
     result["cost"]["evaluate_seconds"] = round(time.monotonic() - began, 2)
-    write_json(folder / "result.json", result)
+    decide(lambda: write_json(folder / "result.json", result))
 
 
 def _test(
@@ -92,7 +93,7 @@ def _record(config: Config, results: Path, preset: str) -> dict[str, Any]:
         "pretrain_gflop": pretrained["gflop"] if pretrained else 0.0,
         "finetune_seconds": finetuned["seconds"],
         "device": finetuned["device"],
-        "devices": 1,
+        "devices": finetuned.get("devices", 1),
     }
     return {
         "version": 1,
@@ -137,9 +138,10 @@ def _main() -> None:
     add_config_arguments(parser)
     arguments = parser.parse_args()
     config = config_from(arguments)
-    with stoppable():
+    with joined(config.machine), stoppable():
         path = evaluate(config, arguments.results, arguments.preset)
-    Console().print(show(read_json(path)))
+        if leads():
+            Console().print(show(read_json(path)))
 
 
 if __name__ == "__main__":

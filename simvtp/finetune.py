@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from torch import Tensor, nn
+
 from simvtp.arguments import add_config_arguments, config_from
 from simvtp.checkpoints import clear_states, load_weights, save_weights
 from simvtp.command import main
@@ -15,13 +17,14 @@ from simvtp.config import Config
 from simvtp.data.corpora import load
 from simvtp.data.loading import Batch, TrainLoader
 from simvtp.data.text import Tokenizer
+from simvtp.distributed import decide, joined, leads, owned, size
 from simvtp.encoding import encode_gallery, gallery
+from simvtp.exchange import gather_rows
 from simvtp.files import write_json
-from simvtp.locks import Lock
 from simvtp.objectives import contrastive_loss
 from simvtp.retrieval import DualEncoder, both_directions
 from simvtp.stages import fresh_model, pretrain_folder, run_folder, say, tokenizer_of, use_machine, write_config
-from simvtp.training import Losses, Trainer, stoppable
+from simvtp.training import Trainer, stoppable
 from simvtp.validation import steps_of
 
 
@@ -31,11 +34,11 @@ def finetune(config: Config, results: Path, preset: str) -> Path:
     Raises FileNotFoundError where the pre-training stage is not done, locks.Busy, training.Interrupted.
     """
     folder = run_folder(config, results)
-    if (folder / "finetuned.json").exists():
-        return folder
-    with Lock(folder / "lock"):
-        if not (folder / "finetuned.json").exists():
-            _train(config, folder, results, preset)
+    done = (folder / "finetuned.json").exists
+    if not decide(done):
+        with owned(folder / "lock"):
+            if not decide(done):
+                _train(config, folder, results, preset)
     return folder
 
 
@@ -44,41 +47,53 @@ def dual_encoder(config: Config, results: Path, tokenizer: Tokenizer) -> DualEnc
     model = fresh_model(config, tokenizer)
     stage = pretrain_folder(config, results)
     if stage is not None:
-        if not (stage / "weights.safetensors").exists():
+        if not decide((stage / "weights.safetensors").exists):
             raise FileNotFoundError(f"{stage}/weights.safetensors is not there: run `python -m simvtp.pretrain` first")
         load_weights(model, stage / "weights.safetensors")
     return DualEncoder(model, config)
 
 
+class Finetuning(nn.Module):
+    """Two encoders and their contrast over the rows of all processes as one forward."""
+
+    def __init__(self, model: DualEncoder, config: Config) -> None:
+        super().__init__()
+        self.model, self.temperature = model, config.objective.temperature
+
+    def forward(self, video: Tensor, words: Tensor, present: Tensor) -> dict[str, Tensor]:
+        videos = gather_rows(self.model.encode_video(video))
+        return {"vtc": contrastive_loss(videos, gather_rows(self.model.encode_text(words, present)), self.temperature)}
+
+
 def _train(config: Config, folder: Path, results: Path, preset: str) -> None:
-    write_config(folder, config, preset)
+    decide(lambda: write_config(folder, config, preset))
     device = use_machine(config.machine)
     tokenizer = tokenizer_of(config)
     corpus, validation = load(config.data.finetune, "train"), gallery(config, tokenizer, "val", views=False)
     stage, model = config.finetune, dual_encoder(config, results, tokenizer).to(device)
     loader = TrainLoader(
         corpus, tokenizer, frames=config.model.frames, stride=None, size=config.model.size, crop=stage.crop,
-        batch=stage.batch, words=config.model.words, seed=config.seed, workers=config.machine.workers,
-        cache=config.machine.frame_cache,
+        batch=stage.batch, accumulate=stage.accumulate, words=config.model.words, seed=config.seed,
+        workers=config.machine.workers, cache=config.machine.frame_cache,
     )  # fmt: skip
     steps = steps_of(stage.length, loader.steps_per_epoch)
     trainer = Trainer(
-        name="finetune", model=model, optimisation=stage, steps=steps,
+        name="finetune", model=model, objective=Finetuning(model, config), optimisation=stage, steps=steps,
         warmup=steps_of(stage.warmup, loader.steps_per_epoch), weights={"vtc": 1.0}, seed=config.seed,
         folder=folder, machine=config.machine, device=device,
     )  # fmt: skip
 
-    def compute(batch: Batch, draw: int) -> Losses:  # noqa: ARG001  (no masks in fine-tuning)
+    def prepare(batch: Batch, draw: int) -> tuple[Tensor, Tensor, Tensor]:  # noqa: ARG001  (no masks in fine-tuning)
         words = batch.words.to(device, non_blocking=True)
-        videos = model.encode_video(batch.video.to(device, non_blocking=True))
-        return {"vtc": contrastive_loss(videos, model.encode_text(words, words != tokenizer.pad),
-                                        config.objective.temperature)}  # fmt: skip
+        return batch.video.to(device, non_blocking=True), words, words != tokenizer.pad
 
     def validate(trainer: Trainer) -> None:
         every = loader.steps_per_epoch * config.evaluate.every
         if trainer.step % every and trainer.step != steps:
             return
-        found = both_directions(*encode_gallery(model, validation, config, device), validation.owner)
+        product = trainer.wrapped.product()
+        assert isinstance(product, DualEncoder)
+        found = both_directions(*encode_gallery(product, validation, config, device), validation.owner)
         score = found.metrics["text_to_video"]["R@1"]
         epoch = round(trainer.step / loader.steps_per_epoch, 3)
         trainer.log.write(stage="validation", of="finetune", step=trainer.step, epoch=epoch, **{"R@1": score})
@@ -86,17 +101,14 @@ def _train(config: Config, folder: Path, results: Path, preset: str) -> None:
         rank = found.metrics["text_to_video"]["MnR"]
         best = trainer.memory.get("best")
         if best is None or (score, -rank) > (best["score"], -best["rank"]):
-            weights = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+            weights = {name: tensor.detach().clone() for name, tensor in product.state_dict().items()}
             trainer.memory["best"] = {"score": score, "rank": rank, "epoch": epoch, "metrics": found.metrics}
             trainer.memory["weights"] = weights
 
     if steps == 0:
         raise ValueError('finetune.length: "0 steps" leaves nothing to choose an epoch from; give at least one step')
-    trainer.fit(loader, compute, after_step=validate)
-    save_weights(model, folder / "last.safetensors")
-    model.load_state_dict(trainer.memory["weights"])
-    save_weights(model, folder / "finetuned.safetensors")
-    best = trainer.memory["best"]
+    trainer.fit(loader, prepare, after_step=validate)
+    product, best = trainer.wrapped.product(), trainer.memory["best"]
     record = {
         "version": 1,
         "epoch": best["epoch"],
@@ -104,11 +116,19 @@ def _train(config: Config, folder: Path, results: Path, preset: str) -> None:
         "validation": best["metrics"],
         "seconds": round(trainer.seconds, 2),
         "device": device.type,
+        "devices": size(),
         "corpus": corpus.fingerprint,
         "replaced": loader.replaced,
     }
-    write_json(folder / "finetuned.json", record)
-    clear_states(folder / "checkpoints")
+
+    def write() -> None:
+        save_weights(product, folder / "last.safetensors")
+        product.load_state_dict(trainer.memory["weights"])
+        save_weights(product, folder / "finetuned.safetensors")
+        write_json(folder / "finetuned.json", record)
+        clear_states(folder / "checkpoints")
+
+    decide(write)
 
 
 def _main() -> None:
@@ -116,9 +136,10 @@ def _main() -> None:
     add_config_arguments(parser)
     arguments = parser.parse_args()
     config = config_from(arguments)
-    with stoppable():
+    with joined(config.machine), stoppable():
         folder = finetune(config, arguments.results, arguments.preset)
-    say(f"fine-tuned weights: {folder}/finetuned.safetensors")
+        if leads():
+            say(f"fine-tuned weights: {folder}/finetuned.safetensors")
 
 
 if __name__ == "__main__":

@@ -24,6 +24,10 @@ class VideoMask:
     def to(self, device: torch.device) -> VideoMask:
         return VideoMask(self.visible.to(device, non_blocking=True), self.masked.to(device, non_blocking=True))
 
+    def rows(self, own: slice) -> VideoMask:
+        """The masks of some of the clips."""
+        return VideoMask(self.visible[own], self.masked[own])
+
 
 @dataclass(frozen=True)
 class TextMask:
@@ -37,6 +41,13 @@ class TextMask:
     def to(self, device: torch.device) -> TextMask:
         parts = (self.words, self.positions, self.targets)
         return TextMask(*(part.to(device, non_blocking=True) for part in parts))
+
+    def rows(self, own: slice) -> TextMask:
+        """The masks of some of the captions; positions count from the first of them."""
+        length = self.words.shape[1]
+        first, last = own.start * length, own.stop * length
+        mine = (self.positions >= first) & (self.positions < last)
+        return TextMask(self.words[own], self.positions[mine] - first, self.targets[mine])
 
 
 def units_masked(ratio: float, units: int) -> int:

@@ -10,10 +10,11 @@ import math
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from simvtp.config import Config
+from simvtp.exchange import gather_rows, take
 from simvtp.layers import Group
 from simvtp.masking import TextMask, VideoMask
 from simvtp.model import SimVTP, gather, tubes_of
@@ -21,14 +22,27 @@ from simvtp.model import SimVTP, gather, tubes_of
 
 @dataclass(frozen=True)
 class Masked:
-    """A batch with its masks. video: uint8 [B, T, H, W, 3]; present: bool [B, L], False at [PAD];
-    partners: int64 [B], for each text the row of another clip, the mismatched pair of VTM."""
+    """The rows of one process with their masks. video: uint8 [B, T, H, W, 3]; present: bool [B, L], False at [PAD];
+    partners: int64 [processes * B], for each text of all processes the row of another clip, the mismatched pair of
+    VTM; word_weight: the masked words here as a share of all, times the processes."""
 
     video: Tensor
     present: Tensor
     video_mask: VideoMask
     text_mask: TextMask
     partners: Tensor
+    word_weight: float = 1.0
+
+
+class Pretraining(nn.Module):
+    """A model and its losses as one forward, the thing that is differentiated."""
+
+    def __init__(self, model: SimVTP, config: Config) -> None:
+        super().__init__()
+        self.model, self.config = model, config
+
+    def forward(self, batch: Masked) -> dict[str, Tensor]:
+        return losses(self.model, batch, self.config)
 
 
 def draw_partners(batch: int, generator: torch.Generator) -> Tensor:
@@ -37,7 +51,10 @@ def draw_partners(batch: int, generator: torch.Generator) -> Tensor:
 
 
 def losses(model: SimVTP, batch: Masked, config: Config) -> dict[str, Tensor]:
-    """The losses that are on, unweighted scalars, by the names mvm, mlm, vtc and vtm."""
+    """The losses that are on, unweighted scalars, by the names mvm, mlm, vtc and vtm.
+
+    Their means over the processes are the losses of the whole batch (`simvtp.exchange`).
+    """
     objective = config.objective
     tubes = tubes_of(batch.video, config.model)
     videos = model.tubes(tubes, batch.video_mask.visible)
@@ -48,7 +65,7 @@ def losses(model: SimVTP, batch: Masked, config: Config) -> dict[str, Tensor]:
     if objective.mvm or objective.mlm or objective.vtm:
         groups["joint"] = _pair(videos, texts, batch.present)
     if objective.vtm:
-        groups["mismatched"] = _pair(videos[batch.partners], texts, batch.present)
+        groups["mismatched"] = _pair(take(videos, batch.partners), texts, batch.present)
     if objective.vtc:
         groups["video"] = Group(videos)
         groups["text"] = Group(texts, batch.present)
@@ -61,9 +78,11 @@ def losses(model: SimVTP, batch: Masked, config: Config) -> dict[str, Tensor]:
         found["mvm"] = masked_video_loss(predicted, pixel_targets(gather(tubes, mask.masked)))
     if model.word_head is not None:
         states = encoded["joint"].tokens[:, count:].flatten(0, 1)
-        found["mlm"] = masked_word_loss(model.word_head(states[batch.text_mask.positions]), batch.text_mask.targets)
+        logits = model.word_head(states[batch.text_mask.positions])
+        found["mlm"] = masked_word_loss(logits, batch.text_mask.targets) * batch.word_weight
     if objective.vtc:
-        found["vtc"] = contrastive_loss(encoded["video"].mean(), encoded["text"].mean(), objective.temperature)
+        alone = gather_rows(encoded["video"].mean()), gather_rows(encoded["text"].mean())
+        found["vtc"] = contrastive_loss(*alone, objective.temperature)
     if model.matching_head is not None:
         matched, mismatched = encoded["joint"].mean(), encoded["mismatched"].mean()
         found["vtm"] = matching_loss(model.matching_head(matched), model.matching_head(mismatched))

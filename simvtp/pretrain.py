@@ -14,10 +14,10 @@ from simvtp.config import Config
 from simvtp.cost import pretrain_gflop
 from simvtp.data.loading import Batch, TrainLoader
 from simvtp.data.text import Tokenizer
+from simvtp.distributed import decide, joined, leads, owned, rank, size
 from simvtp.files import write_json
-from simvtp.locks import Lock
 from simvtp.masking import draw_text_mask, draw_video_mask
-from simvtp.objectives import Masked, draw_partners, losses
+from simvtp.objectives import Masked, Pretraining, draw_partners
 from simvtp.randomness import generator
 from simvtp.stages import (
     fresh_model,
@@ -28,7 +28,7 @@ from simvtp.stages import (
     use_machine,
     write_config,
 )
-from simvtp.training import Losses, Trainer, stoppable
+from simvtp.training import Trainer, stoppable
 from simvtp.validation import steps_of
 
 
@@ -39,36 +39,31 @@ def pretrain(config: Config, results: Path, preset: str) -> Path | None:
     Raises locks.Busy where another process trains this stage, training.Interrupted after a signal.
     """
     folder = pretrain_folder(config, results)
-    if folder is None or (folder / "weights.safetensors").exists():
-        return folder and folder / "weights.safetensors"
-    with Lock(folder / "lock"):
-        if not (folder / "weights.safetensors").exists():  # another process may have finished it just now
-            _train(config, folder, preset)
-    return folder / "weights.safetensors"
+    if folder is None:
+        return None
+    weights = folder / "weights.safetensors"
+    if not decide(weights.exists):
+        with owned(folder / "lock"):
+            if not decide(weights.exists):  # another process may have finished it just now
+                _train(config, folder, preset)
+    return weights
 
 
 def _train(config: Config, folder: Path, preset: str) -> None:
-    write_config(folder, config, preset)
+    decide(lambda: write_config(folder, config, preset))
     device = use_machine(config.machine)
     tokenizer = tokenizer_of(config)
-    corpus = pretraining_corpus(config)
     stage, model = config.pretrain, fresh_model(config, tokenizer).to(device)
-    loader = TrainLoader(
-        corpus, tokenizer, frames=config.model.frames, stride=config.data.stride, size=config.model.size,
-        crop=stage.crop, batch=stage.batch, words=config.model.words, seed=config.seed,
-        workers=config.machine.workers, cache=config.machine.frame_cache,
-    )  # fmt: skip
+    loader = train_loader(config, tokenizer)
     weights = {name: getattr(config.objective, name) for name in ("mvm", "mlm", "vtc", "vtm")}
     trainer = Trainer(
-        name="pretrain", model=model, optimisation=stage,
+        name="pretrain", model=model, objective=Pretraining(model, config), optimisation=stage,
         steps=steps_of(stage.length, loader.steps_per_epoch), warmup=steps_of(stage.warmup, loader.steps_per_epoch),
         weights=weights, seed=config.seed, folder=folder, machine=config.machine, device=device,
     )  # fmt: skip
 
-    def compute(batch: Batch, draw: int) -> Losses:
-        return losses(model, masked(batch, config, tokenizer, draw, device), config)
-
-    trainer.fit(loader, compute)
+    trainer.fit(loader, lambda batch, draw: (masked(batch, config, tokenizer, draw, device),))
+    product = trainer.wrapped.product()
     stage_record = {
         "version": 1,
         "losses": {name: value for name, value in trainer.tail_means().items() if name != "loss"},
@@ -76,28 +71,47 @@ def _train(config: Config, folder: Path, preset: str) -> None:
         "steps": trainer.steps,
         "gflop": round(pretrain_gflop(config) * trainer.steps, 1),
         "device": device.type,
-        "corpus": corpus.fingerprint,
-        "videos": len(corpus.samples),
+        "corpus": loader.corpus.fingerprint,
+        "videos": len(loader.corpus.samples),
         "replaced": loader.replaced,
     }
-    write_json(folder / "stage.json", stage_record)
-    save_weights(model, folder / "weights.safetensors")
-    clear_states(folder / "checkpoints")
+
+    def write() -> None:
+        write_json(folder / "stage.json", stage_record)
+        save_weights(product, folder / "weights.safetensors")
+        clear_states(folder / "checkpoints")
+
+    decide(write)
+
+
+def train_loader(config: Config, tokenizer: Tokenizer) -> TrainLoader:
+    """This process's rows of the batches of pre-training."""
+    stage = config.pretrain
+    return TrainLoader(
+        pretraining_corpus(config), tokenizer, frames=config.model.frames, stride=config.data.stride,
+        size=config.model.size, crop=stage.crop, batch=stage.batch, accumulate=stage.accumulate,
+        words=config.model.words, seed=config.seed, workers=config.machine.workers, cache=config.machine.frame_cache,
+    )  # fmt: skip
 
 
 def masked(batch: Batch, config: Config, tokenizer: Tokenizer, draw: int, device: torch.device) -> Masked:
-    """Draw the masks and mismatched pairs of one part of a batch, and move all to the device."""
+    """Draw the masks and mismatched pairs of one part of a batch, and move this process's rows to the device.
+
+    Every process draws those of all rows, as one process with the whole batch does.
+    """
     random = generator(config.seed, "masks", draw)
-    rows = len(batch.ids)
+    rows, own = len(batch.all_words), slice(rank() * len(batch.ids), (rank() + 1) * len(batch.ids))
     special = (tokenizer.pad, tokenizer.cls, tokenizer.sep)
     video_mask = draw_video_mask(rows, config.model, config.mask, random)
-    text_mask = draw_text_mask(batch.words, config.mask.text, tokenizer.mask, special, random)
+    all_text = draw_text_mask(batch.all_words, config.mask.text, tokenizer.mask, special, random)
+    text_mask = all_text.rows(own)
     return Masked(
         video=batch.video.to(device, non_blocking=True),
         present=(batch.words != tokenizer.pad).to(device, non_blocking=True),
-        video_mask=video_mask.to(device),
+        video_mask=video_mask.rows(own).to(device),
         text_mask=text_mask.to(device),
-        partners=draw_partners(rows, random).to(device, non_blocking=True),
+        partners=draw_partners(rows, random),
+        word_weight=len(text_mask.targets) * size() / max(len(all_text.targets), 1) if size() > 1 else 1.0,
     )
 
 
@@ -106,11 +120,10 @@ def _main() -> None:
     add_config_arguments(parser)
     arguments = parser.parse_args()
     config = config_from(arguments)
-    with stoppable():
+    with joined(config.machine), stoppable():
         weights = pretrain(config, arguments.results, arguments.preset)
-    say(
-        f"pre-trained weights: {weights}" if weights else "this config has no pre-training (pretrain.length is 0 steps)"
-    )
+        if leads():
+            say(f"pre-trained weights: {weights}" if weights else "no pre-training: pretrain.length is 0 steps")
 
 
 if __name__ == "__main__":

@@ -12,13 +12,14 @@ from typing import Any
 import rich.console
 import rich.progress
 
+from simvtp.distributed import leads
 from simvtp.files import write_bytes
 
 QUIET_SECONDS = 30.0
 
 
 class Log:
-    """Lines of JSON, appended; the lines of steps that a resume does again are cut off first."""
+    """Lines of JSON, appended by the leading process; the lines of steps that a resume does again are cut off first."""
 
     def __init__(self, path: Path, stage: str) -> None:
         self.path, self.stage = path, stage
@@ -38,6 +39,8 @@ class Log:
         write_bytes(self.path, "".join(kept).encode())
 
     def write(self, **entry: Any) -> None:
+        if not leads():
+            return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a") as file:
             file.write(json.dumps({"time": round(time.time(), 2), "stage": self.stage, **entry}) + "\n")
@@ -49,7 +52,7 @@ class Progress:
     def __init__(self, name: str, steps: int, first: int, batch: int) -> None:
         self.name, self.steps, self.first, self.batch, self.step = name, steps, first, batch, first
         self.began = self.said = time.monotonic()
-        self.terminal = sys.stderr.isatty()
+        self.terminal, self.silent = sys.stderr.isatty(), not leads()
         columns = (
             "{task.description}",
             rich.progress.BarColumn(),
@@ -59,12 +62,12 @@ class Progress:
             rich.progress.TimeRemainingColumn(),
         )
         console = rich.console.Console(stderr=True)
-        self.bar = rich.progress.Progress(*columns, console=console, disable=not self.terminal)
+        self.bar = rich.progress.Progress(*columns, console=console, disable=self.silent or not self.terminal)
         self.task = self.bar.add_task(name, total=steps, completed=first, loss="", rate="")
 
     def __enter__(self) -> Progress:
         self.bar.start()
-        if not self.terminal and self.step < self.steps:
+        if not (self.terminal or self.silent) and self.step < self.steps:
             print(f"{self.name}: {self.steps - self.step} of {self.steps} steps to do", file=sys.stderr, flush=True)
         return self
 
@@ -74,7 +77,7 @@ class Progress:
             self.bar.update(self.task, completed=step)
             return
         self.bar.update(self.task, completed=step, loss=f"{loss:.3f}", rate=f"{self.rate():.0f}")
-        if not self.terminal and time.monotonic() - self.said > QUIET_SECONDS:
+        if not (self.terminal or self.silent) and time.monotonic() - self.said > QUIET_SECONDS:
             self.said = time.monotonic()
             left = f"{self.seconds_left():.0f} s left"
             print(f"{self.name}: step {step} of {self.steps}, loss {loss:.3f}, {left}", file=sys.stderr, flush=True)

@@ -10,6 +10,7 @@ from rich.console import Console
 from simvtp.arguments import add_config_arguments, config_from
 from simvtp.command import main
 from simvtp.config import Config
+from simvtp.distributed import decide, joined, leads
 from simvtp.evaluate import evaluate, show
 from simvtp.files import read_json
 from simvtp.finetune import finetune
@@ -24,8 +25,8 @@ def run(config: Config, results: Path, preset: str) -> Path:
     Raises locks.Busy where another live process is at the run or its pre-training stage, and training.Interrupted
     after SIGTERM, SIGINT or SIGUSR2, with a checkpoint from which the same call continues.
     """
-    write_config(run_folder(config, results), config, preset)
-    with stoppable():
+    with joined(config.machine), stoppable():
+        decide(lambda: write_config(run_folder(config, results), config, preset))
         for stage in (pretrain, finetune):
             stage(config, results, preset)
             stop_if_asked()
@@ -36,8 +37,11 @@ def _main() -> None:
     parser = argparse.ArgumentParser(prog="python -m simvtp.run", description=__doc__)
     add_config_arguments(parser)
     arguments = parser.parse_args()
-    path = run(config_from(arguments), arguments.results, arguments.preset)
-    Console().print(show(read_json(path)))
+    config = config_from(arguments)
+    with joined(config.machine):
+        path = run(config, arguments.results, arguments.preset)
+        if leads():
+            Console().print(show(read_json(path)))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import torch
 from simvtp.config import Config, Machine, flatten
 from simvtp.data.corpora import Corpus, load
 from simvtp.data.text import Tokenizer, load_tokenizer
+from simvtp.distributed import size
 from simvtp.files import write_json
 from simvtp.identity import pretrain_id, run_id
 from simvtp.model import SimVTP
@@ -39,6 +40,9 @@ def use_machine(machine: Machine) -> torch.device:
     if machine.device == "cuda" and not torch.cuda.is_available():
         raise RuntimeError("machine.device: cuda is asked for, but torch sees no GPU; use auto or cpu")
     cuda = machine.device == "cuda" or (machine.device == "auto" and torch.cuda.is_available())
+    # of several processes, each has been given its own GPU when they joined
+    if cuda and size() > 1:
+        return torch.device("cuda", torch.cuda.current_device())
     return torch.device("cuda" if cuda else "cpu")
 
 

@@ -19,9 +19,11 @@ from torch import Tensor, nn
 from simvtp.checkpoints import load_state, save_state
 from simvtp.config import Machine, Optimisation
 from simvtp.data.loading import Batch
+from simvtp.distributed import check_batch, decide, largest, mean, rank
 from simvtp.progress import Log, Progress
 from simvtp.randomness import seeded
 from simvtp.timm_parts import param_groups_layer_decay
+from simvtp.wrapping import Wrapped, load_optimizer
 
 Losses = dict[str, Tensor]
 
@@ -85,7 +87,8 @@ def stoppable() -> Iterator[None]:
 
 
 def stop_if_asked() -> None:
-    """Raise Interrupted where a signal came in; for work between the stages that has nothing to save."""
+    """Raise Interrupted where any process got a signal; for work between the stages that has nothing to save."""
+    (_stop.number,) = largest(_stop.number)
     if _stop.number:
         raise Interrupted("asked to stop")
 
@@ -116,18 +119,28 @@ def make_optimizer(model: nn.Module, optimisation: Optimisation) -> torch.optim.
 
 
 def split(batch: Batch, parts: int) -> list[Batch]:
-    """Cut a batch into equal parts along its samples."""
-    size = len(batch.ids) // parts
-    cuts = [slice(i * size, (i + 1) * size) for i in range(parts)]
-    return [replace(batch, video=batch.video[c], words=batch.words[c], ids=batch.ids[c]) for c in cuts]
+    """Cut a batch into equal parts along its samples; each part is one batch to its losses, the contrast included."""
+
+    def cut(rows: Any, i: int) -> Any:
+        size = len(rows) // parts
+        return rows[i * size : (i + 1) * size]
+
+    return [
+        replace(batch, **{name: cut(getattr(batch, name), i) for name in ("video", "words", "all_words", "ids")})
+        for i in range(parts)
+    ]
 
 
 @dataclass
 class Trainer:
-    """Trains `model` for `steps` steps; state that a stage keeps beside (the best epoch, say) goes in `memory`."""
+    """Trains `model` for `steps` steps; state that a stage keeps beside (the best epoch, say) goes in `memory`.
+
+    objective: a module around the model whose forward gives the unweighted losses by name.
+    """
 
     name: str
     model: nn.Module
+    objective: nn.Module
     optimisation: Optimisation
     steps: int
     warmup: int
@@ -139,75 +152,91 @@ class Trainer:
     memory: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.optimizer = make_optimizer(self.model, self.optimisation)
+        check_batch(self.name, self.optimisation.batch, self.optimisation.accumulate)
         self.log = Log(self.folder / "log.jsonl", self.name)
         self.tail: list[dict[str, float]] = []
         self.step = 0
         self.seconds = 0.0
-        state = load_state(self.folder / "checkpoints")
-        if state is not None and state["stage"] == self.name:
-            self.model.load_state_dict(state["model"])
-            self.optimizer.load_state_dict(state["optimizer"])
+        state = self._last_state()
+        self.wrapped = Wrapped(self.model, self.objective, self.machine, self.device, self.optimisation.ema, state)
+        self.optimizer = make_optimizer(self.model, self.optimisation)
+        if state is not None:
+            load_optimizer(self.optimizer, state["optimizer"])
             self.step, self.tail, self.memory = state["step"], state["tail"], state["memory"]
             self.seconds = state["seconds"]
-        self.log.cut_after(self.step)
+        decide(lambda: self.log.cut_after(self.step))
         self._counted = time.monotonic()
 
+    def _last_state(self) -> dict[str, Any] | None:
+        folder = self.folder / "checkpoints"
+        found = decide(lambda: load_state(folder) is not None)  # the leader sets damaged ones aside
+        state = load_state(folder) if found else None
+        return state if state is not None and state["stage"] == self.name else None
+
     def save(self) -> None:
-        """Write a checkpoint of this step."""
+        """Write a checkpoint of this step; every process must ask."""
         now = time.monotonic()
         self.seconds, self._counted = self.seconds + now - self._counted, now
-        state = {"stage": self.name, "step": self.step, "model": self.model.state_dict(), "tail": self.tail,
-                 "optimizer": self.optimizer.state_dict(), "memory": self.memory,
-                 "seconds": self.seconds}  # fmt: skip
-        save_state(self.folder / "checkpoints", self.step, state)
+        state = {"stage": self.name, "step": self.step, "tail": self.tail, "memory": self.memory,
+                 "seconds": self.seconds, **self.wrapped.state(self.optimizer)}  # fmt: skip
+        decide(lambda: save_state(self.folder / "checkpoints", self.step, state))
 
     def fit(
         self,
         loader: Loader,
-        losses: Callable[[Batch, int], Losses],
+        prepare: Callable[[Batch, int], tuple[Any, ...]],
         after_step: Callable[[Trainer], None] | None = None,
     ) -> None:
         """Run the steps that are left.
 
-        losses(batch, draw) -> unweighted losses by name; `draw` numbers the parts of accumulated batches, so that
-        every part has masks of its own. after_step is called after every step, before a checkpoint may be written.
-        Ends with a checkpoint. Raises Interrupted after a signal (the checkpoint is written), NotFinite where a loss
-        is no number.
+        prepare(batch, draw) -> what the objective's forward takes; `draw` numbers the parts of accumulated batches, so
+        that every part has masks of its own. after_step is called after every step, before a checkpoint may be
+        written. Ends with a checkpoint. Raises Interrupted after a signal to any process (the checkpoint is written),
+        NotFinite where a loss is no number.
         """
         self.model.train()
         with Progress(self.name, self.steps, self.step, self.optimisation.batch) as progress:
             batches = loader.batches(self.step)
             while self.step < self.steps:
-                found = self._step(next(batches), losses)
+                found = self._step(next(batches), prepare)
                 self.step += 1
                 self._note(found, loader.steps_per_epoch, progress)
                 if after_step is not None:
                     after_step(self)
+                late = time.monotonic() - self._counted > self.machine.checkpoint_seconds
+                _stop.number, save = largest(_stop.number, int(late))
                 if _stop.number and self.step < self.steps:
                     self.save()
                     raise Interrupted(f"{self.name} stopped after step {self.step} of {self.steps}")
-                if time.monotonic() - self._counted > self.machine.checkpoint_seconds:
+                if save:
                     self.save()
         self.save()
 
-    def _step(self, batch: Batch, losses: Callable[[Batch, int], Losses]) -> Losses:
+    def _step(self, batch: Batch, prepare: Callable[[Batch, int], tuple[Any, ...]]) -> Losses:
         rate = learning_rate(self.step, self.steps, self.warmup, self.optimisation)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["lr_scale"]
         parts = self.optimisation.accumulate
         totals: Losses = {}
-        with seeded(self.seed, self.name, "dropout", self.step):
+        others = (rank(),) if rank() else ()  # every process has rows of its own, so dropout of its own
+        with seeded(self.seed, self.name, "dropout", self.step, *others):
             for number, part in enumerate(split(batch, parts)):
-                with torch.autocast(self.device.type, torch.bfloat16, enabled=self.optimisation.precision == "bf16"):
-                    found = losses(part, self.step * parts + number)
-                loss = torch.stack([self.weights[name] * value for name, value in found.items()]).sum()
-                (loss / parts).backward()
-                for name, value in {"loss": loss, **found}.items():
-                    totals[name] = totals.get(name, 0) + value.detach() / parts
+                inputs = prepare(part, self.step * parts + number)
+                with self.wrapped.gradients(last=number == parts - 1):
+                    for name, value in self._part(inputs, parts).items():
+                        totals[name] = totals.get(name, 0) + value.detach() / parts
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
+        self.wrapped.stepped()
         return totals
+
+    def _part(self, inputs: tuple[Any, ...], parts: int) -> Losses:
+        """Forward and backward of one part; its losses and their weighted sum, "loss"."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.optimisation.precision == "bf16"):
+            found: Losses = self.wrapped.forward(*inputs)
+        loss = torch.stack([self.weights[name] * value for name, value in found.items()]).sum()
+        (loss / parts).backward()
+        return {"loss": loss, **found}
 
     def _note(self, found: Losses, steps_per_epoch: int, progress: Progress) -> None:
         """Log now and then: reading a loss waits for the device."""
@@ -216,7 +245,7 @@ class Trainer:
         if not (in_tail or self.step % every == 0 or self.step == self.steps):
             progress.advance(self.step)
             return
-        numbers = {name: float(value) for name, value in found.items()}
+        numbers = mean(found)
         if not all(math.isfinite(value) for value in numbers.values()):
             raise NotFinite(
                 f"{self.name}: a loss is not finite at step {self.step}: {numbers}; "

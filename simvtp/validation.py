@@ -137,7 +137,7 @@ def _validate_optimisation(name: str, stage: Optimisation, need: Need) -> None:
          f"a divisor of the batch ({stage.batch})")  # fmt: skip
     for key in ("lr", "lr_start", "lr_end", "weight_decay"):
         need(getattr(stage, key) >= 0, f"{name}.{key}", getattr(stage, key), "a number from 0")
-    for key in ("beta1", "beta2", "drop_path"):
+    for key in ("beta1", "beta2", "drop_path", "ema"):
         need(0 <= getattr(stage, key) < 1, f"{name}.{key}", getattr(stage, key), "a number in [0, 1)")
     need(0 < stage.layer_decay <= 1, f"{name}.layer_decay", stage.layer_decay, "a number in (0, 1]")
     need(stage.crop in CROPS, f"{name}.crop", stage.crop, " or ".join(CROPS) + nearest(stage.crop, CROPS))

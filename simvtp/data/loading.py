@@ -25,6 +25,7 @@ from simvtp.data.crops import crop_and_resize, draw_box, views
 from simvtp.data.errors import DataError
 from simvtp.data.text import Tokenizer, pad_batch
 from simvtp.data.video import Frames, Video, dense_indices, segment_indices, spread_indices
+from simvtp.distributed import largest, lists, rank, rows_of, whole_batch
 
 # Training stops when more than this share of its videos turns out to be broken.
 BROKEN_SHARE = 0.01
@@ -32,13 +33,15 @@ BROKEN_SHARE = 0.01
 
 @dataclass
 class Batch:
-    """video: uint8 [B, T, H, W, 3]; words: int64 [B, L], filled with [PAD]; ids: video ids [B].
+    """Rows of one process. video: uint8 [B, T, H, W, 3]; words: int64 [B, L], filled with [PAD]; ids: video ids [B].
 
-    broken: files that could not be decoded, each replaced, caption and all, by the next sample in order.
+    all_words: int64 [processes * B, L], the captions of all processes, from which each draws the masks of all and
+    takes its own. broken: files that could not be decoded, each replaced, caption and all, by the next sample in order.
     """
 
     video: Tensor
     words: Tensor
+    all_words: Tensor
     ids: list[str]
     broken: list[str] = field(default_factory=list)
 
@@ -101,11 +104,12 @@ def _ignore_signals(_: int) -> None:
 
 
 class TrainLoader:
-    """Batches without end.
+    """Batches without end; of each batch, the rows of this process.
 
     stride: frames from one sampled frame to the next, at a random place in the video; None: the frames are spread
     over the whole video. crop: none, multiscale or resized. replaced: samples replaced so far in this process because
-    their video could not be decoded. Raises DataError where the corpus has fewer samples than a batch.
+    their video could not be decoded (in any process). accumulate: parts that a batch is computed in. Raises DataError
+    where the corpus has fewer samples than a batch.
     """
 
     def __init__(
@@ -118,6 +122,7 @@ class TrainLoader:
         size: int,
         crop: str,
         batch: int,
+        accumulate: int,
         words: int,
         seed: int,
         workers: int,
@@ -128,7 +133,8 @@ class TrainLoader:
                 f"{corpus.name}, split {corpus.split}: {len(corpus.samples)} videos are less than one batch of {batch}"
             )
         self.corpus, self.frames, self.stride, self.size, self.crop = corpus, frames, stride, size, crop
-        self.batch, self.seed, self.workers = batch, seed, workers
+        self.batch, self.accumulate, self.seed, self.workers = batch, accumulate, seed, workers
+        self.rows = rows_of(batch, accumulate, rank())
         self.steps_per_epoch = len(corpus.samples) // batch
         self.replaced = 0
         self._broken: dict[str, None] = {}
@@ -140,15 +146,18 @@ class TrainLoader:
     def batches(self, first_step: int) -> Iterator[Batch]:
         """Batches from `first_step` on; raises DataError where more than 1% of the videos are broken."""
         for batch in _in_order(self.make, range(first_step, sys.maxsize), self.workers):
-            self._count(batch.broken)
+            length, broken = largest(batch.words.shape[1], len(batch.broken))
+            batch.words, batch.all_words = whole_batch(batch.words, self.accumulate, length, self._pad)
+            if broken:
+                self._count(lists(batch.broken))
             yield batch
 
     def make(self, step: int) -> Batch:
-        """The batch of one step."""
+        """This process's rows of the batch of one step."""
         epoch, place = divmod(step, self.steps_per_epoch)
         order = self._order_of(epoch)
         chosen, videos, broken = [], [], []
-        for position in range(place * self.batch, (place + 1) * self.batch):
+        for position in (place * self.batch + row for row in self.rows):
             for later in range(len(order)):
                 index = order[(position + later) % len(order)]
                 draws = _draws(self.seed, epoch, index)
@@ -161,9 +170,10 @@ class TrainLoader:
                 break
             else:
                 raise DataError(f"{self.corpus.name}: none of the {len(order)} videos can be decoded; {broken[-1]}")
-        words = [self._captions[index][int(draws[0] * len(self._captions[index]))] for index, draws in chosen]
+        captions = [self._captions[index][int(draws[0] * len(self._captions[index]))] for index, draws in chosen]
+        words = pad_batch(captions, self._pad)
         ids = [self.corpus.samples[index].video_id for index, _ in chosen]
-        return Batch(torch.from_numpy(np.stack(videos)), pad_batch(words, self._pad), ids, broken)
+        return Batch(torch.from_numpy(np.stack(videos)), words, words, ids, broken)
 
     def _order_of(self, epoch: int) -> list[int]:
         if self._order[0] != epoch:
@@ -224,14 +234,14 @@ class GalleryLoader:
         """Token ids of every query."""
         return self._queries
 
-    def videos(self) -> Iterator[Tensor]:
-        """uint8 [B, V, T, H, W, 3]; views in the order of segments, then crops."""
-        batches = (len(self.corpus.samples) + self.batch - 1) // self.batch
-        yield from _in_order(self._make, range(batches), self.workers)
+    def videos(self, chosen: range | None = None) -> Iterator[Tensor]:
+        """The chosen videos (None: all), uint8 [B, V, T, H, W, 3]; views in the order of segments, then crops."""
+        rows = range(len(self.corpus.samples)) if chosen is None else chosen
 
-    def _make(self, number: int) -> Tensor:
-        last = min((number + 1) * self.batch, len(self.corpus.samples))
-        return torch.from_numpy(np.stack([self._views(index) for index in range(number * self.batch, last)]))
+        def make(first: int) -> Tensor:
+            return torch.from_numpy(np.stack([self._views(index) for index in rows[first : first + self.batch]]))
+
+        yield from _in_order(make, range(0, len(rows), self.batch), self.workers)
 
     def _views(self, index: int) -> Frames:
         def choose(count: int) -> Sequence[int]:
