@@ -63,9 +63,9 @@ def losses(model: SimVTP, batch: Masked, config: Config) -> dict[str, Tensor]:
 
     groups: dict[str, Group] = {}
     if objective.mvm or objective.mlm or objective.vtm:
-        groups["joint"] = _pair(videos, texts, batch.present)
+        groups["joint"] = joint(videos, texts, batch.present)
     if objective.vtm:
-        groups["mismatched"] = _pair(take(videos, batch.partners), texts, batch.present)
+        groups["mismatched"] = joint(take(videos, batch.partners), texts, batch.present)
     if objective.vtc:
         groups["video"] = Group(videos)
         groups["text"] = Group(texts, batch.present)
@@ -89,7 +89,7 @@ def losses(model: SimVTP, batch: Masked, config: Config) -> dict[str, Tensor]:
     return found
 
 
-def _pair(videos: Tensor, texts: Tensor, present: Tensor) -> Group:
+def joint(videos: Tensor, texts: Tensor, present: Tensor) -> Group:
     """[B, V, D] and [B, L, D] -> joint sequences [B, V + L, D]."""
     tokens = torch.cat((videos, texts.to(videos.dtype)), dim=1)
     return Group(tokens, torch.cat((present.new_ones(videos.shape[:2]), present), dim=1))
