@@ -116,7 +116,6 @@ class Machine:
     workers: int = setting("processes that decode and augment; 0: in the training process")
     checkpoint_seconds: float = setting("longest time from one checkpoint to the next")
     frame_cache: bool = setting("keep decoded frames in the cache folder (small corpora only)")
-    processes: int = setting("processes that a sweep's job trains a run with, one GPU each; by hand: torchrun", 1)
     shard: bool = setting("share weights and optimiser out over the processes (FSDP), for models too large", False)
     checkpointing: bool = setting("recompute layers in the backward pass: less memory, a third more work", False)
     compile: bool = setting("torch.compile every layer", False)

@@ -123,7 +123,6 @@ def validate(config: Config) -> None:
         "auto, cpu or cuda",
     )
     need(config.machine.threads >= 0, "machine.threads", config.machine.threads, "a whole number from 0")
-    need(config.machine.processes >= 1, "machine.processes", config.machine.processes, "a whole number from 1")
     need(config.machine.workers >= 0, "machine.workers", config.machine.workers, "a whole number from 0")
     need(config.machine.checkpoint_seconds > 0, "machine.checkpoint_seconds", config.machine.checkpoint_seconds,
          "seconds above 0")  # fmt: skip

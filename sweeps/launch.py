@@ -51,9 +51,8 @@ class RunJob:
         except (Busy, submitit.core.utils.UncompletedJobError):
             raise  # not this run's fault: the controller looks again
         except Exception as error:
-            ledger = Ledger(self.results)
-            if not (ledger.folder(self.run) / "failure.json").exists():  # of several processes the first says why
-                ledger.record_failure(self.run, pretrain_id(unflatten(self.values)), error)
+            stage = pretrain_id(unflatten(self.values))
+            Ledger(self.results).record_failure(self.run, stage, error)
             raise
 
     def checkpoint(self) -> DelayedSubmission:
@@ -113,30 +112,28 @@ class Local:
         jobs = {}
         for run in runs:
             executor = submitit.LocalExecutor(self.ledger.folder(run.id) / "jobs")
-            tasks = run.config.machine.processes
-            executor.update_parameters(timeout_min=A_WEEK_MINUTES, stderr_to_stdout=True, tasks_per_node=tasks)
-            gpus = self._emptiest_gpus(tasks) if self.gpus else []
-            if gpus:
-                executor.update_parameters(gpus_per_node=tasks, visible_gpus=gpus)
+            executor.update_parameters(timeout_min=A_WEEK_MINUTES, stderr_to_stdout=True)
+            if self.gpus:
+                gpu = self._emptiest_gpu()
+                executor.update_parameters(gpus_per_node=1, visible_gpus=[gpu])
             threads = run.config.machine.threads
             limit = {name: str(threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")} if threads else {}
             before = {name: os.environ.get(name) for name in limit}
             os.environ.update(limit)
             with deaf_to_ctrl_c():
                 jobs[run.id] = executor.submit(job_of(run, self.ledger, self.preset))
-            self.holders += [(jobs[run.id], gpu) for gpu in gpus]
+            if self.gpus:
+                self.holders.append((jobs[run.id], gpu))
             for name, value in before.items():
                 os.environ.pop(name)
                 if value is not None:
                     os.environ[name] = value
         return jobs
 
-    def _emptiest_gpus(self, count: int) -> list[int]:
-        if count > len(self.gpus):
-            raise ConfigError(f"machine.processes: {count} are more than this machine's {len(self.gpus)} GPUs")
+    def _emptiest_gpu(self) -> int:
         self.holders = [(job, gpu) for job, gpu in self.holders if not self.over(job)]
         counts = Counter(gpu for _, gpu in self.holders)
-        return sorted(self.gpus, key=lambda gpu: counts[gpu])[:count]
+        return min(self.gpus, key=lambda gpu: counts[gpu])
 
     def over(self, job: Any) -> bool:
         return bool(job._process.poll() is not None)
@@ -163,12 +160,10 @@ class Slurm:
 
     def submit(self, runs: Sequence[Run]) -> dict[str, Any]:
         executor = submitit.SlurmExecutor(self.ledger.results / "jobs", python=sys.executable)
-        machine = runs[0].config.machine
-        gpu = {"gpus_per_node": machine.processes} if self.preset != "tiny" else {}
-        threads = max(1, machine.threads or machine.workers)
+        gpu = {"gpus_per_node": 1} if self.preset != "tiny" else {}
+        threads = max(1, runs[0].config.machine.threads or runs[0].config.machine.workers)
         executor.update_parameters(
-            time=A_WEEK_MINUTES // 7, nodes=1, ntasks_per_node=machine.processes, cpus_per_task=threads,
-            job_name="simvtp", stderr_to_stdout=True,
+            time=A_WEEK_MINUTES // 7, cpus_per_task=threads, job_name="simvtp", stderr_to_stdout=True,
             setup=[f"export PYTHONPATH={ROOT}"], array_parallelism=self.parallel, use_srun=True, **gpu,
         )  # fmt: skip
         made = executor.map_array(lambda job: job(), [job_of(run, self.ledger, self.preset) for run in runs])

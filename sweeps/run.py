@@ -124,8 +124,7 @@ def bring_about(plan: Plan, ledger: Ledger, arguments: argparse.Namespace, conso
     from sweeps.launch import place
     from sweeps.study import Study
 
-    machine = plan.base.machine
-    where = place(arguments.cluster, ledger, plan.preset, arguments.jobs, machine.threads * machine.processes)
+    where = place(arguments.cluster, ledger, plan.preset, arguments.jobs, plan.base.machine.threads)
     folder = ledger.results / "sweeps" / plan.folder
     signal.signal(signal.SIGTERM, _interrupt)
     with Lock(folder / "lock"):

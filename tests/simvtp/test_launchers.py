@@ -6,13 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import submitit
 
 from simvtp.config import override
-from simvtp.identity import pretrain_id, run_id
+from simvtp.identity import run_id
 from simvtp.presets import preset
-from sweeps.launch import Local
-from sweeps.ledger import Ledger
-from sweeps.plan import Run
+from simvtp.run import run
 
 
 def devices(results: Path) -> int:
@@ -35,8 +34,9 @@ def test_torchrun(quick: dict[str, str], tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_tasks_of_a_submitit_job(quick: dict[str, str], tmp_path: Path) -> None:
-    config = override(preset("tiny"), {**quick, "machine.processes": "2"})
-    run = Run(run_id(config), pretrain_id(config), config, "base", 0)
-    jobs = Local(Ledger(tmp_path), "tiny", 1).submit([run])
-    assert jobs[run.id].results() == [str(tmp_path / "runs" / run.id / "result.json")] * 2
-    assert devices(tmp_path) == 2
+    config = override(preset("tiny"), quick)
+    executor = submitit.LocalExecutor(tmp_path / "jobs")
+    executor.update_parameters(tasks_per_node=2, timeout_min=5)
+    job = executor.submit(run, config, tmp_path / "results", "tiny")
+    assert job.results() == [tmp_path / "results" / "runs" / run_id(config) / "result.json"] * 2
+    assert devices(tmp_path / "results") == 2

@@ -25,16 +25,8 @@ def test_gpus_are_those_that_this_process_may_use(
                 return None
 
     for wanted in [*gpus, *gpus][: 2 * len(gpus)]:  # one after the other, each as often
-        assert local._emptiest_gpus(1) == [wanted]
+        assert local._emptiest_gpu() == wanted
         local.holders.append((Job, wanted))
-
-
-def test_a_run_of_several_processes_gets_a_gpu_for_each(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,2,5")
-    local = Local(Ledger(tmp_path), "small", 2)
-    assert local._emptiest_gpus(2) == [1, 2]
-    with pytest.raises(ConfigError, match=r"machine\.processes: 4 are more than this machine's 3 GPUs"):
-        local._emptiest_gpus(4)
 
 
 def test_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
