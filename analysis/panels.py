@@ -27,6 +27,7 @@ class Axis:
 AXES = {
     "mask.video": Axis("video mask ratio", "video tubes masked (%)", 100),
     "mask.text": Axis("text mask ratio", "words masked (%)", 100),
+    "mask.decoded": Axis("decoded tubes", "share of masked tubes decoded (%)", 100),
     "data.fraction": Axis("pre-training data", "share of the pre-training videos (%)", 100, log=True),
 }
 

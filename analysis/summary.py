@@ -17,7 +17,7 @@ from analysis.statistics import Difference, Interval, differences, interval, see
 MAIN = "text_to_video"
 # Settings a run without pre-training depends on; all else may differ between it and a sweep that it is compared with.
 _FINETUNE_SECTIONS = ("model.", "finetune.", "evaluate.")
-_FINETUNE_KEYS = ("data.finetune", "data.tokenizer", "objective.temperature")
+_FINETUNE_KEYS = ("data.finetune", "data.tokenizer", "objective.temperature", "objective.learn_temperature")
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 
 from simvtp.data.errors import DataError
+from simvtp.distributed import rank
 from simvtp.locks import Busy
 from simvtp.training import Interrupted
 from simvtp.validation import ConfigError
@@ -24,5 +25,5 @@ def main(command: Callable[[], None]) -> None:
 
 
 def _leave(text: str, code: int) -> None:
-    print(text, file=sys.stderr)
+    print(f"process {rank()}: {text}" if rank() else text, file=sys.stderr)
     sys.exit(code)

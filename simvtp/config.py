@@ -38,6 +38,9 @@ class Model:
     decoder_heads: int = setting("pixel decoder attention heads")
     words: int = setting("longest caption in tokens, [CLS] and [SEP] included; longer ones are cut")
     dropout: float = setting("dropout of the text embedding, as in BERT")
+    towers: str = setting(
+        "encoders of fine-tuning: separate, or one shared by video and text (half the size)", "separate"
+    )
 
     @property
     def slots(self) -> int:
@@ -59,6 +62,8 @@ class Mask:
     video: float = setting("share of tubes masked in pre-training, [0, 1)")
     text: float = setting("share of words masked in pre-training, [0, 1)")
     kind: str = setting("tube (one spatial mask for all slots), frame (whole slots) or random")
+    words: str = setting("masked words: kept as [MASK], or dropped as tubes are and told by a word decoder", "kept")
+    decoded: float = setting("share of masked tubes that are decoded, (0, 1], in running cells: saves compute", 1.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +73,11 @@ class Objective:
     vtc: float = setting("weight of video-text contrast; 0 or false: off")
     vtm: float = setting("weight of video-text matching; 0 or false: off")
     temperature: float = setting("temperature of the contrast, in pre-training and fine-tuning")
+    learn_temperature: bool = setting("temperature is only where a learned one starts, as in CLIP", False)
+    contrast: str = setting("inputs of the contrast: masked (cheap) or clean (as at retrieval, full price)", "masked")
+    negatives: str = setting(
+        "mismatched videos of matching: random, or hard (drawn by similarity, as in ALBEF)", "random"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

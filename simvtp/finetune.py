@@ -22,7 +22,7 @@ from simvtp.encoding import encode_gallery, gallery
 from simvtp.exchange import gather_rows
 from simvtp.files import write_json
 from simvtp.objectives import contrastive_loss
-from simvtp.retrieval import DualEncoder, both_directions
+from simvtp.retrieval import DualEncoder, both_directions, two_encoders
 from simvtp.stages import fresh_model, pretrain_folder, run_folder, say, tokenizer_of, use_machine, write_config
 from simvtp.training import Trainer, stoppable
 from simvtp.validation import steps_of
@@ -50,7 +50,7 @@ def dual_encoder(config: Config, results: Path, tokenizer: Tokenizer) -> DualEnc
         if not decide((stage / "weights.safetensors").exists):
             raise FileNotFoundError(f"{stage}/weights.safetensors is not there: run `python -m simvtp.pretrain` first")
         load_weights(model, stage / "weights.safetensors")
-    return DualEncoder(model, config)
+    return two_encoders(model, config)
 
 
 class Finetuning(nn.Module):
@@ -58,11 +58,12 @@ class Finetuning(nn.Module):
 
     def __init__(self, model: DualEncoder, config: Config) -> None:
         super().__init__()
-        self.model, self.temperature = model, config.objective.temperature
+        self.model, self.fixed = model, config.objective.temperature
 
     def forward(self, video: Tensor, words: Tensor, present: Tensor) -> dict[str, Tensor]:
+        temperature = self.fixed if self.model.temperature is None else self.model.temperature()
         videos = gather_rows(self.model.encode_video(video))
-        return {"vtc": contrastive_loss(videos, gather_rows(self.model.encode_text(words, present)), self.temperature)}
+        return {"vtc": contrastive_loss(videos, gather_rows(self.model.encode_text(words, present)), temperature)}
 
 
 def _train(config: Config, folder: Path, results: Path, preset: str) -> None:

@@ -45,12 +45,17 @@ def pretrain_id(config: Config) -> str | None:
     flat = _telling(config)
     content = {k: v for k, v in flat.items() if k.partition(".")[0] in ("model", "mask", "objective", "pretrain")}
     content |= {k: flat[k] for k in ("data.pretrain", "data.tokenizer", "data.fraction", "data.stride", "seed")}
-    if not config.objective.mvm:
-        content = {k: v for k, v in content.items() if not k.startswith("model.decoder_")}
-    if not config.objective.vtc:
-        del content["objective.temperature"]
-    del content["pretrain.layer_decay"]  # pre-training has one rate for all layers
-    return _digest({"version": OUTCOME_VERSION, **content})
+    unused = {"pretrain.layer_decay", "model.towers"}  # pre-training has one rate for all layers, and one encoder
+    objective = config.objective
+    if not (objective.mvm or (objective.mlm and config.mask.words == "dropped")):
+        unused |= {k for k in content if k.startswith("model.decoder_")}
+    if not objective.mvm:
+        unused.add("mask.decoded")
+    if not objective.vtc:
+        unused |= {"objective.temperature", "objective.learn_temperature", "objective.contrast"}
+    if not objective.vtm:
+        unused.add("objective.negatives")
+    return _digest({"version": OUTCOME_VERSION, **{k: v for k, v in content.items() if k not in unused}})
 
 
 def run_id(config: Config) -> str:
@@ -58,5 +63,6 @@ def run_id(config: Config) -> str:
     flat = _telling(config)
     content = {k: v for k, v in flat.items() if k.partition(".")[0] in ("model", "finetune", "evaluate")}
     content = {k: v for k, v in content.items() if not k.startswith("model.decoder_")}
-    content |= {k: flat[k] for k in ("data.finetune", "data.tokenizer", "objective.temperature", "seed")}
+    others = ("data.finetune", "data.tokenizer", "objective.temperature", "objective.learn_temperature", "seed")
+    content |= {k: flat[k] for k in others if k in flat}
     return _digest({"version": OUTCOME_VERSION, "pretrain": pretrain_id(config), **content})

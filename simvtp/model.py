@@ -11,6 +11,8 @@ from simvtp.config import Config, Model
 from simvtp.embedding import TubeEmbedding, WordEmbedding, gather, sine_positions, tubes_of
 from simvtp.layers import Group, Transformer, initialise
 from simvtp.randomness import seeded
+from simvtp.temperature import Temperature
+from simvtp.word_decoder import WordDecoder
 
 __all__ = ["PixelDecoder", "SimVTP", "gather", "tubes_of"]
 
@@ -51,12 +53,16 @@ class SimVTP(nn.Module):
         self.words = WordEmbedding(vocabulary, model)
         self.encoder = Transformer(model.width, model.depth, model.heads, drop_path=config.pretrain.drop_path)
         self.pixel_decoder = PixelDecoder(model) if objective.mvm else None
-        self.word_head = nn.Linear(model.width, vocabulary) if objective.mlm else None
+        kept, dropped = (bool(objective.mlm) and config.mask.words == words for words in ("kept", "dropped"))
+        self.word_head = nn.Linear(model.width, vocabulary) if kept else None
+        self.word_decoder = WordDecoder(model, vocabulary) if dropped else None
         self.matching_head = nn.Linear(model.width, 2) if objective.vtm else None
+        learned = objective.vtc and objective.learn_temperature
+        self.temperature = Temperature(objective.temperature) if learned else None
         for name, part in self.named_children():
             with seeded(config.seed, "weights", name):
                 initialise(part)
-                if isinstance(part, PixelDecoder):
+                if isinstance(part, PixelDecoder | WordDecoder):
                     nn.init.trunc_normal_(part.mask_token, std=0.02)
 
     def encode(self, groups: Sequence[Group]) -> list[Group]:
@@ -64,7 +70,7 @@ class SimVTP(nn.Module):
         return self.encoder(groups)
 
     def no_weight_decay(self) -> set[str]:
-        return {"pixel_decoder.mask_token"}
+        return {"pixel_decoder.mask_token", "word_decoder.mask_token"}
 
     @staticmethod
     def group_matcher(coarse: bool = False) -> dict[str, object]:  # noqa: ARG004  (timm's signature)

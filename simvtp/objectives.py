@@ -7,6 +7,7 @@ embedded rows anew, words are predicted where they are masked, pixels where tube
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -16,15 +17,19 @@ from torch.nn import functional
 from simvtp.config import Config
 from simvtp.exchange import gather_rows, take
 from simvtp.layers import Group
-from simvtp.masking import TextMask, VideoMask
+from simvtp.masking import DroppedText, TextMask, VideoMask
 from simvtp.model import SimVTP, gather, tubes_of
+from simvtp.pairing import draw_partners, hard_partners, pair
+
+__all__ = ["Masked", "Pretraining", "draw_partners", "losses"]
 
 
 @dataclass(frozen=True)
 class Masked:
     """The rows of one process with their masks. video: uint8 [B, T, H, W, 3]; present: bool [B, L], False at [PAD];
     partners: int64 [processes * B], for each text of all processes the row of another clip, the mismatched pair of
-    VTM; word_weight: the masked words here as a share of all, times the processes."""
+    VTM, or for hard negatives the draw that finds it, float (`simvtp.pairing`); word_weight: the masked words here as
+    a share of all, times the processes; dropped: where masked words are dropped."""
 
     video: Tensor
     present: Tensor
@@ -32,6 +37,7 @@ class Masked:
     text_mask: TextMask
     partners: Tensor
     word_weight: float = 1.0
+    dropped: DroppedText | None = None
 
 
 class Pretraining(nn.Module):
@@ -45,54 +51,115 @@ class Pretraining(nn.Module):
         return losses(self.model, batch, self.config)
 
 
-def draw_partners(batch: int, generator: torch.Generator) -> Tensor:
-    """int64 [B]: for each row another one, uniformly; never itself."""
-    return (torch.arange(batch) + torch.randint(1, batch, (batch,), generator=generator)) % batch
-
-
 def losses(model: SimVTP, batch: Masked, config: Config) -> dict[str, Tensor]:
     """The losses that are on, unweighted scalars, by the names mvm, mlm, vtc and vtm.
 
     Their means over the processes are the losses of the whole batch (`simvtp.exchange`).
     """
     objective = config.objective
+    temperature = objective.temperature if model.temperature is None else model.temperature()
     tubes = tubes_of(batch.video, config.model)
     videos = model.tubes(tubes, batch.video_mask.visible)
-    texts = model.words(batch.text_mask.words)
+    text = READ[config.mask.words](model, batch)
     count = videos.shape[1]
 
-    groups: dict[str, Group] = {}
+    passes: dict[str, Group] = {}
     if objective.mvm or objective.mlm or objective.vtm:
-        groups["joint"] = joint(videos, texts, batch.present)
-    if objective.vtm:
-        groups["mismatched"] = joint(take(videos, batch.partners), texts, batch.present)
+        passes["joint"] = pair(videos, text)
     if objective.vtc:
-        groups["video"] = Group(videos)
-        groups["text"] = Group(texts, batch.present)
-    encoded = dict(zip(groups, model.encode(list(groups.values())), strict=True))
+        passes["video"], passes["text"] = CONTRASTED[objective.contrast](model, batch, tubes, videos, text)
+    if objective.vtm:
+        mismatch = MISMATCHED[objective.negatives]
+        encoded = mismatch(model, passes, lambda rows: pair(take(videos, rows), text), batch.partners, temperature)
+    else:
+        encoded = _encode(model, passes)
 
     found: dict[str, Tensor] = {}
     if model.pixel_decoder is not None:
         mask = batch.video_mask
         predicted = model.pixel_decoder(encoded["joint"].tokens[:, :count], mask.visible, mask.masked)
         found["mvm"] = masked_video_loss(predicted, pixel_targets(gather(tubes, mask.masked)))
-    if model.word_head is not None:
-        states = encoded["joint"].tokens[:, count:].flatten(0, 1)
-        logits = model.word_head(states[batch.text_mask.positions])
+    if objective.mlm:
+        logits = TOLD[config.mask.words](model, encoded["joint"], count, batch)
         found["mlm"] = masked_word_loss(logits, batch.text_mask.targets) * batch.word_weight
     if objective.vtc:
-        alone = gather_rows(encoded["video"].mean()), gather_rows(encoded["text"].mean())
-        found["vtc"] = contrastive_loss(*alone, objective.temperature)
+        found["vtc"] = contrastive_loss(*_features(encoded), temperature)
     if model.matching_head is not None:
         matched, mismatched = encoded["joint"].mean(), encoded["mismatched"].mean()
         found["vtm"] = matching_loss(model.matching_head(matched), model.matching_head(mismatched))
     return found
 
 
-def joint(videos: Tensor, texts: Tensor, present: Tensor) -> Group:
-    """[B, V, D] and [B, L, D] -> joint sequences [B, V + L, D]."""
-    tokens = torch.cat((videos, texts.to(videos.dtype)), dim=1)
-    return Group(tokens, torch.cat((present.new_ones(videos.shape[:2]), present), dim=1))
+def _encode(model: SimVTP, passes: dict[str, Group]) -> dict[str, Group]:
+    return dict(zip(passes, model.encode(list(passes.values())), strict=True))
+
+
+def _features(encoded: dict[str, Group]) -> tuple[Tensor, Tensor]:
+    """Videos and texts of all processes, each alone, [processes * B, D]."""
+    return gather_rows(encoded["video"].mean()), gather_rows(encoded["text"].mean())
+
+
+def _kept(model: SimVTP, batch: Masked) -> Group:
+    return Group(model.words(batch.text_mask.words), batch.present)
+
+
+def _dropped(model: SimVTP, batch: Masked) -> Group:
+    assert batch.dropped is not None
+    return Group(gather(model.words(batch.text_mask.words), batch.dropped.kept), batch.dropped.kept_present)
+
+
+# mask.words -> the caption as the encoder reads it
+READ = {"kept": _kept, "dropped": _dropped}
+
+
+def _told_by_head(model: SimVTP, joint: Group, count: int, batch: Masked) -> Tensor:
+    assert model.word_head is not None
+    states = joint.tokens[:, count:].flatten(0, 1)
+    logits: Tensor = model.word_head(states[batch.text_mask.positions])
+    return logits
+
+
+def _told_by_decoder(model: SimVTP, joint: Group, count: int, batch: Masked) -> Tensor:  # noqa: ARG001
+    assert model.word_decoder is not None
+    logits: Tensor = model.word_decoder(joint, batch.dropped)
+    return logits
+
+
+# mask.words -> logits of the masked words, [K, words]
+TOLD = {"kept": _told_by_head, "dropped": _told_by_decoder}
+
+
+def _as_masked(model: SimVTP, batch: Masked, tubes: Tensor, videos: Tensor, text: Group) -> tuple[Group, Group]:  # noqa: ARG001
+    return Group(videos), text
+
+
+def _clean(model: SimVTP, batch: Masked, tubes: Tensor, videos: Tensor, text: Group) -> tuple[Group, Group]:  # noqa: ARG001
+    return Group(model.tubes(tubes)), Group(model.words(batch.text_mask.clean()), batch.present)
+
+
+# objective.contrast -> what the contrast encodes, video and text alone
+CONTRASTED = {"masked": _as_masked, "clean": _clean}
+
+Mismatch = Callable[[Tensor], Group]
+
+
+def _with_random(
+    model: SimVTP, passes: dict[str, Group], mismatch: Mismatch, partners: Tensor, temperature: float | Tensor  # noqa: ARG001
+) -> dict[str, Group]:  # fmt: skip
+    return _encode(model, {"joint": passes["joint"], "mismatched": mismatch(partners), **passes})
+
+
+def _with_hard(
+    model: SimVTP, passes: dict[str, Group], mismatch: Mismatch, partners: Tensor, temperature: float | Tensor
+) -> dict[str, Group]:
+    """Two passes: who is similar is known after the first."""
+    encoded = _encode(model, passes)
+    rows = hard_partners(*_features(encoded), temperature, partners)
+    return encoded | _encode(model, {"mismatched": mismatch(rows)})
+
+
+# objective.negatives -> everything encoded, the mismatched pairs too
+MISMATCHED = {"random": _with_random, "hard": _with_hard}
 
 
 def pixel_targets(tubes: Tensor) -> Tensor:
@@ -122,7 +189,7 @@ def masked_word_loss(logits: Tensor, targets: Tensor) -> Tensor:
     return functional.cross_entropy(logits.float(), targets)
 
 
-def contrastive_loss(videos: Tensor, texts: Tensor, temperature: float) -> Tensor:
+def contrastive_loss(videos: Tensor, texts: Tensor, temperature: float | Tensor) -> Tensor:
     """InfoNCE over the batch, both directions summed. videos, texts: [B, D], row i of one belongs to row i of the
     other; compared by cosine."""
     similarity = functional.normalize(videos.float()) @ functional.normalize(texts.float()).T / temperature

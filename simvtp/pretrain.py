@@ -16,8 +16,9 @@ from simvtp.data.loading import Batch, TrainLoader
 from simvtp.data.text import Tokenizer
 from simvtp.distributed import decide, joined, leads, owned, rank, size
 from simvtp.files import write_json
-from simvtp.masking import draw_text_mask, draw_video_mask
-from simvtp.objectives import Masked, Pretraining, draw_partners
+from simvtp.masking import decoded_part, draw_text_mask, draw_video_mask, drop_masked
+from simvtp.objectives import Masked, Pretraining
+from simvtp.pairing import DRAW
 from simvtp.randomness import generator
 from simvtp.stages import (
     fresh_model,
@@ -102,16 +103,19 @@ def masked(batch: Batch, config: Config, tokenizer: Tokenizer, draw: int, device
     random = generator(config.seed, "masks", draw)
     rows, own = len(batch.all_words), slice(rank() * len(batch.ids), (rank() + 1) * len(batch.ids))
     special = (tokenizer.pad, tokenizer.cls, tokenizer.sep)
-    video_mask = draw_video_mask(rows, config.model, config.mask, random)
+    hidden = draw_video_mask(rows, config.model, config.mask, random)
+    video_mask = decoded_part(hidden, config.model, config.mask, generator(config.seed, "decoded", draw))
     all_text = draw_text_mask(batch.all_words, config.mask.text, tokenizer.mask, special, random)
-    text_mask = all_text.rows(own)
+    text_mask, present = all_text.rows(own), batch.words != tokenizer.pad
+    dropped = drop_masked(text_mask, present).to(device) if config.mask.words == "dropped" else None
     return Masked(
         video=batch.video.to(device, non_blocking=True),
-        present=(batch.words != tokenizer.pad).to(device, non_blocking=True),
+        present=present.to(device, non_blocking=True),
         video_mask=video_mask.rows(own).to(device),
         text_mask=text_mask.to(device),
-        partners=draw_partners(rows, random),
+        partners=DRAW[config.objective.negatives](rows, random),
         word_weight=len(text_mask.targets) * size() / max(len(all_text.targets), 1) if size() > 1 else 1.0,
+        dropped=dropped,
     )
 
 

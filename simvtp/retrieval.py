@@ -13,6 +13,7 @@ from torch.nn import functional
 from simvtp.config import Config
 from simvtp.layers import Group, Transformer
 from simvtp.model import SimVTP, tubes_of
+from simvtp.temperature import Temperature
 
 Floats = npt.NDArray[np.floating]
 
@@ -29,6 +30,7 @@ class DualEncoder(nn.Module):
         # The norm moves behind the pooling; its pre-trained weights keep what the contrast has learned.
         self.video_norm = copy.deepcopy(pretrained.encoder.norm)
         self.text_norm = copy.deepcopy(pretrained.encoder.norm)
+        self.temperature = _temperature(pretrained, config)
 
     def encode_video(self, video: Tensor) -> Tensor:
         """uint8 [B, T, H, W, 3] -> unit vectors [B, D]; every tube is seen."""
@@ -48,8 +50,50 @@ class DualEncoder(nn.Module):
         """Layers for timm's layer decay: the same depth in both encoders."""
         return {
             "stem": r"^(?:tubes|words)\.",
-            "blocks": r"^(?:video|text)_encoder\.blocks\.(\d+)",
+            "blocks": r"^(?:video_|text_)?encoder\.blocks\.(\d+)",
         }
+
+
+class SharedEncoder(DualEncoder):
+    """One encoder, and one norm, for videos and texts."""
+
+    def __init__(self, pretrained: SimVTP, config: Config) -> None:
+        nn.Module.__init__(self)
+        self.shape = config.model
+        self.tubes, self.words = pretrained.tubes, pretrained.words
+        self.encoder, self.norm = _tower(pretrained.encoder, config), copy.deepcopy(pretrained.encoder.norm)
+        self.temperature = _temperature(pretrained, config)
+
+    @property
+    def video_encoder(self) -> Transformer:  # type: ignore[override]
+        return self.encoder
+
+    @property
+    def text_encoder(self) -> Transformer:  # type: ignore[override]
+        return self.encoder
+
+    @property
+    def video_norm(self) -> nn.Module:  # type: ignore[override]
+        return self.norm
+
+    @property
+    def text_norm(self) -> nn.Module:  # type: ignore[override]
+        return self.norm
+
+
+# model.towers -> the model of fine-tuning and retrieval
+TOWERS = {"separate": DualEncoder, "shared": SharedEncoder}
+
+
+def two_encoders(pretrained: SimVTP, config: Config) -> DualEncoder:
+    return TOWERS[config.model.towers](pretrained, config)
+
+
+def _temperature(pretrained: SimVTP, config: Config) -> Temperature | None:
+    """Where it is learned: what pre-training has learned, or the start where that has learned none."""
+    if not config.objective.learn_temperature:
+        return None
+    return copy.deepcopy(pretrained.temperature) or Temperature(config.objective.temperature)
 
 
 def _tower(encoder: Transformer, config: Config) -> Transformer:

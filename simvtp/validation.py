@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     from simvtp.config import Config, Optimisation
 
 MASK_KINDS = ("tube", "frame", "random")
+CHOICES = {
+    "model.towers": ("separate", "shared"),
+    "mask.words": ("kept", "dropped"),
+    "objective.contrast": ("masked", "clean"),
+    "objective.negatives": ("random", "hard"),
+}
 PRECISIONS = ("fp32", "bf16")
 CROPS = ("none", "multiscale", "resized")
 
@@ -101,6 +107,16 @@ def validate(config: Config) -> None:
         config.objective.temperature,
         "a positive number",
     )
+    for key, known in CHOICES.items():
+        section, _, name = key.partition(".")
+        value = getattr(getattr(config, section), name)
+        need(value in known, key, value, " or ".join(known) + nearest(value, known))
+    need(0 < mask.decoded <= 1, "mask.decoded", mask.decoded, "a share in (0, 1]")
+    if config.objective.negatives == "hard" and config.objective.vtm and not config.objective.vtc:
+        raise ConfigError(
+            "objective.negatives: hard negatives are drawn by the similarity that objective.vtc trains, and that is "
+            "off; switch it on, or use random ones"
+        )
     need(0 < data.fraction <= 1, "data.fraction", data.fraction, "a share in (0, 1]")
     need(data.stride >= 1, "data.stride", data.stride, "a whole number from 1")
     for name in ("pretrain", "finetune"):

@@ -42,6 +42,11 @@ def curve(key: str, values: Sequence[float]) -> list[Point]:
     return [_point({key: value}) for value in values]
 
 
+def choices(key: str, values: Sequence[Any]) -> list[Point]:
+    """A point for each value of one axis that is no share."""
+    return [Point(f"{name_of(key).replace('_', ' ')} {value}", {key: value}) for value in values]
+
+
 def grid(axes: Mapping[str, Sequence[float]]) -> list[Point]:
     """The full product of several axes."""
     return [_point(dict(zip(axes, values, strict=True))) for values in itertools.product(*axes.values())]

@@ -122,7 +122,7 @@ class TrainLoader:
         size: int,
         crop: str,
         batch: int,
-        accumulate: int,
+        accumulate: int = 1,
         words: int,
         seed: int,
         workers: int,

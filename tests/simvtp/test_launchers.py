@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import submitit
 
-from simvtp.config import flatten, override
+from simvtp.config import override
 from simvtp.identity import run_id
 from simvtp.presets import preset
-from sweeps.launch import RunJob
+from simvtp.run import run
 
 
 def devices(results: Path) -> int:
@@ -37,6 +37,6 @@ def test_tasks_of_a_submitit_job(quick: dict[str, str], tmp_path: Path) -> None:
     config = override(preset("tiny"), quick)
     executor = submitit.LocalExecutor(tmp_path / "jobs")
     executor.update_parameters(tasks_per_node=2, timeout_min=5)
-    job = executor.submit(RunJob(flatten(config), run_id(config), tmp_path / "results", "tiny"))
-    assert job.results() == [str(tmp_path / "results" / "runs" / run_id(config) / "result.json")] * 2
+    job = executor.submit(run, config, tmp_path / "results", "tiny")
+    assert job.results() == [tmp_path / "results" / "runs" / run_id(config) / "result.json"] * 2
     assert devices(tmp_path / "results") == 2

@@ -1,0 +1,9 @@
+"""What shape of video mask: the same places at all times, whole moments, or anything."""
+
+from sweeps.definition import Sweep, choices, distinct
+
+SWEEP = Sweep(
+    title="Kind of video mask",
+    axes=("mask.kind",),
+    points=lambda base: distinct(choices("mask.kind", ("tube", "frame", "random")), base),
+)
