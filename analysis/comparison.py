@@ -10,7 +10,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis import findings, style
+from analysis import findings, hover, style
 from analysis.panels import R1, headroom, time_unit, wrap
 from analysis.statistics import Interval
 from analysis.summary import MAIN, Row, Summary
@@ -26,8 +26,10 @@ def toggles(summary: Summary) -> Figure:
         if row.runs:
             _bar(left, row.level[MAIN], place, style.BLUE, filled=True)
             _seeds(left, row.values("R@1"), place, style.BLUE)
+            hover.mark(left, row.level[MAIN].mean, place, findings.row_words(row))
         if row.difference and summary.base:
             _bar(right, row.difference.interval, place, style.RED, filled=row.difference.shown)
+            hover.mark(right, row.difference.interval.mean, place, f"{row.label}: {findings.difference_words(row)}")
             both = [seed for seed in row.runs if seed in summary.base.runs]
             gaps_ = [row.runs[seed].metric("R@1") - summary.base.runs[seed].metric("R@1") for seed in both]
             _seeds(right, gaps_, place, style.RED)
@@ -76,6 +78,7 @@ def cost(summary: Summary) -> Figure:
         reach = [[found.mean - found.low], [found.high - found.mean]]
         panel.errorbar([row.minutes / minutes], [found.mean], yerr=reach, fmt=style.MARKERS[k % len(style.MARKERS)],
                        color=style.CYCLE[k % len(style.CYCLE)], label=row.label, elinewidth=0.8)  # fmt: skip
+        hover.mark(panel, row.minutes / minutes, found.mean, findings.row_words(row))
     front = _front(summary.finished_rows)
     panel.step([row.minutes / minutes for row in front], [row.mean("R@1") for row in front], where="post",
                color=style.QUIET, linestyle="--", linewidth=1, zorder=1, label="front of the means")  # fmt: skip

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.transforms import offset_copy
 
-from analysis import findings, paper, style
+from analysis import findings, hover, paper, style
 from analysis.comparison import toggles
 from analysis.panels import R1, axis_of, headroom, ratio_axis, time_unit, wrap
 from analysis.summary import MAIN, Row, Summary
@@ -106,6 +106,9 @@ def _levels(panel: Axes, x: Sequence[float], rows: Sequence[Row], summary: Summa
             beside = offset_copy(panel.transData, panel.get_figure(root=True), x=5, units="points")
             panel.plot([place] * row.seeds, row.values("R@1"), "o", color=style.BLUE, markerfacecolor="none",
                        markersize=2.8, markeredgewidth=0.7, transform=beside, zorder=2)  # fmt: skip
+            for seed, value in zip(row.runs, row.values("R@1"), strict=True):
+                hover.mark(panel, place, float(value), findings.seed_words(row, seed), beside)
+        hover.mark(panel, place, row.mean("R@1"), findings.row_words(row))
         if row.point.base:
             panel.plot([place], [row.mean("R@1")], "o", color=style.BLACK, markerfacecolor="none", markersize=10,
                        label=BASE, zorder=4)  # fmt: skip
@@ -121,6 +124,9 @@ def _costs(panel: Axes, x: Sequence[float], rows: Sequence[Row], summary: Summar
     unit, minutes = time_unit(summary)
     done = [(place, row.minutes / minutes) for place, row in zip(x, rows, strict=True) if row.runs]
     panel.plot([place for place, _ in done], [time for _, time in done], "-D", color=style.QUIET, markersize=4)
+    for place, row in zip(x, rows, strict=True):
+        if row.runs:
+            hover.mark(panel, place, row.minutes / minutes, f"{row.label}: {row.minutes / minutes:.3g} {unit} a run")
     panel.set_ylabel(f"cost ({unit}/run)")
     panel.set_ylim(0, 1.25 * max(row.minutes / minutes for row in summary.finished_rows))
 
@@ -130,6 +136,7 @@ def _paper_panel(panel: Axes) -> None:
     panel.plot([100 * row.fraction for row in rows], [row.metrics["R@1"] for row in rows], ":*", color=style.GREEN,
                markersize=9)  # fmt: skip
     for row in rows:
+        hover.mark(panel, 100 * row.fraction, row.metrics["R@1"], f"{paper.LABEL}: R@1 {row.metrics['R@1']}%")
         panel.annotate(f"{row.metrics['R@1']}", (100 * row.fraction, row.metrics["R@1"]), (0, -12),
                        textcoords="offset points", ha="center", fontsize=7.5)  # fmt: skip
     panel.set_title(wrap(paper.LABEL, 40), loc="left")
@@ -171,6 +178,7 @@ def heat_map(summary: Summary) -> Figure:
 
 
 def _cell(panel: Axes, place: tuple[int, int], row: Row, colour: str) -> None:
+    hover.mark(panel, *place, findings.row_words(row))
     if row.runs:
         star = "*" if row.difference and row.difference.shown else ""
         text = f"{row.mean('R@1'):.1f}{star}\n±{row.level[MAIN].half:.1f}"
