@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace, show: Show) -> int:
     try:
         collection = load(arguments.folder)
         sweeps = _chosen(collection, arguments.only)
-        _name_skipped(collection)
+        name_skipped(collection)
         failed = show(arguments, collection, sweeps)
     except (ResultsError, OSError) as problem:
         print(problem, file=sys.stderr)
@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace, show: Show) -> int:
 
 def _chosen(collection: Collection, only: str | None) -> list[Sweep]:
     if not collection.sweeps:
-        _name_skipped(collection)
+        name_skipped(collection)
         raise ResultsError(
             f"{collection.folder} holds {len(collection.runs)} finished runs, but no sweep that says how they belong "
             "together (sweeps/*/sweep.json). Run the sweep's command once more, such as `python sweeps/run.py "
@@ -62,7 +62,8 @@ def _chosen(collection: Collection, only: str | None) -> list[Sweep]:
     return chosen
 
 
-def _name_skipped(collection: Collection) -> None:
+def name_skipped(collection: Collection) -> None:
+    """Say on stderr what of the folder is not trusted."""
     if collection.skipped:
         print(f"Left out: {len(collection.skipped)} of {collection.folder}", file=sys.stderr)
         for skip in collection.skipped:

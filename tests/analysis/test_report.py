@@ -59,7 +59,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
            "attempts": 2})  # fmt: skip
     sweep["title"] = f"Mask ratio {EVIL}"
     write(place / "sweeps/mask_ratio-tiny/sweep.json", sweep)
-    environment = {"packages": {"torch": "2.13.0"}, "python": "3.11.2", "gpu": None, "cores": 2, "code": {"commit": "abc123", "diff": "-old\n+new <b>"}, "host": "secret-host"}  # fmt: skip
+    code = {"commit": "abc123", "diff": "-old\n+new <b>"}
+    environment = {
+        "packages": {"torch": "2.13.0"},
+        "python": "3.11.2",
+        "gpu": None,
+        "code": code,
+        "host": "secret-host",
+    }
     for name in list(builder.written)[:3]:
         write(place / "runs" / name / "environment.json", environment)
     (place / "figures").mkdir()
