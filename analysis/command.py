@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace, show: Show) -> int:
 
 
 def _chosen(collection: Collection, only: str | None) -> list[Sweep]:
-    if not collection.sweeps:
+    if not collection.sweeps and not collection.searches:
         name_skipped(collection)
         raise ResultsError(
             f"{collection.folder} holds {len(collection.runs)} finished runs, but no sweep that says how they belong "
@@ -52,14 +52,19 @@ def _chosen(collection: Collection, only: str | None) -> list[Sweep]:
     if only is None:
         return collection.sweeps
     chosen = [sweep for sweep in collection.sweeps if only in (sweep.name, sweep.folder)]
-    if not chosen:
-        names = sorted({sweep.name for sweep in collection.sweeps})
+    if not chosen and not searches(collection, only):
+        names = sorted({*(sweep.name for sweep in collection.sweeps), *collection.searches})
         close = difflib.get_close_matches(only, names, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         raise ResultsError(
             f"--only {only!r}: {collection.folder} has no such sweep; there are {', '.join(names)}{hint}"
         )
     return chosen
+
+
+def searches(collection: Collection, only: str | None) -> list[str]:
+    """The searches that were asked for, by folder, or by name: the folder without its preset."""
+    return [name for name in collection.searches if only in (None, name, name.rpartition("-")[0])]
 
 
 def name_skipped(collection: Collection) -> None:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from analysis import comparison, figures, findings, layouts, learning, provenance
+from analysis import figures, findings, front, layouts, learning, provenance, search
 from analysis.embedding import Picture, drawn, from_png
-from analysis.records import Run, Sweep
+from analysis.records import Run, Sweep, Unreadable
 from analysis.results import Collection
 from analysis.summary import Summary, summarise
 from simvtp.config import ConfigError
@@ -53,6 +53,17 @@ class Section:
 
 
 @dataclass(frozen=True)
+class Search:
+    """A search: the state in words, its figures, and its best trials as (trial, value, run, settings)."""
+
+    anchor: str
+    name: str
+    state: str
+    pictures: list[Picture]
+    best: list[tuple[int, str, str, str]]
+
+
+@dataclass(frozen=True)
 class RunLine:
     """A run in the list of all: where it stands, and what of its config is not the usual of its preset."""
 
@@ -85,7 +96,7 @@ def section(sweep: Sweep, collection: Collection) -> Section:
 
 def _pictures(summary: Summary, folder: Path) -> list[Picture]:
     name = summary.sweep.folder
-    found = [drawn(figures.draw(summary), name), drawn(comparison.cost(summary), f"{name}-cost")]
+    found = [drawn(figures.draw(summary), name), drawn(front.draw(summary), f"{name}-cost")]
     curves = learning.draw(summary, folder)
     return [*found, drawn(curves, f"{name}-learning")] if curves else found
 
@@ -101,6 +112,37 @@ def _recipes(summary: Summary) -> list[Recipe]:
                 obstacle = str(problem)
             found.append(Recipe(row.label, seed, run.id, command, obstacle))
     return found
+
+
+BEST = 10  # trials that are listed of a search
+
+
+def search_of(name: str, collection: Collection) -> Search:
+    """The report of one search; a journal that cannot be read is said."""
+    place = f"search-{anchor(name)}"
+    try:
+        study = search.read(collection.folder / "sweeps" / name / "study.journal")
+    except Unreadable as problem:
+        return Search(place, name, str(problem), [], [])
+    done, trials = search.finished(study), study.get_trials(deepcopy=False)
+    state = f"{len(done)} of {count(len(trials), 'trial')} finished"
+    if not done:
+        return Search(place, name, state, [], [])
+    pictures = [drawn(search.history(study, name), f"{name}-history")]
+    bars = search.importance(study, name)
+    if bars is not None:
+        pictures.append(drawn(bars, f"{name}-importance"))
+    best = [
+        (trial.number, f"{search.value_of(trial):.1f}", str(trial.user_attrs.get("run", "-")), search.settings(trial))
+        for trial in done[:BEST]
+    ]
+    return Search(place, name, state, pictures, best)
+
+
+def fronts(sections: Sequence[Section]) -> list[Picture]:
+    """R@1 of all rows of a preset against their cost, where several sweeps share a test."""
+    groups = front.groups([part.summary for part in sections])
+    return [drawn(front.overall(members), f"front-{name}") for name, members in groups.items()]
 
 
 def overview(collection: Collection, sections: Sequence[Section]) -> list[str]:

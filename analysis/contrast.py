@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,8 +93,7 @@ def _environments(collection: Collection) -> dict[str, Environment]:
 def _pair(
     first: Summary, second: Summary, surroundings: tuple[Mapping[str, Environment], Mapping[str, Environment]]
 ) -> Pair:
-    rows = {_key(row.point): row for row in second.rows}
-    both = [(row, rows[_key(row.point)]) for row in first.rows if _key(row.point) in rows]
+    both = _both(first.rows, second.rows)
     groups: dict[str, Group] = {}
     for one, other in both:
         for seed in sorted(one.runs.keys() & other.runs.keys()):
@@ -103,7 +102,7 @@ def _pair(
             group = groups.setdefault(json.dumps([differing, recorded]), Group(differing, recorded, []))
             group.runs.append(f"{one.label}, seed {seed}")
     return Pair(
-        first, second, _unlike(first.sweep.base, second.sweep.base), _lines(both),
+        first, second, _unlike(first.sweep.base, second.sweep.base), lines(first.rows, second.rows),
         sorted(groups.values(), key=lambda group: -len(group.runs)), _only(first, second), _only(second, first),
     )  # fmt: skip
 
@@ -124,7 +123,9 @@ def _only(mine: Summary, theirs: Summary) -> list[str]:
     return found
 
 
-def _lines(both: list[tuple[Row, Row]]) -> list[Line]:
+def lines(first: Sequence[Row], second: Sequence[Row]) -> list[Line]:
+    """A line for each point that both have, B minus A, Holm-corrected over all of them."""
+    both = _both(first, second)
     shared = [sorted(one.runs.keys() & other.runs.keys()) for one, other in both]
     obstacles = [_obstacle(one, other, seeds) for (one, other), seeds in zip(both, shared, strict=True)]
     open_ = [k for k, obstacle in enumerate(obstacles) if not obstacle]
@@ -135,6 +136,11 @@ def _lines(both: list[tuple[Row, Row]]) -> list[Line]:
              found.get(k), obstacles[k])
         for k, (one, other) in enumerate(both)
     ]  # fmt: skip
+
+
+def _both(first: Sequence[Row], second: Sequence[Row]) -> list[tuple[Row, Row]]:
+    rows = {_key(row.point): row for row in second}
+    return [(row, rows[_key(row.point)]) for row in first if _key(row.point) in rows]
 
 
 def _obstacle(one: Row, other: Row, seeds: list[int]) -> str:

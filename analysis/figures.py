@@ -27,12 +27,21 @@ def varying(summary: Summary, axis: str) -> list[Row]:
 def draw(summary: Summary) -> Figure:
     """The figure that fits the sweep's points."""
     sweep = summary.sweep
-    numeric = all(_is_number(sweep.value(point, axis)) for point in sweep.points for axis in sweep.axes)
-    if numeric and all(len(point.set) <= 1 for point in sweep.points):
+    if is_curves(summary):
         return curves(summary)
-    if numeric and len(sweep.axes) == 2 and all(set(point.set) <= set(sweep.axes) for point in sweep.points):
+    if _numeric(summary) and len(sweep.axes) == 2 and all(set(point.set) <= set(sweep.axes) for point in sweep.points):
         return heat_map(summary)
     return toggles(summary)
+
+
+def is_curves(summary: Summary) -> bool:
+    """Whether every point moves along one axis of numbers at most."""
+    return _numeric(summary) and all(len(point.set) <= 1 for point in summary.sweep.points)
+
+
+def _numeric(summary: Summary) -> bool:
+    sweep = summary.sweep
+    return all(_is_number(sweep.value(point, axis)) for point in sweep.points for axis in sweep.axes)
 
 
 def _is_number(value: Any) -> bool:
@@ -121,14 +130,19 @@ def _levels(panel: Axes, x: Sequence[float], rows: Sequence[Row], summary: Summa
 
 
 def _costs(panel: Axes, x: Sequence[float], rows: Sequence[Row], summary: Summary) -> None:
-    unit, minutes = time_unit(summary)
-    done = [(place, row.minutes / minutes) for place, row in zip(x, rows, strict=True) if row.runs]
+    unit, minutes = time_unit(summary.rows)
+    done = [(place, row.device_minutes / minutes) for place, row in zip(x, rows, strict=True) if row.runs]
     panel.plot([place for place, _ in done], [time for _, time in done], "-D", color=style.QUIET, markersize=4)
     for place, row in zip(x, rows, strict=True):
         if row.runs:
-            hover.mark(panel, place, row.minutes / minutes, f"{row.label}: {row.minutes / minutes:.3g} {unit} a run")
+            hover.mark(
+                panel,
+                place,
+                row.device_minutes / minutes,
+                f"{row.label}: {row.device_minutes / minutes:.3g} {unit} a run",
+            )
     panel.set_ylabel(f"cost ({unit}/run)")
-    panel.set_ylim(0, 1.25 * max(row.minutes / minutes for row in summary.finished_rows))
+    panel.set_ylim(0, 1.25 * max(row.device_minutes / minutes for row in summary.finished_rows))
 
 
 def _paper_panel(panel: Axes) -> None:

@@ -50,6 +50,17 @@ class Run:
         """Minutes of pre-training, fine-tuning and evaluation together."""
         return sum(float(self.cost.get(f"{stage}_seconds") or 0) for stage in ("pretrain", "finetune", "evaluate")) / 60
 
+    @property
+    def device_minutes(self) -> float:
+        """Minutes by number of devices: what is paid for."""
+        return self.minutes * int(self.cost.get("devices") or 1)
+
+    @property
+    def device(self) -> str:
+        """'CPU', 'GPU', or what else the run names."""
+        name = str(self.cost.get("device", "device"))
+        return {"cpu": "CPU", "cuda": "GPU"}.get(name, name)
+
 
 @dataclass(frozen=True)
 class Point:

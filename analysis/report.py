@@ -22,7 +22,7 @@ from analysis.results import Collection
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def page(collection: Collection, sections: Sequence[contents.Section]) -> str:
+def page(collection: Collection, sections: Sequence[contents.Section], searches: Sequence[contents.Search]) -> str:
     """The whole page. What is not ours (labels, captions, tracebacks, configs) is escaped by the template engine."""
     engine = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
@@ -39,6 +39,8 @@ def page(collection: Collection, sections: Sequence[contents.Section]) -> str:
         name=collection.folder.resolve().name,
         overview=contents.overview(collection, sections),
         sections=sections,
+        searches=searches,
+        fronts=contents.fronts(sections),
         reconstructions=contents.reconstructions(collection.folder),
         failures=provenance.failures(collection.folder, collection.failures),
         skipped=collection.skipped,
@@ -59,12 +61,13 @@ def show(arguments: argparse.Namespace, collection: Collection, sweeps: Sequence
     """Writes the page; returns how many sweeps have nothing to show yet."""
     style.apply()
     sections = [contents.section(sweep, collection) for sweep in sweeps]
+    searches = [contents.search_of(name, collection) for name in command.searches(collection, arguments.only)]
     path = arguments.output or collection.folder / "report.html"
-    command.write(path, page(collection, sections).encode())
+    command.write(path, page(collection, sections, searches).encode())
     for part in sections:
         print(f"{part.summary.sweep.folder}: {part.finding}" + (f". {part.summary.state()}" if part.rows else ""))
     print(f"-> {path}")
-    return sum(not part.rows for part in sections)
+    return sum(not part.rows for part in sections) + sum(not part.pictures for part in searches)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

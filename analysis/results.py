@@ -39,6 +39,7 @@ class Collection:
     folder: Path
     runs: dict[str, Run] = field(default_factory=dict)
     sweeps: list[Sweep] = field(default_factory=list)
+    searches: list[str] = field(default_factory=list)  # folders under sweeps/ that hold the journal of a search
     failures: dict[str, str] = field(default_factory=dict)  # run id -> one line, for runs without a result
     skipped: list[Skip] = field(default_factory=list)
 
@@ -65,6 +66,7 @@ def load(folder: Path) -> Collection:
     if folder.is_dir():
         _load_runs(collection)
         _load_sweeps(collection)
+        collection.searches = sorted(path.parent.name for path in folder.glob("sweeps/search*/study.journal"))
     if not collection.runs:
         raise ResultsError(_nothing(collection))
     return collection

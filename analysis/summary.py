@@ -50,6 +50,11 @@ class Row:
         """Mean minutes of a run, its pre-training counted in full also where several runs shared it."""
         return float(np.mean([run.minutes for run in self.runs.values()])) if self.runs else math.nan
 
+    @property
+    def device_minutes(self) -> float:
+        """The same by number of devices."""
+        return float(np.mean([run.device_minutes for run in self.runs.values()])) if self.runs else math.nan
+
 
 @dataclass(frozen=True)
 class Summary:
