@@ -91,8 +91,8 @@ def _finish(figure: Figure, panel: Axes, unit: str) -> None:
     panel.set_xlabel(f"cost of a run: pre-training, fine-tuning, evaluation ({unit})")
     panel.set_ylabel(R1)
     panel.set_xlim(left=0)
-    figure.legend(loc="outside right upper" if len(panel.get_legend_handles_labels()[1]) > 5 else "outside upper left",
-                  ncols=1)  # fmt: skip
+    longest = max(len(label) for label in panel.get_legend_handles_labels()[1])
+    figure.legend(loc="outside right upper" if longest < 32 else "outside upper left")
 
 
 def front(rows: Sequence[Row]) -> list[Row]:

@@ -162,6 +162,7 @@ def latex(summary: Summary) -> str:
             r"\centering\scriptsize\setlength{\tabcolsep}{3pt}",
             f"\\caption{{{tex(summary.sweep.title)}. {tex(' '.join(notes(summary)))} "
             r"$\dagger$: a difference to the base is shown.}",
+            r"\smallskip",
             f"\\label{{tab:{re.sub(r'[^a-z0-9]+', '-', summary.sweep.folder.lower())}}}",
             f"\\begin{{tabular}}{{l{'r' * (len(shown) - 1)}}}",
             r"\toprule",

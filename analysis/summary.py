@@ -209,7 +209,7 @@ def power_note(summary: Summary, wanted: float = 3.0) -> str:
     start = (
         f"The paired difference to the base varies over seeds with a deviation of {deviation:.1f} points (root mean "
     )
-    start += f"square over rows); to show a true difference of {wanted:g} points four times in five takes about "
+    start += f"square over rows); to show a true difference of {wanted:g} points four times in five takes "
     if seeds_wanted is None:
         return start + "a larger test gallery: with these queries no number of seeds does."
-    return start + f"{seeds_wanted} seeds."
+    return start + f"about {seeds_wanted} seeds."
