@@ -33,8 +33,11 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("sweep", nargs="?", help="name of the sweep; --list shows them")
     add_config_arguments(made)
     made.add_argument("--seeds", default="0", metavar="0,1,2", help="seeds of every point (0)")
-    made.add_argument("--cluster", default="auto", metavar="WHERE", help="auto, local, slurm or debug (auto)")
+    made.add_argument(
+        "--cluster", default="auto", metavar="WHERE", help="auto, local, debug, slurm, or a file in clusters/ (auto)"
+    )
     made.add_argument("--jobs", type=int, metavar="N", help="runs at once (here: cores / threads of a run)")
+    made.add_argument("--pack", type=int, metavar="N", help="runs side by side in one job of SLURM (1)")
     made.add_argument("--dry-run", action="store_true", help="print every run and what would start, and end")
     made.add_argument("--list", action="store_true", help="print the sweeps, and end")
     made.add_argument("--status", action="store_true", help="print what became of every run, and end")
@@ -62,8 +65,9 @@ def main(words: list[str] | None = None) -> int:
             return show_list(console, config_from(arguments))
         if arguments.sweep is None:
             raise ConfigError(f"name a sweep: one of {', '.join(names())}")
-        if arguments.jobs is not None and arguments.jobs < 1:
-            raise ConfigError(f"--jobs {arguments.jobs}: it takes a whole number from 1")
+        for name in ("jobs", "pack"):
+            if (count := getattr(arguments, name)) is not None and count < 1:
+                raise ConfigError(f"--{name} {count}: it takes a whole number from 1")
         base, seeds = config_from(arguments), seeds_of(arguments.seeds)
         if "seed" in parse_assignments(arguments.assignments):
             raise ConfigError("--set seed: a sweep takes its seeds from --seeds")
@@ -120,11 +124,12 @@ def show_states(console: Console, plan: Plan, states: dict[str, State], *, dry: 
 
 def bring_about(plan: Plan, ledger: Ledger, arguments: argparse.Namespace, console: Console) -> int:
     """Start, wait, record, and say how it ended."""
-    from sweeps.controller import Controller
+    from sweeps.controller import Controller, Stopped
     from sweeps.launch import place
     from sweeps.study import Study
 
-    where = place(arguments.cluster, ledger, plan.preset, arguments.jobs, plan.base.machine.threads)
+    threads = plan.base.machine.threads
+    where = place(arguments.cluster, ledger, plan.preset, arguments.jobs, threads, arguments.pack)
     folder = ledger.results / "sweeps" / plan.folder
     signal.signal(signal.SIGTERM, _interrupt)
     with Lock(folder / "lock"):
@@ -135,14 +140,21 @@ def bring_about(plan: Plan, ledger: Ledger, arguments: argparse.Namespace, conso
         if retried or {"waiting", "interrupted"} & set(before.values()):
             prepare(plan)
         for run_id in retried:  # after the corpora are known to be there
-            ledger.forget_failure(run_id)
+            ledger.retry(plan.runs[run_id])
         controller = Controller(plan, ledger, Study(folder, plan), where, Screen())
         try:
             states = controller.run()
         except KeyboardInterrupt:
-            print("\nstopping: runs write a checkpoint and end", file=sys.stderr, flush=True)
-            controller.stop()
+            if where.stop_with_controller:
+                print("\nstopping: runs write a checkpoint and end", file=sys.stderr, flush=True)
+                controller.stop()
+            else:
+                print("\nthe jobs go on without this command; --cancel ends them", file=sys.stderr, flush=True)
             raise
+        except Stopped as stop:
+            print(f"stopping: {stop}", file=sys.stderr, flush=True)
+            controller.stop()
+            states = {run.id: ledger.state(run) for run in plan.runs.values()}
     return finish(console, plan, states, arguments)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from simvtp.presets import preset
+from sweeps.deaths import fail
 from sweeps.ledger import Ledger
 from sweeps.plan import make_plan
 from sweeps.run import main
@@ -167,7 +168,7 @@ def test_a_sweep_that_a_preset_cannot_do_does_not_spoil_the_list(capsys: pytest.
 
 def test_a_retry_can_be_looked_at_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = next(iter(make_plan("objectives", "tiny", preset("tiny"), (0,)).runs.values()))
-    Ledger(tmp_path).record_failure(run.id, run.stage, ValueError("x"))
+    fail(Ledger(tmp_path).folder(run.id), {"error": "ValueError: x"})
     for words, starts in (([], 4), (["--retry", "failed"], 5)):
         assert main(["objectives", "--dry-run", "--results", str(tmp_path), *words]) == 0
         assert f"0 cached, {starts} would start" in capsys.readouterr().out

@@ -99,7 +99,15 @@ def test_seeds_of_an_earlier_call_stay_in_the_record() -> None:
 
 
 def test_every_sweep_of_the_folder_has_a_title_and_points() -> None:
-    assert names() == ["data_fraction", "mask_grid", "mask_ratio", "mask_ratio_compute", "objectives", "paper"]
+    assert names() == [
+        "data_fraction",
+        "finetune_lr",
+        "mask_grid",
+        "mask_ratio",
+        "mask_ratio_compute",
+        "objectives",
+        "paper",
+    ]
     for name in names():
         assert find(name).title
     with pytest.raises(ConfigError, match="did you mean 'mask_ratio'"):
