@@ -43,6 +43,26 @@ def last_line(path: Path) -> dict[str, Any]:
     return {}
 
 
+def progress(path: Path) -> dict[str, Any]:
+    """The last training line of a log with the last validation's R@1 and, as `since`, the time of its first line."""
+    lines = []
+    for text in _last_bytes(path, 4096).splitlines():
+        try:
+            lines.append(json.loads(text))
+        except ValueError:
+            continue  # the first is cut by the reading, the last one perhaps by a kill
+    if not lines:
+        return {}
+    found: dict[str, Any] = next((line for line in reversed(lines) if "steps" in line), lines[-1])
+    score = next((line["R@1"] for line in reversed(lines) if "R@1" in line), None)
+    with path.open("rb") as file:
+        try:
+            since = {"since": json.loads(file.readline())["time"]}
+        except (ValueError, KeyError):
+            since = {}
+    return {**found, **since, **({} if score is None else {"R@1": score})}
+
+
 def tail(path: Path) -> list[str]:
     """The last lines of a job's output; empty where there is none."""
     return _last_bytes(path, 16_384).decode(errors="replace").splitlines()[-TAIL_LINES:]

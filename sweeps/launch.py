@@ -36,6 +36,9 @@ class Place(Protocol):
     def submit(self, runs: Sequence[Run]) -> dict[str, Any]:
         """Start the runs, but what is under way already elsewhere; gives a job for each run id that is under way."""
 
+    def intended(self, runs: Sequence[Run]) -> list[str]:
+        """What `submit` would do with the runs, in words."""
+
     def waits(self, job: Any) -> bool:
         """Whether the job has not begun, so that there is nothing to look at in its folder."""
 

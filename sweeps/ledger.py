@@ -11,7 +11,7 @@ from typing import Any
 from simvtp.files import read_json, write_json
 from simvtp.locks import Owner, holder
 from simvtp.validation import ConfigError
-from sweeps.deaths import fail, forget, last_line, read_failure
+from sweeps.deaths import fail, forget, progress, read_failure
 from sweeps.plan import Plan, Run, sweep_record
 from sweeps.queue import WAITING, Queue
 from sweeps.submissions import Submissions
@@ -97,7 +97,7 @@ class Ledger:
         folders = [self.folder(run.id)]
         if run.stage is not None:
             folders.append(self.stage_folder(run.stage))
-        line = next(filter(None, (last_line(folder / "log.jsonl") for folder in folders)), {})
+        line = next(filter(None, (progress(folder / "log.jsonl") for folder in folders)), {})
         for folder in folders:
             owner = holder(folder / "lock")
             if owner is not None:
@@ -154,6 +154,13 @@ class Ledger:
                 if entry["run"] not in plan.runs:
                     found[entry["run"]] = record["points"][entry["point"]]["label"]
         return found
+
+
+def is_retried(state: State, which: str | None) -> bool:
+    """Whether --retry means a run in this state. lost: those whose jobs vanished three times without a word."""
+    if state.name != "failed" or which is None:
+        return False
+    return which == "failed" or str((state.failure or {}).get("error")).startswith("Vanished")
 
 
 def read_sweep(path: Path) -> dict[str, Any] | None:

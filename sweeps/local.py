@@ -114,6 +114,9 @@ class Local:
         share = len(self.cores) // self.capacity
         return self.cores[slot * share : (slot + 1) * share] if share and slot < self.capacity else self.cores
 
+    def intended(self, runs: Sequence[Run]) -> list[str]:
+        return [f"would start {len(runs)} processes on this machine, {self.capacity} at once"] if runs else []
+
     def waits(self, job: Any) -> bool:  # noqa: ARG002
         return False
 
@@ -154,6 +157,9 @@ class Debug:
     def attach(self, runs: Sequence[Run]) -> dict[str, Any]:  # noqa: ARG002
         return {}
 
+    def intended(self, runs: Sequence[Run]) -> list[str]:
+        return [f"would do {len(runs)} runs in this process, one after the other"] if runs else []
+
     def waits(self, job: Any) -> bool:  # noqa: ARG002
         return False
 
@@ -179,7 +185,7 @@ class Debug:
                 print(f"run {run.id}: {error}; waiting", file=sys.stderr)
             except Exception as error:  # noqa: BLE001  (recorded in the run's folder; the others go on)
                 print(f"run {run.id}: {type(error).__name__}: {error}", file=sys.stderr)
-        return dict.fromkeys((run.id for run in runs), None)
+        return {run.id: run.id for run in runs}
 
     def over(self, job: Any) -> bool:  # noqa: ARG002
         return True

@@ -156,11 +156,8 @@ class Slurm:
         """Hand the runs to SLURM, but those that someone has handed to it already; gives the job of each."""
         jobs: dict[str, Claim] = {}
         with self.submissions.alone():
-            self.queue.look()
             jobs |= self.attach(runs)
-            made = {run.stage: self.ledger.made(run.stage) for run in runs if run.stage is not None}
-            elsewhere = {stage for stage, ready in made.items() if not ready and self._is_claimed(stage)}
-            wanted = [run for run in runs if run.id not in jobs and run.stage not in elsewhere]
+            wanted, made = self._missing([run for run in runs if run.id not in jobs])
             if not wanted:
                 return jobs
             code = take(self.ledger.results)
@@ -175,6 +172,28 @@ class Slurm:
                 for number, task in enumerate(array.tasks):
                     jobs |= {item.id: Claim(record.token, number) for item in task if item.kind == "run"}
         return jobs
+
+    def _missing(self, runs: Sequence[Run]) -> tuple[list[Run], dict[str, bool]]:
+        """Runs whose stage nobody makes at the moment, and whether the stages are made."""
+        made = {run.stage: self.ledger.made(run.stage) for run in runs if run.stage is not None}
+        elsewhere = {stage for stage, ready in made.items() if not ready and self._is_claimed(stage)}
+        return [run for run in runs if run.stage not in elsewhere], made
+
+    def intended(self, runs: Sequence[Run]) -> list[str]:
+        """The arrays that would be submitted."""
+        wanted, made = self._missing(runs)
+        found = arrays(wanted, made, self.cluster.pack, self.longest)
+        lines = []
+        for number, array in enumerate(found):
+            kind = "stages" if array.tasks[0][0].kind == "pretrain" else "runs"
+            items = sum(map(len, array.tasks))
+            after = "" if array.after is None else f", after array {array.after + 1}"
+            after += "" if array.task is None else f", task {array.task}"
+            lines.append(f"array {number + 1}: {len(array.tasks)} jobs of {items} {kind}{after}")
+        if len(runs) > len(wanted):
+            lines.append(f"{len(runs) - len(wanted)} runs wait for a stage that another sweep has submitted")
+        jobs = sum(len(array.tasks) for array in found)
+        return [*lines, f"would submit {jobs} jobs in {len(found)} arrays to {self.cluster.name}"]
 
     def _is_claimed(self, stage: str) -> bool:
         claim = self.submissions.claim("pretrain", stage)

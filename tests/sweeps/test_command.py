@@ -114,17 +114,17 @@ def test_a_run_that_fails_is_recorded_the_others_go_on_and_a_retry_mends(corpus_
     changes = {"data.fraction": "1.0", "pretrain.batch": "32"}
     first = call(tmp_path, "data_fraction", "--cluster", "debug", changes=changes)
     assert first.returncode == 1
-    failures = [json.loads(path.read_text()) for path in tmp_path.rglob("failure.json")]
+    failures = [json.loads(path.read_text()) for path in tmp_path.glob("runs/*/failure.json")]
     assert failures
     assert all("less than one batch" in failure["traceback"] for failure in failures)
     assert len(outcomes(tmp_path)) + len(failures) == 4
     assert "--retry failed" in first.stdout
     again = call(tmp_path, "data_fraction", "--cluster", "debug", changes=changes)
     assert again.returncode == 1  # not tried again unasked
-    assert {f["attempts"] for f in map(_json, tmp_path.rglob("failure.json"))} == {1}
+    assert {f["attempts"] for f in map(_json, tmp_path.glob("runs/*/failure.json"))} == {1}
     retried = call(tmp_path, "data_fraction", "--cluster", "debug", "--retry", "failed", changes=changes)
     assert retried.returncode == 1
-    assert {f["attempts"] for f in map(_json, tmp_path.rglob("failure.json"))} == {2}
+    assert {f["attempts"] for f in map(_json, tmp_path.glob("runs/*/failure.json"))} == {2}
 
 
 def _json(path: Path) -> dict[str, object]:
