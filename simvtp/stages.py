@@ -14,6 +14,7 @@ from simvtp.data.text import Tokenizer, load_tokenizer
 from simvtp.distributed import size
 from simvtp.files import write_json
 from simvtp.identity import pretrain_id, run_id
+from simvtp.memory import keep_freed_memory
 from simvtp.model import SimVTP
 from simvtp.randomness import seeded
 
@@ -41,7 +42,8 @@ def write_config(folder: Path, config: Config, preset: str) -> None:
 
 
 def use_machine(machine: Machine) -> torch.device:
-    """Set the threads and give the device; raises RuntimeError where CUDA is asked for and absent."""
+    """Set memory and threads and give the device; raises RuntimeError where CUDA is asked for and absent."""
+    keep_freed_memory()
     if machine.threads:
         torch.set_num_threads(machine.threads)
     if machine.device == "cuda" and not torch.cuda.is_available():
