@@ -63,8 +63,6 @@ def _test(
 ) -> dict[str, Any]:
     """Metrics, controls and per-query ranks: the chosen epoch, and the last one beside it."""
     test = gallery(config, tokenizer, "test", views=True)
-    load_weights(model, folder / "last.safetensors")
-    last = both_directions(*encode_gallery(model, test, config, device), test.owner)
     load_weights(model, folder / "finetuned.safetensors")
     captions = encode_captions(model, test, config, device)
 
@@ -72,14 +70,18 @@ def _test(
         return both_directions(encode_videos(model, test, config, device, order), captions, test.owner)
 
     chosen = score()
-    metrics = {"test": chosen.metrics, "test_last_epoch": last.metrics}
-    ranks = {"test": chosen.ranks}
+    controls = {"frozen_frames": score(frozen).metrics, "shuffled_frames": score(shuffled(config.seed)).metrics}
+    extras = {}
     for name in EXTRA_TESTS.get(config.data.finetune.partition(":")[0], ()):
         extra = gallery(config, tokenizer, name, views=True)
-        scored = both_directions(*encode_gallery(model, extra, config, device), extra.owner)
-        metrics[name], ranks[name] = scored.metrics, scored.ranks
-    controls = {"frozen_frames": score(frozen).metrics, "shuffled_frames": score(shuffled(config.seed)).metrics}
-    return {"metrics": metrics, "controls": controls, "ranks": ranks}
+        extras[name] = both_directions(*encode_gallery(model, extra, config, device), extra.owner)
+    finetuned, last = read_json(folder / "finetuned.json"), chosen
+    if finetuned["epoch"] != finetuned["epochs"]:  # else the chosen weights are the last ones
+        load_weights(model, folder / "last.safetensors")
+        last = both_directions(*encode_gallery(model, test, config, device), test.owner)
+    scored = {"test": chosen, "test_last_epoch": last, **extras}
+    ranks = {name: found.ranks for name, found in scored.items() if name != "test_last_epoch"}
+    return {"metrics": {name: found.metrics for name, found in scored.items()}, "controls": controls, "ranks": ranks}
 
 
 def _record(config: Config, results: Path, preset: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from simvtp.config import Config, flatten
 from simvtp.validation import steps_of
 
 # Part of every id: raised when a change of code changes what the same config gives.
-OUTCOME_VERSION = 1
+OUTCOME_VERSION = 2
 
 
 def is_pretrained(config: Config) -> bool:

@@ -125,7 +125,7 @@ class Spec:
     pixels: int = 48
     objects: int = 1  # 2: another, plain and still object that the caption names as well
     captions: int = 5  # of each fine-tuning video
-    synonyms: int = 3  # words a concept, up to 4
+    synonyms: int = 4  # words a concept
     templates: int = 4  # up to 6
     seed: int = 0
 

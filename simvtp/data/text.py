@@ -43,6 +43,10 @@ class Tokenizer:
         self._backend.no_padding()
         return [found.ids for found in self._backend.encode_batch(list(captions))]
 
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        """Each id as it stands in the vocabulary."""
+        return [str(self._backend.id_to_token(number)) for number in ids]
+
     def decode(self, ids: Sequence[int]) -> str:
         """The words of ids, special tokens left out."""
         return str(self._backend.decode(list(ids), skip_special_tokens=True)).replace(" :", ":")

@@ -23,8 +23,8 @@ def tokenizer(corpus_name: str) -> Tokenizer:
 
 def training(corpus: Corpus, tokenizer: Tokenizer, **changes: Any) -> TrainLoader:
     settings: dict[str, Any] = {
-        "frames": 8, "stride": 1, "size": 48, "crop": "none", "batch": 5, "words": 24, "seed": 3, "workers": 0,
-        "cache": True,
+        "frames": 8, "stride": 1, "size": 48, "crop": "none", "batch": 5, "accumulate": 1, "words": 24, "seed": 3,
+        "workers": 0, "cache": True,
     }  # fmt: skip
     return TrainLoader(corpus, tokenizer, **settings | changes)
 

@@ -70,7 +70,7 @@ def test_articles():
 
 
 def test_the_vocabulary_holds_every_word():
-    for name, size in {"tiny": 103, "tiny?objects=2&templates=6&synonyms=4": 133}.items():
+    for name, size in {"tiny": 129, "tiny?objects=2&templates=6&synonyms=4": 133}.items():
         spec = parse_spec(f"{name}&clips=3000" if "?" in name else f"{name}?clips=3000")
         words = vocabulary_words(spec)
         assert words[:5] == ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
