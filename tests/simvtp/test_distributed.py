@@ -46,24 +46,30 @@ def gradient(changes: dict[str, str], step: int) -> tuple[dict[str, Tensor], dic
     return grads, mean(found)
 
 
-def both_gradients(changes: dict[str, str], step: int) -> list[tuple[dict[str, Tensor], dict[str, float]]]:
-    """With whole weights and with sharded ones."""
-    return [gradient({**changes, "machine.shard": shard}, step) for shard in ("off", "on")]
+# at 15% some processes have many masked words and some few: a mean of means would be another loss
+PLAIN = {"mask.text": "0.15"}
+AXES = {"mask.words": "dropped", "mask.decoded": "0.5", "objective.contrast": "clean", "objective.negatives": "hard",
+        "objective.learn_temperature": "on"}  # fmt: skip
+
+
+def gradients(settings: list[dict[str, str]], step: int) -> list[tuple[dict[str, Tensor], dict[str, float]]]:
+    return [gradient(changes, step) for changes in settings]
 
 
 @pytest.mark.parametrize("count", [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_the_gradient_is_that_of_one_process_with_the_whole_batch(
     quick: dict[str, str], tmp_path: Path, count: int
 ) -> None:
-    # at 15% some processes have many masked words and some few: a mean of means would be another loss
-    changes = {**quick, "mask.text": "0.15"}
-    wanted, losses = gradient(changes, 3)
-    for answer in together(count, tmp_path, both_gradients, changes, 3):
-        for grads, found in answer:
-            assert found == pytest.approx(losses, rel=1e-5)
-            assert grads.keys() == wanted.keys()
-            for name, grad in wanted.items():
-                assert (grads[name] - grad).norm() <= 1e-5 * grad.norm(), name
+    settings = [{**quick, **PLAIN}, {**quick, **AXES}]
+    sharded = [{**changes, "machine.shard": "on"} for changes in settings]
+    wanted = gradients(settings, 3) * 2
+    for answer in together(count, tmp_path, gradients, settings + sharded, 3):
+        for (grads, losses), (right_grads, right_losses) in zip(answer, wanted, strict=True):
+            assert losses == pytest.approx(right_losses, rel=1e-5)
+            assert grads.keys() == right_grads.keys()
+            for name, grad in right_grads.items():
+                # 2e-6 was seen, and 2e-5 in encoder.norm.bias, where large gradients of the contrast cancel
+                assert (grads[name] - grad).norm() <= 5e-5 * grad.norm(), name
 
 
 def whole_run(changes: dict[str, str], results: Path) -> str:
