@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace, show: Show) -> int:
     try:
         collection = load(arguments.folder)
         sweeps = _chosen(collection, arguments.only)
-        _name_skipped(collection)
+        name_skipped(collection)
         failed = show(arguments, collection, sweeps)
     except (ResultsError, OSError) as problem:
         print(problem, file=sys.stderr)
@@ -42,8 +42,8 @@ def run(arguments: argparse.Namespace, show: Show) -> int:
 
 
 def _chosen(collection: Collection, only: str | None) -> list[Sweep]:
-    if not collection.sweeps:
-        _name_skipped(collection)
+    if not collection.sweeps and not collection.searches:
+        name_skipped(collection)
         raise ResultsError(
             f"{collection.folder} holds {len(collection.runs)} finished runs, but no sweep that says how they belong "
             "together (sweeps/*/sweep.json). Run the sweep's command once more, such as `python sweeps/run.py "
@@ -52,8 +52,8 @@ def _chosen(collection: Collection, only: str | None) -> list[Sweep]:
     if only is None:
         return collection.sweeps
     chosen = [sweep for sweep in collection.sweeps if only in (sweep.name, sweep.folder)]
-    if not chosen:
-        names = sorted({sweep.name for sweep in collection.sweeps})
+    if not chosen and not searches(collection, only):
+        names = sorted({*(sweep.name for sweep in collection.sweeps), *collection.searches})
         close = difflib.get_close_matches(only, names, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         raise ResultsError(
@@ -62,7 +62,13 @@ def _chosen(collection: Collection, only: str | None) -> list[Sweep]:
     return chosen
 
 
-def _name_skipped(collection: Collection) -> None:
+def searches(collection: Collection, only: str | None) -> list[str]:
+    """The searches that were asked for, by folder, or by name: the folder without its preset."""
+    return [name for name in collection.searches if only in (None, name, name.rpartition("-")[0])]
+
+
+def name_skipped(collection: Collection) -> None:
+    """Say on stderr what of the folder is not trusted."""
     if collection.skipped:
         print(f"Left out: {len(collection.skipped)} of {collection.folder}", file=sys.stderr)
         for skip in collection.skipped:

@@ -1,4 +1,4 @@
-"""Points beside each other: toggles with their paired differences, and R@1 against cost."""
+"""Points beside each other: toggles with their paired differences."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis import findings, style
-from analysis.panels import R1, headroom, time_unit, wrap
+from analysis import findings, hover, style
+from analysis.panels import R1, wrap
 from analysis.statistics import Interval
-from analysis.summary import MAIN, Row, Summary
+from analysis.summary import MAIN, Summary
 
 
 def toggles(summary: Summary) -> Figure:
@@ -26,8 +26,10 @@ def toggles(summary: Summary) -> Figure:
         if row.runs:
             _bar(left, row.level[MAIN], place, style.BLUE, filled=True)
             _seeds(left, row.values("R@1"), place, style.BLUE)
+            hover.mark(left, row.level[MAIN].mean, place, findings.row_words(row))
         if row.difference and summary.base:
             _bar(right, row.difference.interval, place, style.RED, filled=row.difference.shown)
+            hover.mark(right, row.difference.interval.mean, place, f"{row.label}: {findings.difference_words(row)}")
             both = [seed for seed in row.runs if seed in summary.base.runs]
             gaps_ = [row.runs[seed].metric("R@1") - summary.base.runs[seed].metric("R@1") for seed in both]
             _seeds(right, gaps_, place, style.RED)
@@ -65,40 +67,3 @@ def _bar(panel: Axes, interval: Interval, place: float, colour: str, filled: boo
     reach = [[interval.mean - interval.low], [interval.high - interval.mean]]
     panel.errorbar([interval.mean], [place], xerr=reach, fmt="o", color=colour, zorder=3,
                    markerfacecolor=colour if filled else "white")  # fmt: skip
-
-
-def cost(summary: Summary) -> Figure:
-    """R@1 against the time of a run; on the dashed front no row is both cheaper and higher."""
-    figure, panel = plt.subplots(figsize=(style.WIDTH, 3.6), layout="constrained")
-    unit, minutes = time_unit(summary)
-    for k, row in enumerate(summary.finished_rows):
-        found = row.level[MAIN]
-        reach = [[found.mean - found.low], [found.high - found.mean]]
-        panel.errorbar([row.minutes / minutes], [found.mean], yerr=reach, fmt=style.MARKERS[k % len(style.MARKERS)],
-                       color=style.CYCLE[k % len(style.CYCLE)], label=row.label, elinewidth=0.8)  # fmt: skip
-    front = _front(summary.finished_rows)
-    panel.step([row.minutes / minutes for row in front], [row.mean("R@1") for row in front], where="post",
-               color=style.QUIET, linestyle="--", linewidth=1, zorder=1, label="front of the means")  # fmt: skip
-    panel.set_xlabel(f"cost of a run: pre-training, fine-tuning, evaluation ({unit})")
-    panel.set_ylabel(R1)
-    panel.set_xlim(left=0)
-    note = headroom([panel], summary)
-    panel.set_title(wrap(f"{summary.sweep.title}: {_front_words(front)}", 84), loc="left")
-    figure.legend(loc="outside right upper")
-    style.footnote(figure, wrap(findings.footnote(summary, note).replace(", small circles", ""), 140))
-    return figure
-
-
-def _front(rows: Sequence[Row]) -> list[Row]:
-    """Rows that no cheaper row reaches in mean R@1, by rising cost."""
-    front: list[Row] = []
-    for row in sorted(rows, key=lambda row: (row.minutes, -row.mean("R@1"))):
-        if not front or row.mean("R@1") > front[-1].mean("R@1"):
-            front.append(row)
-    return front
-
-
-def _front_words(front: Sequence[Row]) -> str:
-    if len(front) == 1:
-        return f"{front[0].label} is the cheapest and has the highest mean"
-    return f"{front[0].label} is the cheapest, {front[-1].label} has the highest mean"

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.transforms import offset_copy
 
-from analysis import findings, paper, style
+from analysis import findings, hover, paper, style
 from analysis.comparison import toggles
 from analysis.panels import R1, axis_of, headroom, ratio_axis, time_unit, wrap
 from analysis.summary import MAIN, Row, Summary
@@ -27,12 +27,21 @@ def varying(summary: Summary, axis: str) -> list[Row]:
 def draw(summary: Summary) -> Figure:
     """The figure that fits the sweep's points."""
     sweep = summary.sweep
-    numeric = all(_is_number(sweep.value(point, axis)) for point in sweep.points for axis in sweep.axes)
-    if numeric and all(len(point.set) <= 1 for point in sweep.points):
+    if is_curves(summary):
         return curves(summary)
-    if numeric and len(sweep.axes) == 2 and all(set(point.set) <= set(sweep.axes) for point in sweep.points):
+    if _numeric(summary) and len(sweep.axes) == 2 and all(set(point.set) <= set(sweep.axes) for point in sweep.points):
         return heat_map(summary)
     return toggles(summary)
+
+
+def is_curves(summary: Summary) -> bool:
+    """Whether every point moves along one axis of numbers at most."""
+    return _numeric(summary) and all(len(point.set) <= 1 for point in summary.sweep.points)
+
+
+def _numeric(summary: Summary) -> bool:
+    sweep = summary.sweep
+    return all(_is_number(sweep.value(point, axis)) for point in sweep.points for axis in sweep.axes)
 
 
 def _is_number(value: Any) -> bool:
@@ -106,6 +115,9 @@ def _levels(panel: Axes, x: Sequence[float], rows: Sequence[Row], summary: Summa
             beside = offset_copy(panel.transData, panel.get_figure(root=True), x=5, units="points")
             panel.plot([place] * row.seeds, row.values("R@1"), "o", color=style.BLUE, markerfacecolor="none",
                        markersize=2.8, markeredgewidth=0.7, transform=beside, zorder=2)  # fmt: skip
+            for seed, value in zip(row.runs, row.values("R@1"), strict=True):
+                hover.mark(panel, place, float(value), findings.seed_words(row, seed), beside)
+        hover.mark(panel, place, row.mean("R@1"), findings.row_words(row))
         if row.point.base:
             panel.plot([place], [row.mean("R@1")], "o", color=style.BLACK, markerfacecolor="none", markersize=10,
                        label=BASE, zorder=4)  # fmt: skip
@@ -118,11 +130,19 @@ def _levels(panel: Axes, x: Sequence[float], rows: Sequence[Row], summary: Summa
 
 
 def _costs(panel: Axes, x: Sequence[float], rows: Sequence[Row], summary: Summary) -> None:
-    unit, minutes = time_unit(summary)
-    done = [(place, row.minutes / minutes) for place, row in zip(x, rows, strict=True) if row.runs]
+    unit, minutes = time_unit(summary.rows)
+    done = [(place, row.device_minutes / minutes) for place, row in zip(x, rows, strict=True) if row.runs]
     panel.plot([place for place, _ in done], [time for _, time in done], "-D", color=style.QUIET, markersize=4)
+    for place, row in zip(x, rows, strict=True):
+        if row.runs:
+            hover.mark(
+                panel,
+                place,
+                row.device_minutes / minutes,
+                f"{row.label}: {row.device_minutes / minutes:.3g} {unit} a run",
+            )
     panel.set_ylabel(f"cost ({unit}/run)")
-    panel.set_ylim(0, 1.25 * max(row.minutes / minutes for row in summary.finished_rows))
+    panel.set_ylim(0, 1.25 * max(row.device_minutes / minutes for row in summary.finished_rows))
 
 
 def _paper_panel(panel: Axes) -> None:
@@ -130,6 +150,7 @@ def _paper_panel(panel: Axes) -> None:
     panel.plot([100 * row.fraction for row in rows], [row.metrics["R@1"] for row in rows], ":*", color=style.GREEN,
                markersize=9)  # fmt: skip
     for row in rows:
+        hover.mark(panel, 100 * row.fraction, row.metrics["R@1"], f"{paper.LABEL}: R@1 {row.metrics['R@1']}%")
         panel.annotate(f"{row.metrics['R@1']}", (100 * row.fraction, row.metrics["R@1"]), (0, -12),
                        textcoords="offset points", ha="center", fontsize=7.5)  # fmt: skip
     panel.set_title(wrap(paper.LABEL, 40), loc="left")
@@ -171,6 +192,7 @@ def heat_map(summary: Summary) -> Figure:
 
 
 def _cell(panel: Axes, place: tuple[int, int], row: Row, colour: str) -> None:
+    hover.mark(panel, *place, findings.row_words(row))
     if row.runs:
         star = "*" if row.difference and row.difference.shown else ""
         text = f"{row.mean('R@1'):.1f}{star}\n±{row.level[MAIN].half:.1f}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from analysis.summary import Row, Summary
+from analysis.summary import MAIN, Row, Summary
 
 
 def against_base(rows: Sequence[Row], base: str = "the base") -> str:
@@ -28,6 +28,30 @@ def against_base(rows: Sequence[Row], base: str = "the base") -> str:
     if len(shown) < len(compared):
         parts.append("no other difference shown")
     return "; ".join(parts)
+
+
+def row_words(row: Row) -> str:
+    """A row's level, difference and cost, as a figure says them under the pointer."""
+    if not row.runs:
+        return f"{row.label}: not finished"
+    found, seeds = row.level[MAIN], "1 seed, queries only" if row.seeds == 1 else f"{row.seeds} seeds"
+    parts = [f"{row.label}: R@1 {found.mean:.1f}% [{found.low:.1f}, {found.high:.1f}], {seeds}"]
+    if row.difference:
+        parts.append(difference_words(row))
+    return "; ".join([*parts, f"{row.minutes:.3g} min a run"])
+
+
+def difference_words(row: Row) -> str:
+    """Such as '-5.2 [-8.0, -2.4] points to the base: lower'; '' where nothing was compared."""
+    if row.difference is None:
+        return ""
+    gap = row.difference.interval
+    return f"{gap.mean:+.1f} [{gap.low:+.1f}, {gap.high:+.1f}] points to the base: {row.difference.verdict}"
+
+
+def seed_words(row: Row, seed: int) -> str:
+    run = row.runs[seed]
+    return f"{row.label}, seed {seed}: R@1 {run.metric('R@1'):.1f}% (run {run.id})"
 
 
 def footnote(summary: Summary, also: str = "") -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from analysis import paper
-from analysis.statistics import Interval
+from analysis.statistics import Difference, Interval
 from analysis.summary import MAIN, Row, Summary, power_note
 
 BACK = "video_to_text"
@@ -42,7 +42,12 @@ def level(interval: Interval | None) -> str:
 def difference(row: Row) -> str:
     if row.difference is None:
         return "base" if row.point.base and row.runs else "-"
-    found = row.difference.interval
+    return gap(row.difference)
+
+
+def gap(difference: Difference) -> str:
+    """'-5.2 [-8.0, -2.4]'; the mark * where the interval covers test queries only."""
+    found = difference.interval
     return f"{found.mean:+.1f} [{found.low:+.1f}, {found.high:+.1f}]" + ("*" if found.queries_only else "")
 
 
@@ -157,6 +162,7 @@ def latex(summary: Summary) -> str:
             r"\centering\scriptsize\setlength{\tabcolsep}{3pt}",
             f"\\caption{{{tex(summary.sweep.title)}. {tex(' '.join(notes(summary)))} "
             r"$\dagger$: a difference to the base is shown.}",
+            r"\smallskip",
             f"\\label{{tab:{re.sub(r'[^a-z0-9]+', '-', summary.sweep.folder.lower())}}}",
             f"\\begin{{tabular}}{{l{'r' * (len(shown) - 1)}}}",
             r"\toprule",

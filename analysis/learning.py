@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from analysis import style
+from analysis import hover, style
 from analysis.records import Run
 from analysis.summary import Summary
 
@@ -100,6 +100,7 @@ def draw(summary: Summary, folder: Path) -> Figure | None:
                 axes.plot(x, y, color=style.CYCLE[k % len(style.CYCLE)], linestyle=style.DASHES[k % len(style.DASHES)],
                           marker=style.MARKERS[k % len(style.MARKERS)], markersize=3.5, markevery=max(1, len(x) // 5),
                           linewidth=1.1, label=row.label)  # fmt: skip
+                hover.mark(axes, x[-1], y[-1], f"{row.label}: {panel.title} ends at {y[-1]:.4g}")
         axes.set_title(panel.title, loc="left")
         axes.set_xlabel(panel.x)
         axes.set_ylabel(panel.label)

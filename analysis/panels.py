@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
-from analysis.summary import MAIN, Summary
+from analysis.summary import MAIN, Row, Summary
 
 R1 = "R@1, text-to-video (%)"
 
@@ -40,9 +40,12 @@ def wrap(text: str, width: int) -> str:
     return "\n".join(textwrap.wrap(text[:1].upper() + text[1:], width))
 
 
-def time_unit(summary: Summary) -> tuple[str, int]:
-    """Its name and how many minutes it has: hours where a run takes more than three."""
-    return ("h", 60) if max(row.minutes for row in summary.finished_rows) > 180 else ("min", 1)
+def time_unit(rows: Sequence[Row]) -> tuple[str, int]:
+    """Such as 'GPU h' or 'CPU min', and how many minutes it has: hours where a run takes more than three."""
+    devices = {run.device for row in rows for run in row.runs.values()}
+    device = devices.pop() if len(devices) == 1 else "device"
+    hours = max((row.device_minutes for row in rows if row.runs), default=0) > 180
+    return (f"{device} h", 60) if hours else (f"{device} min", 1)
 
 
 def ratio_axis(panel: Axes, x: Sequence[float], axis: Axis) -> None:

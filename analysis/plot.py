@@ -1,48 +1,103 @@
-"""`python analysis/plot.py results/`: figures/<sweep>.png (also .pdf and .svg), with -cost and -learning beside it."""
+"""`python analysis/plot.py results/`: figures/<sweep>.png (.pdf, .svg), with -cost and -learning beside it.
+
+Several sweeps of one preset share front-<preset>, R@1 of all rows against what a run costs; a search has -history and
+-importance. With --against OTHER, each sweep is drawn over that of another results folder instead.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 if __name__ == "__main__" and not __package__:  # run as a file: this folder must not hide the standard `statistics`
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from analysis import command, comparison, figures, learning, style
-from analysis.records import Sweep
-from analysis.results import Collection
-from analysis.summary import summarise
+from matplotlib.figure import Figure
+
+from analysis import command, contrast, figures, front, learning, overlay, search, style
+from analysis.records import Sweep, Unreadable
+from analysis.results import Collection, load
+from analysis.summary import Summary, summarise
+
+Save = Callable[[Figure, str], None]
 
 
 def show(arguments: argparse.Namespace, collection: Collection, sweeps: Sequence[Sweep]) -> int:
-    """Draws every sweep; returns how many sweeps have nothing to show yet."""
+    """Draws every sweep and search that was asked for; returns how many have nothing to show yet."""
     style.apply()
-    folder, empty = Path(arguments.folder) / "figures", 0
+    folder = arguments.output or Path(arguments.folder) / "figures"
     formats = tuple(arguments.format or style.FORMATS)
+
+    def save(figure: Figure, name: str) -> None:
+        style.save(figure, folder / name, formats)
+        print(f"{folder / name}.{formats[0]}" + (f" ({', '.join(formats[1:])})" if formats[1:] else ""))
+
+    if arguments.against is not None:
+        return _against(collection, sweeps, load(arguments.against), save)
+    summaries = [summarise(sweep, collection) for sweep in sweeps]
+    empty = sum(not _sweep(summary, collection, save) for summary in summaries)
+    if arguments.only is None:
+        for name, members in front.groups(summaries).items():
+            save(front.overall(members), f"front-{name}")
+    return empty + sum(not _search(name, collection, save) for name in command.searches(collection, arguments.only))
+
+
+def _sweep(summary: Summary, collection: Collection, save: Save) -> bool:
+    name = summary.sweep.folder
+    if not summary.done:
+        print(f"{name}: nothing finished yet. {summary.state()}", file=sys.stderr)
+        return False
+    save(figures.draw(summary), name)
+    save(front.draw(summary), f"{name}-cost")
+    curves = learning.draw(summary, collection.folder)
+    if curves is not None:
+        save(curves, f"{name}-learning")
+    if summary.missing:
+        print(f"{name}: {summary.state()}")
+    return True
+
+
+def _search(name: str, collection: Collection, save: Save) -> bool:
+    try:
+        study = search.read(collection.folder / "sweeps" / name / "study.journal")
+    except Unreadable as problem:
+        print(problem, file=sys.stderr)
+        return False
+    if not search.finished(study):
+        print(f"{name}: no trial has finished yet", file=sys.stderr)
+        return False
+    save(search.history(study, name), f"{name}-history")
+    bars = search.importance(study, name)
+    if bars is None:
+        print(f"{name}: no importance yet; it takes {search.FEWEST} finished trials and settings that vary")
+    else:
+        save(bars, f"{name}-importance")
+    return True
+
+
+def _against(collection: Collection, sweeps: Sequence[Sweep], other: Collection, save: Save) -> int:
+    """Each sweep over its like in the other folder; returns how many have none that has finished anything."""
+    command.name_skipped(other)
+    called = overlay.names(collection.folder, other.folder)
+    failed = 0
     for sweep in sweeps:
-        summary = summarise(sweep, collection)
-        if not summary.done:
-            print(f"{sweep.folder}: nothing finished yet. {summary.state()}", file=sys.stderr)
-            empty += 1
+        like = contrast.partner(sweep, other.sweeps)
+        both = [summarise(sweep, collection), summarise(like, other)] if like else []
+        if not both or not all(summary.done for summary in both):
+            print(f"{sweep.folder}: {other.folder} has nothing finished to draw it against", file=sys.stderr)
+            failed += 1
             continue
-        drawn = {"": figures.draw(summary), "-cost": comparison.cost(summary)}
-        curves = learning.draw(summary, collection.folder)
-        if curves is not None:
-            drawn["-learning"] = curves
-        for ending, figure in drawn.items():
-            path = folder / f"{sweep.folder}{ending}"
-            style.save(figure, path, formats)
-            print(f"{path}.{formats[0]}" + (f" ({', '.join(formats[1:])})" if formats[1:] else ""))
-        if summary.missing:
-            print(f"{sweep.folder}: {summary.state()}")
-    return empty
+        save(overlay.draw(both[0], both[1], called), f"{sweep.folder}-against-{called[1].replace('/', '-')}")
+    return failed
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = command.parser("python analysis/plot.py", str(__doc__))
+    parser.add_argument("--against", type=Path, metavar="OTHER", help="another results folder, drawn over this one")
     parser.add_argument("--format", action="append", choices=style.FORMATS, help="only this format; repeatable")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="where to write them (figures/ in the folder)")
     return command.run(parser.parse_args(arguments), show)
 
 

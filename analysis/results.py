@@ -6,7 +6,10 @@ what the sweep asked for, from another corpus) is left out, counted and named: s
 
 from __future__ import annotations
 
+import os
 from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,7 @@ from simvtp.config import ConfigError, unflatten
 from simvtp.identity import run_id
 
 REFERENCE = "results/reference/"
+_MANY = 1000  # results from which starting other processes pays
 
 
 class ResultsError(ValueError):
@@ -39,6 +43,7 @@ class Collection:
     folder: Path
     runs: dict[str, Run] = field(default_factory=dict)
     sweeps: list[Sweep] = field(default_factory=list)
+    searches: list[str] = field(default_factory=list)  # folders under sweeps/ that hold the journal of a search
     failures: dict[str, str] = field(default_factory=dict)  # run id -> one line, for runs without a result
     skipped: list[Skip] = field(default_factory=list)
 
@@ -65,6 +70,7 @@ def load(folder: Path) -> Collection:
     if folder.is_dir():
         _load_runs(collection)
         _load_sweeps(collection)
+        collection.searches = sorted(path.parent.name for path in folder.glob("sweeps/search*/study.journal"))
     if not collection.runs:
         raise ResultsError(_nothing(collection))
     return collection
@@ -87,15 +93,36 @@ def _nothing(collection: Collection) -> str:
 
 
 def _load_runs(collection: Collection) -> None:
-    for folder in sorted((collection.folder / "runs").glob("*/")):
-        path = folder / "result.json"
-        try:
-            if path.exists():
-                collection.runs[folder.name] = read_run(path)
-            elif (folder / "failure.json").exists():
-                collection.failures[folder.name] = str(read_json(folder / "failure.json").get("error", "no reason"))
-        except Unreadable as problem:
-            collection.skipped.append(Skip(f"runs/{folder.name}/", str(problem)))
+    folders = sorted(path for path in (collection.folder / "runs").glob("*/"))
+    for folder, found in zip(folders, _read_all(folders), strict=True):
+        if isinstance(found, Run):
+            collection.runs[folder.name] = found
+        elif isinstance(found, Unreadable):
+            collection.skipped.append(Skip(f"runs/{folder.name}/", str(found)))
+        elif found is not None:
+            collection.failures[folder.name] = found
+
+
+def _read_all(folders: list[Path]) -> Iterable[Run | Unreadable | str | None]:
+    """Of each folder what `_read` gives, in order; many are shared out over the cores that this process may use."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if cores == 1 or len(folders) < _MANY:
+        return map(_read, folders)
+    with ProcessPoolExecutor(min(cores, 8)) as workers:
+        return list(workers.map(_read, folders, chunksize=100))
+
+
+def _read(folder: Path) -> Run | Unreadable | str | None:
+    """The run of a folder, why it cannot be trusted, or the line of its failure; None where it has neither."""
+    path = folder / "result.json"
+    try:
+        if path.exists():
+            return read_run(path)
+        if (folder / "failure.json").exists():
+            return str(read_json(folder / "failure.json").get("error", "no reason"))
+    except Unreadable as problem:
+        return problem
+    return None
 
 
 def _load_sweeps(collection: Collection) -> None:

@@ -29,13 +29,23 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special
 
 Values = npt.NDArray[np.floating]
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000
 _SEED = 20221207  # fixed: the same results give the same bytes
+
+
+def _normal(tail: float) -> float:
+    """What a standard normal exceeds with this probability: scipy.stats.norm.isf without its slow checks."""
+    return -float(special.ndtri(tail))
+
+
+def _student(tail: float, freedom: int) -> float:
+    """The same for Student's t."""
+    return -float(special.stdtrit(freedom, tail))
 
 
 @dataclass(frozen=True)
@@ -66,6 +76,7 @@ class Difference:
     interval: Interval
     p: float
     adjusted_p: float
+    query_variance: float = 0.0  # B: what more seeds do not lower
 
     @property
     def verdict(self) -> str:
@@ -94,11 +105,11 @@ class Spread:
     seeds: int
 
     def half_width(self, alpha: float = 1 - CONFIDENCE) -> Values:
-        z = stats.norm.isf(alpha / 2)
+        z = _normal(alpha / 2)
         alone = z * np.sqrt(self.queries_alone)
         if self.seeds < 2:
             return alone
-        t = stats.t.isf(alpha / 2, self.seeds - 1)
+        t = _student(alpha / 2, self.seeds - 1)
         return np.maximum(np.sqrt(t**2 * self.seed_part + z**2 * self.query_part), alone)
 
 
@@ -140,7 +151,7 @@ def interval(values: Values, low: float = 0.0, high: float = 100.0) -> Interval:
 
 def wilson(share: float, trials: int) -> tuple[float, float]:
     """Wilson's score interval (1927) of a share seen in that many trials."""
-    z = float(stats.norm.isf((1 - CONFIDENCE) / 2))
+    z = _normal((1 - CONFIDENCE) / 2)
     scale = 1 + z**2 / trials
     centre = (share + z**2 / (2 * trials)) / scale
     half = z * math.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2)) / scale
@@ -165,7 +176,7 @@ def differences(pairs: Sequence[tuple[Values, Values]]) -> list[Difference]:
     for k, part in enumerate(parts):
         mean, half = float(part.mean), float(part.half_width())
         between = Interval(mean, mean - half, mean + half, _deviation(part), part.seeds)
-        found.append(Difference(between, p[k], adjusted.get(k, 1.0)))
+        found.append(Difference(between, p[k], adjusted.get(k, 1.0), float(part.query_part)))
     return found
 
 
@@ -199,11 +210,11 @@ def seeds_needed(wanted: float, deviation: float, query_variance: float = 0.0, p
     `deviation` is that of the paired difference over seeds, `query_variance` the B of the difference. None where no
     number of seeds up to 10,000 does: then the test queries are too few.
     """
-    z = float(stats.norm.isf((1 - CONFIDENCE) / 2) + stats.norm.isf(1 - power))
+    z = _normal((1 - CONFIDENCE) / 2) + _normal(1 - power)
     if z**2 * query_variance >= wanted**2:
         return None
     for seeds in (*range(2, 200), *range(200, 10_001, 50)):
-        t = float(stats.t.isf((1 - CONFIDENCE) / 2, seeds - 1) + stats.t.isf(1 - power, seeds - 1))
+        t = _student((1 - CONFIDENCE) / 2, seeds - 1) + _student(1 - power, seeds - 1)
         if t**2 * deviation**2 / seeds + z**2 * query_variance <= wanted**2:
             return seeds
     return None

@@ -55,12 +55,12 @@ _SETTINGS: dict[Any, Any] = {
     "pdf.fonttype": 42,
 }
 # Without date and version: the same results give the same bytes.
-_METADATA: dict[str, dict[str, Any]] = {
+METADATA: dict[str, dict[str, Any]] = {
     "png": {"Software": None},
     "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
     "svg": {"Date": None, "Creator": None},
 }
-FORMATS = tuple(_METADATA)
+FORMATS = tuple(METADATA)
 
 
 def apply() -> None:
@@ -73,7 +73,7 @@ def save(figure: Figure, path: Path, formats: tuple[str, ...] = FORMATS) -> None
     """Write path.png and so on, each whole or not at all, and close the figure."""
     for name in formats:
         content = io.BytesIO()
-        figure.savefig(content, format=name, metadata=_METADATA[name])
+        figure.savefig(content, format=name, metadata=METADATA[name])
         write(path.with_name(f"{path.name}.{name}"), content.getvalue())
     plt.close(figure)
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from analysis.paper import VARIED, Published, published
 from analysis.records import Point, Run, Sweep
 from analysis.results import Collection
-from analysis.statistics import Difference, Interval, differences, interval, seeds_needed, spread
+from analysis.statistics import Difference, Interval, differences, interval, seeds_needed
 
 MAIN = "text_to_video"
 # Settings a run without pre-training depends on; all else may differ between it and a sweep that it is compared with.
@@ -49,6 +49,11 @@ class Row:
     def minutes(self) -> float:
         """Mean minutes of a run, its pre-training counted in full also where several runs shared it."""
         return float(np.mean([run.minutes for run in self.runs.values()])) if self.runs else math.nan
+
+    @property
+    def device_minutes(self) -> float:
+        """The same by number of devices."""
+        return float(np.mean([run.device_minutes for run in self.runs.values()])) if self.runs else math.nan
 
 
 @dataclass(frozen=True)
@@ -189,15 +194,9 @@ def _unpretrained(sweep: Sweep, collection: Collection, base: dict[int, Run]) ->
 
 def power_note(summary: Summary, wanted: float = 3.0) -> str:
     """How many seeds a difference of `wanted` points would need, from this sweep's own paired deviations."""
-    base = summary.base
-    variances, shared = [], []
-    for row in summary.finished_rows:
-        seeds = sorted(row.runs.keys() & base.runs.keys()) if base else []
-        if row.difference is None or base is None or len(seeds) < 2:
-            continue
-        parts = spread(_hits(row.runs, seeds) - _hits(base.runs, seeds))
-        variances.append(float(parts.seed_part) * parts.seeds)
-        shared.append(float(parts.query_part))
+    found = [row.difference for row in summary.finished_rows if row.difference and row.difference.interval.seeds > 1]
+    variances = [difference.interval.deviation**2 for difference in found]
+    shared = [difference.query_variance for difference in found]
     if not variances:
         return ""
     deviation = math.sqrt(float(np.mean(variances)))
@@ -205,7 +204,7 @@ def power_note(summary: Summary, wanted: float = 3.0) -> str:
     start = (
         f"The paired difference to the base varies over seeds with a deviation of {deviation:.1f} points (root mean "
     )
-    start += f"square over rows); to show a true difference of {wanted:g} points four times in five takes about "
+    start += f"square over rows); to show a true difference of {wanted:g} points four times in five takes "
     if seeds_wanted is None:
         return start + "a larger test gallery: with these queries no number of seeds does."
-    return start + f"{seeds_wanted} seeds."
+    return start + f"about {seeds_wanted} seeds."

@@ -87,6 +87,7 @@ class Data:
     tokenizer: str = setting("corpus (the vocabulary beside it), a vocab.txt, a folder, or a hub name")
     fraction: float = setting("share of the pre-training videos, (0, 1]; nested by hash of the video id")
     stride: int = setting("frames from one sampled frame to the next in pre-training")
+    queries: str = setting("what finds a video: caption (each by itself) or paragraph (all captions joined)", "caption")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +116,8 @@ class Evaluate:
     segments: int = setting("clips per video at test; their features are averaged")
     crops: int = setting("square crops per clip at test, 1 (centre) or 3 (along the long side)")
     every: int = setting("epochs of fine-tuning from one validation to the next; the best is kept")
+    dual_softmax: bool = setting("also score with all test queries known at once, in a column of its own", False)
+    rerank: int = setting("also re-rank so many best candidates by the matching head, in a column of its own", 0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from simvtp.config import Config
-from simvtp.data.corpora import load
 from simvtp.data.loading import GalleryLoader
 from simvtp.data.text import Tokenizer, pad_batch
 from simvtp.distributed import filled, share
 from simvtp.randomness import generator
 from simvtp.retrieval import DualEncoder
+from simvtp.stages import retrieval_corpus
 
 BATCH = 128
 
@@ -26,35 +27,52 @@ def gallery(config: Config, tokenizer: Tokenizer, split: str, *, views: bool) ->
     """The loader of an evaluation split; `views`: with the config's segments and crops, else one clip a video."""
     model = config.model
     return GalleryLoader(
-        load(config.data.finetune, split), tokenizer, frames=model.frames, size=model.size,
+        retrieval_corpus(config, split), tokenizer, frames=model.frames, size=model.size,
         segments=config.evaluate.segments if views else 1, crops=config.evaluate.crops if views else 1,
         batch=BATCH, words=model.words, workers=config.machine.workers, cache=config.machine.frame_cache,
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Look:
+    """One way to see the videos of a gallery: a model, and what becomes of a clip's frames first.
+
+    order(clips, first): uint8 [B, V, T, H, W, 3] of videos `first`, `first` + 1, ... -> the same shape.
+    """
+
+    model: DualEncoder
+    order: FrameOrder
+
+
+def as_filmed(clips: Tensor, first: int) -> Tensor:  # noqa: ARG001
+    return clips
 
 
 def encode_gallery(
     model: DualEncoder, loader: GalleryLoader, config: Config, device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """Unit features of videos [N, D] and captions [Q, D], on the CPU. The model's mode is left as it was."""
-    return encode_videos(model, loader, config, device), encode_captions(model, loader, config, device)
+    (videos,) = encode_videos([Look(model, as_filmed)], loader, config, device)
+    return videos, encode_captions(model, loader, config, device)
 
 
-def encode_videos(
-    model: DualEncoder, loader: GalleryLoader, config: Config, device: torch.device, order: FrameOrder | None = None
-) -> Tensor:
-    """[N, D]: features averaged over the views of a video, each video encoded by one of the processes.
+def encode_videos(looks: Sequence[Look], loader: GalleryLoader, config: Config, device: torch.device) -> list[Tensor]:
+    """[N, D] for each look: features averaged over the views of a video.
 
-    order(clips, first) rearranges frames of uint8 [B, V, T, H, W, 3]; `first`: the place of the first in the gallery.
+    Each video is decoded once, whatever the number of looks, by one of the processes.
     """
-    own = share(len(loader.corpus.samples))
-    features, place = torch.zeros(len(loader.corpus.samples), config.model.width), own.start
-    with _inference(model, config, device):
+    own, count = share(len(loader.corpus.samples)), len(loader.corpus.samples)
+    found, place = [torch.zeros(count, config.model.width) for _ in looks], own.start
+    with ExitStack() as stack:
+        for look in looks:
+            stack.enter_context(inference(look.model, config, device))
         for clips in loader.videos(own):
-            shown = clips if order is None else order(clips, place)
-            encoded = model.encode_video(shown.flatten(0, 1).to(device))
-            features[place : place + len(shown)] = encoded.unflatten(0, shown.shape[:2]).mean(dim=1).cpu()
-            place += len(shown)
-    return functional.normalize(filled(features))
+            for look, features in zip(looks, found, strict=True):
+                shown = look.order(clips, place)
+                encoded = look.model.encode_video(shown.flatten(0, 1).to(device))
+                features[place : place + len(shown)] = encoded.unflatten(0, shown.shape[:2]).mean(dim=1).cpu()
+            place += len(clips)
+    return [functional.normalize(filled(features)) for features in found]
 
 
 def encode_captions(model: DualEncoder, loader: GalleryLoader, config: Config, device: torch.device) -> Tensor:
@@ -68,7 +86,7 @@ def encode_captions(model: DualEncoder, loader: GalleryLoader, config: Config, d
     order = sorted(range(len(captions)), key=lambda i: len(captions[i]))
     batches = [order[first : first + BATCH] for first in range(0, len(order), BATCH)]
     found = torch.zeros(len(captions), config.model.width)
-    with _inference(model, config, device):
+    with inference(model, config, device):
         for rows in (batches[number] for number in share(len(batches))):
             words = pad_batch([captions[i] for i in rows], loader.tokenizer.pad).to(device)
             found[rows] = model.encode_text(words, words != loader.tokenizer.pad).cpu()
@@ -76,7 +94,7 @@ def encode_captions(model: DualEncoder, loader: GalleryLoader, config: Config, d
 
 
 @contextmanager
-def _inference(model: DualEncoder, config: Config, device: torch.device) -> Iterator[None]:
+def inference(model: nn.Module, config: Config, device: torch.device) -> Iterator[None]:
     """Evaluation mode, no gradients, the precision of fine-tuning; the model's mode is put back."""
     training = model.training
     model.eval()

@@ -8,24 +8,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.console import Console
 from rich.table import Table
 
 from simvtp.arguments import add_config_arguments, config_from
-from simvtp.checkpoints import load_weights
 from simvtp.command import main
 from simvtp.config import Config, flatten
-from simvtp.data.corpora import EXTRA_TESTS, load
-from simvtp.data.text import Tokenizer
 from simvtp.distributed import decide, joined, leads, owned
-from simvtp.encoding import encode_captions, encode_gallery, encode_videos, frozen, gallery, shuffled
 from simvtp.environment import describe
 from simvtp.files import read_json, write_json
 from simvtp.finetune import dual_encoder
 from simvtp.identity import pretrain_id, run_id
-from simvtp.retrieval import DualEncoder, Retrieval, both_directions
-from simvtp.stages import pretrain_folder, run_folder, tokenizer_of, use_machine
+from simvtp.scoring import score
+from simvtp.stages import pretrain_folder, retrieval_corpus, run_folder, tokenizer_of, use_machine
 from simvtp.training import stoppable
 
 
@@ -50,38 +45,12 @@ def _evaluate(config: Config, folder: Path, results: Path, preset: str) -> None:
     device = use_machine(config.machine)
     tokenizer = tokenizer_of(config)
     model = dual_encoder(config, results, tokenizer).to(device)
-    found = _test(model, config, tokenizer, folder, device)
+    found = score(model, config, tokenizer, folder, results, device)
     decide(lambda: write_json(folder / "environment.json", describe(device)))
     result = _record(config, results, preset) | found
     result["metrics"]["validation"] = result.pop("validation")
     result["cost"]["evaluate_seconds"] = round(time.monotonic() - began, 2)
     decide(lambda: write_json(folder / "result.json", result))
-
-
-def _test(
-    model: DualEncoder, config: Config, tokenizer: Tokenizer, folder: Path, device: torch.device
-) -> dict[str, Any]:
-    """Metrics, controls and per-query ranks: the chosen epoch, and the last one beside it."""
-    test = gallery(config, tokenizer, "test", views=True)
-    load_weights(model, folder / "finetuned.safetensors")
-    captions = encode_captions(model, test, config, device)
-
-    def score(order: Any = None) -> Retrieval:
-        return both_directions(encode_videos(model, test, config, device, order), captions, test.owner)
-
-    chosen = score()
-    controls = {"frozen_frames": score(frozen).metrics, "shuffled_frames": score(shuffled(config.seed)).metrics}
-    extras = {}
-    for name in EXTRA_TESTS.get(config.data.finetune.partition(":")[0], ()):
-        extra = gallery(config, tokenizer, name, views=True)
-        extras[name] = both_directions(*encode_gallery(model, extra, config, device), extra.owner)
-    finetuned, last = read_json(folder / "finetuned.json"), chosen
-    if finetuned["epoch"] != finetuned["epochs"]:  # else the chosen weights are the last ones
-        load_weights(model, folder / "last.safetensors")
-        last = both_directions(*encode_gallery(model, test, config, device), test.owner)
-    scored = {"test": chosen, "test_last_epoch": last, **extras}
-    ranks = {name: found.ranks for name, found in scored.items() if name != "test_last_epoch"}
-    return {"metrics": {name: found.metrics for name, found in scored.items()}, "controls": controls, "ranks": ranks}
 
 
 def _record(config: Config, results: Path, preset: str) -> dict[str, Any]:
@@ -112,7 +81,7 @@ def _record(config: Config, results: Path, preset: str) -> dict[str, Any]:
             "pretrain": pretrained["corpus"] if pretrained else None,
             "pretrain_videos": pretrained["videos"] if pretrained else 0,
             "finetune": finetuned["corpus"],
-            "test": load(config.data.finetune, "test").fingerprint,
+            "test": retrieval_corpus(config, "test").fingerprint,
         },
         "replaced": {
             "pretrain": pretrained["replaced"] if pretrained else 0,

@@ -14,16 +14,25 @@ from simvtp.arguments import add_config_arguments, config_from
 from simvtp.checkpoints import clear_states, load_weights, save_weights
 from simvtp.command import main
 from simvtp.config import Config
-from simvtp.data.corpora import load
 from simvtp.data.loading import Batch, TrainLoader
 from simvtp.data.text import Tokenizer
 from simvtp.distributed import decide, joined, leads, owned, size
 from simvtp.encoding import encode_gallery, gallery
 from simvtp.exchange import gather_rows
 from simvtp.files import write_json
+from simvtp.model import SimVTP
 from simvtp.objectives import contrastive_loss
 from simvtp.retrieval import DualEncoder, both_directions, two_encoders
-from simvtp.stages import fresh_model, pretrain_folder, run_folder, say, tokenizer_of, use_machine, write_config
+from simvtp.stages import (
+    fresh_model,
+    pretrain_folder,
+    retrieval_corpus,
+    run_folder,
+    say,
+    tokenizer_of,
+    use_machine,
+    write_config,
+)
 from simvtp.training import Trainer, stoppable
 from simvtp.validation import steps_of
 
@@ -44,13 +53,18 @@ def finetune(config: Config, results: Path, preset: str) -> Path:
 
 def dual_encoder(config: Config, results: Path, tokenizer: Tokenizer) -> DualEncoder:
     """Two encoders from the pre-trained one, or from random weights where the config has no pre-training."""
+    return two_encoders(pretrained_model(config, results, tokenizer), config)
+
+
+def pretrained_model(config: Config, results: Path, tokenizer: Tokenizer) -> SimVTP:
+    """The config's pre-trained model; one with random weights where it has no pre-training."""
     model = fresh_model(config, tokenizer)
     stage = pretrain_folder(config, results)
     if stage is not None:
         if not decide((stage / "weights.safetensors").exists):
             raise FileNotFoundError(f"{stage}/weights.safetensors is not there: run `python -m simvtp.pretrain` first")
         load_weights(model, stage / "weights.safetensors")
-    return two_encoders(model, config)
+    return model
 
 
 class Finetuning(nn.Module):
@@ -70,7 +84,7 @@ def _train(config: Config, folder: Path, results: Path, preset: str) -> None:
     decide(lambda: write_config(folder, config, preset))
     device = use_machine(config.machine)
     tokenizer = tokenizer_of(config)
-    corpus, validation = load(config.data.finetune, "train"), gallery(config, tokenizer, "val", views=False)
+    corpus, validation = retrieval_corpus(config, "train"), gallery(config, tokenizer, "val", views=False)
     stage, model = config.finetune, dual_encoder(config, results, tokenizer).to(device)
     loader = TrainLoader(
         corpus, tokenizer, frames=config.model.frames, stride=None, size=config.model.size, crop=stage.crop,
@@ -106,8 +120,8 @@ def _train(config: Config, folder: Path, results: Path, preset: str) -> None:
             trainer.memory["best"] = {"score": score, "rank": rank, "epoch": epoch, "metrics": found.metrics}
             trainer.memory["weights"] = weights
 
-    if steps == 0:
-        raise ValueError('finetune.length: "0 steps" leaves nothing to choose an epoch from; give at least one step')
+    if steps == 0:  # zero-shot: there is one epoch to choose from, and it is number 0
+        validate(trainer)
     trainer.fit(loader, prepare, after_step=validate)
     product, best = trainer.wrapped.product(), trainer.memory["best"]
     record = {

@@ -19,9 +19,9 @@ from simvtp.exchange import gather_rows, take
 from simvtp.layers import Group
 from simvtp.masking import DroppedText, TextMask, VideoMask
 from simvtp.model import SimVTP, gather, tubes_of
-from simvtp.pairing import draw_partners, hard_partners
+from simvtp.pairing import draw_partners, hard_partners, pair
 
-__all__ = ["Masked", "Pretraining", "draw_partners", "joint", "losses"]
+__all__ = ["Masked", "Pretraining", "draw_partners", "losses"]
 
 
 @dataclass(frozen=True)
@@ -60,21 +60,17 @@ def losses(model: SimVTP, batch: Masked, config: Config) -> dict[str, Tensor]:
     temperature = objective.temperature if model.temperature is None else model.temperature()
     tubes = tubes_of(batch.video, config.model)
     videos = model.tubes(tubes, batch.video_mask.visible)
-    texts, present = READ[config.mask.words](model, batch)
+    text = READ[config.mask.words](model, batch)
     count = videos.shape[1]
 
     passes: dict[str, Group] = {}
     if objective.mvm or objective.mlm or objective.vtm:
-        passes["joint"] = joint(videos, texts, present)
+        passes["joint"] = pair(videos, text)
     if objective.vtc:
-        passes["video"], passes["text"] = CONTRASTED[objective.contrast](
-            model, batch, tubes, Group(videos), Group(texts, present)
-        )
+        passes["video"], passes["text"] = CONTRASTED[objective.contrast](model, batch, tubes, videos, text)
     if objective.vtm:
         mismatch = MISMATCHED[objective.negatives]
-        encoded = mismatch(
-            model, passes, lambda rows: joint(take(videos, rows), texts, present), batch.partners, temperature
-        )
+        encoded = mismatch(model, passes, lambda rows: pair(take(videos, rows), text), batch.partners, temperature)
     else:
         encoded = _encode(model, passes)
 
@@ -103,16 +99,16 @@ def _features(encoded: dict[str, Group]) -> tuple[Tensor, Tensor]:
     return gather_rows(encoded["video"].mean()), gather_rows(encoded["text"].mean())
 
 
-def _kept(model: SimVTP, batch: Masked) -> tuple[Tensor, Tensor]:
-    return model.words(batch.text_mask.words), batch.present
+def _kept(model: SimVTP, batch: Masked) -> Group:
+    return Group(model.words(batch.text_mask.words), batch.present)
 
 
-def _dropped(model: SimVTP, batch: Masked) -> tuple[Tensor, Tensor]:
+def _dropped(model: SimVTP, batch: Masked) -> Group:
     assert batch.dropped is not None
-    return gather(model.words(batch.text_mask.words), batch.dropped.kept), batch.dropped.kept_present
+    return Group(gather(model.words(batch.text_mask.words), batch.dropped.kept), batch.dropped.kept_present)
 
 
-# mask.words -> the captions as the encoder reads them, [B, L, D], and bool [B, L], False at padding
+# mask.words -> the caption as the encoder reads it
 READ = {"kept": _kept, "dropped": _dropped}
 
 
@@ -133,11 +129,11 @@ def _told_by_decoder(model: SimVTP, joint: Group, count: int, batch: Masked) -> 
 TOLD = {"kept": _told_by_head, "dropped": _told_by_decoder}
 
 
-def _as_masked(model: SimVTP, batch: Masked, tubes: Tensor, video: Group, text: Group) -> tuple[Group, Group]:  # noqa: ARG001
-    return video, text
+def _as_masked(model: SimVTP, batch: Masked, tubes: Tensor, videos: Tensor, text: Group) -> tuple[Group, Group]:  # noqa: ARG001
+    return Group(videos), text
 
 
-def _clean(model: SimVTP, batch: Masked, tubes: Tensor, video: Group, text: Group) -> tuple[Group, Group]:  # noqa: ARG001
+def _clean(model: SimVTP, batch: Masked, tubes: Tensor, videos: Tensor, text: Group) -> tuple[Group, Group]:  # noqa: ARG001
     return Group(model.tubes(tubes)), Group(model.words(batch.text_mask.clean()), batch.present)
 
 
@@ -164,12 +160,6 @@ def _with_hard(
 
 # objective.negatives -> everything encoded, the mismatched pairs too
 MISMATCHED = {"random": _with_random, "hard": _with_hard}
-
-
-def joint(videos: Tensor, texts: Tensor, present: Tensor) -> Group:
-    """[B, V, D] and [B, L, D] -> joint sequences [B, V + L, D]."""
-    tokens = torch.cat((videos, texts.to(videos.dtype)), dim=1)
-    return Group(tokens, torch.cat((present.new_ones(videos.shape[:2]), present), dim=1))
 
 
 def pixel_targets(tubes: Tensor) -> Tensor:

@@ -1,10 +1,12 @@
-"""Which video stands beside which text in the mismatched pairs of video-text matching."""
+"""Which video stands beside which text: the true pairs, and the mismatched ones of video-text matching."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from simvtp.layers import Group
 
 
 def draw_partners(batch: int, generator: torch.Generator) -> Tensor:
@@ -31,3 +33,10 @@ def hard_partners(videos: Tensor, texts: Tensor, temperature: float | Tensor, pl
         own = torch.eye(len(cosine), dtype=torch.bool, device=cosine.device)
         reached = (cosine / temperature).masked_fill(own, -torch.inf).softmax(dim=1).double().cumsum(dim=1).cpu()
         return torch.searchsorted(reached, places.unsqueeze(1) * reached[:, -1:], right=True).squeeze(1)
+
+
+def pair(videos: Tensor, text: Group) -> Group:
+    """[B, V, D] and captions of L tokens -> joint sequences [B, V + L, D]."""
+    assert text.present is not None
+    tokens = torch.cat((videos, text.tokens.to(videos.dtype)), dim=1)
+    return Group(tokens, torch.cat((text.present.new_ones(videos.shape[:2]), text.present), dim=1))

@@ -14,7 +14,8 @@ from simvtp.data.video import Frames
 from simvtp.embedding import gather, tubes_of
 from simvtp.masking import VideoMask, draw_text_mask, draw_video_mask, drop_masked
 from simvtp.model import SimVTP
-from simvtp.objectives import READ, TOLD, Masked, joint
+from simvtp.objectives import READ, TOLD, Masked
+from simvtp.pairing import pair
 from simvtp.randomness import generator
 
 HIDDEN = 128  # grey of masked tubes
@@ -33,7 +34,7 @@ class Reconstruction:
     """One clip. original, masked, rebuilt: uint8 [T, H, W, 3]; rebuilt is None without a pixel decoder.
 
     error: mean squared error of the masked tubes' normalised pixels, 1 for a guess of the mean everywhere; None
-    without a pixel decoder or without masked tubes. A run without a word head has no guesses.
+    without a pixel decoder or without masked tubes. A run without MLM guesses [MASK].
     """
 
     original: Frames
@@ -54,35 +55,33 @@ def reconstruct(
     is the model's work.
     """
     model.eval()
-    random = generator(config.seed, "reconstruction")
-    words = pad_batch(captions, tokenizer.pad)
+    random, words = generator(config.seed, "reconstruction"), pad_batch(captions, tokenizer.pad)
+    mask = draw_video_mask(len(clips), config.model, config.mask, random)  # every masked tube is asked for
     special = (tokenizer.pad, tokenizer.cls, tokenizer.sep)
-    mask = draw_video_mask(len(clips), config.model, config.mask, random)
-    text = draw_text_mask(words, config.mask.text, tokenizer.mask, special, random)
+    text, present = draw_text_mask(words, config.mask.text, tokenizer.mask, special, random), words != tokenizer.pad
+    nobody = torch.empty(0, dtype=torch.int64)
+    batch = Masked(clips, present, mask, text, partners=nobody, dropped=drop_masked(text, present))
     tubes = tubes_of(clips, config.model)
     videos = model.tubes(tubes, mask.visible)
-    present = words != tokenizer.pad
-    batch = Masked(clips, present, mask, text, partners=torch.arange(0), dropped=drop_masked(text, present))
-    (encoded,) = model.encode([joint(videos, *READ[config.mask.words](model, batch))])
-    count = videos.shape[1]
+    (encoded,) = model.encode([pair(videos, READ[config.mask.words](model, batch))])
 
     shown = _fill(tubes, mask, torch.full_like(gather(tubes, mask.masked), HIDDEN))
     rebuilt: Tensor | None = None
     errors: list[float | None] = [None] * len(clips)
     if model.pixel_decoder is not None:
-        rebuilt, errors = _pixels(model, encoded.tokens[:, :count], tubes, mask)
-    guesses = None
+        rebuilt, errors = _pixels(model, encoded.tokens[:, : videos.shape[1]], tubes, mask)
+    guesses, hidden = torch.full_like(words, tokenizer.mask), torch.zeros_like(words, dtype=torch.bool)
+    hidden.view(-1)[text.positions] = True
     if config.objective.mlm:
-        told = TOLD[config.mask.words](model, encoded, count, batch).argmax(dim=1)
-        guesses = words.flatten().scatter(0, text.positions, told).view(words.shape)
-    hidden = (text.words == tokenizer.mask) & (words != tokenizer.mask)
+        told = TOLD[config.mask.words](model, encoded, videos.shape[1], batch)
+        guesses.view(-1)[text.positions] = told.argmax(dim=1)
     return [
         Reconstruction(
             original=clips[row].numpy(),
             masked=video_of(shown, config.model)[row].numpy(),
             rebuilt=None if rebuilt is None else video_of(rebuilt, config.model)[row].numpy(),
             error=errors[row],
-            words=_words(tokenizer, words[row], hidden[row], None if guesses is None else guesses[row]),
+            words=_words(tokenizer, words[row], hidden[row], guesses[row]),
         )
         for row in range(len(clips))
     ]
@@ -113,12 +112,13 @@ def video_of(tubes: Tensor, model: Model) -> Tensor:
     return cut.permute(0, 1, 5, 2, 6, 3, 7, 4).reshape(len(tubes), model.frames, model.size, model.size, 3)
 
 
-def _words(tokenizer: Tokenizer, ids: Tensor, hidden: Tensor, guesses: Tensor | None) -> list[Word]:
+def _words(tokenizer: Tokenizer, ids: Tensor, hidden: Tensor, guesses: Tensor) -> list[Word]:
     """The pieces of one caption, without BERT's special tokens."""
     special = (tokenizer.pad, tokenizer.cls, tokenizer.sep)
     kept = [place for place, number in enumerate(ids.tolist()) if number not in special]
     true = tokenizer.pieces([int(ids[place]) for place in kept])
-    guess = tokenizer.pieces([int(guesses[place]) for place in kept]) if guesses is not None else ["?"] * len(kept)
+    said = tokenizer.pieces([int(guesses[place]) for place in kept])
     return [
-        Word(right, said if bool(hidden[place]) else None) for place, right, said in zip(kept, true, guess, strict=True)
+        Word(right, guess if bool(hidden[place]) else None)
+        for place, right, guess in zip(kept, true, said, strict=True)
     ]

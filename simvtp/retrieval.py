@@ -14,6 +14,7 @@ from simvtp.config import Config
 from simvtp.layers import Group, Transformer
 from simvtp.model import SimVTP, tubes_of
 from simvtp.temperature import Temperature
+from simvtp.validation import steps_of
 
 Floats = npt.NDArray[np.floating]
 
@@ -81,11 +82,29 @@ class SharedEncoder(DualEncoder):
         return self.norm
 
 
+class ZeroShot(SharedEncoder):
+    """The pre-trained encoder as it is: every token normed, then pooled, as the contrast of pre-training does."""
+
+    def encode_video(self, video: Tensor) -> Tensor:
+        (encoded,) = self.encoder([Group(self.tubes(tubes_of(video, self.shape)))])
+        return self._pooled(encoded)
+
+    def encode_text(self, words: Tensor, present: Tensor) -> Tensor:
+        (encoded,) = self.encoder([Group(self.words(words), present)])
+        return self._pooled(encoded)
+
+    def _pooled(self, encoded: Group) -> Tensor:
+        return functional.normalize(Group(self.norm(encoded.tokens), encoded.present).mean().float())
+
+
 # model.towers -> the model of fine-tuning and retrieval
 TOWERS = {"separate": DualEncoder, "shared": SharedEncoder}
 
 
 def two_encoders(pretrained: SimVTP, config: Config) -> DualEncoder:
+    """The encoders of retrieval; those of pre-training unchanged where there is no fine-tuning."""
+    if steps_of(config.finetune.length, 1_000_000) == 0:
+        return ZeroShot(pretrained, config)
     return TOWERS[config.model.towers](pretrained, config)
 
 
@@ -162,12 +181,35 @@ class Retrieval:
     ranks: dict[str, list[float]]
 
 
+def similarities(videos: Tensor, captions: Tensor) -> Floats:
+    """Unit features of videos [N, D] and captions [Q, D] -> cosines, float64 [Q, N]."""
+    found: Floats = (captions.double() @ videos.double().T).numpy()
+    return found
+
+
 def both_directions(videos: Tensor, captions: Tensor, owner: npt.ArrayLike) -> Retrieval:
     """Unit features of videos [N, D] and captions [Q, D], and the video of each caption -> metrics and ranks."""
-    similarity = (captions.double() @ videos.double().T).numpy()
-    found = {"text_to_video": caption_ranks(similarity, owner), "video_to_text": video_ranks(similarity, owner)}
-    galleries = {"text_to_video": len(videos), "video_to_text": len(captions)}
+    similarity = similarities(videos, captions)
+    return ranked(similarity, similarity, owner)
+
+
+def ranked(text_to_video: Floats, video_to_text: Floats, owner: npt.ArrayLike) -> Retrieval:
+    """Metrics and ranks from the scores of each direction, both [captions, videos]."""
+    found = {"text_to_video": caption_ranks(text_to_video, owner), "video_to_text": video_ranks(video_to_text, owner)}
+    galleries = {"text_to_video": text_to_video.shape[1], "video_to_text": text_to_video.shape[0]}
     return Retrieval(
         metrics={name: metrics(ranks, galleries[name]) for name, ranks in found.items()},
         ranks={name: [float(rank) for rank in ranks] for name, ranks in found.items()},
     )
+
+
+def dual_softmax(similarity: Floats, temperature: float, axis: int) -> Floats:
+    """Similarities times their softmax over all queries (CAMoE, Cheng et al. 2021, section 3.4), [captions, videos].
+
+    axis: along which the queries lie, 0 where captions ask. Every query is known at once, so this is not retrieval of
+    one query at a time and has a column of its own.
+    """
+    scaled = similarity / temperature
+    shares = np.exp(scaled - scaled.max(axis=axis, keepdims=True))
+    found: Floats = similarity * (shares / shares.sum(axis=axis, keepdims=True))
+    return found

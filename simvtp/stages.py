@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -15,6 +16,12 @@ from simvtp.files import write_json
 from simvtp.identity import pretrain_id, run_id
 from simvtp.model import SimVTP
 from simvtp.randomness import seeded
+
+# data.queries -> the corpus as it is searched
+QUERIES: dict[str, Callable[[Corpus], Corpus]] = {
+    "caption": lambda corpus: corpus,
+    "paragraph": lambda corpus: corpus.paragraphs(),
+}
 
 
 def run_folder(config: Config, results: Path) -> Path:
@@ -61,6 +68,12 @@ def pretraining_corpus(config: Config) -> Corpus:
             f"{len(whole.samples)} videos, less than one batch (pretrain.batch {config.pretrain.batch})"
         )
     return corpus
+
+
+def retrieval_corpus(config: Config, split: str) -> Corpus:
+    """A split of the fine-tuning corpus, its videos searched by captions or by paragraphs."""
+    corpus = load(config.data.finetune, split)
+    return QUERIES[config.data.queries](corpus)
 
 
 def fresh_model(config: Config, tokenizer: Tokenizer) -> SimVTP:

@@ -16,6 +16,7 @@ MASK_KINDS = ("tube", "frame", "random")
 CHOICES = {
     "model.towers": ("separate", "shared"),
     "mask.words": ("kept", "dropped"),
+    "data.queries": ("caption", "paragraph"),
     "objective.contrast": ("masked", "clean"),
     "objective.negatives": ("random", "hard"),
 }
@@ -131,6 +132,12 @@ def validate(config: Config) -> None:
         )
     need(config.evaluate.segments >= 1, "evaluate.segments", config.evaluate.segments, "a whole number from 1")
     need(config.evaluate.crops in (1, 3), "evaluate.crops", config.evaluate.crops, "1 or 3")
+    need(config.evaluate.rerank >= 0, "evaluate.rerank", config.evaluate.rerank, "a whole number, 0 for none")
+    if config.evaluate.rerank and not (config.objective.vtm and steps_of(config.pretrain.length, 1_000_000)):
+        raise ConfigError(
+            "evaluate.rerank: candidates are judged by the matching head that pre-training with objective.vtm leaves, "
+            "and this config trains none; switch objective.vtm on, or set evaluate.rerank=0"
+        )
     need(config.evaluate.every >= 1, "evaluate.every", config.evaluate.every, "a whole number from 1")
     need(
         config.machine.device in ("auto", "cpu", "cuda"),

@@ -52,6 +52,11 @@ class Corpus:
         kept = tuple(sample for sample in self.samples if _position(seed, sample.video_id) < share)
         return dataclasses.replace(self, samples=kept, fingerprint=_fingerprint(kept), whole=self.whole or self)
 
+    def paragraphs(self) -> Corpus:
+        """Every video with one text: all its captions, joined in their order (paragraph-to-video retrieval)."""
+        joined = tuple(dataclasses.replace(sample, captions=(" ".join(sample.captions),)) for sample in self.samples)
+        return dataclasses.replace(self, samples=joined, fingerprint=_fingerprint(joined), whole=self)
+
 
 def _position(seed: int, video_id: str) -> float:
     """A number in [0, 1) from a hash."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from analysis.records import read_run
 from analysis.results import Collection, ResultsError, load
 from analysis.summary import summarise
 from tests.analysis.folders import Builder, write
@@ -78,6 +79,8 @@ def test_a_result_cut_in_half_is_left_out_and_named(folder: Path) -> None:
         (lambda c: c.update(run="0123456789ab"), "0123456789ab"),
         (lambda c: c.pop("ranks"), "lacks 'ranks'"),
         (lambda c: c["metrics"].pop("test"), "lacks 'test'"),
+        (lambda c: c["ranks"]["test"].update(text_to_video=1), "ranks.test.text_to_video"),
+        (lambda c: c["ranks"]["test"].update(text_to_video="list of ranks 9"), "result.json"),
         (lambda c: c["ranks"]["test"]["text_to_video"].__setitem__(0, float("nan")), "ranks.test.text_to_video"),
         (lambda c: c["ranks"]["test"]["video_to_text"].clear(), "ranks.test.video_to_text"),
         (lambda c: c["metrics"]["test"]["text_to_video"].update({"MdR": float("nan")}), "MdR"),
@@ -90,6 +93,50 @@ def test_a_result_that_cannot_be_trusted_is_left_out(folder: Path, change: Calla
     found = load(folder)
     assert len(found.runs) == 13
     assert why in only_skip(found)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ('"text_to_video": [', '"text_to_video": [1.0,, ', "result.json"),
+        ('"text_to_video": [', '"text_to_video": [1.0 2.0, ', "result.json"),
+        ('"text_to_video": [', '"text_to_video": [0.5, ', "ranks.test.text_to_video is not a list of ranks"),
+        ('"text_to_video": [', '"text_to_video": [true, ', "its ranks give"),
+    ],
+)
+def test_ranks_that_are_no_plain_list_are_refused(folder: Path, old: str, new: str, why: str) -> None:
+    path = a_run(folder, "text 15%", 1)
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    found = load(folder)
+    assert len(found.runs) == 13
+    assert why in only_skip(found)
+
+
+def test_ranks_are_read_as_json_reads_them(folder: Path) -> None:
+    path = a_run(folder, "text 15%", 1)
+    content = json.loads(path.read_text())
+    content["ranks"]["test"]["text_to_video"][1] = 3e1
+    path.write_text(json.dumps(content, indent=1))
+    run = read_run(path)
+    assert run.ranks["text_to_video"].tolist() == content["ranks"]["test"]["text_to_video"]
+    assert run.ranks["video_to_text"].tolist() == content["ranks"]["test"]["video_to_text"]
+
+
+def test_many_results_shared_out_over_processes_are_the_same(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    a_run(folder, "text 15%", 1).write_text("{")
+    write(folder / "runs" / "failed" / "failure.json", {"error": "loss is NaN"})
+    one = load(folder)
+    monkeypatch.setattr("analysis.results._MANY", 1)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1}, raising=False)
+    many = load(folder)
+    assert list(many.runs) == list(one.runs)
+    assert many.skipped == one.skipped != []
+    assert many.failures == one.failures == {"failed": "loss is NaN"}
+    assert many.frame().equals(one.frame())
+    for name, run in many.runs.items():
+        assert run.ranks["text_to_video"].tolist() == one.runs[name].ranks["text_to_video"].tolist()
 
 
 def test_a_result_in_another_runs_folder_is_left_out(folder: Path) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 from simvtp.config import Config, override
 from simvtp.data.errors import DataError
 from simvtp.distributed import decide, mean, owned, rank, rows_of, share, size, started_as, whole_batch
-from simvtp.encoding import encode_gallery, encode_videos, gallery, shuffled
+from simvtp.encoding import Look, encode_gallery, encode_videos, gallery, shuffled
 from simvtp.exchange import gather_rows, take
 from simvtp.finetune import dual_encoder
 from simvtp.locks import Busy, Lock
@@ -190,7 +190,7 @@ def encoded(changes: dict[str, str]) -> tuple[Tensor, Tensor, Tensor]:
     config, cpu = config_of(changes), torch.device("cpu")
     tokenizer = tokenizer_of(config)
     model, test = dual_encoder(config, Path("nowhere"), tokenizer), gallery(config, tokenizer, "test", views=False)
-    return *encode_gallery(model, test, config, cpu), encode_videos(model, test, config, cpu, shuffled(3))
+    return *encode_gallery(model, test, config, cpu), *encode_videos([Look(model, shuffled(3))], test, config, cpu)
 
 
 def test_a_gallery_is_encoded_once_whatever_the_number_of_processes(quick: dict[str, str], tmp_path: Path) -> None:

@@ -3,7 +3,20 @@ import pytest
 import torch
 from scipy.stats import rankdata
 
-from simvtp.retrieval import both_directions, caption_ranks, metrics, video_ranks
+from simvtp.config import override
+from simvtp.layers import Group
+from simvtp.model import SimVTP
+from simvtp.presets import preset
+from simvtp.retrieval import (
+    ZeroShot,
+    both_directions,
+    caption_ranks,
+    dual_softmax,
+    metrics,
+    ranked,
+    two_encoders,
+    video_ranks,
+)
 
 
 def test_literal_matrix_both_directions() -> None:
@@ -62,3 +75,33 @@ def test_both_directions_from_features() -> None:
     found = both_directions(torch.eye(4), torch.eye(4)[[1, 0, 2, 3]], [0, 1, 2, 3])
     assert found.ranks["text_to_video"] == [3.0, 3.0, 1.0, 1.0]  # 1 above, then the mean of the two other zeros
     assert found.metrics["text_to_video"]["R@1"] == 50.0
+
+
+def test_dual_softmax_literal() -> None:
+    similarity = np.array([[0.5, 0.4], [0.9, 0.3]])
+    # video 0 is claimed by caption 1, so caption 0 gets video 1
+    by_caption = dual_softmax(similarity, 0.1, axis=0)
+    claim = np.exp(5) / (np.exp(5) + np.exp(9))
+    assert by_caption[0, 0] == pytest.approx(0.5 * claim)
+    assert by_caption[0, 1] == pytest.approx(0.4 * np.exp(4) / (np.exp(4) + np.exp(3)))
+    assert caption_ranks(similarity, [1, 0]).tolist() == [2, 1]
+    by_video = dual_softmax(similarity, 0.1, axis=1)
+    assert by_video[0, 0] == pytest.approx(0.5 * np.exp(5) / (np.exp(5) + np.exp(4)))
+    assert ranked(by_caption, by_video, [1, 0]).ranks == {"text_to_video": [1, 1], "video_to_text": [1, 1]}
+
+
+@torch.no_grad()
+def test_without_finetuning_the_features_are_those_of_pretrainings_contrast() -> None:
+    config = override(preset("tiny"), {"finetune.length": "0 steps"})
+    pretrained = SimVTP(config, 40).eval()
+    torch.nn.init.normal_(pretrained.encoder.norm.weight, generator=torch.Generator().manual_seed(2))
+    model = two_encoders(pretrained, config).eval()
+    assert isinstance(model, ZeroShot)
+    video = torch.randint(0, 256, (2, 8, 48, 48, 3), dtype=torch.uint8)
+    words = torch.tensor([[2, 7, 8, 3], [2, 9, 3, 0]])
+    tokens = pretrained.tubes(video.view(2, 4, 2, 6, 8, 6, 8, 3).permute(0, 1, 3, 5, 7, 2, 4, 6).reshape(2, 144, 384))
+    (alone,) = pretrained.encode([Group(tokens)])
+    assert torch.allclose(model.encode_video(video), torch.nn.functional.normalize(alone.tokens.mean(dim=1)), atol=1e-6)
+    (second,) = pretrained.encode([Group(pretrained.words(words[1:, :3]))])
+    wanted = torch.nn.functional.normalize(second.tokens.mean(dim=1))[0]
+    assert torch.allclose(model.encode_text(words, words != 0)[1], wanted, atol=1e-6)

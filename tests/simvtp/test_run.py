@@ -15,6 +15,7 @@ from simvtp.identity import pretrain_id, run_id
 from simvtp.presets import preset
 from simvtp.pretrain import pretrain
 from simvtp.run import run
+from simvtp.stages import retrieval_corpus
 
 
 def test_a_run_is_written_whole_is_idempotent_and_repeats_itself(quick: dict[str, str], tmp_path: Path) -> None:
@@ -94,3 +95,41 @@ def test_bad_input_is_a_paragraph_and_exit_code_2(words: list[str], message: str
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_zero_shot_with_every_column_and_each_video_decoded_once(
+    quick: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = {"finetune.length": "0 steps", "evaluate.dual_softmax": "true", "evaluate.rerank": "3"}
+    config = override(preset("tiny"), {**quick, **asked})
+    decoded: list[tuple[str, int]] = []
+    read = GalleryLoader._views
+
+    def count(self: GalleryLoader, index: int) -> object:
+        decoded.append((self.corpus.split, index))
+        return read(self, index)
+
+    monkeypatch.setattr(GalleryLoader, "_views", count)
+    result = json.loads(run(config, tmp_path, "tiny").read_text())
+    columns = {"test", "test_last_epoch", "test_dual_softmax", "test_reranked_3", "test_seen", "validation"}
+    assert set(result["metrics"]) == columns
+    assert result["metrics"]["test"] == result["metrics"]["test_last_epoch"]
+    assert (result["epoch"], result["epochs"]) == (0.0, 0.0)
+    for split, times in (("val", 1), ("test", 2), ("test_seen", 1)):  # the judge of candidates needs the test once more
+        found = [index for name, index in decoded if name == split]
+        assert sorted(found) == sorted(list(range(len(set(found)))) * times), split
+
+
+def test_rerank_needs_a_matching_head(quick: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match=r"evaluate\.rerank: candidates are judged by the matching head"):
+        override(preset("tiny"), {**quick, "evaluate.rerank": "5", "objective.vtm": "off"})
+
+
+def test_paragraphs_join_the_captions_of_a_video(quick: dict[str, str]) -> None:
+    plain = override(preset("tiny"), quick)
+    joined = override(preset("tiny"), {**quick, "data.queries": "paragraph"})
+    assert run_id(plain) != run_id(joined)
+    assert pretrain_id(plain) == pretrain_id(joined)
+    before, after = retrieval_corpus(plain, "train").samples[0], retrieval_corpus(joined, "train").samples[0]
+    assert len(before.captions) == 5
+    assert after.captions == (" ".join(before.captions),)

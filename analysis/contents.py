@@ -1,0 +1,204 @@
+"""What the report says, section by section, before it is a page: from a results folder, nothing typed by hand."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from analysis import figures, findings, front, layouts, learning, provenance, search
+from analysis.embedding import Picture, drawn, from_png
+from analysis.records import Run, Sweep, Unreadable
+from analysis.results import Collection
+from analysis.summary import Summary, summarise
+from simvtp.config import ConfigError
+
+
+@dataclass(frozen=True)
+class Cell:
+    text: str
+    mark: str = ""  # best, second
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to get one run again."""
+
+    label: str
+    seed: int
+    run: str
+    command: str
+    obstacle: str  # why there is no command
+
+
+@dataclass(frozen=True)
+class Section:
+    """One sweep. `headings` are (group, heading) of the table's columns; `rows` pair whether it is the base, cells."""
+
+    anchor: str
+    summary: Summary
+    finding: str
+    headings: list[tuple[str, str]]
+    rows: list[tuple[bool, list[Cell]]]
+    notes: list[str]
+    pictures: list[Picture]
+    recipes: list[Recipe]
+
+    @property
+    def title(self) -> str:
+        return f"{self.summary.sweep.title} ({self.summary.sweep.preset})"
+
+
+@dataclass(frozen=True)
+class Search:
+    """A search: the state in words, its figures, and its best trials as (trial, value, run, settings)."""
+
+    anchor: str
+    name: str
+    state: str
+    pictures: list[Picture]
+    best: list[tuple[int, str, str, str]]
+
+
+@dataclass(frozen=True)
+class RunLine:
+    """A run in the list of all: where it stands, and what of its config is not the usual of its preset."""
+
+    run: Run
+    places: str
+    own: Mapping[str, Any]
+
+
+def anchor(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+def section(sweep: Sweep, collection: Collection) -> Section:
+    """Table, figures and recipes of a sweep; where nothing is finished, only its state."""
+    summary = summarise(sweep, collection)
+    name = f"sweep-{anchor(sweep.folder)}"
+    if not summary.done:
+        return Section(name, summary, "nothing finished yet", [], [], [summary.state()], [], [])
+    shown = layouts.columns(summary)
+    marked = [layouts.marks(summary, column) for column in shown]
+    rows = [
+        (row.point.base, [Cell(column.text(row), mark.get(k, "")) for column, mark in zip(shown, marked, strict=True)])
+        for k, row in enumerate(summary.rows)
+    ]
+    return Section(
+        name, summary, findings.against_base(summary.rows), [(column.group, column.heading) for column in shown],
+        rows, layouts.notes(summary), _pictures(summary, collection.folder), _recipes(summary),
+    )  # fmt: skip
+
+
+def _pictures(summary: Summary, folder: Path) -> list[Picture]:
+    name = summary.sweep.folder
+    found = [drawn(figures.draw(summary), name), drawn(front.draw(summary), f"{name}-cost")]
+    curves = learning.draw(summary, folder)
+    return [*found, drawn(curves, f"{name}-learning")] if curves else found
+
+
+def _recipes(summary: Summary) -> list[Recipe]:
+    found = []
+    for row in summary.rows:
+        for seed, run in row.runs.items():
+            command, obstacle = "", ""
+            try:
+                command = provenance.command(run)
+            except ConfigError as problem:
+                obstacle = str(problem)
+            found.append(Recipe(row.label, seed, run.id, command, obstacle))
+    return found
+
+
+BEST = 10  # trials that are listed of a search
+
+
+def search_of(name: str, collection: Collection) -> Search:
+    """The report of one search; a journal that cannot be read is said."""
+    place = f"search-{anchor(name)}"
+    try:
+        study = search.read(collection.folder / "sweeps" / name / "study.journal")
+    except Unreadable as problem:
+        return Search(place, name, str(problem), [], [])
+    done, trials = search.finished(study), study.get_trials(deepcopy=False)
+    state = f"{len(done)} of {count(len(trials), 'trial')} finished"
+    if not done:
+        return Search(place, name, state, [], [])
+    pictures = [drawn(search.history(study, name), f"{name}-history")]
+    bars = search.importance(study, name)
+    if bars is not None:
+        pictures.append(drawn(bars, f"{name}-importance"))
+    best = [
+        (trial.number, f"{search.value_of(trial):.1f}", str(trial.user_attrs.get("run", "-")), search.settings(trial))
+        for trial in done[:BEST]
+    ]
+    return Search(place, name, state, pictures, best)
+
+
+def fronts(sections: Sequence[Section]) -> list[Picture]:
+    """R@1 of all rows of a preset against their cost, where several sweeps share a test."""
+    groups = front.groups([part.summary for part in sections])
+    return [drawn(front.overall(members), f"front-{name}") for name, members in groups.items()]
+
+
+def overview(collection: Collection, sections: Sequence[Section]) -> list[str]:
+    """The first lines: how much there is, of what scale, what it cost, what is wrong."""
+    presets = sorted({run.preset for run in collection.runs.values()})
+    dates = sorted(str(run.rest["finished"])[:10] for run in collection.runs.values() if run.rest.get("finished"))
+    hours = ", ".join(f"{cost.hours:.3g} {cost.device} hours" for cost in provenance.costs(collection.runs.values()))
+    several = "s" if len(presets) > 1 else ""
+    lines = [
+        f"{count(len(collection.runs), 'finished run')} in {count(len(sections), 'sweep')} of preset{several} "
+        f"{', '.join(presets)}; {hours}" + (f"; the last run ended on {dates[-1]}." if dates else ".")
+    ]
+    if len(presets) > 1:
+        lines.append("Presets are sweeps of their own here: no figure averages over two of them.")
+    unfinished = [part for part in sections if part.summary.missing]
+    if unfinished:
+        lines.append(f"{count(len(unfinished), 'sweep')} of {len(sections)} not finished; each says what is missing.")
+    if collection.failures:
+        lines.append(f"{count(len(collection.failures), 'run')} failed: see Failures.")
+    if collection.skipped:
+        lines.append(f"{count(len(collection.skipped), 'item')} left out as not to be trusted: see Left out.")
+    return lines
+
+
+def count(number: int, word: str) -> str:
+    return f"{number:,} {word}" + ("" if number == 1 else "s")
+
+
+def all_runs(collection: Collection) -> tuple[dict[str, dict[str, Any]], list[RunLine]]:
+    """The usual settings by preset, and every run with the settings that are its own: together the whole config."""
+    places: dict[str, list[str]] = {}
+    for sweep in collection.sweeps:
+        for (point, seed), run in sweep.runs.items():
+            if (point, seed) not in sweep.refused:
+                places.setdefault(run, []).append(f"{sweep.name}: {sweep.points[point].label}")
+    members: dict[str, list[Run]] = {}
+    for one in collection.runs.values():
+        members.setdefault(one.preset, []).append(one)
+    usual = {preset: _usual(runs) for preset, runs in sorted(members.items())}
+    lines = [
+        RunLine(one, "; ".join(places.get(one.id, ["in no sweep"])), _own(one.config, usual[preset]))
+        for preset, runs in sorted(members.items()) for one in runs
+    ]  # fmt: skip
+    return usual, lines
+
+
+def _usual(runs: Sequence[Run]) -> dict[str, Any]:
+    """The most frequent value of each setting that every one of the runs has."""
+    shared = [key for key in runs[0].config if all(key in run.config for run in runs)]
+    return {key: Counter(run.config[key] for run in runs).most_common(1)[0][0] for key in shared}
+
+
+def _own(config: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in config.items() if key not in usual or usual[key] != value}
+
+
+def reconstructions(folder: Path) -> list[Picture]:
+    """What analysis/reconstruct.py drew: masked clips and what the model makes of them."""
+    return [from_png(path) for path in sorted((folder / "figures").glob("reconstruct-*.png"))]

@@ -1,0 +1,66 @@
+"""What a figure says under the pointer: the points of its panels, their words, and where they lie on the picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.transforms import Transform
+
+_NEAR = 0.004  # of the figure's sides: closer than this, one mark hides the other
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A point of a drawn figure: shares of its width (from the left) and height (from the top), and what it says."""
+
+    left: float
+    top: float
+    text: str
+
+
+@dataclass(frozen=True)
+class _Mark:
+    panel: Axes
+    x: float
+    y: float
+    transform: Transform
+    text: str
+
+
+_MARKS: WeakKeyDictionary[Figure, list[_Mark]] = WeakKeyDictionary()  # a figure that is gone takes its marks with it
+
+
+def mark(panel: Axes, x: float, y: float, text: str, transform: Transform | None = None) -> None:
+    """Say `text` at (x, y), in data coordinates of the panel unless `transform` says otherwise."""
+    figure = panel.get_figure(root=True)
+    if figure is not None:
+        _MARKS.setdefault(figure, []).append(_Mark(panel, x, y, transform or panel.transData, text))
+
+
+def spots(figure: Figure) -> list[Spot]:
+    """The marks inside their panels, panel by panel, left to right; the figure was saved, so its layout is settled.
+
+    Marks that cover each other are one spot that says both.
+    """
+    found: list[tuple[int, Spot]] = []
+    panels = {panel: number for number, panel in enumerate(figure.axes)}
+    for one in _MARKS.get(figure, []):
+        place = one.transform.transform((one.x, one.y))
+        if not one.panel.get_window_extent().padded(3).contains(*place):
+            continue  # cut off by the panel's limits
+        across, up = figure.transFigure.inverted().transform(place)
+        spot, panel = Spot(round(float(across), 4), round(1 - float(up), 4), one.text), panels[one.panel]
+        covered = next((k for k, (where, other) in enumerate(found) if where == panel and _covers(other, spot)), None)
+        if covered is None:
+            found.append((panel, spot))
+        else:
+            other = found[covered][1]
+            found[covered] = (panel, Spot(other.left, other.top, f"{other.text}. {spot.text}"))
+    return [spot for _, spot in sorted(found, key=lambda entry: (entry[0], entry[1].left, entry[1].top))]
+
+
+def _covers(one: Spot, other: Spot) -> bool:
+    return abs(one.left - other.left) < _NEAR and abs(one.top - other.top) < _NEAR

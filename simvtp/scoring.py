@@ -1,0 +1,73 @@
+"""What is measured on the test galleries: the chosen epoch, the last one, controls, and what the config asks beside."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from simvtp.checkpoints import load_weights
+from simvtp.config import Config
+from simvtp.data.corpora import EXTRA_TESTS
+from simvtp.data.loading import GalleryLoader
+from simvtp.data.text import Tokenizer
+from simvtp.encoding import Look, as_filmed, encode_captions, encode_gallery, encode_videos, frozen, gallery, shuffled
+from simvtp.files import read_json
+from simvtp.finetune import pretrained_model
+from simvtp.reranking import candidates, matching, reranked
+from simvtp.retrieval import DualEncoder, Floats, Retrieval, both_directions, dual_softmax, ranked, similarities
+
+
+def score(
+    model: DualEncoder, config: Config, tokenizer: Tokenizer, folder: Path, results: Path, device: torch.device
+) -> dict[str, Any]:
+    """`metrics`, `controls` and `ranks` of result.json for the fine-tuned run in `folder`.
+
+    The test videos are decoded once for all that the two encoders give, and once more where candidates are re-ranked.
+    """
+    load_weights(model, folder / "finetuned.safetensors")
+    finetuned = read_json(folder / "finetuned.json")
+    looks = [Look(model, as_filmed), Look(model, frozen), Look(model, shuffled(config.seed))]
+    last = model
+    if finetuned["epoch"] != finetuned["epochs"]:  # else the chosen weights are the last ones
+        last = copy.deepcopy(model)
+        load_weights(last, folder / "last.safetensors")
+        looks.append(Look(last, as_filmed))
+
+    test = gallery(config, tokenizer, "test", views=True)
+    captions = encode_captions(model, test, config, device)
+    videos, still, mixed, *videos_last = encode_videos(looks, test, config, device)
+    scored = {"test": both_directions(videos, captions, test.owner)}
+    scored["test_last_epoch"] = scored["test"]
+    if videos_last:
+        captions_last = encode_captions(last, test, config, device)
+        scored["test_last_epoch"] = both_directions(videos_last[0], captions_last, test.owner)
+    scored |= _asked_for(similarities(videos, captions), test, config, tokenizer, results, device)
+    for name in EXTRA_TESTS.get(config.data.finetune.partition(":")[0], ()):
+        extra = gallery(config, tokenizer, name, views=True)
+        scored[name] = both_directions(*encode_gallery(model, extra, config, device), extra.owner)
+    controls = {
+        "frozen_frames": both_directions(still, captions, test.owner).metrics,
+        "shuffled_frames": both_directions(mixed, captions, test.owner).metrics,
+    }
+    ranks = {name: found.ranks for name, found in scored.items() if name != "test_last_epoch"}
+    return {"metrics": {name: found.metrics for name, found in scored.items()}, "controls": controls, "ranks": ranks}
+
+
+def _asked_for(
+    similarity: Floats, test: GalleryLoader, config: Config, tokenizer: Tokenizer, results: Path, device: torch.device
+) -> dict[str, Retrieval]:
+    """The columns that are not plain retrieval, each by its name."""
+    found = {}
+    if config.evaluate.dual_softmax:
+        temperature = config.objective.temperature
+        by_caption, by_video = (dual_softmax(similarity, temperature, axis) for axis in (0, 1))
+        found["test_dual_softmax"] = ranked(by_caption, by_video, test.owner)
+    if config.evaluate.rerank:
+        judge, k = pretrained_model(config, results, tokenizer).to(device), config.evaluate.rerank
+        chances = matching(judge, test, candidates(similarity, k), config, device)
+        by_caption, by_video = (reranked(similarity, chances, k, axis) for axis in (1, 0))
+        found[f"test_reranked_{k}"] = ranked(by_caption, by_video, test.owner)
+    return found

@@ -1,0 +1,114 @@
+"""Two folders in one figure, and all sweeps of a preset in one: what is drawn, and what is claimed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from analysis import front, overlay, plot
+from analysis.results import load
+from analysis.summary import Summary, summarise
+from tests.analysis.folders import Builder, write
+
+
+def summaries(folder: Path) -> list[Summary]:
+    found = load(folder)
+    return [summarise(sweep, found) for sweep in found.sweeps]
+
+
+@pytest.fixture
+def both(tmp_path: Path) -> tuple[Path, Path]:
+    """B is A with ten hits of 200 taken from every run at video 95%."""
+    first, second = tmp_path / "A", tmp_path / "B"
+    Builder(first, queries=200, deviation=0.5).sweep("mask_ratio", seeds=(0, 1, 2))
+    shutil.copytree(first, second)
+    for path in second.glob("runs/*/result.json"):
+        content = json.loads(path.read_text())
+        if content["config"]["mask.video"] == 0.95:
+            ranks = content["ranks"]["test"]["text_to_video"]
+            for k in [k for k, rank in enumerate(ranks) if rank == 1][:10]:
+                ranks[k] = 2.0
+            content["metrics"]["test"]["text_to_video"]["R@1"] -= 5.0
+            write(path, content)
+    return first, second
+
+
+def test_curves_of_both_folders_with_what_a_paired_test_shows(both: tuple[Path, Path]) -> None:
+    (first,), (second,) = summaries(both[0]), summaries(both[1])
+    figure = overlay.draw(first, second, ("A", "B"))
+    video, text = figure.axes
+    assert video.get_title(loc="left").replace("\n", " ") == "Video mask ratio: B is lower at 1 of 4 points"
+    assert text.get_title(loc="left").replace("\n", " ") == "Text mask ratio: no difference shown at 4 points"
+    means = [list(line.get_ydata()) for line in video.get_lines() if line.get_marker() in ("o", "s")]
+    assert means[0][:3] == pytest.approx(means[1][:3])
+    assert means[0][3] - means[1][3] == pytest.approx(5.0, abs=1e-3)
+    levels = [summary.rows[3].mean("R@1") for summary in (first, second)]
+    assert levels[0] - levels[1] == pytest.approx(5.0)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["A", "B"]
+
+
+def test_the_command_writes_one_figure_of_both(both: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    words = [str(both[0]), "--only", "mask_ratio", "--against", str(both[1]), "--format", "svg"]
+    assert plot.main(words) == 0
+    assert [path.name for path in (both[0] / "figures").iterdir()] == ["mask_ratio-tiny-against-B.svg"]
+    assert not (both[1] / "figures").exists()
+    (both[1] / "sweeps/mask_ratio-tiny/sweep.json").unlink()
+    Builder(both[1], queries=200).sweep("objectives")
+    assert plot.main(words) == 1
+    assert "has nothing finished to draw it against" in capsys.readouterr().err
+
+
+def test_toggles_are_drawn_beside_each_other_also_across_presets(tmp_path: Path) -> None:
+    Builder(tmp_path / "A", queries=60).sweep("objectives", seeds=(0, 1))
+    Builder(tmp_path / "B", queries=80, preset="small").sweep("objectives", unfinished=[(1, 0)])
+    (first,), (second,) = summaries(tmp_path / "A"), summaries(tmp_path / "B")
+    figure = overlay.draw(first, second, ("A", "B"))
+    (panel,) = figure.axes
+    assert [label.get_text() for label in panel.get_yticklabels()][-1] == "no pre-training"
+    assert "no point can be paired (another test corpus" in panel.get_title(loc="left").replace("\n", " ")
+    note = figure.get_supxlabel().replace("\n", " ")
+    assert "A: n = 2, preset tiny, gallery of 60; B: n = 1, preset small, gallery of 80, 4 of 5 runs finished" in note
+
+
+def test_names_tell_folders_of_the_same_name_apart(tmp_path: Path) -> None:
+    assert overlay.names(tmp_path / "one/results", tmp_path / "two/results") == ("one/results", "two/results")
+    assert overlay.names(tmp_path / "A", tmp_path / "B") == ("A", "B")
+
+
+def test_the_front_has_what_nothing_cheaper_reaches(tmp_path: Path) -> None:
+    Builder(tmp_path, queries=100).sweep("mask_ratio")
+    (summary,) = summaries(tmp_path)
+    rows = summary.finished_rows
+    expected = [
+        row.label for row in rows
+        if not any(other is not row and other.minutes <= row.minutes and other.mean("R@1") >= row.mean("R@1")
+                   for other in rows)
+    ]  # fmt: skip
+    assert sorted(row.label for row in front.front(rows)) == sorted(expected)
+
+
+def test_all_sweeps_of_a_preset_share_a_figure_but_presets_do_not(tmp_path: Path) -> None:
+    for preset, queries in (("tiny", 60), ("small", 80)):
+        builder = Builder(tmp_path, queries=queries, preset=preset)
+        builder.sweep("mask_ratio")
+        builder.sweep("objectives")
+    groups = front.groups(summaries(tmp_path))
+    assert {name: len(members) for name, members in groups.items()} == {"tiny": 2, "small": 2}
+    figure = front.overall(groups["tiny"])
+    assert "11 rows, each once" in figure.get_supxlabel().replace("\n", " ")  # 7 + 5 less the shared base
+    assert plot.main([str(tmp_path), "--format", "png"]) == 0
+    assert (tmp_path / "figures/front-small.png").exists()
+
+
+def test_costs_count_devices(tmp_path: Path) -> None:
+    Builder(tmp_path, queries=60).sweep("data_fraction")
+    for path in tmp_path.glob("runs/*/result.json"):
+        content = json.loads(path.read_text())
+        content["cost"] |= {"device": "cuda", "devices": 4, "pretrain_seconds": 7200.0}
+        write(path, content)
+    (summary,) = summaries(tmp_path)
+    assert summary.rows[0].device_minutes == pytest.approx(4 * (7200 + 22) / 60)
+    assert front.draw(summary).axes[0].get_xlabel().endswith("(GPU h)")
