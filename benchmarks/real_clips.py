@@ -30,9 +30,9 @@ from simvtp.run import run
 
 SETTINGS = {
     "model.size": 96, "model.patch": 16, "model.words": 32, "data.stride": 2, "evaluate.segments": 2,
-    "mask.video": 0.75, "mask.text": 0.5, "pretrain.length": "300 steps", "pretrain.warmup": "30 steps",
-    "pretrain.crop": "multiscale", "finetune.length": "150 epochs", "finetune.warmup": "10 epochs",
-    "finetune.crop": "resized", "evaluate.every": 15,
+    "mask.video": 0.75, "mask.text": 0.5, "pretrain.length": "200 steps", "pretrain.warmup": "20 steps",
+    "pretrain.crop": "multiscale", "finetune.length": "100 epochs", "finetune.warmup": "10 epochs",
+    "finetune.crop": "resized", "evaluate.every": 20, "machine.frame_cache": False,
 }  # fmt: skip
 
 

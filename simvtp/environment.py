@@ -5,12 +5,15 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import re
 import socket
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from simvtp.files import read_json
 
 PACKAGES = ("torch", "torchvision", "timm", "transformers", "tokenizers", "decord", "av", "numpy", "optuna", "submitit")
 
@@ -19,7 +22,7 @@ def describe(device: torch.device) -> dict[str, Any]:
     """The environment of this process, as JSON."""
     gpu = None
     if device.type == "cuda":
-        gpu = {"name": torch.cuda.get_device_name(device), "cuda": torch.version.cuda}
+        gpu = {"name": torch.cuda.get_device_name(device), "cuda": torch.version.cuda, "driver": _driver()}
     return {
         "packages": {name: _version(name) for name in PACKAGES},
         "python": platform.python_version(),
@@ -33,6 +36,16 @@ def describe(device: torch.device) -> dict[str, Any]:
     }
 
 
+def _driver() -> str | None:
+    """Version of the NVIDIA driver; None where the kernel names none."""
+    try:
+        first = Path("/proc/driver/nvidia/version").read_text().splitlines()[0]
+    except (OSError, IndexError):
+        return None
+    found = re.search(r"\b\d+\.\d+(\.\d+)?\b", first)
+    return found[0] if found else None
+
+
 def _version(package: str) -> str | None:
     try:
         return importlib.metadata.version(package)
@@ -41,8 +54,13 @@ def _version(package: str) -> str | None:
 
 
 def _code() -> dict[str, Any]:
-    """The git commit of this package, and the diff of tracked files against it; empty outside a checkout."""
+    """The git commit of this package, and the diff of tracked files against it; empty outside a checkout.
+
+    In the copy of the code that a sweep's jobs run, code.json says it, as it was when the copy was made.
+    """
     root = Path(__file__).resolve().parent.parent
+    if (root / "code.json").exists():
+        return {"copy": root.name, **read_json(root / "code.json")}
     if not (root / ".git").exists():
         return {}
     commit = _git(root, "rev-parse", "HEAD").strip()

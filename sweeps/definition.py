@@ -74,9 +74,8 @@ def distinct(points: Sequence[Point], base: Config) -> list[Point]:
 
 
 def names() -> list[str]:
-    """Every sweep, by file."""
-    own = {"__init__", "definition", "plan", "ledger", "study", "launch", "run", "controller", "screen"}
-    return sorted(path.stem for path in Path(__file__).parent.glob("*.py") if path.stem not in own)
+    """Every sweep, by file: those of this folder that define one."""
+    return sorted(path.stem for path in Path(__file__).parent.glob("*.py") if "\nSWEEP = " in path.read_text())
 
 
 def find(name: str) -> Sweep:

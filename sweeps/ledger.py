@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import sys
-import time
-import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,20 +11,24 @@ from typing import Any
 from simvtp.files import read_json, write_json
 from simvtp.locks import Owner, holder
 from simvtp.validation import ConfigError
+from sweeps.deaths import fail, forget, progress, read_failure
 from sweeps.plan import Plan, Run, sweep_record
+from sweeps.queue import WAITING, Queue
+from sweeps.submissions import Submissions
 
-STATES = ("done", "running", "failed", "interrupted", "waiting")
+STATES = ("done", "running", "queued", "failed", "interrupted", "waiting")
 
 
 @dataclass(frozen=True)
 class State:
-    """name: one of STATES; line: the last line of the log, or nothing."""
+    """name: one of STATES; line: the last line of the log, or nothing; reason: why SLURM lets it wait."""
 
     name: str
     result: Mapping[str, Any] | None = None
     failure: Mapping[str, Any] | None = None
     owner: Owner | None = None
     line: Mapping[str, Any] = field(default_factory=dict)
+    reason: str = ""
 
 
 class Ledger:
@@ -35,6 +36,8 @@ class Ledger:
 
     def __init__(self, results: Path) -> None:
         self.results = results
+        self.submissions = Submissions(results)
+        self.queue = Queue(self.submissions)
 
     def check_readable(self) -> None:
         """Raise ConfigError where results is there, but no folder."""
@@ -55,6 +58,9 @@ class Ledger:
 
     def folder(self, run: str) -> Path:
         return self.results / "runs" / run
+
+    def stage_folder(self, stage: str) -> Path:
+        return self.results / "pretrained" / stage
 
     def result(self, run: str) -> Mapping[str, Any] | None:
         """result.json of a run; None where there is none. A damaged one is said, and moved aside."""
@@ -90,8 +96,8 @@ class Ledger:
             return State("done", result=result)
         folders = [self.folder(run.id)]
         if run.stage is not None:
-            folders.append(self.results / "pretrained" / run.stage)
-        line = next(filter(None, (last_line(folder / "log.jsonl") for folder in folders)), {})
+            folders.append(self.stage_folder(run.stage))
+        line = next(filter(None, (progress(folder / "log.jsonl") for folder in folders)), {})
         for folder in folders:
             owner = holder(folder / "lock")
             if owner is not None:
@@ -99,26 +105,35 @@ class Ledger:
         failure = read_failure(self.folder(run.id) / "failure.json")
         if failure is not None:
             return State("failed", failure=failure, line=line)
+        claim = self.submissions.claim("run", run.id)
+        place = self.queue.last.state(claim.token, claim.task) if claim is not None else None
+        if place is not None:
+            return State("queued" if place[0] in WAITING else "running", line=line, reason=place[1])
         started = any((folder / "log.jsonl").exists() for folder in folders)
         return State("interrupted" if started else "waiting", line=line)
 
-    def record_failure(self, run: str, stage: str | None, error: BaseException) -> None:
-        """failure.json of a run: what went wrong, where, and how often it was tried. stage: its pre-training."""
-        folder = self.folder(run)
-        line = last_line(folder / "log.jsonl")
-        if not line and stage is not None:
-            line = last_line(self.results / "pretrained" / stage / "log.jsonl")
-        before = read_failure(folder / "failure.previous.json") or {}
-        write_json(folder / "failure.json", {
-            "run": run, "stage": line.get("stage", "pretrain" if stage else "finetune"), "step": line.get("step", 0),
-            "error": f"{type(error).__name__}: {error}", "traceback": "".join(traceback.format_exception(error)),
-            "attempts": int(before.get("attempts", 0)) + 1, "time": round(time.time(), 2),
-        })  # fmt: skip
+    def made(self, stage: str) -> bool:
+        """Whether the weights of a pre-training stage are there."""
+        return (self.stage_folder(stage) / "weights.safetensors").exists()
 
-    def forget_failure(self, run: str) -> None:
-        """Let a failed run be tried again; how often it was tried is kept."""
-        path = self.folder(run) / "failure.json"
-        path.replace(path.with_name("failure.previous.json"))
+    def fail_with_stage(self, run: Run) -> bool:
+        """Where the run's stage failed, the run has, once, by the same failure; whether that is so."""
+        if run.stage is None or self.made(run.stage):
+            return False
+        failure = read_failure(self.stage_folder(run.stage) / "failure.json")
+        if failure is None:
+            return False
+        if not (self.folder(run.id) / "failure.json").exists():
+            told = {**failure, "run": run.id, "pretrain": run.stage}
+            told["error"] = f"pre-training {run.stage}: {failure['error']}"
+            fail(self.folder(run.id), told)
+        return True
+
+    def retry(self, run: Run) -> None:
+        """Let a failed run be tried again, and its stage where that failed; how often it was tried is kept."""
+        forget(self.folder(run.id))
+        if run.stage is not None:
+            forget(self.stage_folder(run.stage))
 
     def write_sweeps(self, plan: Plan, command: str) -> None:
         """sweep.json of every table of the plan, and of the plan where it has parts."""
@@ -141,15 +156,11 @@ class Ledger:
         return found
 
 
-def read_failure(path: Path) -> dict[str, Any] | None:
-    """Content of a failure.json; None where there is none. A damaged one still says that the run failed."""
-    try:
-        found = read_json(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except ValueError:
-        found = None
-    return found if isinstance(found, dict) and "error" in found else {"error": f"unknown: {path.name} is damaged"}
+def is_retried(state: State, which: str | None) -> bool:
+    """Whether --retry means a run in this state. lost: those whose jobs vanished three times without a word."""
+    if state.name != "failed" or which is None:
+        return False
+    return which == "failed" or str((state.failure or {}).get("error")).startswith("Vanished")
 
 
 def read_sweep(path: Path) -> dict[str, Any] | None:
@@ -160,21 +171,3 @@ def read_sweep(path: Path) -> dict[str, Any] | None:
         return None
     whole = isinstance(found, dict) and {"points", "base", "runs"} <= found.keys()
     return found if whole else None
-
-
-def last_line(path: Path) -> dict[str, Any]:
-    """The last whole line of a log; empty where there is none."""
-    try:
-        with path.open("rb") as file:
-            file.seek(0, 2)
-            file.seek(max(0, file.tell() - 4096))
-            lines = file.read().splitlines()
-    except FileNotFoundError:
-        return {}
-    for line in reversed(lines):
-        try:
-            found: dict[str, Any] = json.loads(line)
-        except ValueError:
-            continue
-        return found
-    return {}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import signal
 import sys
+import time
+from contextlib import nullcontext
 from pathlib import Path
-from types import FrameType
 
 if __name__ == "__main__":  # started as a file: the repository, not this folder, is where modules are looked for
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
@@ -17,13 +17,14 @@ from rich.console import Console
 from simvtp.arguments import add_config_arguments, config_from
 from simvtp.config import Config, parse_assignments
 from simvtp.data.errors import DataError
-from simvtp.locks import Busy, Lock
+from simvtp.locks import Busy
 from simvtp.validation import ConfigError
-from sweeps import screen
+from sweeps import screen, steering
+from sweeps.costs import forecast
 from sweeps.definition import find, names
-from sweeps.ledger import Ledger, State
+from sweeps.ledger import Ledger, State, is_retried
 from sweeps.plan import Plan, make_plan
-from sweeps.screen import Screen, plan_table, result_table, status_table
+from sweeps.screen import plan_table, status_table
 
 EPILOG = "exit codes: 0 all done; 1 some runs failed; 2 bad input; 3 another controller is at it; 130 interrupted"
 
@@ -33,12 +34,22 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("sweep", nargs="?", help="name of the sweep; --list shows them")
     add_config_arguments(made)
     made.add_argument("--seeds", default="0", metavar="0,1,2", help="seeds of every point (0)")
-    made.add_argument("--cluster", default="auto", metavar="WHERE", help="auto, local, slurm or debug (auto)")
+    made.add_argument(
+        "--cluster", default="auto", metavar="WHERE", help="auto, local, debug, slurm, or a file in clusters/ (auto)"
+    )
     made.add_argument("--jobs", type=int, metavar="N", help="runs at once (here: cores / threads of a run)")
+    made.add_argument("--pack", type=int, metavar="N", help="runs side by side in one job of SLURM (1)")
     made.add_argument("--dry-run", action="store_true", help="print every run and what would start, and end")
     made.add_argument("--list", action="store_true", help="print the sweeps, and end")
     made.add_argument("--status", action="store_true", help="print what became of every run, and end")
-    made.add_argument("--retry", choices=["failed"], help="try failed runs again")
+    made.add_argument("--watch", action="store_true", help="with --status: again and again, until Ctrl-C")
+    made.add_argument("--detach", action="store_true", help="go on in the background, also after a logout")
+    made.add_argument("--retry", choices=["failed", "lost"], help="try failed runs again, or those whose jobs vanished")
+    made.add_argument("--log", metavar="RUN", help="print the output of a run's last job, and follow it")
+    made.add_argument("--why", metavar="RUN", help="what a run differs in, what became of its jobs, why it failed")
+    made.add_argument(
+        "--cancel", metavar="RUN", nargs="?", const="all", help="end one run, or all of the sweep that are not done"
+    )
     return made
 
 
@@ -55,28 +66,43 @@ def seeds_of(text: str) -> tuple[int, ...]:
 
 def main(words: list[str] | None = None) -> int:
     """The command; gives its exit code."""
+    words = sys.argv[1:] if words is None else words
     arguments = parser().parse_args(words)
+    command = shlex.join(["python", "sweeps/run.py", *words])
     console = screen.console()
     try:
         if arguments.list:
             return show_list(console, config_from(arguments))
         if arguments.sweep is None:
             raise ConfigError(f"name a sweep: one of {', '.join(names())}")
-        if arguments.jobs is not None and arguments.jobs < 1:
-            raise ConfigError(f"--jobs {arguments.jobs}: it takes a whole number from 1")
+        for name in ("jobs", "pack"):
+            if (count := getattr(arguments, name)) is not None and count < 1:
+                raise ConfigError(f"--{name} {count}: it takes a whole number from 1")
         base, seeds = config_from(arguments), seeds_of(arguments.seeds)
         if "seed" in parse_assignments(arguments.assignments):
             raise ConfigError("--set seed: a sweep takes its seeds from --seeds")
         plan = make_plan(arguments.sweep, arguments.preset, base, seeds)
         ledger = Ledger(arguments.results)
-        if arguments.dry_run or arguments.status:
-            ledger.check_readable()
-            states = {run.id: ledger.state(run) for run in plan.runs.values()}
-            if arguments.retry == "failed":
-                states |= {run: State("waiting") for run, state in states.items() if state.name == "failed"}
-            return show_states(console, plan, states, dry=arguments.dry_run)
+        ledger.check_readable()
+        if arguments.dry_run:
+            return show_plan(console, plan, ledger, arguments)
+        if arguments.status:
+            return show_status(console, plan, ledger, watch=arguments.watch)
+        if arguments.log is not None:
+            return steering.follow(ledger, steering.find_run(plan, arguments.log))
+        if arguments.why is not None:
+            return steering.why(console, plan, ledger, steering.find_run(plan, arguments.why))
         ledger.check_writable()
-        return bring_about(plan, ledger, arguments, console)
+        if arguments.cancel is not None:
+            every = list(plan.runs.values())
+            return steering.cancel(
+                ledger, every if arguments.cancel == "all" else [steering.find_run(plan, arguments.cancel)]
+            )
+        from sweeps import bring  # Submitit and Optuna take a second to load: not for --status
+
+        if arguments.detach:
+            return bring.detach(plan, ledger, [word for word in words if word != "--detach"])
+        return bring.bring_about(plan, ledger, arguments, console, command)
     except (ConfigError, DataError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -100,84 +126,44 @@ def show_list(console: Console, base: Config) -> int:
     return 0
 
 
-def show_states(console: Console, plan: Plan, states: dict[str, State], *, dry: bool) -> int:
-    """--dry-run and --status."""
-    if not dry:
-        console.print(status_table(plan, states))
-        return 0
+def show_status(console: Console, plan: Plan, ledger: Ledger, *, watch: bool) -> int:
+    """--status: one screen, from the folder and the last words of SLURM."""
+    show = screen.Screen(console) if watch and console.is_terminal else None
+    with show or nullcontext():
+        while True:
+            ledger.queue.refresh()
+            states = {run.id: ledger.state(run) for run in plan.runs.values()}
+            if show is None:
+                console.print(status_table(plan, states, most=None if not watch else console.height))
+            else:
+                show.put(status_table(plan, states, most=console.height))
+            if not watch:
+                return 0
+            time.sleep(2)
+
+
+def show_plan(console: Console, plan: Plan, ledger: Ledger, arguments: argparse.Namespace) -> int:
+    """--dry-run: every run, what it shares, and what would be started or submitted."""
+    ledger.queue.refresh()
+    states = {run.id: ledger.state(run) for run in plan.runs.values()}
+    if arguments.retry is not None:
+        states |= {run: State("waiting") for run, state in states.items() if is_retried(state, arguments.retry)}
     console.print(plan_table(plan, states))
     start = [run for run in plan.runs.values() if states[run.id].name in ("waiting", "interrupted")]
-    stages = {run.stage for run in start if run.stage is not None}
+    stages = {run.stage for run in start if run.stage is not None and not ledger.made(run.stage)}
     cached = sum(state.name == "done" for state in states.values())
     asked = sum(len(table.runs) for table in plan.tables)
-    console.print(
+    lines = [
         f"{asked} asked for, {len(plan.runs)} different; {cached} cached, {len(start)} would start "
         f"with {len(stages)} pre-trainings; nothing was started",
-        highlight=False, soft_wrap=True,
-    )  # fmt: skip
+        forecast(ledger, plan.preset, start),
+    ]
+    from sweeps.launch import place  # Submitit takes a second to load: not for --status
+
+    where = place(arguments.cluster, ledger, plan.preset, arguments.jobs, plan.base.machine.threads, arguments.pack)
+    for line in (*lines, *where.intended(start)):
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
     return 0
-
-
-def bring_about(plan: Plan, ledger: Ledger, arguments: argparse.Namespace, console: Console) -> int:
-    """Start, wait, record, and say how it ended."""
-    from sweeps.controller import Controller
-    from sweeps.launch import place
-    from sweeps.study import Study
-
-    where = place(arguments.cluster, ledger, plan.preset, arguments.jobs, plan.base.machine.threads)
-    folder = ledger.results / "sweeps" / plan.folder
-    signal.signal(signal.SIGTERM, _interrupt)
-    with Lock(folder / "lock"):
-        command = shlex.join(["python", "sweeps/run.py", *(sys.argv[1:])])
-        ledger.write_sweeps(plan, command)
-        before = {run.id: ledger.state(run).name for run in plan.runs.values()}
-        retried = [run for run, name in before.items() if name == "failed" and arguments.retry == "failed"]
-        if retried or {"waiting", "interrupted"} & set(before.values()):
-            prepare(plan)
-        for run_id in retried:  # after the corpora are known to be there
-            ledger.forget_failure(run_id)
-        controller = Controller(plan, ledger, Study(folder, plan), where, Screen())
-        try:
-            states = controller.run()
-        except KeyboardInterrupt:
-            print("\nstopping: runs write a checkpoint and end", file=sys.stderr, flush=True)
-            controller.stop()
-            raise
-    return finish(console, plan, states, arguments)
-
-
-def prepare(plan: Plan) -> None:
-    """Make or check the corpora before any job needs them, so that jobs do not wait for each other."""
-    from simvtp.data.corpora import EXTRA_TESTS, load
-    from simvtp.data.loading import Clips
-
-    wanted: dict[tuple[str, str], bool] = {}
-    for run in plan.runs.values():
-        data, cache = run.config.data, run.config.machine.frame_cache
-        if run.stage is not None:
-            wanted[data.pretrain, "pretrain"] = cache
-        extra = EXTRA_TESTS.get(data.finetune.partition(":")[0], ())
-        wanted |= {(data.finetune, split): cache for split in ("train", "val", "test", *extra)}
-    for (spec, split), cache in wanted.items():
-        Clips(load(spec, split), cache)
-
-
-def finish(console: Console, plan: Plan, states: dict[str, State], arguments: argparse.Namespace) -> int:
-    """The table, what failed, and what to type next."""
-    console.print(result_table(plan, states))
-    failed = [run for run in plan.runs.values() if states[run.id].name == "failed"]
-    for run in failed:
-        failure = states[run.id].failure or {}
-        where = arguments.results / "runs" / run.id / "failure.json"
-        print(f"failed: {run.label}, seed {run.seed}: {failure.get('error')} (traceback in {where})", file=sys.stderr)
-    if failed:
-        print(f"{len(failed)} of {len(plan.runs)} runs failed; the same command with --retry failed tries them again")
-    print(f"next: python analysis/plot.py {arguments.results}/ && python analysis/table.py {arguments.results}/")
-    return 1 if failed else 0
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

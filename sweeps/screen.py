@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from sweeps.costs import hours_of, spent
 from sweeps.ledger import STATES, State
 from sweeps.plan import Plan, Run
 
@@ -26,8 +27,8 @@ def console() -> Console:
 class Screen:
     """A live table on a terminal; elsewhere a line for each change."""
 
-    def __init__(self) -> None:
-        self.console = console()
+    def __init__(self, shown: Console | None = None) -> None:
+        self.console = shown or console()
         self.live = Live(console=self.console, refresh_per_second=2, transient=True)
 
     def __enter__(self) -> Screen:
@@ -43,11 +44,16 @@ class Screen:
 
     def show(self, plan: Plan, states: Mapping[str, State], active: set[str]) -> None:
         if self.live.is_started:
-            self.live.update(status_table(plan, states, only=active | {r for r, s in states.items() if s.owner}))
+            only = active | {run for run, state in states.items() if state.owner}
+            self.put(status_table(plan, states, only=only, most=self.console.height))
+
+    def put(self, table: Table) -> None:
+        """Show a table in place of the last one."""
+        self.live.update(table, refresh=True)
 
     def say(self, run: Run, before: State | None, state: State) -> None:
         """One line when a run changes; the first look at a sweep says only what is not simply waiting."""
-        if before is None and state.name in ("waiting", "done", "interrupted"):
+        if before is None and state.name in ("waiting", "done", "interrupted", "queued"):
             return
         text = f"{time.strftime('%H:%M:%S')} {run.label}, seed {run.seed} ({run.id}): {state.name}"
         if state.result is not None:
@@ -63,34 +69,60 @@ def recall(result: Mapping[str, Any]) -> float:
     return float(result["metrics"]["test"]["text_to_video"]["R@1"])
 
 
-def status_table(plan: Plan, states: Mapping[str, State], only: set[str] | None = None) -> Table:
-    """A row a run: state, stage, step, loss, R@1, age of the last log line, time left."""
+COLUMNS = ("run", "point", "seed", "state", "stage", "step", "epoch", "loss", "R@1", "last line", "left", "hours")
+LEFT = ("run", "point", "state", "stage")
+ORDER = ("running", "failed", "interrupted", "queued", "waiting", "done")
+
+
+def status_table(
+    plan: Plan, states: Mapping[str, State], only: set[str] | None = None, most: int | None = None
+) -> Table:
+    """A row a run: state, stage, step, epoch, loss, R@1 so far, age of the last log line, time left, hours of a device.
+
+    most: lines of the screen; where there are more runs, those at work and those that failed are shown first, and the
+    rest is counted.
+    """
     counts = Counter(state.name for state in states.values())
-    title = f"{plan.folder}: " + ", ".join(f"{counts[name]} {name}" for name in STATES if counts[name])
-    table = Table(title=title, title_justify="left")
-    for name in ("run", "point", "seed", "state", "stage", "step", "loss", "R@1", "last line", "left"):
-        table.add_column(
-            name, justify="right" if name in ("seed", "step", "loss", "R@1", "last line", "left") else "left"
-        )
-    for run in plan.runs.values():
-        if only is not None and run.id not in only:
-            continue
-        state = states[run.id]
-        line = state.line if state.result is None else {}
-        step = f"{line['step']}/{line['steps']}" if "steps" in line else ""
-        table.add_row(
-            run.id, run.label, str(run.seed), state.name, str(line.get("stage", "")), step,
-            f"{line['loss']:.3f}" if "loss" in line else "",
-            f"{recall(state.result):.1f}" if state.result else "",
-            f"{max(0, time.time() - line['time']):.0f} s ago" if "time" in line else "",
-            f"{line['seconds_left']:.0f} s" if "seconds_left" in line and state.name == "running" else "",
-        )  # fmt: skip
+    summary = ", ".join(f"{counts[name]} {name}" for name in STATES if counts[name])
+    title = f"{plan.folder}: {summary}; {spent(plan, states):.2f} hours of a device so far"
+    runs = [run for run in plan.runs.values() if only is None or run.id in only]
+    hidden = 0
+    if most is not None and len(runs) > most - 6:
+        runs.sort(key=lambda run: ORDER.index(states[run.id].name))
+        hidden, runs = len(runs) - max(1, most - 7), runs[: max(1, most - 7)]
+    table = Table(title=title, title_justify="left", caption=f"and {hidden} more" if hidden else None)
+    for name in COLUMNS:
+        table.add_column(name, justify="left" if name in LEFT else "right")
+    for run in runs:
+        table.add_row(run.id, run.label, str(run.seed), *_cells(states[run.id]))
     return table
+
+
+def _cells(state: State) -> list[str]:
+    line = state.line if state.result is None else {}
+    hours = ""
+    if state.result is not None:
+        hours = f"{sum(hours_of(state.result['cost'])):.2f}"
+    elif "since" in line:
+        hours = f"{(line['time'] - line['since']) / 3600:.2f}"
+    found = recall(state.result) if state.result else line.get("R@1")
+    return [
+        f"{state.name} ({state.reason})" if state.reason not in ("", "None") else state.name,
+        str(line.get("stage", "")),
+        f"{line['step']}/{line['steps']}" if "steps" in line else "",
+        f"{line['epoch']:.1f}" if "epoch" in line else "",
+        f"{line['loss']:.3f}" if "loss" in line else "",
+        f"{found:.1f}" if found is not None else "",
+        f"{max(0, time.time() - line['time']):.0f} s ago" if "time" in line else "",
+        f"{line['seconds_left']:.0f} s" if "seconds_left" in line and state.name == "running" else "",
+        hours,
+    ]
 
 
 def plan_table(plan: Plan, states: Mapping[str, State]) -> Table:
     """Every run of a plan with its ids and what would become of it."""
-    would = {"done": "cached", "failed": "failed: --retry failed", "running": "running", "interrupted": "would go on"}
+    would = {"done": "cached", "failed": "failed: --retry failed", "running": "running", "interrupted": "would go on",
+             "queued": "submitted"}  # fmt: skip
     shared = plan.shared_stages()
     table = Table(title=f"{plan.folder}: {len(plan.runs)} runs", title_justify="left")
     for name in ("point", "seed", "run", "pre-training", "what"):

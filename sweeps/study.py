@@ -26,8 +26,12 @@ class Study:
 
     def __init__(self, folder: Path, plan: Plan) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self.plan = plan
-        path = (folder / "study.journal").resolve()
+        self.plan, self.path = plan, (folder / "study.journal").resolve()
+        self.renew()
+
+    def renew(self) -> None:
+        """Read the journal anew: at the start, and after a write that a full disk cut."""
+        path = self.path
         path.parent.mkdir(parents=True, exist_ok=True)
         # The caller holds the sweep's lock, so this is of a controller that was killed; Optuna would wait 30 s for it.
         path.with_name(path.name + ".lock").unlink(missing_ok=True)

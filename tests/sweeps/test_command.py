@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from simvtp.presets import preset
+from sweeps.deaths import fail
 from sweeps.ledger import Ledger
 from sweeps.plan import make_plan
 from sweeps.run import main
@@ -113,17 +114,17 @@ def test_a_run_that_fails_is_recorded_the_others_go_on_and_a_retry_mends(corpus_
     changes = {"data.fraction": "1.0", "pretrain.batch": "32"}
     first = call(tmp_path, "data_fraction", "--cluster", "debug", changes=changes)
     assert first.returncode == 1
-    failures = [json.loads(path.read_text()) for path in tmp_path.rglob("failure.json")]
+    failures = [json.loads(path.read_text()) for path in tmp_path.glob("runs/*/failure.json")]
     assert failures
     assert all("less than one batch" in failure["traceback"] for failure in failures)
     assert len(outcomes(tmp_path)) + len(failures) == 4
     assert "--retry failed" in first.stdout
     again = call(tmp_path, "data_fraction", "--cluster", "debug", changes=changes)
     assert again.returncode == 1  # not tried again unasked
-    assert {f["attempts"] for f in map(_json, tmp_path.rglob("failure.json"))} == {1}
+    assert {f["attempts"] for f in map(_json, tmp_path.glob("runs/*/failure.json"))} == {1}
     retried = call(tmp_path, "data_fraction", "--cluster", "debug", "--retry", "failed", changes=changes)
     assert retried.returncode == 1
-    assert {f["attempts"] for f in map(_json, tmp_path.rglob("failure.json"))} == {2}
+    assert {f["attempts"] for f in map(_json, tmp_path.glob("runs/*/failure.json"))} == {2}
 
 
 def _json(path: Path) -> dict[str, object]:
@@ -135,7 +136,7 @@ def _json(path: Path) -> dict[str, object]:
     ("words", "message"),
     [
         (["mask_rato"], "did you mean 'mask_ratio'"),
-        ([], "name a sweep: one of data_fraction"),
+        ([], "name a sweep: one of contrast_inputs"),
         (["mask_ratio", "--preset", "tini"], "did you mean 'tiny'"),
         (["mask_ratio", "--set", "mask.vide=0.5"], "did you mean 'mask.video'"),
         (["mask_ratio", "--set", "mask.text=1"], r"mask.text: 1.0 is not possible; it takes a ratio in [0, 1)"),
@@ -167,7 +168,7 @@ def test_a_sweep_that_a_preset_cannot_do_does_not_spoil_the_list(capsys: pytest.
 
 def test_a_retry_can_be_looked_at_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = next(iter(make_plan("objectives", "tiny", preset("tiny"), (0,)).runs.values()))
-    Ledger(tmp_path).record_failure(run.id, run.stage, ValueError("x"))
+    fail(Ledger(tmp_path).folder(run.id), {"error": "ValueError: x"})
     for words, starts in (([], 4), (["--retry", "failed"], 5)):
         assert main(["objectives", "--dry-run", "--results", str(tmp_path), *words]) == 0
         assert f"0 cached, {starts} would start" in capsys.readouterr().out

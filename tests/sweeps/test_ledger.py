@@ -5,7 +5,8 @@ import pytest
 
 from simvtp.locks import Lock
 from simvtp.presets import preset
-from sweeps.ledger import Ledger, last_line
+from sweeps.deaths import fail
+from sweeps.ledger import Ledger
 from sweeps.plan import Run, make_plan
 
 
@@ -29,29 +30,18 @@ def test_states_are_read_from_the_folder(run: Run, tmp_path: Path) -> None:
     assert (state.name, state.line) == ("interrupted", {"stage": "pretrain", "step": 3})
     with Lock(stage / "lock"):
         assert ledger.state(run).name == "running"
-    try:
-        raise RuntimeError("no space")
-    except RuntimeError as error:
-        ledger.record_failure(run.id, run.stage, error)
+    fail(stage, {"error": "RuntimeError: no space", "stage": "pretrain", "step": 3, "traceback": "raise"})
+    assert ledger.fail_with_stage(run)
     state = ledger.state(run)
     assert state.name == "failed"
     assert state.failure is not None
-    assert state.failure["error"] == "RuntimeError: no space"
-    assert (state.failure["stage"], state.failure["step"]) == ("pretrain", 3)
-    assert 'raise RuntimeError("no space")' in state.failure["traceback"]
+    assert state.failure["error"] == f"pre-training {run.stage}: RuntimeError: no space"
+    assert (state.failure["stage"], state.failure["step"], state.failure["attempts"]) == ("pretrain", 3, 1)
+    ledger.retry(run)
+    assert ledger.state(run).name == "interrupted"
+    assert not ledger.fail_with_stage(run)
     (folder / "result.json").write_text(result_of(run))
     assert ledger.state(run).name == "done"
-
-
-def test_a_retry_keeps_count(run: Run, tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path)
-    for attempt in (1, 2):
-        ledger.record_failure(run.id, run.stage, ValueError("x"))
-        failure = ledger.state(run).failure
-        assert failure is not None
-        assert failure["attempts"] == attempt
-        ledger.forget_failure(run.id)
-        assert ledger.state(run).name == "waiting"
 
 
 @pytest.mark.parametrize(
@@ -72,24 +62,6 @@ def test_a_damaged_result_is_said_and_moved_aside(
     assert Ledger(tmp_path).state(run).name == "waiting"
     assert str(folder / "result.json") in capsys.readouterr().err
     assert [path.name for path in folder.iterdir()] == ["result.json.damaged"]
-
-
-def test_the_last_whole_line(tmp_path: Path) -> None:
-    path = tmp_path / "log.jsonl"
-    assert last_line(path) == {}
-    path.write_text("".join(json.dumps({"step": i, "filler": "x" * 200}) + "\n" for i in range(100)) + '{"step": 1')
-    assert last_line(path)["step"] == 99
-
-
-def test_a_damaged_failure_still_says_that_the_run_failed(run: Run, tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path)
-    ledger.record_failure(run.id, run.stage, ValueError("x"))
-    path = tmp_path / "runs" / run.id / "failure.json"
-    path.write_bytes(path.read_bytes()[:30])
-    state = ledger.state(run)
-    assert (state.name, state.failure) == ("failed", {"error": "unknown: failure.json is damaged"})
-    ledger.forget_failure(run.id)
-    ledger.record_failure(run.id, run.stage, ValueError("x"))
 
 
 def test_runs_of_earlier_calls_are_known_by_the_sweep_file(tmp_path: Path) -> None:

@@ -1,0 +1,142 @@
+"""A sweep from the command to its end: as its controller, beside the one that is at it, or left behind in the night."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+
+from simvtp.locks import Busy, Lock, holder
+from sweeps.controller import Controller, Stopped
+from sweeps.costs import bill
+from sweeps.launch import Place, place
+from sweeps.ledger import Ledger, State, is_retried
+from sweeps.plan import Plan
+from sweeps.screen import Screen, result_table
+from sweeps.study import Study
+
+WATCH_SECONDS = 2.0
+
+
+def bring_about(plan: Plan, ledger: Ledger, arguments: argparse.Namespace, console: Console, command: str) -> int:
+    """Start, wait, record, and say how it ended; gives the exit code.
+
+    Where another controller is at this sweep already, show what it does, and take over should it die.
+    """
+    threads = plan.base.machine.threads
+    where = place(arguments.cluster, ledger, plan.preset, arguments.jobs, threads, arguments.pack)
+    folder = ledger.results / "sweeps" / plan.folder
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGHUP, _interrupt)
+    while True:
+        try:
+            with Lock(folder / "lock"):
+                states = _control(plan, ledger, where, arguments, command)
+            break
+        except Busy:
+            found = _watch(plan, ledger, folder / "lock")
+            if found is not None:
+                states = found
+                break
+    return finish(console, plan, states, arguments)
+
+
+def _control(plan: Plan, ledger: Ledger, where: Place, arguments: argparse.Namespace, command: str) -> dict[str, State]:
+    """Be the sweep's controller; the caller holds its lock."""
+    ledger.write_sweeps(plan, command)
+    before = {run.id: ledger.state(run) for run in plan.runs.values()}
+    retried = [run for run, state in before.items() if is_retried(state, arguments.retry)]
+    if retried or any(state.name in ("waiting", "interrupted") for state in before.values()):
+        prepare(plan)
+    for run in retried:  # after the corpora are known to be there
+        ledger.retry(plan.runs[run])
+    controller = Controller(plan, ledger, Study(ledger.results / "sweeps" / plan.folder, plan), where, Screen())
+    try:
+        return controller.run()
+    except KeyboardInterrupt:
+        if where.stop_with_controller:
+            print("\nstopping: runs write a checkpoint and end", file=sys.stderr, flush=True)
+            controller.stop()
+        else:
+            print("\nthe jobs go on without this command; --cancel ends them", file=sys.stderr, flush=True)
+        raise
+    except Stopped as stop:
+        print(f"stopping: {stop}", file=sys.stderr, flush=True)
+        controller.stop()
+        return {run.id: ledger.state(run) for run in plan.runs.values()}
+
+
+def _watch(plan: Plan, ledger: Ledger, lock: Path) -> dict[str, State] | None:
+    """Show the sweep that another controller does; its last states, or None where that controller is gone before."""
+    owner = holder(lock)
+    if owner is None:
+        return None
+    print(f"attached: {owner} does this sweep; Ctrl-C leaves it at work", file=sys.stderr, flush=True)
+    states: dict[str, State] = {}
+    with Screen() as screen:
+        while holder(lock) is not None:
+            for run in plan.runs.values():
+                before = states.get(run.id)
+                if before is None or before.name not in ("done", "failed"):
+                    states[run.id] = ledger.state(run)
+                    if before is None or before.name != states[run.id].name:
+                        screen.say(run, before, states[run.id])
+            ledger.queue.read()
+            screen.show(plan, states, set())
+            time.sleep(WATCH_SECONDS)
+    states = {run.id: ledger.state(run) for run in plan.runs.values()}
+    return states if all(state.name in ("done", "failed") for state in states.values()) else None
+
+
+def detach(plan: Plan, ledger: Ledger, words: list[str]) -> int:
+    """Start the same command as a process of its own, which a logout does not end."""
+    folder = ledger.results / "sweeps" / plan.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    log = folder / "controller.log"
+    line = [sys.executable, "-u", str(Path(__file__).resolve().parent / "run.py"), *words]
+    with log.open("a") as out:
+        process = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
+    print(f"process {process.pid} does it; its words are in {log}")
+    print("the same command, here or elsewhere, attaches to it; --status shows how far it is, --cancel ends it")
+    return 0
+
+
+def prepare(plan: Plan) -> None:
+    """Make or check the corpora before any job needs them, so that jobs do not wait for each other."""
+    from simvtp.data.corpora import EXTRA_TESTS, load
+    from simvtp.data.loading import Clips
+
+    wanted: dict[tuple[str, str], bool] = {}
+    for run in plan.runs.values():
+        data, cache = run.config.data, run.config.machine.frame_cache
+        if run.stage is not None:
+            wanted[data.pretrain, "pretrain"] = cache
+        extra = EXTRA_TESTS.get(data.finetune.partition(":")[0], ())
+        wanted |= {(data.finetune, split): cache for split in ("train", "val", "test", *extra)}
+    for (spec, split), cache in wanted.items():
+        Clips(load(spec, split), cache)
+
+
+def finish(console: Console, plan: Plan, states: dict[str, State], arguments: argparse.Namespace) -> int:
+    """The table, what failed, what it cost, and what to type next."""
+    console.print(result_table(plan, states))
+    failed = [run for run in plan.runs.values() if states[run.id].name == "failed"]
+    for run in failed:
+        failure = states[run.id].failure or {}
+        where = arguments.results / "runs" / run.id / "failure.json"
+        print(f"failed: {run.label}, seed {run.seed}: {failure.get('error')} (traceback in {where})", file=sys.stderr)
+    if failed:
+        print(f"{len(failed)} of {len(plan.runs)} runs failed; the same command with --retry failed tries them again")
+    print(bill(plan, states))
+    print(f"next: python analysis/plot.py {arguments.results}/ && python analysis/table.py {arguments.results}/")
+    return 1 if failed else 0
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+    raise KeyboardInterrupt

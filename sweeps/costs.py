@@ -1,0 +1,108 @@
+"""What a sweep has cost, and what is left of it is expected to cost: hours of a device, from the results there are."""
+
+from __future__ import annotations
+
+import os
+import statistics
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from simvtp.cost import pretrain_gflop
+from simvtp.identity import is_pretrained
+from sweeps.ledger import Ledger, State
+from sweeps.plan import Plan, Run
+
+EARLIER = 1000  # results that an expectation is made from, at most
+
+
+def hours_of(cost: Mapping[str, Any]) -> tuple[float, float]:
+    """(pre-training, fine-tuning and evaluation) of a result's `cost`, in hours of a device."""
+    devices = int(cost.get("devices", 1))
+    rest = float(cost["finetune_seconds"]) + float(cost.get("evaluate_seconds", 0.0))
+    return float(cost["pretrain_seconds"]) * devices / 3600, rest * devices / 3600
+
+
+def spent(plan: Plan, states: Mapping[str, State]) -> float:
+    """Hours of a device behind the finished runs of a plan; a pre-training that several share counts once."""
+    total, stages = 0.0, set[str]()
+    for run in plan.runs.values():
+        result = states[run.id].result
+        if result is None:
+            continue
+        before, rest = hours_of(result["cost"])
+        total += rest
+        if run.stage is not None and run.stage not in stages:
+            stages.add(run.stage)
+            total += before
+    return total
+
+
+def bill(plan: Plan, states: Mapping[str, State]) -> str:
+    """One line: what the finished runs of the plan took."""
+    done = sum(state.result is not None for state in states.values())
+    devices = {str(state.result["cost"]["device"]) for state in states.values() if state.result is not None}
+    return f"cost: {spent(plan, states):.2f} hours of {' and '.join(sorted(devices)) or 'no device'} for {done} runs"
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Medians of earlier results of a preset, in hours. scaled: of pre-training, for one GFLOP; None: unknown."""
+
+    results: int
+    pretrain: float
+    scaled: float | None
+    rest: float
+
+
+def earlier_rates(ledger: Ledger, preset: str) -> Rates | None:
+    """From the results of the preset in this folder; None where there is none."""
+    before, scaled, rest = [], [], []
+    for result in islice(_earlier(ledger, preset), EARLIER):
+        hours = hours_of(result["cost"])
+        rest.append(hours[1])
+        if hours[0]:
+            before.append(hours[0])
+            if result["cost"].get("pretrain_gflop"):
+                scaled.append(hours[0] / float(result["cost"]["pretrain_gflop"]))
+    if not rest:
+        return None
+    middle = statistics.median
+    return Rates(len(rest), middle(before) if before else 0.0, middle(scaled) if scaled else None, middle(rest))
+
+
+def _earlier(ledger: Ledger, preset: str) -> Iterator[Mapping[str, Any]]:
+    try:
+        names = [entry.name for entry in os.scandir(ledger.results / "runs")]
+    except FileNotFoundError:
+        return
+    for name in names:
+        result = ledger.result(name)
+        if result is not None and result.get("preset") == preset and "cost" in result:
+            yield result
+
+
+def expected(rates: Rates, ledger: Ledger, runs: list[Run]) -> float:
+    """Hours of a device that these runs are expected to take, each stage that is still to be made counted once."""
+    total, stages = 0.0, set[str]()
+    for run in runs:
+        total += rates.rest
+        if run.stage is None or run.stage in stages or ledger.made(run.stage):
+            continue
+        stages.add(run.stage)
+        number, _, unit = run.config.pretrain.length.partition(" ")
+        if rates.scaled is not None and unit.startswith("step") and is_pretrained(run.config):
+            total += rates.scaled * pretrain_gflop(run.config) * int(number)
+        else:
+            total += rates.pretrain
+    return total
+
+
+def forecast(ledger: Ledger, preset: str, runs: list[Run]) -> str:
+    """One line: what runs that would start are expected to take."""
+    rates = earlier_rates(ledger, preset)
+    if rates is None:
+        return f"expected hours: unknown, as there is no result of preset {preset} in this folder yet"
+    hours = expected(rates, ledger, runs)
+    return f"expected: {hours:.2f} hours of one device, by {rates.results} earlier results of preset {preset}"

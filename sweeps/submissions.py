@@ -1,0 +1,154 @@
+"""What was handed to SLURM: a record a job array, written before sbatch is called, and a claim in each folder it fills.
+
+    results/jobs/<token>/record.json     the items of each task of the array, the array it follows, its job number
+    results/jobs/open/<token>            there while a task of it may still run
+    results/runs/<id>/job.json           the claim: token and task of the last submission of this run
+    results/pretrained/<id>/job.json     the same of a stage
+
+The token is part of the job's name, so an array whose controller was killed before it learned the job number is found
+by name. A job reads its items from the record: it needs nothing of the controller that submitted it.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from simvtp.config import Config, flatten, unflatten
+from simvtp.files import read_json, write_json
+from simvtp.locks import Busy, Lock
+
+PREFIX = "simvtp-"
+PATIENCE_SECONDS = 300.0
+
+
+@dataclass(frozen=True)
+class Item:
+    """A piece of work of its own folder. kind: `run`, or `pretrain`: a stage that several runs wait for."""
+
+    kind: str
+    id: str
+    config: Config
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Which task of which submission a run or stage was handed to."""
+
+    token: str
+    task: int
+
+
+@dataclass(frozen=True)
+class Record:
+    """One job array. job: SLURM's number, None until it is known; created: seconds since 1970."""
+
+    token: str
+    job: str | None
+    created: float
+    preset: str
+    tasks: tuple[tuple[Item, ...], ...]
+
+    def number(self, task: int) -> str:
+        return f"{self.job}_{task}"
+
+
+class Submissions:
+    """The records and claims below one results folder."""
+
+    def __init__(self, results: Path) -> None:
+        self.results, self.folder = results.resolve(), results.resolve() / "jobs"
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Only one process at a time looks at claims and submits; others wait for it."""
+        until = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            lock = Lock(self.folder / "lock")
+            try:
+                lock.__enter__()
+                break
+            except Busy:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.2)
+        try:
+            yield
+        finally:
+            lock.__exit__(None, None, None)
+
+    def home(self, item: Item) -> Path:
+        return self.results / ("runs" if item.kind == "run" else "pretrained") / item.id
+
+    def claim(self, kind: str, name: str) -> Claim | None:
+        """The last claim on a run or stage; None where there is none or a damaged one."""
+        path = self.results / ("runs" if kind == "run" else "pretrained") / name / "job.json"
+        try:
+            found = read_json(path)
+            return Claim(found["token"], int(found["task"]))
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return None
+
+    def open(self, preset: str, tasks: Sequence[Sequence[Item]], stages: Mapping[str, str]) -> Record:
+        """Write the record and the claims of a new array. stages: run id -> a stage that its own task makes."""
+        token = time.strftime("%Y%m%d-%H%M%S-") + uuid.uuid4().hex[:6]
+        record = Record(token, None, time.time(), preset, tuple(tuple(task) for task in tasks))
+        self._write(record)
+        marker = self.folder / "open" / token
+        marker.parent.mkdir(parents=True, exist_ok=True)
+        marker.touch()
+        for number, task in enumerate(tasks):
+            for item in task:
+                write_json(self.home(item) / "job.json", {"token": token, "task": number})
+                if item.kind == "run" and item.id in stages:
+                    path = self.results / "pretrained" / stages[item.id] / "job.json"
+                    write_json(path, {"token": token, "task": number})
+        return record
+
+    def numbered(self, record: Record, job: str) -> Record:
+        """The same record with the job's number in it, on disk too."""
+        found = Record(record.token, job, record.created, record.preset, record.tasks)
+        self._write(found)
+        return found
+
+    def close(self, token: str) -> None:
+        """Nothing of it can run any more."""
+        (self.folder / "open" / token).unlink(missing_ok=True)
+
+    def opened(self) -> list[str]:
+        """Tokens of which a task may still run."""
+        try:
+            return sorted(path.name for path in (self.folder / "open").iterdir())
+        except FileNotFoundError:
+            return []
+
+    def _write(self, record: Record) -> None:
+        base = flatten(record.tasks[0][0].config)
+        tasks = [[{"kind": item.kind, "id": item.id, "set": _difference(item.config, base)} for item in task]
+                 for task in record.tasks]  # fmt: skip
+        write_json(self.folder / record.token / "record.json", {
+            "version": 1, "token": record.token, "job": record.job, "created": record.created,
+            "preset": record.preset, "base": base, "tasks": tasks,
+        })  # fmt: skip
+
+    def read(self, token: str) -> Record | None:
+        """None where there is no such record."""
+        try:
+            found = read_json(self.folder / token / "record.json")
+        except FileNotFoundError:
+            return None
+        base = found["base"]
+        tasks = tuple(
+            tuple(Item(entry["kind"], entry["id"], unflatten(base | entry["set"])) for entry in task)
+            for task in found["tasks"]
+        )
+        return Record(found["token"], found["job"], float(found["created"]), found["preset"], tasks)
+
+
+def _difference(config: Config, base: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in flatten(config).items() if value != base[key]}

@@ -1,0 +1,144 @@
+"""How runs become job arrays, and how submissions are found again; on a SLURM, see tests/cluster."""
+
+import itertools
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from simvtp.config import override
+from simvtp.identity import pretrain_id, run_id
+from simvtp.presets import preset
+from sweeps.plan import Run
+from sweeps.queue import Queue, Snapshot
+from sweeps.slurm import Array, arrays
+from sweeps.submissions import Claim, Item, Submissions
+
+
+def run(stage: int, number: int = 0) -> Run:
+    config = override(preset("tiny"), {"seed": stage, "finetune.lr": 0.001 * (number + 1)})
+    return Run(run_id(config), pretrain_id(config), config, f"{stage}/{number}", stage)
+
+
+def names(found: list[Array]) -> list[tuple[list[list[str]], int | None, int | None]]:
+    """Arrays with items named by seed (and rate of fine-tuning for runs)."""
+
+    def name(item: Item) -> str:
+        number = round(item.config.finetune.lr / 0.001) - 1
+        return f"stage {item.config.seed}" if item.kind == "pretrain" else f"{item.config.seed}/{number}"
+
+    return [([[name(item) for item in task] for task in a.tasks], a.after, a.task) for a in found]
+
+
+def unmade(runs: list[Run]) -> dict[str, bool]:
+    return {r.stage: False for r in runs if r.stage is not None}
+
+
+def test_a_stage_of_one_run_is_made_by_its_job() -> None:
+    runs = [run(0), run(1)]
+    assert names(arrays(runs, unmade(runs), 1, 10)) == [([["0/0"], ["1/0"]], None, None)]
+
+
+def test_many_stages_are_followed_task_by_task() -> None:
+    runs = [run(0, 0), run(1, 0), run(1, 1), run(2, 0), run(2, 1), run(0, 1), run(3, 0), run(3, 1), run(2, 2), run(4)]
+    assert names(arrays(runs, unmade(runs), 1, 10)) == [
+        ([["stage 2"], ["stage 0"], ["stage 1"], ["stage 3"]], None, None),
+        ([["2/0"], ["0/0"], ["1/0"], ["3/0"]], 0, None),
+        ([["2/1"], ["0/1"], ["1/1"], ["3/1"]], 0, None),
+        ([["2/2"]], 0, None),
+        ([["4/0"]], None, None),
+    ]
+
+
+def test_one_stage_of_many_runs_is_followed_as_one() -> None:
+    runs = [run(0, number) for number in range(5)]
+    assert names(arrays(runs, unmade(runs), 1, 3)) == [
+        ([["stage 0"]], None, None),
+        ([["0/0"], ["0/1"], ["0/2"]], 0, 0),
+        ([["0/3"], ["0/4"]], 0, 0),
+    ]
+    assert names(arrays(runs, unmade(runs), 2, 3)) == [
+        ([["stage 0"]], None, None),
+        ([["0/0", "0/1"], ["0/2", "0/3"], ["0/4"]], 0, 0),
+    ]
+
+
+def test_what_is_made_is_not_waited_for_and_long_arrays_are_cut() -> None:
+    runs = [run(0, number) for number in range(5)]
+    assert names(arrays(runs, dict.fromkeys(unmade(runs), True), 2, 2)) == [
+        ([["0/0", "0/1"], ["0/2", "0/3"]], None, None),
+        ([["0/4"]], None, None),
+    ]
+
+
+@pytest.mark.parametrize(("pack", "longest"), list(itertools.product((1, 2, 3), (1, 2, 7))))
+def test_every_run_once_after_its_own_stage(pack: int, longest: int) -> None:
+    runs = [run(stage, number) for stage, count in enumerate((1, 4, 2, 2, 3, 1, 9)) for number in range(count)]
+    found = arrays(runs, unmade(runs), pack, longest)
+    items = [item.id for array in found for task in array.tasks for item in task if item.kind == "run"]
+    assert sorted(items) == sorted(r.id for r in runs)
+    assert all(len(array.tasks) <= longest and all(len(task) <= pack for task in array.tasks) for array in found)
+    for array in found:
+        for number, task in enumerate(array.tasks):
+            if array.after is not None:
+                followed = found[array.after].tasks[number if array.task is None else array.task]
+                assert {pretrain_id(item.config) for item in task} <= {item.id for item in followed}
+
+
+def test_a_record_gives_back_the_items(tmp_path: Path) -> None:
+    submissions, first, second = Submissions(tmp_path), run(0), run(1, 3)
+    tasks = [[Item("run", r.id, r.config)] for r in (first, second)]
+    record = submissions.open("tiny", tasks, {second.id: str(second.stage)})
+    assert submissions.read(record.token) == record
+    assert submissions.claim("run", first.id) == Claim(record.token, 0)
+    assert submissions.claim("run", second.id) == submissions.claim("pretrain", str(second.stage))
+    assert submissions.claim("pretrain", str(first.stage)) is None
+    assert submissions.opened() == [record.token]
+    assert submissions.numbered(record, "12").number(1) == "12_1"
+    assert submissions.read(record.token) == submissions.numbered(record, "12")
+    submissions.close(record.token)
+    assert submissions.opened() == []
+
+
+def fake_squeue(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A squeue on the path that prints a file's content and counts its calls."""
+    program, answer = folder / "bin" / "squeue", folder / "answer"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\necho "$@" >>{folder}/calls\ncat {answer}\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+    return answer
+
+
+def test_squeue_is_asked_once_in_ten_seconds_by_all_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    submissions, r = Submissions(tmp_path), run(0)
+    record = submissions.open("tiny", [[Item("run", r.id, r.config)]], {})
+    fake_squeue(tmp_path, monkeypatch).write_text(f"simvtp-{record.token}|77|0|PENDING|Priority\n")
+    now = time.time()
+    monkeypatch.setattr("time.time", lambda: now)
+    queues = [Queue(submissions), Queue(submissions)]
+    for _ in range(3):
+        for queue in queues:
+            assert queue.look().state(record.token, 0) is not None
+            now += 1
+    assert len((tmp_path / "calls").read_text().splitlines()) == 1
+    assert f"--name=simvtp-{record.token}" in (tmp_path / "calls").read_text()
+    found = submissions.read(record.token)
+    assert found is not None
+    assert found.job == "77"  # as after a kill of the controller between sbatch and its answer
+    (tmp_path / "answer").write_text("")
+    now += 10
+    assert queues[1].look() == Snapshot(now, {}, {})
+    assert submissions.opened() == []
+    assert len((tmp_path / "calls").read_text().splitlines()) == 2
+    assert json.loads((tmp_path / "jobs" / "queue.json").read_text())["tasks"] == {}
+
+
+def test_a_squeue_that_fails_says_nothing_of_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    submissions, r = Submissions(tmp_path), run(0)
+    record = submissions.open("tiny", [[Item("run", r.id, r.config)]], {})
+    fake_squeue(tmp_path, monkeypatch)  # its answer is not there: it fails
+    queue = Queue(submissions)
+    assert queue.look() == Snapshot(0.0, {}, {})
+    assert submissions.opened() == [record.token]
