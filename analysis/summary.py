@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from analysis.paper import Published, published
+from analysis.paper import VARIED, Published, published
 from analysis.records import Point, Run, Sweep
 from analysis.results import Collection
 from analysis.statistics import Difference, Interval, differences, interval, seeds_needed
@@ -149,7 +149,8 @@ def _hits(runs: dict[int, Run], seeds: list[int], direction: str = MAIN) -> npt.
 
 def _row(sweep: Sweep, point: Point, runs: dict[int, Run], difference: Difference | None) -> Row:
     level = {way: interval(_hits(runs, sorted(runs), way)) for way in ("text_to_video", "video_to_text") if runs}
-    return Row(point, _label(sweep, point), runs, level, difference, published({**sweep.base, **point.set}))
+    paper = published({**sweep.base, **point.set}) if set(point.set) <= VARIED else None
+    return Row(point, _label(sweep, point), runs, level, difference, paper)
 
 
 _SHARES = {"mask.video": "video", "mask.text": "text", "data.fraction": "data"}

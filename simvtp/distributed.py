@@ -84,7 +84,8 @@ def started_as(environment: Mapping[str, str]) -> dict[str, str]:
         return {}
     if job.num_tasks == 1:
         return {}
-    port = random.Random(job.job_id).randint(20000, 60000)  # the same in every task, another one for every job
+    step = f"{job.job_id}.{environment.get('SLURM_STEP_ID', '')}"
+    port = random.Random(step).randint(20000, 60000)  # the same in every task, another one for every step
     return {
         "RANK": str(job.global_rank),
         "WORLD_SIZE": str(job.num_tasks),

@@ -103,6 +103,10 @@ def test_published_figures_are_those_of_the_paper_and_no_others() -> None:
         ({"mask.text": 0.5}, None),
         ({"mask.kind": "random"}, None),
         ({"objective.vtm": 0}, None),
+        ({"objective.vtm": 2}, None),
+        ({"objective.learn_temperature": True}, None),
+        ({"model.towers": "shared"}, None),
+        ({"mask.decoded": 0.5}, None),
         ({"pretrain.length": "0 steps"}, None),
     ],
 )
