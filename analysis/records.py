@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from simvtp.config import completed
+
 VERSION = 1
 DIRECTIONS = ("text_to_video", "video_to_text")
 METRICS = ("R@1", "R@5", "R@10", "MdR", "MnR")
@@ -172,7 +174,7 @@ def read_run(path: Path) -> Run:
             id=content["run"],
             preset=content["preset"],
             pretrain=content["pretrain"],
-            config=dict(config),
+            config=completed(config),
             metrics=metrics,
             controls=content.get("controls") or {},
             ranks=ranks,
@@ -219,7 +221,7 @@ def read_sweep(folder: str, content: Mapping[str, Any]) -> tuple[Sweep, list[str
             title=str(content["title"]),
             command=str(content["command"]),
             axes=tuple(content["axes"]),
-            base=dict(content["base"]),
+            base=completed(content["base"]),
             points=points,
             runs=runs,
         )

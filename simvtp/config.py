@@ -150,6 +150,10 @@ class Config:
         validate(self)
 
 
+SECTIONS = {"model": Model, "mask": Mask, "objective": Objective, "data": Data, "pretrain": Optimisation,
+            "finetune": Optimisation, "evaluate": Evaluate, "machine": Machine}  # fmt: skip
+
+
 def _walk(config: Config) -> Iterable[tuple[str, str, Any]]:
     for part in dataclasses.fields(config):
         value = getattr(config, part.name)
@@ -165,6 +169,21 @@ def flatten(config: Config) -> dict[str, Any]:
     return {section + name: value for section, name, value in _walk(config)}
 
 
+def later_fields() -> dict[str, Any]:
+    """Fields that came later, and what the code did before them (`setting`)."""
+    return {
+        f"{name}.{leaf.name}": leaf.default
+        for name, section in SECTIONS.items()
+        for leaf in dataclasses.fields(section)
+        if leaf.default is not dataclasses.MISSING
+    }
+
+
+def completed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A flat config from disk, whole or in part, with the fields that came after it was written."""
+    return {**later_fields(), **values}
+
+
 def unflatten(values: Mapping[str, Any]) -> Config:
     """The inverse of `flatten`; raises ConfigError where a key is missing or unknown."""
     sections: dict[str, dict[str, Any]] = {}
@@ -172,10 +191,8 @@ def unflatten(values: Mapping[str, Any]) -> Config:
     for key, value in values.items():
         section, _, name = key.rpartition(".")
         (sections.setdefault(section, {}) if section else top)[name] = value
-    kinds = {"model": Model, "mask": Mask, "objective": Objective, "data": Data, "pretrain": Optimisation,
-             "finetune": Optimisation, "evaluate": Evaluate, "machine": Machine}  # fmt: skip
     try:
-        parts = {name: kind(**sections.pop(name)) for name, kind in kinds.items()}
+        parts = {name: kind(**sections.pop(name)) for name, kind in SECTIONS.items()}
         if sections:
             raise ConfigError(f"unknown config section {sorted(sections)[0]!r}")
         return Config(**parts, **top)

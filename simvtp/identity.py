@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 from typing import Any
 
-from simvtp.config import Config, flatten
+from simvtp.config import Config, flatten, later_fields
 from simvtp.validation import steps_of
 
 # Part of every id: raised when a change of code changes what the same config gives.
@@ -20,14 +19,9 @@ def is_pretrained(config: Config) -> bool:
 
 
 def _telling(config: Config) -> dict[str, Any]:
-    """The flat config without fields that came later and stand at what the code did before (`config.setting`)."""
-    flat = flatten(config)
-    for part in dataclasses.fields(config):
-        section = getattr(config, part.name)
-        for leaf in dataclasses.fields(section) if dataclasses.is_dataclass(section) else ():
-            if leaf.default is not dataclasses.MISSING and getattr(section, leaf.name) == leaf.default:
-                del flat[f"{part.name}.{leaf.name}"]
-    return flat
+    """The flat config without fields that came later and stand at what the code did before."""
+    before = later_fields()
+    return {key: value for key, value in flatten(config).items() if key not in before or value != before[key]}
 
 
 def _digest(content: object) -> str:

@@ -44,7 +44,8 @@ def score(
     if videos_last:
         captions_last = encode_captions(last, test, config, device)
         scored["test_last_epoch"] = both_directions(videos_last[0], captions_last, test.owner)
-    scored |= _asked_for(similarities(videos, captions), test, config, tokenizer, results, device)
+    learned = config.objective.temperature if model.temperature is None else float(model.temperature())
+    scored |= _asked_for(similarities(videos, captions), learned, test, config, tokenizer, results, device)
     for name in EXTRA_TESTS.get(config.data.finetune.partition(":")[0], ()):
         extra = gallery(config, tokenizer, name, views=True)
         scored[name] = both_directions(*encode_gallery(model, extra, config, device), extra.owner)
@@ -57,12 +58,17 @@ def score(
 
 
 def _asked_for(
-    similarity: Floats, test: GalleryLoader, config: Config, tokenizer: Tokenizer, results: Path, device: torch.device
+    similarity: Floats,
+    temperature: float,
+    test: GalleryLoader,
+    config: Config,
+    tokenizer: Tokenizer,
+    results: Path,
+    device: torch.device,
 ) -> dict[str, Retrieval]:
     """The columns that are not plain retrieval, each by its name."""
     found = {}
     if config.evaluate.dual_softmax:
-        temperature = config.objective.temperature
         by_caption, by_video = (dual_softmax(similarity, temperature, axis) for axis in (0, 1))
         found["test_dual_softmax"] = ranked(by_caption, by_video, test.owner)
     if config.evaluate.rerank:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from simvtp.config import Config, flatten, override
+from simvtp.config import Config, completed, flatten, override
 from simvtp.identity import pretrain_id, run_id
 from simvtp.presets import preset as preset_of
 from simvtp.validation import ConfigError
@@ -118,4 +118,4 @@ def sweep_record(plan: Plan, table: Table, command: str, before: Mapping[str, An
 
 
 def _outcome(flat: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in flat.items() if not key.startswith("machine.")}
+    return {key: value for key, value in completed(flat).items() if not key.startswith("machine.")}

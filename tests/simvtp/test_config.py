@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from simvtp.config import flatten, override, parse_assignments, unflatten
+from simvtp.config import completed, flatten, later_fields, override, parse_assignments, unflatten
 from simvtp.identity import pretrain_id, run_id
 from simvtp.presets import PRESETS, preset
 from simvtp.validation import ConfigError, steps_of
@@ -119,3 +119,14 @@ def test_base_is_the_papers_recipe() -> None:
 def test_reading_a_config_does_not_load_torch() -> None:
     code = "import sys, simvtp.presets, simvtp.arguments; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_field_that_came_later_is_in_no_id_at_what_the_code_did_before_and_old_files_mean_that() -> None:
+    values = flatten(TINY)
+    old = {key: value for key, value in values.items() if key not in later_fields()}
+    assert "mask.words" not in old
+    assert unflatten(old) == TINY
+    assert completed(old) == values
+    assert run_id(unflatten({**old, "mask.words": "kept"})) == run_id(TINY)
+    assert run_id(unflatten({**old, "mask.words": "dropped"})) != run_id(TINY)
+    assert pretrain_id(unflatten({**old, "evaluate.rerank": 5})) == pretrain_id(TINY)
