@@ -41,9 +41,9 @@ class Row:
         return found if np.isfinite(found).all() else np.array([])
 
     def mean(self, name: str, direction: str = MAIN, split: str = "test") -> float:
-        """Mean over seeds; NaN where there is none."""
-        found = self.values(name, direction, split)
-        return float(found.mean()) if found.size else math.nan
+        """Mean over seeds; NaN where there is none, or where a run has no such split."""
+        found = [run.metric(name, direction, split) for run in self.runs.values()]
+        return sum(found) / len(found) if found else math.nan
 
     @property
     def minutes(self) -> float:
