@@ -56,6 +56,23 @@ def test_markdown_marks_base_best_and_second(folder: Path) -> None:
     assert "paper: MSR-VTT 1k-A, WebVid-2M, ViT-B" in text
 
 
+def test_the_seeds_that_a_wanted_difference_takes_fall_as_it_grows(folder: Path) -> None:
+    found = []
+    for wanted in ("4", "8"):
+        assert table.main([str(folder), "--only", "mask_ratio", "--wanted", wanted]) == 0
+        text = (folder / "tables/mask_ratio-tiny.md").read_text()
+        (seeds,) = re.findall(rf"a true difference of {wanted} points four times in five takes about (\d+) seeds", text)
+        found.append(int(seeds))
+    assert found[0] > found[1] >= 2
+
+
+@pytest.mark.parametrize("wanted", ["0", "-1", "nan", "many"])
+def test_a_wanted_difference_that_is_none_is_refused(folder: Path, wanted: str) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        table.main([str(folder), "--wanted", wanted])
+    assert stopped.value.code == 2
+
+
 def test_csv_holds_raw_numbers(folder: Path) -> None:
     table.main([str(folder)])
     with (folder / "tables/mask_ratio-tiny.csv").open() as file:
