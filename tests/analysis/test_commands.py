@@ -104,6 +104,23 @@ def test_latex_escapes_what_latex_would_take_for_itself() -> None:
     assert tex("50% of a_b & {c} ± -1.5 $") == r"50\% of a\_b \& \{c\} $\pm$ $-$1.5 \$"
 
 
+def test_other_ways_of_scoring_have_columns_of_their_own(tmp_path: Path) -> None:
+    Builder(tmp_path, queries=60).sweep("data_fraction")
+    for path in tmp_path.glob("runs/*/result.json"):
+        content = json.loads(path.read_text())
+        if content["config"]["data.fraction"] != 0.1:
+            content["metrics"]["test_dual_softmax"] = {"text_to_video": {"R@1": 12.34}}
+            path.write_text(json.dumps(content))
+    assert table.main([str(tmp_path)]) == 0
+    lines = (tmp_path / "tables/data_fraction-tiny.md").read_text().splitlines()
+    head, rows = lines[4].split("|"), [line.split("|") for line in lines[6:10]]
+    place = [cell.strip() for cell in head].index("dual softmax")
+    assert [row[place].strip() for row in rows] == ["-", "12.3", "12.3", "12.3"]
+    assert any("scored otherwise, beside and not in the comparison: dual softmax." in line for line in lines)
+    with (tmp_path / "tables/data_fraction-tiny.csv").open() as file:
+        assert [row["test_dual_softmax.R@1"] for row in csv.DictReader(file)] == ["", "12.34", "12.34", "12.34"]
+
+
 def test_one_seed_is_marked_in_the_table(folder: Path) -> None:
     table.main([str(folder)])
     text = (folder / "tables/objectives-tiny.md").read_text()
