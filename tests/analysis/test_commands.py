@@ -164,6 +164,16 @@ def test_curves_show_the_means_of_each_axis(folder: Path) -> None:
     assert labels == ["held-out combinations", "seen combinations", "base", "no pre-training", "chance"]
 
 
+def test_an_axis_with_settings_tied_to_it_is_a_curve_under_the_name_of_the_sweep(tmp_path: Path) -> None:
+    Builder(tmp_path, queries=60).sweep("mask_ratio_compute")
+    found = load(tmp_path)
+    summary = summarise(found.sweeps[0], found)
+    upper = figures.draw(summary).axes[0]
+    line = next(line for line in upper.get_lines() if line.get_marker() == "o" and len(line.get_xdata()) == 3)
+    assert list(line.get_xdata()) == pytest.approx([50, 90, 95])
+    assert upper.get_title(loc="left").startswith("Mask ratio compute: ")
+
+
 @pytest.mark.parametrize("name", ["mask_grid", "data_fraction", "objectives"])
 @pytest.mark.parametrize("unfinished", [[], [(0, 0), (1, 0)]])
 def test_every_kind_of_sweep_has_its_figure(tmp_path: Path, name: str, unfinished: list[tuple[int, int]]) -> None:
