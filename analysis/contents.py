@@ -200,5 +200,11 @@ def _own(config: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def reconstructions(folder: Path) -> list[Picture]:
-    """What analysis/reconstruct.py drew: masked clips and what the model makes of them."""
-    return [from_png(path) for path in sorted((folder / "figures").glob("reconstruct-*.png"))]
+    """What analysis/reconstruct.py drew, figures/reconstruct-<run>-<video>.png; raises Unreadable for no PNG."""
+    found = []
+    for path in sorted((folder / "figures").glob("reconstruct-*.png")):
+        run, _, video = path.stem.removeprefix("reconstruct-").partition("-")
+        found.append(
+            from_png(path, f"Original, masked and rebuilt frames of video {video or 'not named'}, by run {run}")
+        )
+    return found

@@ -40,13 +40,13 @@ def drawn(figure: Figure, name: str) -> Picture:
     return found
 
 
-def from_png(path: Path) -> Picture:
+def from_png(path: Path, title: str) -> Picture:
     """A picture that another command wrote; raises Unreadable where it is no PNG."""
     content = path.read_bytes()
     if not content.startswith(_PNG) or len(content) < 24:
         raise Unreadable(f"{path.name} is not a whole PNG; write it again")
     width, height = struct.unpack(">II", content[16:24])
-    return Picture(path.stem, path.stem.replace("-", " ").replace("_", " "), _uri("png", content), width, height)
+    return Picture(path.stem, title, _uri("png", content), width, height)
 
 
 def _uri(kind: str, content: bytes) -> str:

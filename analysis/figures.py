@@ -19,8 +19,9 @@ from analysis.summary import MAIN, Row, Summary
 
 
 def varying(summary: Summary, axis: str) -> list[Row]:
-    """Rows that differ from the base in this axis alone, with the base, by rising value."""
-    chosen = [row for row in summary.rows if set(row.point.set) <= {axis}]
+    """Rows that differ from the base in this axis, and in no other way that is not tied to it; by rising value."""
+    tied = _is_tied(summary)
+    chosen = [row for row in summary.rows if tied or set(row.point.set) <= {axis}]
     return sorted(chosen, key=lambda row: float(summary.sweep.value(row.point, axis)))
 
 
@@ -36,7 +37,13 @@ def draw(summary: Summary) -> Figure:
 
 def is_curves(summary: Summary) -> bool:
     """Whether every point moves along one axis of numbers at most."""
-    return _numeric(summary) and all(len(point.set) <= 1 for point in summary.sweep.points)
+    return _numeric(summary) and (_is_tied(summary) or all(len(point.set) <= 1 for point in summary.sweep.points))
+
+
+def _is_tied(summary: Summary) -> bool:
+    """Whether there is one axis with a value of its own for every point: what else changes, changes with it."""
+    sweep = summary.sweep
+    return len(sweep.axes) == 1 and len({sweep.value(p, sweep.axes[0]) for p in sweep.points}) == len(sweep.points)
 
 
 def _numeric(summary: Summary) -> bool:
@@ -66,7 +73,9 @@ def curves(summary: Summary) -> Figure:
         _costs(lower, x, rows, summary)
         ratio_axis(lower, x, axis_of(name))
         found = findings.against_base(rows, _base_value(summary, name))
-        upper.set_title(wrap(f"{axis_of(name).words}: {found}", 100 // columns), loc="left")
+        further = any(set(row.point.set) - {name} for row in rows)
+        words = summary.sweep.title if further else axis_of(name).words
+        upper.set_title(wrap(f"{words}: {found}", 100 // columns), loc="left")
         upper.tick_params(labelbottom=False)
         if k:
             upper.set_ylabel("")

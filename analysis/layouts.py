@@ -70,12 +70,26 @@ def columns(summary: Summary) -> list[Column]:
     found.append(Column("difference", difference, _AGAINST))
     found.append(Column("verdict", lambda row: row.difference.verdict if row.difference else "",
                         _AGAINST))  # fmt: skip
-    if any(math.isfinite(row.mean("R@1", MAIN, "test_seen")) for row in summary.finished_rows):
-        found.append(Column("seen", lambda row: one(row.mean("R@1", MAIN, "test_seen"))))
+    found += [_split(split) for split in further_splits(summary)]
     found.append(Column("min/run", lambda row: one(row.minutes)))
     if any(row.published for row in summary.rows):
         found.append(Column("paper", lambda row: one(row.published.metrics["R@1"]) if row.published else "-"))
     return found
+
+
+SEEN = "test_seen"
+
+
+def further_splits(summary: Summary) -> list[str]:
+    """What the test was also scored on or by, in some row: seen combinations first, then by name."""
+    runs = [run for row in summary.finished_rows for run in row.runs.values()]
+    found = {split for run in runs for split in run.metrics if split.startswith("test_")} - {"test_last_epoch"}
+    return sorted(found, key=lambda split: (split != SEEN, split))
+
+
+def _split(split: str) -> Column:
+    """Its R@1, text-to-video."""
+    return Column(split.removeprefix("test_").replace("_", " "), lambda row: one(row.mean("R@1", MAIN, split)))
 
 
 _AGAINST = "R@1 t→v minus base"
@@ -109,8 +123,13 @@ def notes(summary: Summary) -> list[str]:
     if any(row.seeds == 1 for row in rows):
         found.append("*: one seed, so the interval covers test queries only and no difference is claimed.")
     found.append("min/run counts pre-training in full, also where several runs shared it.")
-    if any(column.heading == "seen" for column in columns(summary)):
+    further = further_splits(summary)
+    if SEEN in further:
         found.append("Seen: combinations that training showed; all other columns: combinations held out.")
+    if scored := [column.heading for column in map(_split, further) if column.heading != "seen"]:
+        found.append(
+            f"R@1 t→v of the same runs scored otherwise, beside and not in the comparison: {', '.join(scored)}."
+        )
     if any(row.published for row in summary.rows):
         found.append(f"{paper.LABEL} ({paper.CAUTION}; {paper.SOURCE}).")
     note = power_note(summary)
@@ -230,6 +249,7 @@ def raw_csv(summary: Summary) -> str:
                   "last_epoch.R@1": row.mean("R@1", MAIN, "test_last_epoch"), "minutes_per_run": row.minutes,
                   "paper.R@1": row.published.metrics["R@1"] if row.published else math.nan,
                   "runs": " ".join(run.id for run in row.runs.values())}  # fmt: skip
+        cells |= {f"{split}.R@1": row.mean("R@1", MAIN, split) for split in further_splits(summary) if split != SEEN}
         shown.append({name: _raw(value) for name, value in cells.items()})
     text = io.StringIO()
     writer = csv.DictWriter(text, list(shown[0]), lineterminator="\n")

@@ -116,7 +116,7 @@ def costs(runs: Iterable[Run]) -> list[Cost]:
     """One Cost per kind of device; hours are device hours: time by number of devices."""
     kinds: dict[str, list[Run]] = {}
     for run in runs:
-        kinds.setdefault(str(run.cost.get("device", "unknown")), []).append(run)
+        kinds.setdefault(run.device, []).append(run)
     return [_cost(device, members) for device, members in sorted(kinds.items())]
 
 

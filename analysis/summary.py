@@ -15,6 +15,7 @@ from analysis.results import Collection
 from analysis.statistics import Difference, Interval, differences, interval, seeds_needed
 
 MAIN = "text_to_video"
+WANTED = 3.0
 # Settings a run without pre-training depends on; all else may differ between it and a sweep that it is compared with.
 _FINETUNE_SECTIONS = ("model.", "finetune.", "evaluate.")
 _FINETUNE_KEYS = ("data.finetune", "data.tokenizer", "objective.temperature", "objective.learn_temperature")
@@ -41,9 +42,9 @@ class Row:
         return found if np.isfinite(found).all() else np.array([])
 
     def mean(self, name: str, direction: str = MAIN, split: str = "test") -> float:
-        """Mean over seeds; NaN where there is none."""
-        found = self.values(name, direction, split)
-        return float(found.mean()) if found.size else math.nan
+        """Mean over seeds; NaN where there is none, or where a run has no such split."""
+        found = [run.metric(name, direction, split) for run in self.runs.values()]
+        return sum(found) / len(found) if found else math.nan
 
     @property
     def minutes(self) -> float:
@@ -65,6 +66,7 @@ class Summary:
     missing: list[str]  # "video 95%, seed 1 (failed: ...)"
     planned: int
     unpretrained: Row | None  # the base fine-tuned without pre-training, from any sweep of the folder
+    wanted: float = WANTED  # the difference, in points of R@1, that the number of seeds is judged by
 
     @property
     def done(self) -> int:
@@ -109,7 +111,7 @@ class Summary:
         return f"Unfinished: {self.done} of {self.planned} runs. Missing: {named}."
 
 
-def summarise(sweep: Sweep, collection: Collection) -> Summary:
+def summarise(sweep: Sweep, collection: Collection, wanted: float = WANTED) -> Summary:
     """Rows of a sweep from the runs of its collection; differences are Holm-corrected over the sweep."""
     rows, missing = [], []
     for index, point in enumerate(sweep.points):
@@ -133,6 +135,7 @@ def summarise(sweep: Sweep, collection: Collection) -> Summary:
         missing,
         len(sweep.runs),
         _unpretrained(sweep, collection, base),
+        wanted,
     )
 
 
@@ -192,19 +195,19 @@ def _unpretrained(sweep: Sweep, collection: Collection, base: dict[int, Run]) ->
     )
 
 
-def power_note(summary: Summary, wanted: float = 3.0) -> str:
-    """How many seeds a difference of `wanted` points would need, from this sweep's own paired deviations."""
+def power_note(summary: Summary) -> str:
+    """How many seeds a difference of `summary.wanted` points would need, from this sweep's own paired deviations."""
     found = [row.difference for row in summary.finished_rows if row.difference and row.difference.interval.seeds > 1]
     variances = [difference.interval.deviation**2 for difference in found]
     shared = [difference.query_variance for difference in found]
     if not variances:
         return ""
     deviation = math.sqrt(float(np.mean(variances)))
-    seeds_wanted = seeds_needed(wanted, deviation, float(np.mean(shared)))
+    seeds_wanted = seeds_needed(summary.wanted, deviation, float(np.mean(shared)))
     start = (
         f"The paired difference to the base varies over seeds with a deviation of {deviation:.1f} points (root mean "
     )
-    start += f"square over rows); to show a true difference of {wanted:g} points four times in five takes "
+    start += f"square over rows); to show a true difference of {summary.wanted:g} points four times in five takes "
     if seeds_wanted is None:
         return start + "a larger test gallery: with these queries no number of seeds does."
     return start + f"about {seeds_wanted} seeds."

@@ -17,7 +17,7 @@ from rich.table import Table
 from analysis import command, layouts
 from analysis.records import Sweep
 from analysis.results import Collection
-from analysis.summary import Summary, summarise
+from analysis.summary import WANTED, Summary, summarise
 
 _WIDTH = 160  # of the output where it is no terminal
 # What gives way first where the terminal is narrow; the files hold everything.
@@ -60,7 +60,7 @@ def show(arguments: argparse.Namespace, collection: Collection, sweeps: Sequence
     console = Console(width=None if sys.stdout.isatty() else _WIDTH)
     folder, empty = Path(arguments.folder) / "tables", 0
     for sweep in sweeps:
-        summary = summarise(sweep, collection)
+        summary = summarise(sweep, collection, arguments.wanted)
         if not summary.done:
             print(f"{sweep.folder}: nothing finished yet. {summary.state()}", file=sys.stderr)
             empty += 1
@@ -74,8 +74,17 @@ def show(arguments: argparse.Namespace, collection: Collection, sweeps: Sequence
     return empty
 
 
+def _points(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= 100:
+        raise argparse.ArgumentTypeError(f"{text} is no difference of R@1; name one over 0 and up to 100 points")
+    return value
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = command.parser("python analysis/table.py", str(__doc__))
+    parser.add_argument("--wanted", type=_points, default=WANTED, metavar="POINTS",
+                        help=f"say how many seeds a difference of R@1 of this size takes ({WANTED:g})")  # fmt: skip
     return command.run(parser.parse_args(arguments), show)
 
 

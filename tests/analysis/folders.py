@@ -33,7 +33,12 @@ MASK_GRID: Points = [
      24 - 40 * abs(v - 0.75) - 6 * abs(t - 0.5))
     for v in (0.5, 0.75, 0.9, 0.95) for t in (0.15, 0.5, 0.75, 0.9)
 ]  # fmt: skip
+MASK_RATIO_COMPUTE: Points = [
+    ("base", {}, 20.0), ("video 50%", {"mask.video": 0.5, "pretrain.length": "266 steps"}, 15.0),
+    ("video 95%", {"mask.video": 0.95, "pretrain.length": "420 steps"}, 13.0),
+]  # fmt: skip
 AXES = {
+    "mask_ratio_compute": ["mask.video"],
     "mask_ratio": ["mask.video", "mask.text"],
     "mask_grid": ["mask.video", "mask.text"],
     "data_fraction": ["data.fraction"],
@@ -44,6 +49,7 @@ SWEEPS: dict[str, Points] = {
     "objectives": OBJECTIVES,
     "data_fraction": DATA_FRACTION,
     "mask_grid": MASK_GRID,
+    "mask_ratio_compute": MASK_RATIO_COMPUTE,
 }
 
 

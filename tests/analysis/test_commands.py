@@ -56,6 +56,23 @@ def test_markdown_marks_base_best_and_second(folder: Path) -> None:
     assert "paper: MSR-VTT 1k-A, WebVid-2M, ViT-B" in text
 
 
+def test_the_seeds_that_a_wanted_difference_takes_fall_as_it_grows(folder: Path) -> None:
+    found = []
+    for wanted in ("4", "8"):
+        assert table.main([str(folder), "--only", "mask_ratio", "--wanted", wanted]) == 0
+        text = (folder / "tables/mask_ratio-tiny.md").read_text()
+        (seeds,) = re.findall(rf"a true difference of {wanted} points four times in five takes about (\d+) seeds", text)
+        found.append(int(seeds))
+    assert found[0] > found[1] >= 2
+
+
+@pytest.mark.parametrize("wanted", ["0", "-1", "nan", "many"])
+def test_a_wanted_difference_that_is_none_is_refused(folder: Path, wanted: str) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        table.main([str(folder), "--wanted", wanted])
+    assert stopped.value.code == 2
+
+
 def test_csv_holds_raw_numbers(folder: Path) -> None:
     table.main([str(folder)])
     with (folder / "tables/mask_ratio-tiny.csv").open() as file:
@@ -85,6 +102,23 @@ def test_latex_has_as_many_cells_as_columns_in_every_row(folder: Path) -> None:
 
 def test_latex_escapes_what_latex_would_take_for_itself() -> None:
     assert tex("50% of a_b & {c} ± -1.5 $") == r"50\% of a\_b \& \{c\} $\pm$ $-$1.5 \$"
+
+
+def test_other_ways_of_scoring_have_columns_of_their_own(tmp_path: Path) -> None:
+    Builder(tmp_path, queries=60).sweep("data_fraction")
+    for path in tmp_path.glob("runs/*/result.json"):
+        content = json.loads(path.read_text())
+        if content["config"]["data.fraction"] != 0.1:
+            content["metrics"]["test_dual_softmax"] = {"text_to_video": {"R@1": 12.34}}
+            path.write_text(json.dumps(content))
+    assert table.main([str(tmp_path)]) == 0
+    lines = (tmp_path / "tables/data_fraction-tiny.md").read_text().splitlines()
+    head, rows = lines[4].split("|"), [line.split("|") for line in lines[6:10]]
+    place = [cell.strip() for cell in head].index("dual softmax")
+    assert [row[place].strip() for row in rows] == ["-", "12.3", "12.3", "12.3"]
+    assert any("scored otherwise, beside and not in the comparison: dual softmax." in line for line in lines)
+    with (tmp_path / "tables/data_fraction-tiny.csv").open() as file:
+        assert [row["test_dual_softmax.R@1"] for row in csv.DictReader(file)] == ["", "12.34", "12.34", "12.34"]
 
 
 def test_one_seed_is_marked_in_the_table(folder: Path) -> None:
@@ -128,6 +162,16 @@ def test_curves_show_the_means_of_each_axis(folder: Path) -> None:
     assert text.get_title(loc="left").startswith("Text mask ratio: ")
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert labels == ["held-out combinations", "seen combinations", "base", "no pre-training", "chance"]
+
+
+def test_an_axis_with_settings_tied_to_it_is_a_curve_under_the_name_of_the_sweep(tmp_path: Path) -> None:
+    Builder(tmp_path, queries=60).sweep("mask_ratio_compute")
+    found = load(tmp_path)
+    summary = summarise(found.sweeps[0], found)
+    upper = figures.draw(summary).axes[0]
+    line = next(line for line in upper.get_lines() if line.get_marker() == "o" and len(line.get_xdata()) == 3)
+    assert list(line.get_xdata()) == pytest.approx([50, 90, 95])
+    assert upper.get_title(loc="left").startswith("Mask ratio compute: ")
 
 
 @pytest.mark.parametrize("name", ["mask_grid", "data_fraction", "objectives"])

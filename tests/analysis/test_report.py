@@ -73,7 +73,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pixel = base64.b64decode(
         "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
     )
-    (place / "figures" / "reconstruct-base.png").write_bytes(pixel)
+    (place / "figures" / "reconstruct-0123456789ab-clip-7.png").write_bytes(pixel)
     return place
 
 
@@ -116,6 +116,8 @@ def test_a_reader_without_eyes_or_mouse_gets_it_all(page: Page) -> None:
     images = [found for tag, found in page.tags if tag == "img"]
     assert len(images) == 4  # level, cost, learning, reconstruction
     assert all(found.get("alt") for found in images)
+    rebuilt = "Original, masked and rebuilt frames of video clip-7, by run 0123456789ab"
+    assert images[-1]["alt"] == rebuilt
     tables = [tag for tag, _ in page.tags].count("table")
     assert [tag for tag, _ in page.tags].count("caption") == tables
     assert all(found.get("scope") in ("col", "row") for tag, found in page.tags if tag == "th")
