@@ -1,6 +1,7 @@
 """Corpora as their owners publish them -> videos with captions.
 
-A corpus is named `kind:place`: sprites:tiny (embedded), webvid:ROOT, msrvtt:ROOT, csv:FILE, json:FILE. Its splits are
+A corpus is named `kind:place`: sprites:tiny (embedded), webvid:ROOT, msrvtt:ROOT (or msrvtt:ROOT?split=7k; splits:
+1k-A, 9k, 7k, full), msvd:ROOT, didemo:ROOT, lsmdc:ROOT, activitynet:ROOT, csv:FILE, json:FILE. Its splits are
 "train", "val" and "test". The embedded corpus holds two data sets, so it has "pretrain" (WebVid's layout) beside
 "train" (MSR-VTT's layout, for fine-tuning), and "test_seen"; elsewhere "pretrain" is "train".
 """
@@ -14,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from simvtp.data import msrvtt, plain, sprites, webvid
+from simvtp.data import activitynet, didemo, lsmdc, msrvtt, msvd, plain, sprites, webvid
 from simvtp.data.errors import DataError
 from simvtp.data.records import Record, existing
 from simvtp.data.scenes import parse_spec
@@ -96,8 +97,8 @@ def vocabulary(spec: str) -> Path | None:
     kind, place = _kind_and_place(spec)
     if kind == "sprites":
         return sprites.ensure(parse_spec(place)) / "vocab.txt"
-    folder = Path(place).expanduser()
-    file = (folder if kind in ("webvid", "msrvtt") else folder.parent) / "vocab.txt"
+    folder = Path(_without_standard(place)[0]).expanduser()
+    file = (folder.parent if kind in ("csv", "json") else folder) / "vocab.txt"
     return file if file.is_file() else None
 
 
@@ -117,18 +118,42 @@ def _training_alias(
     read: Callable[[Path, str], tuple[list[Record], Path]],
 ) -> Callable[[str, str], tuple[list[Record], Path]]:
     def reader(place: str, split: str) -> tuple[list[Record], Path]:
-        path = Path(place).expanduser()
-        if not path.exists():
-            raise DataError(f"{path} does not exist (looked for in {Path.cwd()}); {HINT}")
-        return read(path, "train" if split == "pretrain" else split)
+        return read(_there(place), "train" if split == "pretrain" else split)
 
     return reader
+
+
+def _there(place: str) -> Path:
+    path = Path(place).expanduser()
+    if not path.exists():
+        raise DataError(f"{path} does not exist (looked for in {Path.cwd()}); {HINT}")
+    return path
+
+
+def _msrvtt(place: str, split: str) -> tuple[list[Record], Path]:
+    place, standard = _without_standard(place)
+    if standard not in msrvtt.SPLITS:
+        known = ", ".join(msrvtt.SPLITS)
+        raise DataError(
+            f"msrvtt:{place}?split={standard}: no such split; it takes {known}{nearest(standard, msrvtt.SPLITS)}"
+        )
+    return msrvtt.read(_there(place), "train" if split == "pretrain" else split, standard)
+
+
+def _without_standard(place: str) -> tuple[str, str]:
+    """ROOT?split=7k -> ROOT, 7k; 1k-A where none is named."""
+    root, _, standard = place.partition("?split=")
+    return root, standard or "1k-A"
 
 
 READERS: dict[str, Callable[[str, str], tuple[list[Record], Path]]] = {
     "sprites": _sprites,
     "webvid": _training_alias(webvid.read),
-    "msrvtt": _training_alias(msrvtt.read),
+    "msrvtt": _msrvtt,
+    "msvd": _training_alias(msvd.read),
+    "didemo": _training_alias(didemo.read),
+    "lsmdc": _training_alias(lsmdc.read),
+    "activitynet": _training_alias(activitynet.read),
     "csv": _training_alias(plain.read_table),
     "json": _training_alias(plain.read_json),
 }

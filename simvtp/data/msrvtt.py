@@ -1,4 +1,7 @@
-"""MSR-VTT with the 1k-A protocol: test on the 1000 pairs of MSRVTT_JSFUSION_test.csv, train on the 9k list.
+"""MSR-VTT by its standard splits: 1k-A (the default), 9k, 7k, full.
+
+Test is on the 1000 pairs of MSRVTT_JSFUSION_test.csv; training is on the 9k or 7k list (1k-A: the 9k list where it is
+there, else the official training videos). full: the official splits, with all captions of a test video as queries.
 
 Published code trains on the 9k list, which contains the official validation videos, and chooses the epoch on the test
 set. Here the epoch is chosen on the official validation split, so those videos are kept out of training.
@@ -14,45 +17,48 @@ from simvtp.data.records import Record, clean, read_json_file, read_rows, text_f
 from simvtp.data.storage import say
 
 TEST = "MSRVTT_JSFUSION_test.csv"
-TRAIN = "MSRVTT_train.9k.csv"
+SPLITS = ("1k-A", "9k", "7k", "full")
+TRAIN = {"1k-A": "MSRVTT_train.9k.csv", "9k": "MSRVTT_train.9k.csv", "7k": "MSRVTT_train.7k.csv"}
 JSON_SPLITS = {"train": "train", "val": "validate", "test": "test"}
 
 
-def read(root: Path, split: str) -> tuple[list[Record], Path]:
-    """Records of "train", "val" or "test", and the folder that their files count from."""
-    if split == "test":
+def read(root: Path, split: str, standard: str = "1k-A") -> tuple[list[Record], Path]:
+    """Records of "train", "val" or "test" of a standard split, and the folder that their files count from."""
+    if split == "test" and standard != "full":
         return read_gallery(root, root / TEST)
     path = root / "MSRVTT_data.json"
     content = read_json_file(path)
     split_of, captions = _videos(content, path), _sentences(content, path)
     ids = [video for video, name in split_of.items() if name == JSON_SPLITS[split]]
-    if split == "train" and (root / TRAIN).is_file():
-        ids = _training_ids(root, split_of)
+    if split == "train" and standard != "full":
+        listed = root / TRAIN[standard]
+        if standard != "1k-A" or listed.is_file():
+            ids = _training_ids(root, listed, split_of)
     for video in ids:
         if video not in captions:
             raise DataError(f"{path}: the video {video!r} of split {split} has no sentence")
     return [Record(video, f"{video}.mp4", tuple(captions[video])) for video in ids], video_folder(root)
 
 
-def _training_ids(root: Path, split_of: dict[str, str]) -> list[str]:
-    """The 9k list without validation videos; raises DataError where it holds a test video."""
-    listed = [row["video_id"] for row in read_rows(root / TRAIN, ("video_id",))]
+def _training_ids(root: Path, path: Path, split_of: dict[str, str]) -> list[str]:
+    """A training list without validation videos; raises DataError where it holds a test video."""
+    listed = [row["video_id"] for row in read_rows(path, ("video_id",))]
     if (root / TEST).is_file():
-        tested = {row["video_id"] for row in read_rows(root / TEST, ("video_id",), ",;\t")}
+        tested = {row["video_id"] for row in read_rows(root / TEST, ("video_id",))}
         both = sorted(tested.intersection(listed))
         if both:
-            raise DataError(f"{root / TRAIN}: {len(both)} videos are in the test list as well, such as {both[0]!r}")
+            raise DataError(f"{path}: {len(both)} videos are in the test list as well, such as {both[0]!r}")
     kept = [video for video in dict.fromkeys(listed) if split_of.get(video) != "validate"]
     if len(kept) < len(set(listed)):
         count = len(set(listed)) - len(kept)
-        say(f"msrvtt:{root}: {count} of the {len(set(listed))} videos in {TRAIN} are validation videos, on which "
+        say(f"msrvtt:{root}: {count} of the {len(set(listed))} videos in {path.name} are validation videos, on which "
             "the epoch is chosen; training leaves them out")  # fmt: skip
     return kept
 
 
 def read_gallery(root: Path, path: Path) -> tuple[list[Record], Path]:
     """A test list, `key,vid_key,video_id,sentence`, separated by `,`, `;` or tabs."""
-    rows = read_rows(path, ("video_id", "sentence"), ",;\t")
+    rows = read_rows(path, ("video_id", "sentence"))
     records = (Record(row["video_id"], f"{row['video_id']}.mp4", (clean(row["sentence"]),)) for row in rows)
     return unique_ids(records, path), video_folder(root)
 

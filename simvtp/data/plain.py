@@ -12,7 +12,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from simvtp.data.errors import DataError
-from simvtp.data.records import Record, clean, read_json_file, read_rows, text_field
+from simvtp.data.records import DELIMITERS, Record, clean, read_json_file, read_rows, text_field
 
 VIDEO = ("video", "path", "file")
 CAPTION = ("caption", "text", "sentence", "name")
@@ -22,7 +22,7 @@ def read_table(path: Path, split: str) -> tuple[list[Record], Path]:
     """Records of a CSV or TSV, and its folder."""
     columns = read_columns(path)
     video, caption = (_column(names, columns, path) for names in (VIDEO, CAPTION))
-    rows = read_rows(path, (video, caption), ",;\t")
+    rows = read_rows(path, (video, caption))
     entries = [(row.get("split") or "train", row[video], [row[caption]]) for row in rows]
     return _records(entries, split, path), path.parent
 
@@ -34,7 +34,7 @@ def read_columns(path: Path) -> list[str]:
             header = file.readline()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read as text ({error})") from error
-    delimiter = max(",;\t", key=header.count)
+    delimiter = max(DELIMITERS, key=header.count)
     return [column.strip().strip('"') for column in header.split(delimiter)]
 
 

@@ -12,6 +12,8 @@ from typing import Any
 from simvtp.data.errors import DataError
 from simvtp.validation import nearest
 
+DELIMITERS = ",;\t"
+
 
 @dataclass(frozen=True)
 class Record:
@@ -22,13 +24,16 @@ class Record:
     captions: tuple[str, ...]
 
 
-def read_rows(path: Path, needed: Sequence[str], delimiters: str = ",") -> list[dict[str, str]]:
+def read_rows(path: Path, needed: Sequence[str], delimiters: str = DELIMITERS) -> list[dict[str, str]]:
     """Rows of a table with a header line, columns in any order; the delimiter is the one that the header uses.
 
     Raises DataError where the file, a needed column or a needed field is missing.
     """
     with _open_text(path) as file:
-        header = file.readline()
+        try:
+            header = file.readline()
+        except UnicodeDecodeError as error:
+            raise DataError(f"{path}, line 1: no UTF-8 text ({error})") from error
         delimiter = max(delimiters, key=header.count)
         file.seek(0)
         reader = csv.DictReader(file, delimiter=delimiter, strict=True)
@@ -58,10 +63,19 @@ def _open_text(path: Path) -> Any:
         raise DataError(f"{path} cannot be read ({error.strerror or error})") from error
 
 
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text file that hold something, without the ends of line; raises DataError that names the file."""
+    try:
+        with _open_text(path) as file:
+            return [line.rstrip("\r\n") for line in file if line.strip()]
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: no UTF-8 text ({error})") from error
+
+
 def read_json_file(path: Path) -> Any:
     """Raises DataError that names the file where it is missing or no JSON."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror or error})") from error
     except ValueError as error:

@@ -1,0 +1,35 @@
+"""MSVD: {train,val,test}_list.txt with a video id a line, raw-captions.pkl; every caption is a query of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from simvtp.data.errors import DataError
+from simvtp.data.folders import first_folder, with_files
+from simvtp.data.pickles import read_pickle
+from simvtp.data.records import Record, clean, read_lines, unique_ids
+
+CAPTIONS = "raw-captions.pkl"
+
+
+def read(root: Path, split: str) -> tuple[list[Record], Path]:
+    """Records of "train", "val" or "test", and the folder that their files count from."""
+    listed, captions = root / f"{split}_list.txt", root / CAPTIONS
+    content = read_pickle(captions)
+    if not isinstance(content, dict):
+        raise DataError(f"{captions}: no mapping of video ids to captions; this is not MSVD's {CAPTIONS}")
+    folder = first_folder(root, ("videos", "YouTubeClips", "MSVD_Videos"))
+    clips = [(video, video, _captions(content, video, captions)) for video in read_lines(listed)]
+    return unique_ids(with_files(clips, folder), listed), folder
+
+
+def _captions(content: dict[Any, Any], video: str, path: Path) -> tuple[str, ...]:
+    """The captions of a video, each of them text or a list of words."""
+    entries = content.get(video)
+    if not isinstance(entries, list) or not entries:
+        raise DataError(f"{path}: no list of captions for the video {video!r}")
+    texts = [clean(" ".join(map(str, entry)) if isinstance(entry, list | tuple) else str(entry)) for entry in entries]
+    if not all(texts):
+        raise DataError(f"{path}: caption {texts.index('')} of the video {video!r} is empty")
+    return tuple(texts)
