@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from simvtp.data.errors import DataError
-from simvtp.data.folders import clip_name, first_folder, with_files
+from simvtp.data.folders import first_folder, with_files
 from simvtp.data.records import Record, clean, read_json_file, text_field
 
 
@@ -21,5 +21,5 @@ def read(root: Path, split: str) -> tuple[list[Record], Path]:
         description = clean(text_field(entry, "description", where))
         descriptions.setdefault(text_field(entry, "video", where), []).append(description)
     folder = first_folder(root, ("videos",))
-    clips = [(video, clip_name(video), (" ".join(texts),)) for video, texts in descriptions.items()]
+    clips = [(video, video, (" ".join(texts),)) for video, texts in descriptions.items()]
     return with_files(clips, folder), folder

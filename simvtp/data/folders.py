@@ -7,7 +7,7 @@ from pathlib import Path
 
 from simvtp.data.records import Record, inside
 
-ENDINGS = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".flv", ".3gp", ".wmv")
+ENDINGS = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".flv", ".3gp", ".3g2", ".mts", ".wmv")
 
 
 def first_folder(root: Path, names: Sequence[str]) -> Path:
@@ -22,9 +22,10 @@ def clip_name(file: str) -> str:
 
 
 def with_files(clips: Iterable[tuple[str, str, tuple[str, ...]]], root: Path) -> list[Record]:
-    """(video id, path without ending, captions) -> records that name the file which is there.
+    """(video id, path with or without ending, captions) -> records that name the file which is there.
 
-    People re-encode their copies, so the ending is looked up; of several, the first in `ENDINGS` is taken. A clip
+    A file of exactly that name is taken. People re-encode their copies, so else the ending is looked up; of several,
+    the first in `ENDINGS` is taken. A clip
     without file is named as .mp4, for `existing` to count or report. Raises DataError where a path leads outside.
     """
     listings: dict[str, dict[str, str]] = {}
@@ -34,7 +35,8 @@ def with_files(clips: Iterable[tuple[str, str, tuple[str, ...]]], root: Path) ->
         inside(root, place)
         if folder not in listings:
             listings[folder] = _files_by_clip(root / folder)
-        file = listings[folder].get(name, f"{name}.mp4")
+        there, clip = listings[folder], clip_name(name)
+        file = there.get(name) or there.get(clip) or f"{clip}.mp4"
         records.append(Record(video_id, f"{folder}/{file}" if folder else file, captions))
     return records
 
@@ -42,6 +44,7 @@ def with_files(clips: Iterable[tuple[str, str, tuple[str, ...]]], root: Path) ->
 def _files_by_clip(folder: Path) -> dict[str, str]:
     if not folder.is_dir():
         return {}
-    files = [entry.name for entry in folder.iterdir() if entry.name.lower().endswith(ENDINGS)]
+    names = [entry.name for entry in folder.iterdir()]
+    files = [name for name in names if name.lower().endswith(ENDINGS)]
     files.sort(key=lambda file: ENDINGS.index(file[file.rfind(".") :].lower()), reverse=True)
-    return {clip_name(file): file for file in files}
+    return {clip_name(file): file for file in files} | {name: name for name in names}
