@@ -65,7 +65,7 @@ def show(arguments: argparse.Namespace, collection: Collection, sweeps: Sequence
     path = arguments.output or collection.folder / "report.html"
     command.write(path, page(collection, sections, searches).encode())
     for part in sections:
-        print(f"{part.summary.sweep.folder}: {part.finding}" + (f". {part.summary.state()}" if part.rows else ""))
+        print(f"{part.summary.sweep.folder}: {part.finding}. {part.summary.state()}".rstrip())
     print(f"-> {path}")
     return sum(not part.rows for part in sections) + sum(not part.pictures for part in searches)
 

@@ -234,7 +234,8 @@ def test_runs_without_a_sweep_are_explained(tmp_path: Path, capsys: pytest.Captu
 
 
 @pytest.mark.parametrize(
-    "command", [["analysis/table.py"], ["-m", "analysis.table"], ["analysis/plot.py", "--format", "png"]]
+    "command",
+    [["analysis/table.py"], ["-m", "analysis.table"], ["analysis/plot.py", "--format", "png"], ["analysis/report.py"]],
 )
 def test_commands_run_as_files_and_as_modules_without_torch(folder: Path, command: list[str]) -> None:
     """As in the README; -X importtime lists every module that was imported."""
