@@ -239,3 +239,9 @@ def _convert(key: str, value: Any, kind: type) -> Any:
     except (ValueError, KeyError, TypeError, OverflowError):
         wanted = {bool: "true or false", float: "a number", int: "a whole number"}[kind]
         raise ConfigError(f"{key}: {value!r} is not {wanted}") from None
+
+
+if __name__ == "__main__":
+    from simvtp.show import run
+
+    run()
