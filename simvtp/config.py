@@ -7,6 +7,7 @@ prints every field of a preset with its meaning. Values live in `simvtp/presets.
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -222,3 +223,9 @@ def _convert(key: str, value: Any, kind: type) -> Any:
     except (ValueError, KeyError, TypeError, OverflowError):
         wanted = {bool: "true or false", float: "a number", int: "a whole number"}[kind]
         raise ConfigError(f"{key}: {value!r} is not {wanted}") from None
+
+
+if __name__ == "__main__":
+    from simvtp.show import main
+
+    sys.exit(main())

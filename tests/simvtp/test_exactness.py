@@ -111,7 +111,8 @@ def head_rows(made: Config) -> list[int]:
     """Our value k of a tube (channel, frame, row, column) is their value rows[k] (frame, row, column, channel)."""
     frames, side = range(made.model.tube_frames), range(made.model.patch)
     places = {place: k for k, place in enumerate(product(frames, side, side, range(3)))}
-    return [places[frame, row, column, channel] for channel, frame, row, column in product(range(3), frames, side, side)]
+    ours = product(range(3), frames, side, side)
+    return [places[frame, row, column, channel] for channel, frame, row, column in ours]
 
 
 def clips(made: Config, rows: int = 3) -> tuple[Tensor, Tensor]:

@@ -71,10 +71,8 @@ def transformer(tokens: list[Array], weights: dict[str, Array], name: str, heads
                 shares = softmax(np.array([query[head] @ key[head] for key in keys]) / math.sqrt(len(head)))
                 mixed.append(sum(share * value[head] for share, value in zip(shares, values, strict=True)))
             after.append(x + linear(np.concatenate(mixed), weights, f"{layer}.attn.proj"))
-        tokens = [
-            x + linear(gelu(linear(norm(x, weights, f"{layer}.norm2"), weights, f"{layer}.fc1")), weights, f"{layer}.fc2")
-            for x in after
-        ]
+        wide = [gelu(linear(norm(x, weights, f"{layer}.norm2"), weights, f"{layer}.fc1")) for x in after]
+        tokens = [x + linear(hidden, weights, f"{layer}.fc2") for x, hidden in zip(after, wide, strict=True)]
     return [norm(x, weights, f"{name}.norm") for x in tokens]
 
 
