@@ -43,6 +43,13 @@ class Model:
         "encoders of fine-tuning: separate, or one shared by video and text (half the size)", "separate"
     )
 
+    init: str = setting(
+        "weights to start from: checkpoints of VideoMAE, SimVTP, BERT or this project, joined by +; empty: random", ""
+    )
+    positions: str = setting(
+        "grid of tubes, such as 8x14x14, whose fixed positions are stretched over the model's; empty: its own", ""
+    )
+
     @property
     def slots(self) -> int:
         """Time slots: tubes along time."""
@@ -56,6 +63,11 @@ class Model:
     @property
     def tubes(self) -> int:
         return self.slots * self.places
+
+    @property
+    def grid(self) -> tuple[int, int, int]:
+        """Tubes along time, height and width."""
+        return self.slots, self.size // self.patch, self.size // self.patch
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 from simvtp.config import Config, flatten
 from simvtp.validation import steps_of
+from simvtp.weight_files import digest
 
 # Part of every id: raised when a change of code changes what the same config gives.
 OUTCOME_VERSION = 2
@@ -20,13 +21,18 @@ def is_pretrained(config: Config) -> bool:
 
 
 def _telling(config: Config) -> dict[str, Any]:
-    """The flat config without fields that came later and stand at what the code did before (`config.setting`)."""
+    """The flat config without fields that came later and stand at what the code did before (`config.setting`).
+
+    Raises ConfigError where a file of model.init is not there.
+    """
     flat = flatten(config)
     for part in dataclasses.fields(config):
         section = getattr(config, part.name)
         for leaf in dataclasses.fields(section) if dataclasses.is_dataclass(section) else ():
             if leaf.default is not dataclasses.MISSING and getattr(section, leaf.name) == leaf.default:
                 del flat[f"{part.name}.{leaf.name}"]
+    if config.model.init:
+        flat["model.init"] = digest(config.model.init)  # what is in the files, not where they lie
     return flat
 
 

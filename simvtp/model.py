@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from simvtp.config import Config, Model
-from simvtp.embedding import TubeEmbedding, WordEmbedding, gather, sine_positions, tubes_of
+from simvtp.embedding import TubeEmbedding, WordEmbedding, gather, tube_positions, tubes_of
 from simvtp.layers import Group, Transformer, initialise
 from simvtp.randomness import seeded
 from simvtp.temperature import Temperature
@@ -28,7 +28,7 @@ class PixelDecoder(nn.Module):
         self.mask_token = nn.Parameter(torch.zeros(model.decoder_width))
         self.layers = Transformer(model.decoder_width, model.decoder_depth, model.decoder_heads)
         self.head = nn.Linear(model.decoder_width, model.tube_frames * model.patch**2 * 3)
-        self.register_buffer("positions", sine_positions(model.tubes, model.decoder_width), persistent=False)
+        self.register_buffer("positions", tube_positions(model, model.decoder_width), persistent=False)
 
     def forward(self, encoded: Tensor, visible: Tensor, masked: Tensor) -> Tensor:
         """encoded: [B, V, D] at int64 [B, V] -> pixels [B, M, P] at int64 [B, M]; the head sees masked tubes only."""

@@ -24,6 +24,8 @@ SOURCES = {
     "model.words": _OWN,
     "model.dropout": "BERT",
     "model.towers": "SimVTP: two encoders, both from the pre-trained one",
+    "model.init": "own: random; SimVTP starts from VideoMAE (ViT-B, Kinetics-400) and BERT: name their files",
+    "model.positions": "SimVTP: its own",
     "mask.video": "SimVTP: best video ratio",
     "mask.text": "SimVTP: best text ratio (BERT: 0.15)",
     "mask.kind": "SimVTP: tube masking, as in VideoMAE",
