@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +15,9 @@ from simvtp.layers import Group, Transformer, initialise
 from simvtp.randomness import seeded
 from simvtp.temperature import Temperature
 from simvtp.word_decoder import WordDecoder
+
+if TYPE_CHECKING:
+    from simvtp.retriever import Retriever
 
 __all__ = ["PixelDecoder", "SimVTP", "gather", "tubes_of"]
 
@@ -68,6 +73,13 @@ class SimVTP(nn.Module):
     def encode(self, groups: Sequence[Group]) -> list[Group]:
         """One pass of the encoder over several groups of sequences."""
         return self.encoder(groups)
+
+    @staticmethod
+    def from_pretrained(folder: str | Path) -> Retriever:
+        """A model folder ready for use: encode_video(paths), encode_text(strings), save_pretrained(folder)."""
+        from simvtp.retriever import Retriever  # it is made of this module
+
+        return Retriever.from_pretrained(folder)
 
     def no_weight_decay(self) -> set[str]:
         return {"pixel_decoder.mask_token", "word_decoder.mask_token"}
