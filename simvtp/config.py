@@ -7,6 +7,7 @@ prints every field of a preset with its meaning. Values live in `simvtp/presets.
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -42,6 +43,13 @@ class Model:
         "encoders of fine-tuning: separate, or one shared by video and text (half the size)", "separate"
     )
 
+    init: str = setting(
+        "weights to start from: checkpoints of VideoMAE, SimVTP, BERT or this project, joined by +; empty: random", ""
+    )
+    positions: str = setting(
+        "grid of tubes, such as 8x14x14, whose fixed positions are stretched over the model's; empty: its own", ""
+    )
+
     @property
     def slots(self) -> int:
         """Time slots: tubes along time."""
@@ -55,6 +63,11 @@ class Model:
     @property
     def tubes(self) -> int:
         return self.slots * self.places
+
+    @property
+    def grid(self) -> tuple[int, int, int]:
+        """Tubes along time, height and width."""
+        return self.slots, self.size // self.patch, self.size // self.patch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,6 +255,6 @@ def _convert(key: str, value: Any, kind: type) -> Any:
 
 
 if __name__ == "__main__":
-    from simvtp.show import run
+    from simvtp.show import main
 
-    run()
+    sys.exit(main())

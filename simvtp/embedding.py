@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -35,6 +37,20 @@ def sine_positions(count: int, width: int) -> Tensor:
     return torch.stack((angles.sin(), angles.cos()), dim=2).flatten(1).float()
 
 
+def tube_positions(model: Model, width: int) -> Tensor:
+    """Fixed positions of a clip's tubes, float [tubes, width].
+
+    Where model.positions names another grid, its table is stretched over the model's by trilinear interpolation, so
+    that a tube stands where weights trained on that grid expect its place in the picture and in time.
+    """
+    grid = tuple(int(side) for side in model.positions.split("x")) if model.positions else model.grid
+    table = sine_positions(math.prod(grid), width)
+    if grid == model.grid:
+        return table
+    volume = table.T.reshape(1, width, *grid)
+    return functional.interpolate(volume, model.grid, mode="trilinear")[0].flatten(1).T.contiguous()
+
+
 class TubeEmbedding(nn.Module):
     """Pixels of a tube -> a token, plus its fixed position; only the tubes asked for are touched.
 
@@ -50,7 +66,7 @@ class TubeEmbedding(nn.Module):
         super().__init__()
         self.proj = nn.Linear(model.tube_frames * model.patch**2 * 3, model.width)
         pixels = model.tube_frames * model.patch**2
-        self.register_buffer("positions", sine_positions(model.tubes, model.width), persistent=False)
+        self.register_buffer("positions", tube_positions(model, model.width), persistent=False)
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).mul(255).repeat_interleave(pixels), persistent=False)
         self.register_buffer(
             "scale", torch.tensor(IMAGENET_STD).mul(255).reciprocal().repeat_interleave(pixels), persistent=False

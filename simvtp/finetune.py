@@ -20,6 +20,8 @@ from simvtp.distributed import decide, joined, leads, owned, size
 from simvtp.encoding import encode_gallery, gallery
 from simvtp.exchange import gather_rows
 from simvtp.files import write_json
+from simvtp.foreign import put, read
+from simvtp.identity import is_pretrained
 from simvtp.model import SimVTP
 from simvtp.objectives import contrastive_loss
 from simvtp.retrieval import DualEncoder, both_directions, two_encoders
@@ -29,12 +31,14 @@ from simvtp.stages import (
     retrieval_corpus,
     run_folder,
     say,
+    starting_model,
+    tell,
     tokenizer_of,
     use_machine,
     write_config,
 )
 from simvtp.training import Trainer, stoppable
-from simvtp.validation import steps_of
+from simvtp.validation import ConfigError, steps_of
 
 
 def finetune(config: Config, results: Path, preset: str) -> Path:
@@ -52,18 +56,32 @@ def finetune(config: Config, results: Path, preset: str) -> Path:
 
 
 def dual_encoder(config: Config, results: Path, tokenizer: Tokenizer) -> DualEncoder:
-    """Two encoders from the pre-trained one, or from random weights where the config has no pre-training."""
-    return two_encoders(pretrained_model(config, results, tokenizer), config)
+    """Two encoders from the pre-trained one; without pre-training from model.init, which may hold two, or random ones.
+
+    Two that model.init holds are used as they were fine-tuned, also where this config fine-tunes no more.
+    """
+    if is_pretrained(config) or not config.model.init:
+        return two_encoders(pretrained_model(config, results, tokenizer), config)
+    model, given = fresh_model(config, tokenizer), read(config.model.init, config.model)
+    if given.dual:
+        if config.model.towers != "separate":
+            raise ConfigError(f"model.towers: {config.model.init} holds two encoders; it takes separate")
+        pair = DualEncoder(model, config)
+        tell(put(given, pair, config))
+        return pair
+    tell(put(given, model, config))
+    return two_encoders(model, config)
 
 
 def pretrained_model(config: Config, results: Path, tokenizer: Tokenizer) -> SimVTP:
-    """The config's pre-trained model; one with random weights where it has no pre-training."""
-    model = fresh_model(config, tokenizer)
+    """The config's pre-trained model; where it has no pre-training, what pre-training would start from."""
     stage = pretrain_folder(config, results)
-    if stage is not None:
-        if not decide((stage / "weights.safetensors").exists):
-            raise FileNotFoundError(f"{stage}/weights.safetensors is not there: run `python -m simvtp.pretrain` first")
-        load_weights(model, stage / "weights.safetensors")
+    if stage is None:
+        return starting_model(config, tokenizer)
+    model = fresh_model(config, tokenizer)
+    if not decide((stage / "weights.safetensors").exists):
+        raise FileNotFoundError(f"{stage}/weights.safetensors is not there: run `python -m simvtp.pretrain` first")
+    load_weights(model, stage / "weights.safetensors")
     return model
 
 

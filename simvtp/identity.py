@@ -8,6 +8,7 @@ from typing import Any
 
 from simvtp.config import Config, flatten, later_fields
 from simvtp.validation import steps_of
+from simvtp.weight_files import digest
 
 # Part of every id: raised when a change of code changes what the same config gives.
 OUTCOME_VERSION = 2
@@ -19,9 +20,15 @@ def is_pretrained(config: Config) -> bool:
 
 
 def _telling(config: Config) -> dict[str, Any]:
-    """The flat config without fields that came later and stand at what the code did before."""
+    """The flat config without fields that came later and stand at what the code did before.
+
+    Raises ConfigError where a file of model.init is not there.
+    """
     before = later_fields()
-    return {key: value for key, value in flatten(config).items() if key not in before or value != before[key]}
+    told = {key: value for key, value in flatten(config).items() if key not in before or value != before[key]}
+    if config.model.init:
+        told["model.init"] = digest(config.model.init)  # what is in the files, not where they lie
+    return told
 
 
 def _digest(content: object) -> str:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from simvtp.config import Config, Model
-from simvtp.embedding import TubeEmbedding, WordEmbedding, gather, sine_positions, tubes_of
+from simvtp.embedding import TubeEmbedding, WordEmbedding, gather, tube_positions, tubes_of
 from simvtp.layers import Group, Transformer, initialise
 from simvtp.randomness import seeded
 from simvtp.temperature import Temperature
 from simvtp.word_decoder import WordDecoder
+
+if TYPE_CHECKING:
+    from simvtp.retriever import Retriever
 
 __all__ = ["PixelDecoder", "SimVTP", "gather", "tubes_of"]
 
@@ -28,7 +33,7 @@ class PixelDecoder(nn.Module):
         self.mask_token = nn.Parameter(torch.zeros(model.decoder_width))
         self.layers = Transformer(model.decoder_width, model.decoder_depth, model.decoder_heads)
         self.head = nn.Linear(model.decoder_width, model.tube_frames * model.patch**2 * 3)
-        self.register_buffer("positions", sine_positions(model.tubes, model.decoder_width), persistent=False)
+        self.register_buffer("positions", tube_positions(model, model.decoder_width), persistent=False)
 
     def forward(self, encoded: Tensor, visible: Tensor, masked: Tensor) -> Tensor:
         """encoded: [B, V, D] at int64 [B, V] -> pixels [B, M, P] at int64 [B, M]; the head sees masked tubes only."""
@@ -68,6 +73,13 @@ class SimVTP(nn.Module):
     def encode(self, groups: Sequence[Group]) -> list[Group]:
         """One pass of the encoder over several groups of sequences."""
         return self.encoder(groups)
+
+    @staticmethod
+    def from_pretrained(folder: str | Path) -> Retriever:
+        """A model folder ready for use: encode_video(paths), encode_text(strings), save_pretrained(folder)."""
+        from simvtp.retriever import Retriever  # it is made of this module
+
+        return Retriever.from_pretrained(folder)
 
     def no_weight_decay(self) -> set[str]:
         return {"pixel_decoder.mask_token", "word_decoder.mask_token"}

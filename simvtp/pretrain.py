@@ -21,10 +21,10 @@ from simvtp.objectives import Masked, Pretraining
 from simvtp.pairing import DRAW
 from simvtp.randomness import generator
 from simvtp.stages import (
-    fresh_model,
     pretrain_folder,
     pretraining_corpus,
     say,
+    starting_model,
     tokenizer_of,
     use_machine,
     write_config,
@@ -54,7 +54,7 @@ def _train(config: Config, folder: Path, preset: str) -> None:
     decide(lambda: write_config(folder, config, preset))
     device = use_machine(config.machine)
     tokenizer = tokenizer_of(config)
-    stage, model = config.pretrain, fresh_model(config, tokenizer).to(device)
+    stage, model = config.pretrain, starting_model(config, tokenizer).to(device)
     loader = train_loader(config, tokenizer)
     weights = {name: getattr(config.objective, name) for name in ("mvm", "mlm", "vtc", "vtm")}
     trainer = Trainer(

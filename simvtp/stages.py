@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch
@@ -11,12 +11,14 @@ import torch
 from simvtp.config import Config, Machine, flatten
 from simvtp.data.corpora import Corpus, load
 from simvtp.data.text import Tokenizer, load_tokenizer
-from simvtp.distributed import size
+from simvtp.distributed import leads, size
 from simvtp.files import write_json
+from simvtp.foreign import put, read
 from simvtp.identity import pretrain_id, run_id
 from simvtp.memory import keep_freed_memory
 from simvtp.model import SimVTP
 from simvtp.randomness import seeded
+from simvtp.validation import ConfigError
 
 # data.queries -> the corpus as it is searched
 QUERIES: dict[str, Callable[[Corpus], Corpus]] = {
@@ -82,6 +84,27 @@ def fresh_model(config: Config, tokenizer: Tokenizer) -> SimVTP:
     # torch's own initialisation, which SimVTP draws anew, must not touch the global state.
     with seeded(config.seed, "construction"):
         return SimVTP(config, tokenizer.size)
+
+
+def starting_model(config: Config, tokenizer: Tokenizer) -> SimVTP:
+    """A model as training starts from it: from the weights of model.init, the rest drawn from the seed."""
+    model = fresh_model(config, tokenizer)
+    if config.model.init:
+        given = read(config.model.init, config.model)
+        if given.dual:
+            raise ConfigError(
+                f"model.init: {config.model.init} holds two fine-tuned encoders, and pre-training has one; start "
+                'fine-tuning from it with pretrain.length="0 steps"'
+            )
+        tell(put(given, model, config))
+    return model
+
+
+def tell(lines: Iterable[str]) -> None:
+    """Lines to stderr, once for all processes."""
+    if leads():
+        for line in lines:
+            say(line)
 
 
 def say(text: str) -> None:

@@ -33,7 +33,9 @@ def repair() -> None:
 
 repair()
 
+import timm  # noqa: E402
 from timm.layers import DropPath  # noqa: E402
+from timm.models import register_model  # noqa: E402
 from timm.optim import param_groups_layer_decay  # noqa: E402
 
-__all__ = ["DropPath", "param_groups_layer_decay"]
+__all__ = ["DropPath", "param_groups_layer_decay", "register_model", "timm"]

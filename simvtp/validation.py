@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from simvtp.config import Config, Optimisation
 
 MASK_KINDS = ("tube", "frame", "random")
+GRID = re.compile(r"[1-9][0-9]*x[1-9][0-9]*x[1-9][0-9]*")
 CHOICES = {
     "model.towers": ("separate", "shared"),
     "mask.words": ("kept", "dropped"),
@@ -85,6 +86,8 @@ def validate(config: Config) -> None:
              f"a multiple of model.{heads} ({getattr(model, heads)})")  # fmt: skip
     need(model.width % 2 == 0 and model.decoder_width % 2 == 0, "model.width", model.width, "an even number")
     need(3 <= model.words <= 512, "model.words", model.words, "a whole number from 3 to 512")
+    need(not model.positions or bool(GRID.fullmatch(model.positions)), "model.positions", model.positions,
+         "a grid of tubes, slots x rows x columns, such as 8x14x14, or nothing")  # fmt: skip
     need(0 <= model.dropout < 1, "model.dropout", model.dropout, "a share in [0, 1)")
     for name in ("video", "text"):
         need(

@@ -43,6 +43,13 @@ class Tokenizer:
         self._backend.no_padding()
         return [found.ids for found in self._backend.encode_batch(list(captions))]
 
+    def save(self, path: Path) -> None:
+        """Write it as a tokenizer.json, which `load_tokenizer` reads from its folder."""
+        self._backend.no_truncation()
+        self._backend.no_padding()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._backend.save(str(path))
+
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """Each id as it stands in the vocabulary."""
         return [str(self._backend.id_to_token(number)) for number in ids]

@@ -1,0 +1,23 @@
+"""A finished run or pre-training stage as a model folder. `python -m simvtp.publish results/runs/ID --to DIR`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from simvtp.command import main
+from simvtp.retriever import Retriever
+from simvtp.stages import say
+
+
+def _main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m simvtp.publish", description=__doc__)
+    parser.add_argument("run", type=Path, help="results/runs/ID or results/pretrained/ID")
+    parser.add_argument("--to", type=Path, required=True, metavar="DIR", help="the model folder to write")
+    given = parser.parse_args()
+    Retriever.from_run(given.run).save_pretrained(given.to)
+    say(f"model folder: {given.to} (weights, config, tokenizer, model card)")
+
+
+if __name__ == "__main__":
+    main(_main)
