@@ -46,7 +46,7 @@ SOURCES = {
                                                   "beta2", "weight_decay", "crop")},
     **{f"finetune.{name}": _FINETUNE for name in ("length", "warmup", "batch", "lr", "beta1", "beta2", "weight_decay",
                                                   "layer_decay", "drop_path")},
-    **{f"{stage}.accumulate": "own: one part; the contrast sees a part at a time" for stage in ("pretrain", "finetune")},
+    **{f"{stage}.accumulate": "own: one part (the contrast sees one at a time)" for stage in ("pretrain", "finetune")},
     **{f"{stage}.{name}": _OWN for stage in ("pretrain", "finetune") for name in ("precision", "ema")},
     "pretrain.layer_decay": "SimVTP: in fine-tuning only",
     "pretrain.drop_path": "SimVTP: in fine-tuning only",
