@@ -21,10 +21,10 @@ of {size} x {size} pixels, texts of at most {config["model.words"]} word pieces.
 
 | | |
 |---|---|
-| pre-training | {config["data.pretrain"]}, {config["pretrain.length"]}, batch {config["pretrain.batch"]} |
+| pre-training | {_corpus(config["data.pretrain"])}, {config["pretrain.length"]}, batch {config["pretrain.batch"]} |
 | masks | video {config["mask.video"]:.0%} ({config["mask.kind"]}), text {config["mask.text"]:.0%} |
 | fine-tuning | {_tuning(about)} |
-| started from | {config["model.init"] or "random weights"} |
+| started from | {_sources(config["model.init"])} |
 
 {_scores(about["metrics"])}
 ```python
@@ -36,11 +36,22 @@ scores = model.encode_text(["a red star moves left"]) @ model.encode_video(["cli
 """
 
 
+def _corpus(spec: str) -> str:
+    """Kind and name, without where it lies on the machine that trained."""
+    kind, _, place = spec.partition(":")
+    return f"{kind}:{place.rstrip('/').rpartition('/')[2]}"
+
+
+def _sources(init: str) -> str:
+    names = [part.rstrip("/").rpartition("/")[2] for part in init.split("+")]
+    return " + ".join(names) if init else "random weights"
+
+
 def _tuning(about: dict[str, Any]) -> str:
     config = about["config"]
     if about["kind"] == "pretrained":
         return "none"
-    return f"{config['data.finetune']}, {config['finetune.length']}, batch {config['finetune.batch']}"
+    return f"{_corpus(config['data.finetune'])}, {config['finetune.length']}, batch {config['finetune.batch']}"
 
 
 def _scores(metrics: dict[str, Any]) -> str:

@@ -26,7 +26,7 @@ from simvtp.files import read_json, write_json
 from simvtp.model import SimVTP
 from simvtp.model_card import card
 from simvtp.retrieval import TOWERS, DualEncoder, ZeroShot
-from simvtp.stages import fresh_model, tokenizer_of, use_machine
+from simvtp.stages import fresh_model, tokenizer_of
 from simvtp.validation import steps_of
 
 FORMAT = 1
@@ -38,7 +38,7 @@ class Retriever:
 
     def __init__(self, model: nn.Module, config: Config, tokenizer: Tokenizer, about: dict[str, Any]) -> None:
         self.model, self.config, self.tokenizer, self.about = model, config, tokenizer, about
-        self.device = use_machine(config.machine)
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")  # where it is used, not trained
         encoder = ZeroShot(model, config) if isinstance(model, SimVTP) else model
         assert isinstance(encoder, DualEncoder)
         self.encoder: DualEncoder = encoder.to(self.device).eval()
@@ -49,7 +49,10 @@ class Retriever:
         folder = Path(folder).expanduser()
         if not (folder / "config.json").is_file() or not (folder / "model.safetensors").is_file():
             raise DataError(f"{folder} is no model folder: it takes config.json and model.safetensors there")
-        about = read_json(folder / "config.json")
+        try:
+            about = read_json(folder / "config.json")
+        except ValueError as error:
+            raise DataError(f"{folder}/config.json is not whole JSON ({error})") from error
         if not isinstance(about, dict) or about.get("format") != FORMAT:
             raise DataError(f"{folder}/config.json is not of a model folder of this version (format {FORMAT})")
         config, tokenizer = unflatten(about["config"]), load_tokenizer(str(folder), "")
@@ -81,6 +84,8 @@ class Retriever:
 
     def encode_video(self, paths: Sequence[str | Path]) -> Tensor:
         """[N, D] unit vectors on the CPU, averaged over the segments and crops of the config; raises DataError."""
+        if isinstance(paths, str):
+            raise TypeError("encode_video takes a list of paths, not one string")
         found = torch.zeros(len(paths), self.config.model.width)
         with inference(self.encoder, self.config, self.device):
             for row, path in enumerate(paths):
@@ -90,6 +95,8 @@ class Retriever:
 
     def encode_text(self, texts: Sequence[str]) -> Tensor:
         """[N, D] unit vectors on the CPU; a text longer than the config's words is cut."""
+        if isinstance(texts, str):
+            raise TypeError("encode_text takes a list of texts, not one string")
         ids = self.tokenizer.encode(texts, self.config.model.words)
         found = torch.zeros(len(texts), self.config.model.width)
         with inference(self.encoder, self.config, self.device):
@@ -114,5 +121,8 @@ def _filled(kind: str, config: Config, tokenizer: Tokenizer, weights: Path) -> n
         # without fine-tuning the weights are the pre-trained encoder's
         tuned = steps_of(config.finetune.length, 1_000_000) > 0
         model = (TOWERS[config.model.towers] if tuned else ZeroShot)(model, config)
-    load_weights(model, weights)
+    try:
+        load_weights(model, weights)
+    except ValueError as error:
+        raise DataError(str(error)) from error
     return model

@@ -61,7 +61,12 @@ def _tower(name: str, pretrained: bool, folder: str | Path | None, num_classes: 
 
 @register_model
 def simvtp_base_patch16_224(
-    pretrained: bool = False, folder: str | Path | None = None, num_classes: int = 0, **_: Any
+    pretrained: bool = False,
+    folder: str | Path | None = None,
+    num_classes: int = 0,
+    pretrained_cfg: Any = None,  # noqa: ARG001  (timm passes these three to every model)
+    pretrained_cfg_overlay: Any = None,  # noqa: ARG001
+    cache_dir: Any = None,  # noqa: ARG001
 ) -> VideoTower:
     """The paper's video encoder, ViT-B/16 on 16 frames of 224 x 224; `folder`: a model folder to take it from."""
     return _tower("base", pretrained, folder, num_classes)
