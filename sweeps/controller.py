@@ -149,9 +149,8 @@ class Controller:
                     continue
                 making.add(run.stage)
             chosen.append(run)
-        for run in chosen:
-            self.study.begin(run.id)
         if chosen:
+            self.study.begin(*(run.id for run in chosen))
             self._submit(chosen)
 
     def _submit(self, chosen: list[Run]) -> None:

@@ -16,6 +16,7 @@ from sweeps.submissions import PREFIX, Submissions
 
 QUERY_SECONDS = 10.0
 WAITING = ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT")
+HELD = "launch failed requeued held"
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,20 @@ class Queue:
             tasks.setdefault(token, {})[task] = (state, reason)
         self.last = Snapshot(began, jobs, tasks)
         write_json(self.path, {"time": began, "jobs": jobs, "tasks": tasks})
+        self._release()
         self._settle(tokens)
+
+    def _release(self) -> None:
+        """SLURM holds a job whose start a node failed, for an operator to look at: let it try again elsewhere."""
+        held = [
+            f"{self.last.jobs[token]}_{task}"
+            for token, tasks in self.last.tasks.items()
+            for task, (_, reason) in tasks.items()
+            if reason == HELD
+        ]
+        if held:
+            print(f"{len(held)} jobs could not start on their node; released again", file=sys.stderr)
+            subprocess.run(["scontrol", "release", *held], check=False)
 
     def _settle(self, tokens: Sequence[str]) -> None:
         """Learn job numbers that a killed controller did not, and close what is over."""

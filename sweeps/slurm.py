@@ -241,13 +241,18 @@ class Slurm:
         return record is None or snapshot.time > record.created + 1
 
     def outside(self, job: Claim) -> bool:
-        """What accounting says of a job that is over; without accounting, no."""
-        record = self._record(job.token)
-        if record is None or record.job is None:
+        """What accounting says of a job that is over; one that it does not list, and that wrote nothing, never began.
+
+        Without accounting, no.
+        """
+        record, output = self._record(job.token), self.output(job)
+        if record is None or output is None:
             return False
         words = ["sacct", "-X", "-n", "-P", "-o", "State", "-j", record.number(job.task)]
         done = subprocess.run(words, capture_output=True, text=True, check=False)
-        return done.stdout.startswith(_OUTSIDE)
+        if done.returncode:
+            return False
+        return done.stdout.startswith(_OUTSIDE) or (not done.stdout.strip() and not output.exists())
 
     def _record(self, token: str) -> Record | None:
         """None where there is no such record; one that had no number yet is read again."""

@@ -69,12 +69,16 @@ class Study:
         known = trial.state in (TrialState.RUNNING, TrialState.COMPLETE, TrialState.FAIL)
         return known and "run" in trial.user_attrs and trial.distributions == self._distributions
 
-    def begin(self, run: str) -> None:
-        """A trial for the run, unless it has one that has not failed."""
-        if run in self.numbers:
-            return
-        self._add(run, self.plan.runs[run].label, flatten(self.plan.runs[run].config))
-        self.failed.discard(run)
+    def begin(self, *runs: str) -> None:
+        """A trial for each run, unless it has one that has not failed."""
+        new = [run for run in runs if run not in self.numbers]
+        for run in new:
+            self._add(run, self.plan.runs[run].label, flatten(self.plan.runs[run].config))
+        if new:  # Optuna gives no number to who adds a trial: look once for all
+            added = set(new)
+            trials = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+            self.numbers |= {t.user_attrs["run"]: t.number for t in trials if t.user_attrs["run"] in added}
+            self.failed -= added
 
     def tell(self, run: str, state: State) -> None:
         """Complete or fail the run's trial, once."""
@@ -82,8 +86,14 @@ class Study:
             return
         if run in self.failed and state.name == "failed":
             return  # told by an earlier call
-        self.begin(run)
         value = _value(state.result)
+        if value is not None and run not in self.numbers:
+            config = self.plan.runs[run]
+            self._add(run, config.label, flatten(config.config), value)
+            self.told.add(run)
+            self.failed.discard(run)
+            return
+        self.begin(run)
         if value is None:
             self.study.tell(self.numbers.pop(run), state=TrialState.FAIL)
             self.failed.add(run)
@@ -110,8 +120,6 @@ class Study:
             params={key: config[key] for key in self._distributions}, distributions=dict(self._distributions),
             user_attrs={"run": run, "seed": config["seed"], "point": label},
         ))  # fmt: skip
-        trials = self.study.get_trials(deepcopy=False)
-        self.numbers[run] = next(trial.number for trial in reversed(trials) if trial.user_attrs["run"] == run)
 
     def _axes(self) -> list[str]:
         return sorted(

@@ -11,6 +11,7 @@ by name. A job reads its items from the record: it needs nothing of the controll
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -104,11 +105,17 @@ class Submissions:
         marker.touch()
         for number, task in enumerate(tasks):
             for item in task:
-                write_json(self.home(item) / "job.json", {"token": token, "task": number})
+                self._write_claim(self.home(item), token, number)
                 if item.kind == "run" and item.id in stages:
-                    path = self.results / "pretrained" / stages[item.id] / "job.json"
-                    write_json(path, {"token": token, "task": number})
+                    self._write_claim(self.results / "pretrained" / stages[item.id], token, number)
         return record
+
+    def _write_claim(self, folder: Path, token: str, task: int) -> None:
+        """Whole or not at all; not forced to the disk, which takes a minute for ten thousand: the record is."""
+        folder.mkdir(parents=True, exist_ok=True)
+        new = folder / f".job.json.{token}"
+        new.write_text(json.dumps({"token": token, "task": task}) + "\n")
+        new.replace(folder / "job.json")
 
     def numbered(self, record: Record, job: str) -> Record:
         """The same record with the job's number in it, on disk too."""

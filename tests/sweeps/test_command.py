@@ -85,7 +85,7 @@ def test_kill_9_of_the_process_group_changes_nothing(undisturbed: Path, tmp_path
 
 
 @pytest.mark.slow
-def test_ctrl_c_stops_resumably_and_a_second_controller_is_turned_away(undisturbed: Path, tmp_path: Path) -> None:
+def test_ctrl_c_stops_resumably_and_a_second_controller_attaches(undisturbed: Path, tmp_path: Path) -> None:
     del undisturbed  # its corpus is there
     line = command(
         tmp_path, "data_fraction", "--cluster", "local", "--jobs", "1", changes={"pretrain.length": "4000 steps"}
@@ -95,9 +95,12 @@ def test_ctrl_c_stops_resumably_and_a_second_controller_is_turned_away(undisturb
     until = time.monotonic() + 60
     while not list(tmp_path.rglob("log.jsonl")) and time.monotonic() < until:
         time.sleep(0.1)
-    second = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert second.returncode == 3
-    assert f"in use by process {process.pid}" in second.stderr
+    second = subprocess.Popen(line, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    assert second.stderr is not None
+    assert f"attached: process {process.pid} on " in second.stderr.readline()
+    os.killpg(second.pid, signal.SIGINT)
+    assert second.wait(timeout=30) == 130
+    assert process.poll() is None  # it leaves the first at work
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the jobs too
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130

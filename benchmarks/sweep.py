@@ -1,0 +1,141 @@
+"""What a sweep costs beside its runs, against their number: `python benchmarks/sweep.py 10 100 1000 10000`.
+
+Nothing is trained: the place of this benchmark is a fake that writes a result for a run as soon as it is submitted. All
+else is what `sweeps/run.py` does: the plan, the scan of the folder, the study, the records of submissions, the status.
+Seconds; MB is the highest that the process took so far: give one size to see its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import resource
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from simvtp.config import flatten
+from simvtp.presets import preset
+from sweeps.controller import Controller
+from sweeps.ledger import Ledger
+from sweeps.plan import Plan, Run, make_plan
+from sweeps.screen import Screen, status_table
+from sweeps.slurm import arrays
+from sweeps.study import Study
+from sweeps.submissions import Claim, Submissions
+
+POINTS = 4  # of sweep finetune_lr: each seed is one stage that so many runs share
+ARRAY = 1000
+
+
+class Fake:
+    """Takes every run at once, as SLURM does, records the submission, and writes the results itself."""
+
+    capacity, poll_seconds, stop_with_controller, queues = 1_000_000, 0.0, False, True
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+
+    def attach(self, runs: Sequence[Run]) -> dict[str, Any]:
+        claims = {run.id: self.ledger.submissions.claim("run", run.id) for run in runs}
+        return {run: claim for run, claim in claims.items() if claim is not None}
+
+    def submit(self, runs: Sequence[Run]) -> dict[str, Any]:
+        jobs: dict[str, Any] = {}
+        made = {run.stage: False for run in runs if run.stage is not None}
+        submissions = Submissions(self.ledger.results)
+        for array in arrays(runs, made, 1, ARRAY):
+            record = submissions.open("tiny", array.tasks, {})
+            for number, task in enumerate(array.tasks):
+                jobs |= {item.id: Claim(record.token, number) for item in task if item.kind == "run"}
+        for run in runs:
+            scores = {"text_to_video": {"R@1": 10.0}}
+            cost = {"pretrain_seconds": 1.0, "finetune_seconds": 1.0, "device": "cpu"}
+            (self.ledger.folder(run.id) / "result.json").write_text(json.dumps({
+                "version": 1, "run": run.id, "preset": "tiny", "config": flatten(run.config), "cost": cost,
+                "metrics": {"test": scores, "validation": scores},
+            }))  # fmt: skip
+        return jobs
+
+    def intended(self, runs: Sequence[Run]) -> list[str]:
+        return [f"{len(runs)} results"]
+
+    def waits(self, job: Any) -> bool:  # noqa: ARG002
+        return False
+
+    def over(self, job: Any) -> bool:  # noqa: ARG002
+        return True
+
+    def outside(self, job: Any) -> bool:  # noqa: ARG002
+        return True
+
+    def described(self, job: Any) -> str:
+        return str(job)
+
+    def output(self, job: Any) -> Path | None:  # noqa: ARG002
+        return None
+
+    def stop(self, jobs: Sequence[Any]) -> None:
+        """Nothing runs."""
+
+
+def timed(action: Callable[[], Any]) -> tuple[float, Any]:
+    began = time.perf_counter()
+    found = action()
+    return time.perf_counter() - began, found
+
+
+def measure(runs: int, folder: Path) -> dict[str, float]:
+    """Seconds of each part for a sweep of so many runs."""
+    seeds = tuple(range(max(1, runs // POINTS)))
+    seconds: dict[str, float] = {}
+    seconds["plan"], plan = timed(lambda: make_plan("finetune_lr", "tiny", preset("tiny"), seeds))
+    ledger = Ledger(folder)
+
+    def scan() -> dict[str, Any]:
+        return {run.id: ledger.state(run) for run in plan.runs.values()}
+
+    seconds["scan, empty"], _ = timed(scan)
+    seconds["controller"], _ = timed(lambda: control(plan, ledger))
+    seconds["scan, done"], states = timed(scan)
+    seconds["status"], _ = timed(
+        lambda: Console(file=io.StringIO(), width=160).print(status_table(plan, states, most=50))
+    )
+    seconds["controller again"], _ = timed(lambda: control(plan, ledger))
+    seconds["controller, ms a run"] = 1000 * seconds["controller"] / len(plan.runs)
+    seconds["MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"runs": len(plan.runs), **seconds}
+
+
+def control(plan: Plan, ledger: Ledger) -> None:
+    """A controller from its start to its end, its words not shown."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        study = Study(ledger.results / "sweeps" / plan.folder, plan)
+        ledger.write_sweeps(plan, "benchmark")
+        Controller(plan, ledger, study, Fake(ledger), Screen(Console(file=io.StringIO()))).run()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("runs", type=int, nargs="*", default=[10, 100, 1000, 10_000])
+    table = Table()
+    for count in parser.parse_args().runs:
+        with tempfile.TemporaryDirectory() as folder:
+            found = measure(count, Path(folder))
+        if not table.columns:
+            for name in found:
+                table.add_column(name, justify="right")
+        table.add_row(*(f"{value:.0f}" if name in ("runs", "MB") else f"{value:.3f}" for name, value in found.items()))
+        print(found, flush=True)
+    Console(width=160).print(table)
+
+
+if __name__ == "__main__":
+    main()
