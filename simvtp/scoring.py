@@ -44,7 +44,7 @@ def score(
     if videos_last:
         captions_last = encode_captions(last, test, config, device)
         scored["test_last_epoch"] = both_directions(videos_last[0], captions_last, test.owner)
-    learned = config.objective.temperature if model.temperature is None else float(model.temperature())
+    learned = config.objective.temperature if model.temperature is None else float(model.temperature().detach())
     scored |= _asked_for(similarities(videos, captions), learned, test, config, tokenizer, results, device)
     for name in EXTRA_TESTS.get(config.data.finetune.partition(":")[0], ()):
         extra = gallery(config, tokenizer, name, views=True)
