@@ -43,7 +43,7 @@ def main() -> int:
     wanted = outcomes(plain)
     disk = arguments.folder / "disk"
     disk.mkdir(exist_ok=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96m", "tmpfs", disk], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=384m", "tmpfs", disk], check=True)
     counts, faults = Counter[str](), Counter[str]()
     try:
         places = ["slurm", "local"] if arguments.place == "both" else [arguments.place]

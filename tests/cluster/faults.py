@@ -113,15 +113,14 @@ def cut_journal(scene: Scene) -> bool:
 def full_disk(scene: Scene) -> bool:
     """No byte is left for some seconds."""
     filler = scene.results / ".filler"
-    with filler.open("wb") as file:
-        try:
-            while True:
-                file.write(bytes(1 << 16))
-                file.flush()
-        except OSError:
-            pass
+    try:
+        with filler.open("wb", buffering=0) as file:
+            while file.write(bytes(1 << 16)) == 1 << 16:
+                pass
+    except OSError:
+        pass  # full at last
     time.sleep(random.uniform(1, 6))
-    filler.unlink()
+    filler.unlink(missing_ok=True)
     return True
 
 
