@@ -15,7 +15,7 @@ from sweeps.clusters import Cluster
 from sweeps.ledger import Ledger
 from sweeps.local import Debug, Local, visible_gpus
 from sweeps.plan import Run
-from sweeps.slurm import Slurm, of
+from sweeps.slurm import Slurm
 
 
 class Place(Protocol):
@@ -75,7 +75,7 @@ def place(cluster: str, ledger: Ledger, preset: str, jobs: int | None, threads: 
         return Debug(ledger, preset)
     if cluster != "local":
         found = Cluster() if cluster == "slurm" else clusters.read(cluster)
-        return Slurm(ledger, preset, of(found, jobs, pack))
+        return Slurm(ledger, preset, clusters.asked(found, jobs, pack))
     cores = len(os.sched_getaffinity(0))
     at_once = max(1, cores // threads) if threads else max(1, len(visible_gpus()))
     return Local(ledger, preset, jobs or at_once)

@@ -26,7 +26,7 @@ from sweeps.ledger import Ledger, State, is_retried
 from sweeps.plan import Plan, make_plan
 from sweeps.screen import plan_table, status_table
 
-EPILOG = "exit codes: 0 all done; 1 some runs failed; 2 bad input; 3 another controller is at it; 130 interrupted"
+EPILOG = "exit codes: 0 all done; 1 some runs failed; 2 bad input; 130 interrupted"
 
 
 def parser() -> argparse.ArgumentParser:

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
@@ -297,8 +297,3 @@ def _last_words(error: BaseException) -> str:
 
 def _threads(config: Config) -> int:
     return max(1, config.machine.threads or config.machine.workers)
-
-
-def of(cluster: Cluster, jobs: int | None, pack: int | None) -> Cluster:
-    """The cluster with what the command line says; raises ConfigError."""
-    return replace(cluster, parallel=jobs or cluster.parallel, pack=pack or cluster.pack)
