@@ -63,6 +63,11 @@ def dual_encoder(config: Config, results: Path, tokenizer: Tokenizer) -> DualEnc
     if is_pretrained(config) or not config.model.init:
         return two_encoders(pretrained_model(config, results, tokenizer), config)
     model, given = fresh_model(config, tokenizer), read(config.model.init, config.model)
+    if config.evaluate.rerank and "matching_head.weight" not in given.tensors:
+        raise ConfigError(
+            f"evaluate.rerank: {config.model.init} holds no matching head to judge candidates by, and this config "
+            "pre-trains none; set evaluate.rerank=0"
+        )
     if given.dual:
         if config.model.towers != "separate":
             raise ConfigError(f"model.towers: {config.model.init} holds two encoders; it takes separate")

@@ -6,9 +6,9 @@ import hashlib
 import json
 from typing import Any
 
-from simvtp.config import Config, flatten, later_fields
+from simvtp.config import Config, flatten, later_fields, override
 from simvtp.validation import steps_of
-from simvtp.weight_files import digest
+from simvtp.weight_files import digest, pinned
 
 # Part of every id: raised when a change of code changes what the same config gives.
 OUTCOME_VERSION = 2
@@ -22,7 +22,7 @@ def is_pretrained(config: Config) -> bool:
 def _telling(config: Config) -> dict[str, Any]:
     """The flat config without fields that came later and stand at what the code did before.
 
-    Raises ConfigError where a file of model.init is not there.
+    Raises ConfigError where model.init comes without a digest and a file of it is not there.
     """
     before = later_fields()
     told = {key: value for key, value in flatten(config).items() if key not in before or value != before[key]}
@@ -68,3 +68,11 @@ def run_id(config: Config) -> str:
               "objective.temperature", "objective.learn_temperature")  # fmt: skip
     content |= {k: flat[k] for k in others if k in flat}
     return _digest({"version": OUTCOME_VERSION, "pretrain": pretrain_id(config), **content})
+
+
+def resolved(config: Config) -> Config:
+    """The config with the digest of the weights that it starts from, so that its ids need their files no more.
+
+    Raises ConfigError where a file of model.init is missing, or is not the one of a digest that is given.
+    """
+    return override(config, {"model.init": pinned(config.model.init)}) if config.model.init else config

@@ -136,10 +136,11 @@ def validate(config: Config) -> None:
     need(config.evaluate.segments >= 1, "evaluate.segments", config.evaluate.segments, "a whole number from 1")
     need(config.evaluate.crops in (1, 3), "evaluate.crops", config.evaluate.crops, "1 or 3")
     need(config.evaluate.rerank >= 0, "evaluate.rerank", config.evaluate.rerank, "a whole number, 0 for none")
-    if config.evaluate.rerank and not (config.objective.vtm and steps_of(config.pretrain.length, 1_000_000)):
+    given = model.init or steps_of(config.pretrain.length, 1_000_000)
+    if config.evaluate.rerank and not (config.objective.vtm and given):
         raise ConfigError(
             "evaluate.rerank: candidates are judged by the matching head that pre-training with objective.vtm leaves, "
-            "and this config trains none; switch objective.vtm on, or set evaluate.rerank=0"
+            "or that model.init holds, and this config has none; switch objective.vtm on, or set evaluate.rerank=0"
         )
     need(config.evaluate.every >= 1, "evaluate.every", config.evaluate.every, "a whole number from 1")
     need(
