@@ -23,7 +23,8 @@ from simvtp.retrieval import DualEncoder, Floats, Retrieval, both_directions, du
 def score(
     model: DualEncoder, config: Config, tokenizer: Tokenizer, folder: Path, results: Path, device: torch.device
 ) -> dict[str, Any]:
-    """`metrics`, `controls` and `ranks` of result.json for the fine-tuned run in `folder`.
+    """`metrics`, `controls` and `ranks` of result.json for the fine-tuned run in `folder`; where videos have several
+    captions also `owners`, the video of each query of the test split.
 
     The test videos are decoded once for all that the two encoders give, and once more where candidates are re-ranked.
     """
@@ -54,7 +55,8 @@ def score(
         "shuffled_frames": both_directions(mixed, captions, test.owner).metrics,
     }
     ranks = {name: found.ranks for name, found in scored.items() if name != "test_last_epoch"}
-    return {"metrics": {name: found.metrics for name, found in scored.items()}, "controls": controls, "ranks": ranks}
+    result = {"metrics": {name: found.metrics for name, found in scored.items()}, "controls": controls, "ranks": ranks}
+    return result if len(set(test.owner)) == len(test.owner) else result | {"owners": list(test.owner)}
 
 
 def _asked_for(
