@@ -110,7 +110,7 @@ class Optimisation:
     length: str = setting('how long, such as "600 steps" or "200 epochs"; "0 steps" leaves the stage out')
     warmup: str = setting('linear warm-up from lr_start, such as "30 steps" or "5 epochs"')
     batch: int = setting("samples a step, over all processes")
-    accumulate: int = setting("parts a batch is computed in, one after the other, to save memory")
+    accumulate: int = setting("parts a batch is computed in, to save memory; VTC and VTM see one part")
     lr: float = setting("peak learning rate for a batch of 256")
     lr_start: float = setting("learning rate at the first step, not scaled")
     lr_end: float = setting("learning rate at the last step for a batch of 256")
