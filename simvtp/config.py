@@ -121,6 +121,9 @@ class Optimisation:
     drop_path: float = setting("stochastic depth of the last layer, rising linearly from 0")
     crop: str = setting("none (resize, centre), multiscale or resized (random resized crop)")
     precision: str = setting("fp32 or bf16 (autocast; weights stay fp32)")
+    rand_augment: str = setting("RandAugment of training clips, magnitude and number, such as m7-n4; empty: none", "")
+    flip: str = setting("mirror half of the clips: none, safe (not where a caption names a side) or all", "none")
+    erasing: float = setting("chance that a box of a training clip is filled with noise", 0.0)
     ema: float = setting("decay of a moving average of the weights, which the stage then gives; 0: none", 0.0)
 
 

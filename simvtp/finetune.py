@@ -26,6 +26,7 @@ from simvtp.model import SimVTP
 from simvtp.objectives import contrastive_loss
 from simvtp.retrieval import DualEncoder, both_directions, two_encoders
 from simvtp.stages import (
+    augmentation_of,
     fresh_model,
     pretrain_folder,
     retrieval_corpus,
@@ -111,8 +112,8 @@ def _train(config: Config, folder: Path, results: Path, preset: str) -> None:
     stage, model = config.finetune, dual_encoder(config, results, tokenizer).to(device)
     loader = TrainLoader(
         corpus, tokenizer, frames=config.model.frames, stride=None, size=config.model.size, crop=stage.crop,
-        batch=stage.batch, accumulate=stage.accumulate, words=config.model.words, seed=config.seed,
-        workers=config.machine.workers, cache=config.machine.frame_cache,
+        augmentation=augmentation_of(stage), batch=stage.batch, accumulate=stage.accumulate, words=config.model.words,
+        seed=config.seed, workers=config.machine.workers, cache=config.machine.frame_cache,
     )  # fmt: skip
     steps = steps_of(stage.length, loader.steps_per_epoch)
     trainer = Trainer(

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import torch
 
-from simvtp.config import Config, Machine, flatten
+from simvtp.config import Config, Machine, Optimisation, flatten
+from simvtp.data.augmentation import Augmentation
 from simvtp.data.corpora import Corpus, load
 from simvtp.data.text import Tokenizer, load_tokenizer
 from simvtp.distributed import leads, size
@@ -78,6 +79,11 @@ def retrieval_corpus(config: Config, split: str) -> Corpus:
     """A split of the fine-tuning corpus, its videos searched by captions or by paragraphs."""
     corpus = load(config.data.finetune, split)
     return QUERIES[config.data.queries](corpus)
+
+
+def augmentation_of(stage: Optimisation) -> Augmentation:
+    """What a stage does to its training clips beside the crop."""
+    return Augmentation(stage.rand_augment, stage.flip, stage.erasing)
 
 
 def fresh_model(config: Config, tokenizer: Tokenizer) -> SimVTP:

@@ -1,7 +1,8 @@
 """Batches of clips and captions.
 
-A training batch is a pure function of (seed, step): which samples, which caption of each, which frames, which crop. So
-a run that resumes at step k sees what an undisturbed one sees, and the number of workers changes nothing.
+A training batch is a pure function of (seed, step): which samples, which caption of each, which frames, crop and
+augmentation. So a run that resumes at step k sees what an undisturbed one sees, and the number of workers changes
+nothing.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from simvtp.data.augmentation import Augmentation
 from simvtp.data.cache import open_frames
 from simvtp.data.corpora import Corpus, Sample
 from simvtp.data.crops import crop_and_resize, draw_box, views
@@ -121,6 +123,7 @@ class TrainLoader:
         stride: int | None,
         size: int,
         crop: str,
+        augmentation: Augmentation,
         batch: int,
         accumulate: int = 1,
         words: int,
@@ -133,6 +136,7 @@ class TrainLoader:
                 f"{corpus.name}, split {corpus.split}: {len(corpus.samples)} videos are less than one batch of {batch}"
             )
         self.corpus, self.frames, self.stride, self.size, self.crop = corpus, frames, stride, size, crop
+        self.augmentation = augmentation
         self.batch, self.accumulate, self.seed, self.workers = batch, accumulate, seed, workers
         self.rows = rows_of(batch, accumulate, rank())
         self.steps_per_epoch = len(corpus.samples) // batch
@@ -162,7 +166,7 @@ class TrainLoader:
                 index = order[(position + later) % len(order)]
                 draws = _draws(self.seed, epoch, index)
                 try:
-                    videos.append(self._clip(index, draws))
+                    videos.append(self._clip(index, epoch, draws))
                 except DataError as error:
                     broken.append(str(error))
                     continue
@@ -181,14 +185,17 @@ class TrainLoader:
             self._order = (epoch, random.permutation(len(self.corpus.samples)).tolist())
         return self._order[1]
 
-    def _clip(self, index: int, draws: Sequence[float]) -> Frames:
+    def _clip(self, index: int, epoch: int, draws: Sequence[float]) -> Frames:
         def choose(count: int) -> Sequence[int]:
             if self.stride is None:
                 return spread_indices(count, self.frames, draws[1])
             return dense_indices(count, self.frames, self.stride, draws[1])
 
         frames = self._clips.read(index, choose)
-        return crop_and_resize(frames, draw_box(self.crop, frames.shape[1], frames.shape[2], draws[2:]), self.size)
+        clip = crop_and_resize(frames, draw_box(self.crop, frames.shape[1], frames.shape[2], draws[2:]), self.size)
+        if self.augmentation.nothing:
+            return clip
+        return self.augmentation(clip, self.corpus.samples[index].captions, self.seed, epoch, index)
 
     def _count(self, broken: Sequence[str]) -> None:
         """Note replaced samples; stop when too many of the corpus's videos are broken."""

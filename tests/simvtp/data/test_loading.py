@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from simvtp.data.augmentation import Augmentation
 from simvtp.data.corpora import Corpus, Sample, load
 from simvtp.data.errors import DataError
 from simvtp.data.loading import Batch, GalleryLoader, TrainLoader
@@ -24,7 +25,7 @@ def tokenizer(corpus_name: str) -> Tokenizer:
 def training(corpus: Corpus, tokenizer: Tokenizer, **changes: Any) -> TrainLoader:
     settings: dict[str, Any] = {
         "frames": 8, "stride": 1, "size": 48, "crop": "none", "batch": 5, "accumulate": 1, "words": 24, "seed": 3,
-        "workers": 0, "cache": True,
+        "workers": 0, "cache": True, "augmentation": Augmentation(),
     }  # fmt: skip
     return TrainLoader(corpus, tokenizer, **settings | changes)
 
@@ -65,16 +66,26 @@ def test_an_epoch_shows_every_video_once_and_all_captions_come_up(corpus_name: s
     assert len(texts) == 16 * 5
 
 
-@pytest.mark.parametrize("crop", ["none", "multiscale", "resized"])
-def test_a_resume_workers_and_the_cache_change_nothing(corpus_name: str, tokenizer: Tokenizer, crop: str):
+@pytest.mark.parametrize(("crop", "augmentation"), [
+    ("none", Augmentation()), ("multiscale", Augmentation()), ("resized", Augmentation("m7-n4", "safe", 0.5)),
+])  # fmt: skip
+def test_a_resume_workers_and_the_cache_change_nothing(
+    corpus_name: str, tokenizer: Tokenizer, crop: str, augmentation: Augmentation
+):
     corpus = load(corpus_name, "pretrain")
-    whole = first(training(corpus, tokenizer, crop=crop, size=32), 18)
-    assert same(first(training(corpus, tokenizer, crop=crop, size=32), 7, step=11), whole[11:])
+    whole = first(training(corpus, tokenizer, crop=crop, augmentation=augmentation, size=32), 18)
+    assert same(
+        first(training(corpus, tokenizer, crop=crop, augmentation=augmentation, size=32), 7, step=11), whole[11:]
+    )
     state = torch.get_rng_state()
-    ahead = first(training(corpus, tokenizer, crop=crop, size=32, workers=2, cache=False), 5, step=6)
+    ahead = first(
+        training(corpus, tokenizer, crop=crop, augmentation=augmentation, size=32, workers=2, cache=False), 5, step=6
+    )
     assert same(ahead, whole[6:11])
     assert torch.equal(torch.get_rng_state(), state)
-    assert not same(first(training(corpus, tokenizer, crop=crop, size=32, seed=4), 1), whole[:1])
+    assert not same(
+        first(training(corpus, tokenizer, crop=crop, augmentation=augmentation, size=32, seed=4), 1), whole[:1]
+    )
 
 
 def test_frames_are_strided_in_pre_training_and_spread_in_fine_tuning(corpus_name: str, tokenizer: Tokenizer):
