@@ -114,6 +114,7 @@ def _train(config: Config, folder: Path, results: Path, preset: str) -> None:
         corpus, tokenizer, frames=config.model.frames, stride=None, size=config.model.size, crop=stage.crop,
         augmentation=augmentation_of(stage), batch=stage.batch, accumulate=stage.accumulate, words=config.model.words,
         seed=config.seed, workers=config.machine.workers, cache=config.machine.frame_cache,
+        failures=config.data.failures,
     )  # fmt: skip
     steps = steps_of(stage.length, loader.steps_per_epoch)
     trainer = Trainer(
@@ -132,7 +133,9 @@ def _train(config: Config, folder: Path, results: Path, preset: str) -> None:
             return
         product = trainer.wrapped.product()
         assert isinstance(product, DualEncoder)
-        found = both_directions(*encode_gallery(product, validation, config, device), validation.owner)
+        found = both_directions(
+            *encode_gallery(product, validation, config, device), validation.owner, validation.absent
+        )
         score = found.metrics["text_to_video"]["R@1"]
         epoch = round(trainer.step / loader.steps_per_epoch, 3)
         trainer.log.write(stage="validation", of="finetune", step=trainer.step, epoch=epoch, **{"R@1": score})

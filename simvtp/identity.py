@@ -64,7 +64,7 @@ def run_id(config: Config) -> str:
     flat = _telling(config)
     content = {k: v for k, v in flat.items() if k.partition(".")[0] in ("model", "finetune", "evaluate")}
     content = {k: v for k, v in content.items() if not k.startswith("model.decoder_")}
-    others = ("data.finetune", "data.tokenizer", "data.queries", "seed",
+    others = ("data.finetune", "data.tokenizer", "data.queries", "data.missing", "seed",
               "objective.temperature", "objective.learn_temperature")  # fmt: skip
     content |= {k: flat[k] for k in others if k in flat}
     return _digest({"version": OUTCOME_VERSION, "pretrain": pretrain_id(config), **content})

@@ -94,6 +94,7 @@ def train_loader(config: Config, tokenizer: Tokenizer) -> TrainLoader:
         size=config.model.size, crop=stage.crop, augmentation=augmentation_of(stage), batch=stage.batch,
         accumulate=stage.accumulate, words=config.model.words, seed=config.seed,
         workers=config.machine.workers, cache=config.machine.frame_cache,
+        failures=config.data.failures,
     )  # fmt: skip
 
 

@@ -77,7 +77,7 @@ def pretraining_corpus(config: Config) -> Corpus:
 
 def retrieval_corpus(config: Config, split: str) -> Corpus:
     """A split of the fine-tuning corpus, its videos searched by captions or by paragraphs."""
-    corpus = load(config.data.finetune, split)
+    corpus = load(config.data.finetune, split, missing=config.data.missing)
     return QUERIES[config.data.queries](corpus)
 
 

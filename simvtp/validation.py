@@ -19,6 +19,7 @@ CHOICES = {
     "model.towers": ("separate", "shared"),
     "mask.words": ("kept", "dropped"),
     "data.queries": ("caption", "paragraph"),
+    "data.missing": ("error", "miss"),
     "objective.contrast": ("masked", "clean"),
     "objective.negatives": ("random", "hard"),
 }
@@ -124,6 +125,7 @@ def validate(config: Config) -> None:
             "off; switch it on, or use random ones"
         )
     need(0 < data.fraction <= 1, "data.fraction", data.fraction, "a share in (0, 1]")
+    need(0 <= data.failures <= 1, "data.failures", data.failures, "a share in [0, 1]")
     need(data.stride >= 1, "data.stride", data.stride, "a whole number from 1")
     for name in ("pretrain", "finetune"):
         _validate_optimisation(name, getattr(config, name), need)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from simvtp.data import activitynet, didemo, lsmdc, msrvtt, msvd, plain, sprites, webvid
 from simvtp.data.errors import DataError
-from simvtp.data.records import Record, existing
+from simvtp.data.records import Record, existing, inside
 from simvtp.data.scenes import parse_spec
 from simvtp.data.storage import say
 from simvtp.validation import nearest
@@ -29,11 +29,12 @@ EXTRA_TESTS = {"sprites": ("test_seen",)}
 
 @dataclass(frozen=True)
 class Sample:
-    """A video and all that is said about it."""
+    """A video and all that is said about it. there: whether its file is."""
 
     video_id: str
     path: Path
     captions: tuple[str, ...]
+    there: bool = True
 
 
 @dataclass(frozen=True)
@@ -70,22 +71,31 @@ def _fingerprint(samples: tuple[Sample, ...]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
 
 
-def load(spec: str, split: str) -> Corpus:
+def load(spec: str, split: str, missing: str = "error") -> Corpus:
     """A split of the corpus `kind:place`; the embedded one is made first where it is not there.
 
-    In training splits, videos whose file is missing are left out, and counted on stderr. Raises DataError: unknown
-    kind or split, no such file or field, a video that an evaluation split lists but that is missing, no video at all.
+    In training splits, videos whose file is missing are left out, and counted on stderr. In evaluation splits they are
+    an error, or, where `missing` is "miss", kept as samples that are not there. Raises DataError: unknown kind or
+    split, no such file or field, a video that an evaluation split lists but that is missing, no video at all.
     """
     kind, place = _kind_and_place(spec)
     splits = (*SPLITS, *EXTRA_TESTS.get(kind, ()))
     if split not in splits:
         raise DataError(f"{spec} has no split {split!r}; it has {', '.join(splits)}{nearest(split, splits)}")
     records, root = READERS[kind](place, split)
-    strict = split not in ("pretrain", "train")
-    found, missing = existing(records, root, strict=strict, corpus=f"{spec}, split {split}")
-    if missing:
-        say(f"{spec}, split {split}: {missing} of {len(records)} videos have no file and are left out")
+    evaluation = split not in ("pretrain", "train")
+    strict = evaluation and missing == "error"
+    found, lost = existing(records, root, strict=strict, corpus=f"{spec}, split {split}")
+    if lost:
+        fate = "count as misses" if evaluation else "are left out"
+        say(f"{spec}, split {split}: {lost} of {len(records)} videos have no file and {fate}")
     samples = tuple(Sample(record.video_id, path, record.captions) for record, path in found)
+    if samples and evaluation and lost:
+        there = {sample.video_id for sample in samples}
+        samples = tuple(
+            Sample(record.video_id, inside(root, record.file), record.captions, record.video_id in there)
+            for record in records
+        )
     if not samples:
         where = f" below {root} (the first would be {root / records[0].file})" if records else ""
         raise DataError(f"{spec}, split {split}: no videos{where}; {HINT}")
