@@ -142,6 +142,7 @@ def test_too_many_broken_videos_stop_the_training(corpus_name: str, tokenizer: T
     ) as raised:
         first(training(corpus, tokenizer, batch=10, cache=False, workers=workers), 10)
     assert "Traceback" not in str(raised.value)
+    assert len(first(training(corpus, tokenizer, batch=10, cache=False, workers=workers, failures=0.02), 10)) == 10
     with pytest.raises(DataError, match=r"copy7\.mp4"):
         list(gallery(corpus, tokenizer, cache=False, workers=workers).videos())
 
