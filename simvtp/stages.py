@@ -65,7 +65,7 @@ def tokenizer_of(config: Config) -> Tokenizer:
 
 def pretraining_corpus(config: Config) -> Corpus:
     """The share of the pre-training videos that the config asks for, at least one batch of them."""
-    whole = load(config.data.pretrain, "pretrain")
+    whole = load(config.data.pretrain, "pretrain", skip=config.data.skip)
     corpus = whole.fraction(config.data.fraction, config.seed)
     if len(corpus.samples) < config.pretrain.batch:
         raise ValueError(
@@ -77,7 +77,7 @@ def pretraining_corpus(config: Config) -> Corpus:
 
 def retrieval_corpus(config: Config, split: str) -> Corpus:
     """A split of the fine-tuning corpus, its videos searched by captions or by paragraphs."""
-    corpus = load(config.data.finetune, split, missing=config.data.missing)
+    corpus = load(config.data.finetune, split, missing=config.data.missing, skip=config.data.skip)
     return QUERIES[config.data.queries](corpus)
 
 
