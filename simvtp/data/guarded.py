@@ -41,7 +41,7 @@ def each_guarded(
     for item in items:
         todo.put(item)
     done: queue.SimpleQueue[tuple[Any, Any] | Exception] = queue.SimpleQueue()
-    running = [_Worker(function, shared, seconds) for _ in range(min(workers or cores(), len(items)))]
+    running = [Guard(function, shared, seconds) for _ in range(min(workers or cores(), len(items)))]
     for worker in running:
         threading.Thread(target=_work, args=(worker, todo, done), daemon=True).start()
     try:
@@ -57,8 +57,8 @@ def each_guarded(
             worker.stop()
 
 
-class _Worker:
-    """A process that is started when it is needed, and again after it was lost."""
+class Guard:
+    """A process that answers function(shared, item); started when it is needed, and again after it was lost."""
 
     def __init__(self, function: Callable[[Any, Any], Any], shared: Any, seconds: float) -> None:
         self.head = (function.__module__, function.__qualname__, shared)
@@ -67,6 +67,7 @@ class _Worker:
         self.stopped = False
 
     def answer(self, item: Any) -> Any:
+        """What the function gives, or Lost."""
         if self.process is None:
             self.process = self._started()
         assert self.process.stdout
@@ -114,7 +115,7 @@ def _send(process: subprocess.Popen[bytes], content: Any) -> None:
     process.stdin.flush()
 
 
-def _work(worker: _Worker, todo: queue.SimpleQueue[Any], done: queue.SimpleQueue[tuple[Any, Any] | Exception]) -> None:
+def _work(worker: Guard, todo: queue.SimpleQueue[Any], done: queue.SimpleQueue[tuple[Any, Any] | Exception]) -> None:
     while not worker.stopped:
         try:
             item = todo.get_nowait()

@@ -20,13 +20,12 @@ def numbered(path: Path, frames: int, height: int = 64, width: int = 64) -> Path
     return path
 
 
-@pytest.fixture(params=["decord", "av"])
+@pytest.fixture(params=["pyav", "decord"])
 def decoder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Both decoders; PyAV stands in where decord cannot be imported."""
+    """Each reader alone: `read` and `Video` use it as if it were the automatic choice."""
     if request.param == "decord":
         pytest.importorskip("decord")
-    else:
-        monkeypatch.setattr(video, "decord", None)
+    monkeypatch.setitem(video.READERS, "auto", video.READERS[request.param])
     return request.param
 
 
