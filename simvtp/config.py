@@ -100,6 +100,8 @@ class Data:
     tokenizer: str = setting("corpus (the vocabulary beside it), a vocab.txt, a folder, or a hub name")
     fraction: float = setting("share of the pre-training videos, (0, 1]; nested by hash of the video id")
     stride: int = setting("frames from one sampled frame to the next in pre-training")
+    reader: str = setting("who reads video files: auto (pyav, then decord), pyav, decord or torchcodec", "auto")
+    decode_seconds: float = setting("longest time that opening or reading one video may take", 60.0)
     skip: str = setting("list of training videos to leave out, as simvtp.data.check writes it; empty: none", "")
     failures: float = setting("share of the training videos that may be broken; above it training stops", 0.01)
     missing: str = setting("a test video that is missing or broken: error, or miss (it counts as not found)", "error")

@@ -16,7 +16,7 @@ from simvtp.data.text import Tokenizer, pad_batch
 from simvtp.distributed import filled, lists, share
 from simvtp.randomness import generator
 from simvtp.retrieval import DualEncoder
-from simvtp.stages import retrieval_corpus
+from simvtp.stages import decoding_of, retrieval_corpus
 
 BATCH = 128
 
@@ -30,7 +30,7 @@ def gallery(config: Config, tokenizer: Tokenizer, split: str, *, views: bool) ->
         retrieval_corpus(config, split), tokenizer, frames=model.frames, size=model.size,
         segments=config.evaluate.segments if views else 1, crops=config.evaluate.crops if views else 1,
         batch=BATCH, words=model.words, workers=config.machine.workers, cache=config.machine.frame_cache,
-        missing=config.data.missing,
+        missing=config.data.missing, decoding=decoding_of(config),
     )  # fmt: skip
 
 

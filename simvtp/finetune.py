@@ -27,6 +27,7 @@ from simvtp.objectives import contrastive_loss
 from simvtp.retrieval import DualEncoder, both_directions, two_encoders
 from simvtp.stages import (
     augmentation_of,
+    decoding_of,
     fresh_model,
     pretrain_folder,
     retrieval_corpus,
@@ -114,7 +115,7 @@ def _train(config: Config, folder: Path, results: Path, preset: str) -> None:
         corpus, tokenizer, frames=config.model.frames, stride=None, size=config.model.size, crop=stage.crop,
         augmentation=augmentation_of(stage), batch=stage.batch, accumulate=stage.accumulate, words=config.model.words,
         seed=config.seed, workers=config.machine.workers, cache=config.machine.frame_cache,
-        failures=config.data.failures,
+        failures=config.data.failures, decoding=decoding_of(config),
     )  # fmt: skip
     steps = steps_of(stage.length, loader.steps_per_epoch)
     trainer = Trainer(

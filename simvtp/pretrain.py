@@ -22,6 +22,7 @@ from simvtp.pairing import DRAW
 from simvtp.randomness import generator
 from simvtp.stages import (
     augmentation_of,
+    decoding_of,
     pretrain_folder,
     pretraining_corpus,
     say,
@@ -94,7 +95,7 @@ def train_loader(config: Config, tokenizer: Tokenizer) -> TrainLoader:
         size=config.model.size, crop=stage.crop, augmentation=augmentation_of(stage), batch=stage.batch,
         accumulate=stage.accumulate, words=config.model.words, seed=config.seed,
         workers=config.machine.workers, cache=config.machine.frame_cache,
-        failures=config.data.failures,
+        failures=config.data.failures, decoding=decoding_of(config),
     )  # fmt: skip
 
 

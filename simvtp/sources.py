@@ -41,7 +41,7 @@ SOURCES = {
     "data.tokenizer": "SimVTP: BERT-base uncased",
     "data.fraction": "SimVTP: all of WebVid-2M",
     "data.stride": "SimVTP: 16 frames, stride 4",
-    **dict.fromkeys(("data.skip", "data.failures", "data.missing"), _OWN),
+    **dict.fromkeys(("data.reader", "data.decode_seconds", "data.skip", "data.failures", "data.missing"), _OWN),
     "data.queries": "SimVTP: each caption by itself",
     **{f"pretrain.{name}": _PRETRAIN for name in ("length", "warmup", "batch", "lr", "lr_start", "lr_end", "beta1",
                                                   "beta2", "weight_decay", "crop")},

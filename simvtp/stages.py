@@ -12,6 +12,7 @@ from simvtp.config import Config, Machine, Optimisation, flatten
 from simvtp.data.augmentation import Augmentation
 from simvtp.data.corpora import Corpus, load
 from simvtp.data.text import Tokenizer, load_tokenizer
+from simvtp.data.video import Decoding
 from simvtp.distributed import leads, size
 from simvtp.files import write_json
 from simvtp.foreign import put, read
@@ -84,6 +85,11 @@ def retrieval_corpus(config: Config, split: str) -> Corpus:
 def augmentation_of(stage: Optimisation) -> Augmentation:
     """What a stage does to its training clips beside the crop."""
     return Augmentation(stage.rand_augment, stage.flip, stage.erasing)
+
+
+def decoding_of(config: Config) -> Decoding:
+    """How video files are read."""
+    return Decoding(config.data.reader, config.data.decode_seconds)
 
 
 def fresh_model(config: Config, tokenizer: Tokenizer) -> SimVTP:

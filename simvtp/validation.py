@@ -20,6 +20,7 @@ CHOICES = {
     "mask.words": ("kept", "dropped"),
     "data.queries": ("caption", "paragraph"),
     "data.missing": ("error", "miss"),
+    "data.reader": ("auto", "pyav", "decord", "torchcodec"),
     "objective.contrast": ("masked", "clean"),
     "objective.negatives": ("random", "hard"),
 }
@@ -125,6 +126,7 @@ def validate(config: Config) -> None:
             "off; switch it on, or use random ones"
         )
     need(0 < data.fraction <= 1, "data.fraction", data.fraction, "a share in (0, 1]")
+    need(data.decode_seconds > 0, "data.decode_seconds", data.decode_seconds, "seconds above 0")
     need(0 <= data.failures <= 1, "data.failures", data.failures, "a share in [0, 1]")
     need(data.stride >= 1, "data.stride", data.stride, "a whole number from 1")
     for name in ("pretrain", "finetune"):

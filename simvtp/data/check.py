@@ -111,7 +111,7 @@ def contact_sheet(split: Split) -> Image.Image:
     for number, record in enumerate(chosen):
         left, top = (number % 2) * width + MARGIN, MARGIN + (number // 2) * row
         video = Video(files[record.file])
-        frames = views(video.frames(spread_indices(video.frame_count, FRAMES, 0.5)), 1, SIDE)[0]
+        frames = views(video.frames(spread_indices(video.frame_count, FRAMES, 0.5), SIDE), 1, SIDE)[0]
         for place, frame in enumerate(frames):
             sheet.paste(Image.fromarray(np.ascontiguousarray(frame)), (left + place * (SIDE + MARGIN), top))
         draw.text((left, top + SIDE), record.file[-70:], "dimgray", font)

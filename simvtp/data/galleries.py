@@ -13,7 +13,7 @@ from simvtp.data.crops import views
 from simvtp.data.errors import DataError
 from simvtp.data.loading import Clips, in_order, tokenise
 from simvtp.data.text import Tokenizer
-from simvtp.data.video import Frames, segment_indices
+from simvtp.data.video import DEFAULT, Decoding, Frames, segment_indices
 
 
 class GalleryLoader:
@@ -38,6 +38,7 @@ class GalleryLoader:
         workers: int,
         cache: bool,
         missing: str = "error",
+        decoding: Decoding = DEFAULT,
     ) -> None:
         self.corpus, self.tokenizer, self.missing = corpus, tokenizer, missing
         self.frames, self.size, self.segments, self.crops = frames, size, segments, crops
@@ -46,7 +47,7 @@ class GalleryLoader:
         self._queries = [ids for captions in tokens for ids in captions]
         self.owner = [video for video, captions in enumerate(tokens) for _ in captions]
         self.absent: dict[int, str] = {}
-        self._clips = Clips(corpus, cache)
+        self._clips = Clips(corpus, cache, decoding)
 
     def captions(self) -> list[list[int]]:
         """Token ids of every query."""
@@ -79,6 +80,7 @@ class GalleryLoader:
         def choose(count: int) -> Sequence[int]:
             return [i for s in range(self.segments) for i in segment_indices(count, self.frames, s, self.segments)]
 
-        crops = views(self._clips.read(index, choose), self.crops, self.size)  # all segments, decoded at once
+        frames = self._clips.read(index, choose, self.size)  # all segments from one opening
+        crops = views(frames, self.crops, self.size)
         shape = (self.segments, self.frames, self.size, self.size, 3)
         return np.stack([crop.reshape(shape) for crop in crops], axis=1).reshape(-1, *shape[1:])

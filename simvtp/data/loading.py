@@ -23,10 +23,11 @@ from torch.utils.data import DataLoader, Dataset
 from simvtp.data.augmentation import Augmentation
 from simvtp.data.cache import open_frames
 from simvtp.data.corpora import Corpus, Sample
-from simvtp.data.crops import crop_and_resize, draw_box
+from simvtp.data.crops import crop_and_resize, decoded_side, draw_box
 from simvtp.data.errors import DataError
+from simvtp.data.frames import shrunk
 from simvtp.data.text import Tokenizer, pad_batch
-from simvtp.data.video import Frames, Video, dense_indices, spread_indices
+from simvtp.data.video import DEFAULT, Decoding, Frames, Video, dense_indices, spread_indices
 from simvtp.distributed import largest, lists, rank, rows_of, whole_batch
 
 
@@ -48,7 +49,8 @@ class Batch:
 class Clips:
     """The videos of a corpus by index, decoded from their files or, where there is a cache, looked up."""
 
-    def __init__(self, corpus: Corpus, cache: bool) -> None:
+    def __init__(self, corpus: Corpus, cache: bool, decoding: Decoding = DEFAULT) -> None:
+        self.decoding = decoding
         self.samples: tuple[Sample, ...] = corpus.samples
         self.cached: NDArray[np.uint8] | None = None
         if cache and all(sample.there for sample in self.samples):
@@ -57,14 +59,18 @@ class Clips:
             rows = {sample.video_id: row for row, sample in enumerate(whole.samples)}
             self.rows = [rows[sample.video_id] for sample in self.samples]
 
-    def read(self, index: int, choose: Callable[[int], Sequence[int]]) -> Frames:
-        """uint8 [T, H, W, 3] of the frames that `choose` picks, given how many there are."""
+    def read(self, index: int, choose: Callable[[int], Sequence[int]], short_side: int) -> Frames:
+        """uint8 [T, H, W, 3] of the frames that `choose` picks, given how many there are.
+
+        short_side: what a file's frames need not be above.
+        """
         if self.cached is not None:
             chosen = list(choose(self.cached.shape[1]))
             frames = np.asarray(self.cached[self.rows[index]])
-            return frames if chosen == list(range(len(frames))) else frames[chosen]
-        video = Video(self.samples[index].path)
-        return video.frames(choose(video.frame_count))
+            # small while decoding or small afterwards is the same up to rounding
+            return shrunk(frames if chosen == list(range(len(frames))) else frames[chosen], short_side)
+        video = Video(self.samples[index].path, self.decoding.reader, self.decoding.seconds)
+        return video.frames(choose(video.frame_count), short_side)
 
 
 class _Steps(Dataset[Any]):
@@ -128,6 +134,7 @@ class TrainLoader:
         workers: int,
         cache: bool,
         failures: float = 0.01,
+        decoding: Decoding = DEFAULT,
     ) -> None:
         if len(corpus.samples) < batch:
             raise DataError(
@@ -142,7 +149,7 @@ class TrainLoader:
         self._broken: dict[str, None] = {}
         self._pad = tokenizer.pad
         self._captions = tokenise(corpus, tokenizer, words)
-        self._clips = Clips(corpus, cache)
+        self._clips = Clips(corpus, cache, decoding)
         self._order: tuple[int, list[int]] = (-1, [])
 
     def batches(self, first_step: int) -> Iterator[Batch]:
@@ -189,7 +196,7 @@ class TrainLoader:
                 return spread_indices(count, self.frames, draws[1])
             return dense_indices(count, self.frames, self.stride, draws[1])
 
-        frames = self._clips.read(index, choose)
+        frames = self._clips.read(index, choose, decoded_side(self.crop, self.size))
         clip = crop_and_resize(frames, draw_box(self.crop, frames.shape[1], frames.shape[2], draws[2:]), self.size)
         if self.augmentation.nothing:
             return clip

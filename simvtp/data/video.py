@@ -6,6 +6,7 @@ Readers live within one call: a reader that is opened before a fork and used aft
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import av
@@ -17,7 +18,8 @@ from simvtp.data.frames import SECONDS, Frames, Reader
 from simvtp.data.pyav_reader import PyAV
 from simvtp.data.torchcodec_reader import TorchCodec
 
-__all__ = ["Frames", "Video", "dense_indices", "frame_count", "read", "segment_indices", "spread_indices"]
+__all__ = ["DEFAULT", "READERS", "Decoding", "Frames", "Video", "dense_indices", "frame_count", "read",
+           "segment_indices", "spread_indices"]  # fmt: skip
 
 Opening = Callable[[Path, float], Reader]
 
@@ -29,6 +31,17 @@ READERS: dict[str, tuple[tuple[str, Opening], ...]] = {
     "decord": (("decord", Decord),),
     "torchcodec": (("torchcodec", TorchCodec),),
 }
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """Who reads video files (a key of READERS), and how long opening and reading one may take."""
+
+    reader: str = "auto"
+    seconds: float = SECONDS
+
+
+DEFAULT = Decoding()
 _FAILURES = (DataError, RuntimeError, ValueError, OSError, av.error.FFmpegError)
 
 
@@ -92,6 +105,8 @@ def frame_count(path: Path) -> int:
 
 
 def _said(reader: str, error: Exception, path: Path) -> str:
+    if isinstance(error, av.error.ExitError):  # FFmpeg was interrupted in a call of its own
+        return f"{reader}: not read in time (data.decode_seconds)"
     line = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
     return f"{reader}: {line.removeprefix(f'{path}: ')}"
 

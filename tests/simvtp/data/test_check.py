@@ -66,7 +66,6 @@ def test_a_quick_look_opens_a_part(corpus: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert not (tmp_path / "unreadable.txt").exists()
     assert ["opened", "9", "4"] in [line.split() for line in done.stdout.splitlines()]
-    assert command("csv:nowhere.csv", folder=tmp_path).returncode == 2
     wrong = command("cvs:list.csv", folder=tmp_path)
     assert (wrong.returncode, "did you mean 'csv'" in wrong.stderr) == (2, True)
 
