@@ -193,10 +193,10 @@ def broken_batches(changes: dict[str, str]) -> tuple[list[str], Tensor, int, str
     loader = train_loader(config, tokenizer_of(config))
     broken, read = loader._order_of(0)[12], Clips.read  # row 12 of 16: the second process's
 
-    def fail_once(self: Clips, index: int, choose: Any) -> Any:
+    def fail_once(self: Clips, index: int, *rest: Any) -> Any:
         if index == broken:
             raise DataError("torn.mp4 cannot be decoded")
-        return read(self, index, choose)
+        return read(self, index, *rest)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Clips, "read", fail_once)
