@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 SIDES = (1024, 2048)
-SECONDS = 1.0  # for each product and size
+SECONDS = 0.3  # for each product and size
 
 
 def ceiling(dtype: torch.dtype) -> float:

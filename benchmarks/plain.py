@@ -1,8 +1,9 @@
 """The four losses as the release computes them, on the weights of our model: what `step.py` measures ours against.
 
-Four encoder passes (reconstruction; video and text alone; matching pairs; mismatched pairs), each of which embeds every
-tube of every clip and then drops the masked ones by a boolean mask; attention with its matrix written out; the word head
-on every word; pixel targets of every tube. It shares only the weights with the package, and no line of its forward.
+Four encoder passes (reconstruction; video and text alone; matching pairs; mismatched pairs), each of which embeds
+every tube of every clip and then drops the masked ones by a boolean mask; attention with its matrix written out; the
+word head on every word; pixel targets of every tube. It shares the weights with the package, and no line of its
+forward but the embedding of words.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """`python benchmarks/step.py`: a step of pre-training against a plain one with the same losses.
 
 Three steps for each preset: the release's design in fp32 (`benchmarks/plain.py`, PyTorch's default AdamW), ours in fp32
-and ours in bf16; same weights, clips, captions and masks, no dropout. Each runs in a process of its own: median seconds
-of --steps steps after one that is not counted, highest memory of the process, FLOP counted (`benchmarks/flop.py`), and
-their share of the fastest matrix product measured in the same process. That the losses agree is checked, not printed.
+and ours in bf16; same weights, clips, captions and masks, no dropout. Each runs in a process of its own, and they take
+turns: medians over --steps turns of the seconds, and of the ratio to the plain step of the same turn; highest memory of
+the process, FLOP counted (`benchmarks/flop.py`), and their share of the fastest matrix product that the same process
+measures beside its steps. That the losses agree is checked, not printed.
 """
 
 from __future__ import annotations
@@ -95,76 +96,121 @@ def make_step(kind: str, config: Config) -> tuple[Callable[[], Tensor], Callable
     return step, losses
 
 
-def measure(kind: str, config: Config, steps: int) -> dict[str, Any]:
-    """Runs in a process of its own, since the highest memory of a process never falls."""
+def serve(kind: str, config: Config) -> None:
+    """A process of its own, since the highest memory of a process never falls: a step for every line of the input.
+
+    Prints the losses before the first step; for every step its seconds and those of the best product a FLOP; at the end
+    the highest memory and what it has counted.
+    """
     step, losses = make_step(kind, config)
     with torch.no_grad():
-        found = {name: float(value) for name, value in losses().items()}
-    seconds = []
-    for _ in range(steps + 1):
+        print(json.dumps({name: float(value) for name, value in losses().items()}), flush=True)
+    step()  # the first one is not counted: it takes the memory
+    peak = 0.0
+    for _ in sys.stdin:
         began = time.perf_counter()
         step()
-        seconds.append(time.perf_counter() - began)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    best = ceiling(torch.bfloat16 if kind.endswith("bf16") else torch.float32)
-    return {"seconds": statistics.median(seconds[1:]), "peak": peak, "gflop": gflop(step), "forward": gflop(losses),
-            "ceiling": best, "losses": found}  # fmt: skip
+        seconds = time.perf_counter() - began
+        peak = peak or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+        best = ceiling(torch.bfloat16 if kind.endswith("bf16") else torch.float32)
+        print(json.dumps({"seconds": seconds, "ceiling": best}), flush=True)
+    print(json.dumps({"peak": peak, "forward": gflop(losses), "gflop": gflop(step)}))
 
 
-def in_child(kind: str, arguments: argparse.Namespace, name: str, batch: int) -> dict[str, Any]:
-    words = [sys.executable, __file__, "--one", kind, "--preset", name, "--batch", str(batch)]
-    words += ["--steps", str(arguments.steps), *(f"--set={text}" for text in arguments.assignments)]
-    done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True)
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+class Child:
+    """One kind of step in a living process, so that all kinds take turns and a slow minute is slow for all."""
+
+    def __init__(self, kind: str, name: str, batch: int, assignments: list[str]) -> None:
+        words = [sys.executable, __file__, "--one", kind, "--preset", name, "--batch", str(batch)]
+        words += [f"--set={text}" for text in assignments]
+        self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.losses: dict[str, float] = self._read()
+        self.steps: list[dict[str, float]] = []
+
+    def _read(self) -> dict[str, float]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError("a measuring process has died; its error is above")
+        found: dict[str, float] = json.loads(line)
+        return found
+
+    def step(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write("step\n")
+        self._process.stdin.flush()
+        self.steps.append(self._read())
+
+    def end(self) -> dict[str, float]:
+        """Medians over the steps, memory and counts."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        medians = {name: statistics.median(step[name] for step in self.steps) for name in self.steps[0]}
+        found = medians | self._read()
+        self._process.wait()
+        return found
 
 
-def check_losses(found: dict[str, dict[str, Any]]) -> None:
+def compare(name: str, batch: int, steps: int, assignments: list[str]) -> list[dict[str, str]]:
+    """The rows of one preset."""
+    children = {kind: Child(kind, name, batch, assignments) for kind in STEPS}
+    check_losses({kind: child.losses for kind, child in children.items()})
+    for _ in range(steps):
+        for child in children.values():
+            child.step()
+    turns = list(zip(*(child.steps for child in children.values()), strict=True))
+    faster = {
+        kind: statistics.median(turn[0]["seconds"] / turn[place]["seconds"] for turn in turns)
+        for place, kind in enumerate(children)
+    }
+    found = {kind: child.end() for kind, child in children.items()}
+    return [
+        row(f"{name}, batch {batch}", kind, one, found["plain fp32"], faster[kind], batch)
+        for kind, one in found.items()
+    ]
+
+
+def check_losses(found: dict[str, dict[str, float]]) -> None:
     """Raise AssertionError where a loss is not the plain one to rounding."""
     for kind, tolerance in TOLERANCE.items():
-        for name, wanted in found["plain fp32"]["losses"].items():
-            given = found[kind]["losses"][name]
+        for name, wanted in found["plain fp32"].items():
+            given = found[kind][name]
             assert abs(given - wanted) <= tolerance * abs(wanted), (kind, name, given, wanted)
 
 
-def rows_of(name: str, batch: int, found: dict[str, dict[str, Any]]) -> list[dict[str, str]]:
-    plain = found["plain fp32"]
-    return [
-        {
-            "preset": f"{name}, batch {batch}",
-            "step": kind,
-            "seconds": f"{one['seconds']:.3g}",
-            "against plain": f"{plain['seconds'] / one['seconds']:.2f}x",
-            "peak GB": f"{one['peak'] / 1024:.2f}",
-            "of plain's peak": f"{100 * one['peak'] / plain['peak']:.0f}%",
-            "GFLOP a sample, forward": f"{one['forward'] / batch:.4g}",
-            "GFLOP/s": f"{one['gflop'] / one['seconds']:.0f}",
-            "of the ceiling": f"{100 * one['gflop'] / one['seconds'] / one['ceiling']:.0f}% of {one['ceiling']:.0f}",
-        }
-        for kind, one in found.items()
-    ]
+def row(
+    preset: str, kind: str, one: dict[str, float], plain: dict[str, float], faster: float, batch: int
+) -> dict[str, str]:
+    rate = one["gflop"] / one["seconds"]
+    return {
+        "preset": preset,
+        "step": kind,
+        "seconds": f"{one['seconds']:.3g}",
+        "against plain": f"{faster:.2f}x",
+        "peak GB": f"{one['peak']:.2f}",
+        "of plain's peak": f"{100 * one['peak'] / plain['peak']:.0f}%",
+        "GFLOP a sample, forward": f"{one['forward'] / batch:.4g}",
+        "GFLOP/s": f"{rate:.0f}",
+        "of the ceiling": f"{100 * rate / one['ceiling']:.0f}% of {one['ceiling']:.0f}",
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--preset", action="append", dest="presets", help="again for more (tiny, base)")
     parser.add_argument("--batch", type=int, help="samples a step (tiny 64, small 32, base 4)")
-    parser.add_argument("--steps", type=int, default=5, help="timed steps of each (5)")
+    parser.add_argument("--steps", type=int, default=5, help="turns (5)")
     parser.add_argument("--set", action="append", default=[], dest="assignments", metavar="KEY=VALUE")
-    parser.add_argument("--one", choices=STEPS, help="measure this step alone and print JSON")
+    parser.add_argument("--one", choices=STEPS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     presets = arguments.presets or ["tiny", "base"]
     if arguments.one:
-        config = config_of(presets[0], arguments.batch or BATCHES[presets[0]], arguments.assignments)
-        print(json.dumps(measure(arguments.one, config, arguments.steps)))
+        serve(arguments.one, config_of(presets[0], arguments.batch or BATCHES[presets[0]], arguments.assignments))
         return
     print_environment()
     rows = []
     for name in presets:
-        batch = arguments.batch or BATCHES[name]
-        found = {kind: in_child(kind, arguments, name, batch) for kind in STEPS}
-        check_losses(found)
-        rows += rows_of(name, batch, found)
+        rows += compare(name, arguments.batch or BATCHES[name], arguments.steps, arguments.assignments)
     print(markdown(rows))
 
 

@@ -20,6 +20,7 @@ CHOICES = {
     "data.queries": ("caption", "paragraph"),
     "objective.contrast": ("masked", "clean"),
     "objective.negatives": ("random", "hard"),
+    "machine.products": ("torch", "onednn"),
 }
 PRECISIONS = ("fp32", "bf16")
 CROPS = ("none", "multiscale", "resized")
