@@ -13,6 +13,7 @@ from torch.nn import functional
 from simvtp.config import Config
 from simvtp.layers import Group, Transformer
 from simvtp.model import SimVTP, tubes_of
+from simvtp.ranking import ranks
 from simvtp.temperature import Temperature
 from simvtp.validation import steps_of
 
@@ -189,17 +190,20 @@ def similarities(videos: Tensor, captions: Tensor) -> Floats:
 
 def both_directions(videos: Tensor, captions: Tensor, owner: npt.ArrayLike) -> Retrieval:
     """Unit features of videos [N, D] and captions [Q, D], and the video of each caption -> metrics and ranks."""
-    similarity = similarities(videos, captions)
-    return ranked(similarity, similarity, owner)
+    return _retrieval(*ranks(videos, captions, owner))
 
 
 def ranked(text_to_video: Floats, video_to_text: Floats, owner: npt.ArrayLike) -> Retrieval:
     """Metrics and ranks from the scores of each direction, both [captions, videos]."""
-    found = {"text_to_video": caption_ranks(text_to_video, owner), "video_to_text": video_ranks(video_to_text, owner)}
-    galleries = {"text_to_video": text_to_video.shape[1], "video_to_text": text_to_video.shape[0]}
+    return _retrieval(caption_ranks(text_to_video, owner), video_ranks(video_to_text, owner))
+
+
+def _retrieval(of_captions: Floats, of_videos: Floats) -> Retrieval:
+    found = {"text_to_video": of_captions, "video_to_text": of_videos}
+    galleries = {"text_to_video": len(of_videos), "video_to_text": len(of_captions)}
     return Retrieval(
-        metrics={name: metrics(ranks, galleries[name]) for name, ranks in found.items()},
-        ranks={name: [float(rank) for rank in ranks] for name, ranks in found.items()},
+        metrics={name: metrics(values, galleries[name]) for name, values in found.items()},
+        ranks={name: [float(rank) for rank in values] for name, values in found.items()},
     )
 
 
