@@ -11,14 +11,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -31,6 +33,7 @@ from benchmarks.plain import plain_losses
 from benchmarks.report import markdown, print_environment
 from simvtp.config import Config, override, parse_assignments
 from simvtp.data.loading import Batch
+from simvtp.distributed import joined, rank, rows_of
 from simvtp.model import SimVTP
 from simvtp.objectives import Masked, Pretraining
 from simvtp.presets import preset
@@ -62,7 +65,8 @@ def make_batch(config: Config) -> Batch:
     video = torch.randint(0, 256, size, generator=random, dtype=torch.uint8)
     words = torch.randint(known.mask + 2, known.size, (len(video), shape.words), generator=random)
     words[:, 0], words[:, -1] = known.cls, known.sep
-    return Batch(video, words, words, [str(row) for row in range(len(video))])
+    own = rows_of(len(video), 1, rank())
+    return Batch(video[own], words[own], words, [str(row) for row in own])
 
 
 def make_step(kind: str, config: Config) -> tuple[Callable[[], Tensor], Callable[[], dict[str, Tensor]]]:
@@ -96,77 +100,101 @@ def make_step(kind: str, config: Config) -> tuple[Callable[[], Tensor], Callable
 
 
 def serve(kind: str, config: Config) -> None:
-    """A process of its own, since the highest memory of a process never falls: a step for every line of the input.
+    """A process of its own, since the highest memory of a process never falls; it does what the input's lines say.
 
-    Prints the losses before the first step; for every step its seconds and those of the best product a FLOP; at the end
-    the highest memory and what it has counted.
+    Prints its losses, then for each line a number: step: seconds of one; ceiling: GFLOP/s; peak: GB; forward, gflop:
+    counted GFLOP of the losses alone and of a step.
     """
-    step, losses = make_step(kind, config)
-    with torch.no_grad():
-        print(json.dumps({name: float(value) for name, value in losses().items()}), flush=True)
-    step()  # the first one is not counted: it takes the memory
-    peak = 0.0
-    for _ in sys.stdin:
-        began = time.perf_counter()
-        step()
-        seconds = time.perf_counter() - began
-        peak = peak or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
-        best = ceiling(torch.bfloat16 if kind.endswith("bf16") else torch.float32)
-        print(json.dumps({"seconds": seconds, "ceiling": best}), flush=True)
-    print(json.dumps({"peak": peak, "forward": gflop(losses), "gflop": gflop(step)}))
+    with joined(config.machine):
+        step, losses = make_step(kind, config)
+        with torch.no_grad():
+            print(json.dumps({name: float(value) for name, value in losses().items()}), flush=True)
+        for _ in range(2):  # the first ones are not counted: they take the memory
+            step()
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+        answers: dict[str, Callable[[], float]] = {
+            "step": lambda: seconds_of(step),
+            "ceiling": lambda: ceiling(torch.bfloat16 if kind.endswith("bf16") else torch.float32),
+            "peak": lambda: peak,
+            "forward": lambda: gflop(losses),
+            "gflop": lambda: gflop(step),
+        }
+        for line in sys.stdin:
+            print(json.dumps(answers[line.strip()]()), flush=True)
+
+
+def seconds_of(action: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    action()
+    return time.perf_counter() - began
 
 
 class Child:
-    """One kind of step in a living process, so that all kinds take turns and a slow minute is slow for all."""
+    """One kind of step in a living process, so that several can take turns and a slow minute is slow for all."""
 
-    def __init__(self, kind: str, name: str, batch: int, assignments: list[str]) -> None:
-        words = [sys.executable, __file__, "--one", kind, "--preset", name, "--batch", str(batch)]
+    def __init__(
+        self, kind: str, name: str, batch: int, assignments: Sequence[str], place: Mapping[str, str] | None = None
+    ) -> None:
+        words = [sys.executable, str(Path(__file__).resolve()), "--one", kind, "--preset", name, "--batch", str(batch)]
         words += [f"--set={text}" for text in assignments]
-        self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.losses: dict[str, float] = self._read()
-        self.steps: list[dict[str, float]] = []
+        self._process = subprocess.Popen(
+            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **(place or {})}
+        )
+        self.said: dict[str, list[float]] = {}
 
-    def _read(self) -> dict[str, float]:
+    def losses(self) -> dict[str, float]:
+        """The first line that it prints."""
+        found: dict[str, float] = self._read()
+        return found
+
+    def ask(self, what: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(what + "\n")
+        self._process.stdin.flush()
+
+    def answer(self, what: str) -> float:
+        found: float = self._read()
+        self.said.setdefault(what, []).append(found)
+        return found
+
+    def tell(self, what: str) -> float:
+        self.ask(what)
+        return self.answer(what)
+
+    def end(self) -> dict[str, float]:
+        """Medians of what it said."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+        return {name: statistics.median(numbers) for name, numbers in self.said.items()}
+
+    def _read(self) -> Any:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
             raise RuntimeError("a measuring process has died; its error is above")
-        found: dict[str, float] = json.loads(line)
-        return found
-
-    def step(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write("step\n")
-        self._process.stdin.flush()
-        self.steps.append(self._read())
-
-    def end(self) -> dict[str, float]:
-        """Medians over the steps, memory and counts."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        medians = {name: statistics.median(step[name] for step in self.steps) for name in self.steps[0]}
-        found = medians | self._read()
-        self._process.wait()
-        return found
+        return json.loads(line)
 
 
 def compare(name: str, batch: int, steps: int, assignments: list[str]) -> list[dict[str, str]]:
     """The rows of one preset."""
     children = {kind: Child(kind, name, batch, assignments) for kind in STEPS}
-    check_losses({kind: child.losses for kind, child in children.items()})
+    check_losses({kind: child.losses() for kind, child in children.items()})
     for _ in range(steps):
         for child in children.values():
-            child.step()
-    turns = list(zip(*(child.steps for child in children.values()), strict=True))
+            child.tell("step")
+            child.tell("ceiling")
+    for child in children.values():
+        for what in ("peak", "forward", "gflop"):
+            child.tell(what)
+    plain = children["plain fp32"].said["step"]
     faster = {
-        kind: statistics.median(turn[0]["seconds"] / turn[place]["seconds"] for turn in turns)
-        for place, kind in enumerate(children)
+        kind: statistics.median(p / o for p, o in zip(plain, child.said["step"], strict=True))
+        for kind, child in children.items()
     }
     found = {kind: child.end() for kind, child in children.items()}
-    return [
-        row(f"{name}, batch {batch}", kind, one, found["plain fp32"], faster[kind], batch)
-        for kind, one in found.items()
-    ]
+    title, reference = f"{name}, batch {batch}", found["plain fp32"]
+    return [row(title, kind, one, reference, faster[kind], batch) for kind, one in found.items()]
 
 
 def check_losses(found: dict[str, dict[str, float]]) -> None:
@@ -180,11 +208,11 @@ def check_losses(found: dict[str, dict[str, float]]) -> None:
 def row(
     preset: str, kind: str, one: dict[str, float], plain: dict[str, float], faster: float, batch: int
 ) -> dict[str, str]:
-    rate = one["gflop"] / one["seconds"]
+    rate = one["gflop"] / one["step"]
     return {
         "preset": preset,
         "step": kind,
-        "seconds": f"{one['seconds']:.3g}",
+        "seconds": f"{one['step']:.3g}",
         "against plain": f"{faster:.2f}x",
         "peak GB": f"{one['peak']:.2f}",
         "of plain's peak": f"{100 * one['peak'] / plain['peak']:.0f}%",
