@@ -40,6 +40,23 @@ def markdown(rows: Sequence[dict[str, str]]) -> str:
     return "\n".join(lines)
 
 
+def tables_of(printed: str) -> list[tuple[list[str], list[dict[str, str]]]]:
+    """The Markdown tables in what a benchmark has printed: their lines, and their rows by column."""
+    found: list[list[str]] = []
+    before = ""
+    for line in printed.splitlines():
+        if line.startswith("|"):
+            if not before.startswith("|"):
+                found.append([])
+            found[-1].append(line)
+        before = line
+    return [(lines, [dict(zip(_cells(lines[0]), _cells(line), strict=True)) for line in lines[2:]]) for lines in found]
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip().strip("|").split("|")]
+
+
 def _processor() -> str:
     """The processor's name, and what it has for wide and short numbers."""
     path = Path("/proc/cpuinfo")
