@@ -87,7 +87,7 @@ BASE = Config(
     finetune=Optimisation(
         length="100 epochs", warmup="5 epochs", batch=64, accumulate=1, lr=3e-4, lr_start=1e-6, lr_end=4e-6,
         beta1=0.9, beta2=0.999, weight_decay=0.05, layer_decay=0.75, drop_path=0.1, crop="resized",
-        precision="bf16",
+        rand_augment="m7-n4", flip="safe", erasing=0.25, precision="bf16",
     ),
     evaluate=Evaluate(segments=3, crops=3, every=5),
     machine=Machine(

@@ -85,7 +85,7 @@ class Linear(nn.Linear):
 def _short(*tensors: Tensor | None) -> list[Any]:
     """As autocast has it, where it is on."""
     kind = next(tensor for tensor in tensors if tensor is not None).device.type
-    if not torch.is_autocast_enabled(kind):
+    if not (torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)):
         return list(tensors)
     dtype = torch.get_autocast_dtype(kind)
     return [None if tensor is None else tensor.to(dtype) for tensor in tensors]

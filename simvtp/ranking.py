@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,10 +25,13 @@ class _Block:
     own: Tensor
 
 
-def ranks(videos: Tensor, captions: Tensor, owner: npt.ArrayLike, block: int = BLOCK) -> tuple[Doubles, Doubles]:
+def ranks(
+    videos: Tensor, captions: Tensor, owner: npt.ArrayLike, absent: Collection[int] = (), block: int = BLOCK
+) -> tuple[Doubles, Doubles]:
     """What `retrieval.caption_ranks` and `video_ranks` give for the cosines of unit features, float64 [Q] and [N].
 
-    videos: [N, D]; captions: [Q, D]; owner: int [Q], the video of each caption. A tie counts half. A score is compared
+    videos: [N, D]; captions: [Q, D]; owner: int [Q], the video of each caption; absent: videos that no caption of
+    another video prefers. A tie counts half. A score is compared
     only with scores of its own block's arithmetic, so a gallery of one block has the ranks of the whole matrix bit by
     bit. Raises ValueError where a feature is not finite, or a video has no caption.
     """
@@ -43,11 +46,14 @@ def ranks(videos: Tensor, captions: Tensor, owner: npt.ArrayLike, block: int = B
         best.scatter_reduce_(0, part.videos.start + columns, found, "amax")
 
     of_captions, of_videos = (torch.zeros(len(features), dtype=torch.float64) for features in (captions, videos))
+    missing = torch.zeros(len(videos), dtype=torch.bool)
+    missing[list(absent)] = True
     for part in _blocks(videos, captions, own, block, only_own=False):
         mine, highest = right[part.captions, None], best[part.videos]
-        others = part.scores.masked_fill(part.own, -torch.inf)
-        of_captions[part.captions] += (others > mine).sum(dim=1) + (others == mine).sum(dim=1) / 2
+        others = part.scores.masked_fill_(part.own, -torch.inf)
         of_videos[part.videos] += (others > highest).sum(dim=0) + (others == highest).sum(dim=0) / 2
+        others[:, missing[part.videos]] = -torch.inf
+        of_captions[part.captions] += (others > mine).sum(dim=1) + (others == mine).sum(dim=1) / 2
     return (1 + of_captions).numpy(), (1 + of_videos).numpy()
 
 

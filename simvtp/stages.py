@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 
 from simvtp import products
-from simvtp.config import Config, Machine, flatten
+from simvtp.config import Config, Machine, Optimisation, flatten
+from simvtp.data.augmentation import Augmentation
 from simvtp.data.corpora import Corpus, load
 from simvtp.data.text import Tokenizer, load_tokenizer
 from simvtp.distributed import leads, size
@@ -66,7 +67,7 @@ def tokenizer_of(config: Config) -> Tokenizer:
 
 def pretraining_corpus(config: Config) -> Corpus:
     """The share of the pre-training videos that the config asks for, at least one batch of them."""
-    whole = load(config.data.pretrain, "pretrain")
+    whole = load(config.data.pretrain, "pretrain", skip=config.data.skip)
     corpus = whole.fraction(config.data.fraction, config.seed)
     if len(corpus.samples) < config.pretrain.batch:
         raise ValueError(
@@ -78,8 +79,13 @@ def pretraining_corpus(config: Config) -> Corpus:
 
 def retrieval_corpus(config: Config, split: str) -> Corpus:
     """A split of the fine-tuning corpus, its videos searched by captions or by paragraphs."""
-    corpus = load(config.data.finetune, split)
+    corpus = load(config.data.finetune, split, missing=config.data.missing, skip=config.data.skip)
     return QUERIES[config.data.queries](corpus)
+
+
+def augmentation_of(stage: Optimisation) -> Augmentation:
+    """What a stage does to its training clips beside the crop."""
+    return Augmentation(stage.rand_augment, stage.flip, stage.erasing)
 
 
 def fresh_model(config: Config, tokenizer: Tokenizer) -> SimVTP:

@@ -13,7 +13,6 @@ from processes import together
 from torch import Tensor
 
 from simvtp.config import Config, override
-from simvtp.data import loading
 from simvtp.data.errors import DataError
 from simvtp.data.loading import Clips
 from simvtp.distributed import decide, mean, owned, rank, rows_of, share, size, started_as, whole_batch
@@ -201,9 +200,9 @@ def broken_batches(changes: dict[str, str]) -> tuple[list[str], Tensor, int, str
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Clips, "read", fail_once)
-        patch.setattr(loading, "BROKEN_SHARE", 0.5)
+        loader.failures = 0.5
         batch = next(loader.batches(0))
-        patch.setattr(loading, "BROKEN_SHARE", 0.01)
+        loader.failures = 0.01
         with pytest.raises(DataError) as error:
             next(loader.batches(0))
     return batch.ids, batch.all_words, loader.replaced, str(error.value)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from simvtp.randomness import generator
 from simvtp.ranking import ranks
-from simvtp.retrieval import caption_ranks, video_ranks
+from simvtp.retrieval import caption_ranks, video_ranks, without
 
 
 def features(rows: int, name: str) -> Tensor:
@@ -20,10 +20,21 @@ def test_ranks_of_every_block_size_are_those_of_the_whole_matrix_with_ties(block
     videos, captions = features(20, "videos"), features(50, "captions")
     owner = [*range(20), *torch.randint(20, (30,), generator=generator("owner")).tolist()]  # not ascending
     matrix = (captions.double() @ videos.double().T).numpy()
-    of_captions, of_videos = ranks(videos, captions, owner, block)
+    of_captions, of_videos = ranks(videos, captions, owner, block=block)
     wanted = caption_ranks(matrix, owner)
     assert (wanted % 1 == 0.5).any()  # ties that count half
     assert of_captions.tolist() == wanted.tolist()
+    assert of_videos.tolist() == video_ranks(matrix, owner).tolist()
+
+
+@pytest.mark.parametrize("block", [3, 64])
+def test_no_caption_of_another_video_prefers_an_absent_one(block: int) -> None:
+    videos, captions = features(20, "videos"), features(50, "captions")
+    owner = [*range(20), *torch.randint(20, (30,), generator=generator("owner")).tolist()]
+    matrix, there = (captions.double() @ videos.double().T).numpy(), ~np.isin(owner, [4, 11])
+    of_captions, of_videos = ranks(videos, captions, owner, absent=[4, 11], block=block)
+    wanted = caption_ranks(without(matrix, [4, 11]), owner)
+    assert of_captions[there].tolist() == wanted[there].tolist() != caption_ranks(matrix, owner)[there].tolist()
     assert of_videos.tolist() == video_ranks(matrix, owner).tolist()
 
 
