@@ -153,6 +153,8 @@ class Machine:
     shard: bool = setting("share weights and optimiser out over the processes (FSDP), for models too large", False)
     checkpointing: bool = setting("recompute layers in the backward pass: less memory, a third more work", False)
     compile: bool = setting("torch.compile every layer", False)
+    recompute: bool = setting("compute norms and GELU again in the backward pass: a third less memory of layers", False)
+    products: str = setting("fp32 products on the CPU: torch's choice (MKL), or onednn, faster on AMD", "torch")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -56,9 +56,10 @@ def score(
         captions_last = encode_captions(last, test, config, device)
         scored["test_last_epoch"] = both_directions(videos_last[0], captions_last, test.owner, test.absent)
     learned = config.objective.temperature if model.temperature is None else float(model.temperature().detach())
-    scored |= _asked_for(
-        without(similarities(videos, captions), test.absent), learned, test, config, tokenizer, results, device
-    )
+    if config.evaluate.dual_softmax or config.evaluate.rerank:  # these hold the whole matrix
+        scored |= _asked_for(
+            without(similarities(videos, captions), test.absent), learned, test, config, tokenizer, results, device
+        )
     for name in EXTRA_TESTS.get(config.data.finetune.partition(":")[0], ()):
         extra = gallery(config, tokenizer, name, views=True)
         scored[name] = both_directions(*encode_gallery(model, extra, config, device), extra.owner, extra.absent)

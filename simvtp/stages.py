@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from simvtp import products
 from simvtp.config import Config, Machine, Optimisation, flatten
 from simvtp.data.augmentation import Augmentation
 from simvtp.data.corpora import Corpus, load
@@ -46,8 +47,9 @@ def write_config(folder: Path, config: Config, preset: str) -> None:
 
 
 def use_machine(machine: Machine) -> torch.device:
-    """Set memory and threads and give the device; raises RuntimeError where CUDA is asked for and absent."""
+    """Set memory, products and threads and give the device; raises RuntimeError where CUDA is asked for and absent."""
     keep_freed_memory()
+    products.use(machine.products, recompute=machine.recompute)
     if machine.threads:
         torch.set_num_threads(machine.threads)
     if machine.device == "cuda" and not torch.cuda.is_available():

@@ -23,6 +23,7 @@ CHOICES = {
     "data.reader": ("auto", "pyav", "decord", "torchcodec"),
     "objective.contrast": ("masked", "clean"),
     "objective.negatives": ("random", "hard"),
+    "machine.products": ("torch", "onednn"),
 }
 PRECISIONS = ("fp32", "bf16")
 CROPS = ("none", "multiscale", "resized")
