@@ -68,9 +68,10 @@ def test_the_same_corpus_smaller(webvid: Path, tmp_path: Path) -> None:
     assert report(done).row_count == 3
 
 
+@pytest.mark.slow
 def test_it_goes_on_after_a_kill(webvid: Path, tmp_path: Path) -> None:
     for number in range(6):
-        film(webvid / "videos" / f"p{number % 2}" / f"{number}.mp4", 400, height=240, width=320)
+        film(webvid / "videos" / f"p{number % 2}" / f"{number}.mp4", 200, height=240, width=320)
     out = tmp_path / "out"
     command = [sys.executable, "-m", "simvtp.data.prepare", f"webvid:{webvid}", "--out", str(out), "--short-side", "64"]
     first = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
@@ -85,7 +86,7 @@ def test_it_goes_on_after_a_kill(webvid: Path, tmp_path: Path) -> None:
     assert again.returncode == 0, again.stderr
     assert f"{6 - len(kept)} videos re-encoded now, {len(kept)} before" in again.stderr
     assert all(path.stat().st_mtime_ns == changed for path, changed in kept.items())
-    assert all(Video(sample.path).frame_count == 400 for sample in load(f"webvid:{out}", "train").samples)
+    assert all(Video(sample.path).frame_count == 200 for sample in load(f"webvid:{out}", "train").samples)
     other = subprocess.run([*command, "--fps", "3"], capture_output=True, text=True, check=False)
     assert (other.returncode, "begun with another fps" in other.stderr) == (2, True)
 
@@ -107,7 +108,8 @@ def test_turned_videos_stand_upright(shared_rotated: Path, tmp_path: Path) -> No
     prepare(f"csv:{tmp_path}/in/list.csv", tmp_path / "out", FORM, 60)
     before, after = (Video(tmp_path / place / "a.mp4").frames([3], 32).astype(float) for place in ("in", "out"))
     assert (before.shape[1:3], after.shape[1:3]) == ((43, 32), (42, 32))  # an even number of rows
-    assert np.abs(before[:, :42] - after).mean() < 8
+    apart = np.abs(before[:, :42] - after).mean()  # coarse pixels of a lossy copy
+    assert apart < 20 < np.abs(before[:, :42][:, ::-1] - after).mean()
 
 
 @pytest.fixture
