@@ -30,7 +30,7 @@ from sweeps.screen import Screen
 from sweeps.slurm import Slurm
 from sweeps.space import Space
 from sweeps.storage import Copy, Database, Journal, Unreachable
-from sweeps.trial_screen import intended, search_table, sum_up, with_runs
+from sweeps.trial_screen import SearchScreen, intended, search_table, sum_up, with_runs
 from sweeps.trials import Trials
 
 TRIALS = 40
@@ -99,7 +99,7 @@ class Searcher(Controller):
     """A controller whose runs come one by one: the rungs of the trials that are under way."""
 
     def __init__(self, quest: Quest, ledger: Ledger, trials: Trials, where: Place, at_once: int, command: str) -> None:
-        super().__init__(quest.plan(), ledger, trials, where, Screen())
+        super().__init__(quest.plan(), ledger, trials, where, SearchScreen())
         self.quest, self.trials, self.at_once, self.command = quest, trials, at_once, command
         self.recorded = -1
         self._open()

@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Mapping
 from fractions import Fraction
+from typing import Any
 
 from optuna.trial import TrialState
 from rich.console import Console
@@ -18,10 +19,18 @@ from simvtp.presets import preset
 from sweeps.costs import bill, spent
 from sweeps.ledger import Ledger, State
 from sweeps.plan import Plan, Run
+from sweeps.screen import Screen
 from sweeps.space import Space
 from sweeps.trials import Trial, Trials
 
 WORDS = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
+
+
+class SearchScreen(Screen):
+    """Nobody who chooses should see the test figures: of a finished run it says those of validation."""
+
+    def score(self, result: Mapping[str, Any]) -> str:
+        return f"validation R@1 {result['metrics']['validation']['text_to_video']['R@1']:.1f}"
 
 
 def with_runs(plan: Plan, trials: Trials) -> Plan:
