@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import sys
 import time
@@ -14,6 +15,7 @@ if __name__ == "__main__":  # started as a file: the repository, not this folder
 
 from rich.console import Console
 
+from simvtp import scalars
 from simvtp.arguments import add_config_arguments, config_from
 from simvtp.config import Config, parse_assignments
 from simvtp.data.errors import DataError
@@ -45,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--budget", choices=["length", "data"], help="of a search: what the shares are of (length)")
     made.add_argument("--over", metavar="KEYS", help="of a search: only these of its fields, with commas")
     made.add_argument("--storage", metavar="URL", help="of a search: a database for its study (or $SIMVTP_STORAGE)")
+    made.add_argument("--scalars", metavar="KINDS", help="where else to show curves: tensorboard, wandb or both")
     made.add_argument("--dry-run", action="store_true", help="print every run and what would start, and end")
     made.add_argument("--list", action="store_true", help="print the sweeps, and end")
     made.add_argument("--status", action="store_true", help="print what became of every run, and end")
@@ -87,6 +90,9 @@ def main(words: list[str] | None = None) -> int:
         base, seeds = config_from(arguments), seeds_of(arguments.seeds)
         if "seed" in parse_assignments(arguments.assignments):
             raise ConfigError("--set seed: a sweep takes its seeds from --seeds")
+        if arguments.scalars is not None:
+            os.environ[scalars.VARIABLE] = arguments.scalars  # jobs inherit it
+        scalars.wanted()
         ledger = Ledger(arguments.results)
         ledger.check_readable()
         if arguments.sweep in searches():
