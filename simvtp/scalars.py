@@ -12,12 +12,13 @@ import importlib.util
 import json
 import os
 import shlex
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from simvtp.files import read_json, write_json
+from simvtp.files import read_json
 from simvtp.validation import ConfigError, nearest
 
 VARIABLE = "SIMVTP_SCALARS"
@@ -97,19 +98,18 @@ class TensorBoard:
 class Wandb:
     """A run of W&B by the id of the stage's folder, gone on with after a kill.
 
-    W&B takes no point back, so wandb.json beside the log says how far each kind of line was sent: what a resume trains
-    again is the same, and is not sent again. Where W&B does not answer, training goes on without it. Mode, project,
+    Each start sends the log from its first line. Online, W&B says how far it has come (`run.step`), and earlier steps,
+    which are the same, are left out; offline, the copy of an earlier start that was not synchronised is replaced, since
+    a kill leaves it without its last points. Where W&B does not answer, training goes on without it. Mode, project,
     entity and key are W&B's own variables.
     """
 
     def __init__(self, folder: Path, lines: Iterable[Line]) -> None:
         import wandb
 
-        self.sent_path = folder / "wandb.json"
-        try:
-            self.sent: dict[str, int] = read_json(self.sent_path)
-        except (FileNotFoundError, ValueError):
-            self.sent = {}
+        for old in (folder / "wandb").glob("offline-run-*"):
+            if not list(old.glob("*.synced")):
+                shutil.rmtree(old)
         config = read_json(folder / "config.json")
         try:
             self.run = wandb.init(
@@ -119,16 +119,14 @@ class Wandb:
         except wandb.errors.Error as error:
             print(f"W&B: {error}; `python -m simvtp.scalars {folder} --to wandb` sends the log later", file=sys.stderr)
             self.run = None
+            return
+        self.first = self.run.step
         for line in lines:
             self.add(line)
 
     def add(self, line: Line) -> None:
-        kind, step = str(line["stage"]), int(line["step"])
-        if self.run is None or step <= self.sent.get(kind, -1):
-            return
-        self.run.log(scalars(line), step=step)
-        self.sent[kind] = step
-        write_json(self.sent_path, self.sent)
+        if self.run is not None and line["step"] >= self.first:
+            self.run.log(scalars(line), step=line["step"])
 
     def close(self) -> None:
         if self.run is not None:
