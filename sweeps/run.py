@@ -12,6 +12,9 @@ from pathlib import Path
 
 if __name__ == "__main__":  # started as a file: the repository, not this folder, is where modules are looked for
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
+    from sweeps.concealment import conceal
+
+    conceal()
 
 from rich.console import Console
 
@@ -75,7 +78,7 @@ def seeds_of(text: str) -> tuple[int, ...]:
 
 def main(words: list[str] | None = None) -> int:
     """The command; gives its exit code."""
-    typed, words = words is None, sys.argv[1:] if words is None else words
+    words = sys.argv[1:] if words is None else words
     arguments = parser().parse_args(words)
     command = shlex.join(["python", "sweeps/run.py", *words])
     console = screen.console()
@@ -98,7 +101,7 @@ def main(words: list[str] | None = None) -> int:
         if arguments.sweep in searches():
             from sweeps import searching  # Optuna takes a second to load: not for sweeps
 
-            return searching.carry_out(arguments, base, seeds, ledger, console, words, typed=typed)
+            return searching.carry_out(arguments, base, seeds, ledger, console, words)
         for name in OF_A_SEARCH:
             if getattr(arguments, name) is not None:
                 raise ConfigError(f"--{name}: that is for a search, such as {searches()[0]}")

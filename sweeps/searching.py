@@ -22,6 +22,7 @@ from simvtp.validation import ConfigError
 from sweeps import space as spaces
 from sweeps import steering, storage
 from sweeps.bring import detach, drive, heed_signals, prepare
+from sweeps.concealment import VARIABLE, words_without
 from sweeps.controller import AGAIN_SECONDS, Controller
 from sweeps.launch import Place, place
 from sweeps.ledger import Ledger, is_retried
@@ -176,14 +177,11 @@ def record(quest: Quest, trials: Trials, command: str) -> dict[str, Any]:
 
 def carry_out(
     arguments: argparse.Namespace, base: Config, seeds: tuple[int, ...], ledger: Ledger, console: Console,
-    words: Sequence[str], *, typed: bool,
+    words: Sequence[str],
 ) -> int:  # fmt: skip
-    """What a command line asks of a search; gives the exit code. typed: whether other users can see its words."""
-    secret = arguments.storage is not None and storage.parse(arguments.storage).secret
-    if secret and typed:
-        storage.conceal(arguments.storage)
-    if secret:
-        words = storage.words_without(words, arguments.storage)
+    """What a command line asks of a search; gives the exit code."""
+    if arguments.storage is not None and storage.parse(arguments.storage).secret:  # of a call from Python
+        words = words_without(words, arguments.storage)
     asked = quest(arguments, base, seeds)
     if arguments.dry_run:
         for line in intended(asked.space, asked.look(ledger), asked.trials):
@@ -201,7 +199,7 @@ def carry_out(
         return cancel(asked, ledger, arguments.cancel)
     if arguments.detach:
         if asked.database is not None:
-            os.environ[storage.VARIABLE] = asked.database.url.render_as_string(hide_password=False)
+            os.environ[VARIABLE] = asked.database.url.render_as_string(hide_password=False)
         left = [word for word in words if word != "--detach"]
         return detach(asked.plan(), ledger, left)
     return search(asked, ledger, arguments, console, shlex.join(["python", "sweeps/run.py", *words]))

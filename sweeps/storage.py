@@ -1,7 +1,7 @@
 """Where a study is kept: the journal in its folder, or a database by URL, whose password is shown to nobody.
 
-A URL with a password comes by $SIMVTP_STORAGE, or by --storage, from where it moves to that variable: a command line is
-seen by every user of a machine. The variable is taken out of the environment before any job is started.
+A URL with a password comes by $SIMVTP_STORAGE, or by --storage, from where it moves to that variable
+(`sweeps/concealment.py`). The variable is taken out of the environment before any job is started.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,9 +22,9 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from simvtp.validation import ConfigError
+from sweeps.concealment import VARIABLE
 from sweeps.study import mend
 
-VARIABLE = "SIMVTP_STORAGE"
 EXTRAS = {"postgresql": "postgresql", "mysql": "mysql"}  # database -> the optional extra with its driver
 
 # What Optuna lets through when a database does not answer.
@@ -88,23 +87,6 @@ def chosen(option: str | None) -> Database | None:
     text = option or os.environ.get(VARIABLE)
     os.environ.pop(VARIABLE, None)
     return parse(text) if text else None
-
-
-def words_without(words: Sequence[str], option: str) -> list[str]:
-    """A command line without --storage and its value."""
-    kept: list[str] = []
-    for word in words:
-        if word == option:
-            kept.pop()  # the option's name
-        elif not word.endswith(f"={option}"):
-            kept.append(word)
-    return kept
-
-
-def conceal(option: str) -> None:
-    """Start this very command anew with the URL in the environment, where only its user can see it."""
-    os.environ[VARIABLE] = option
-    os.execv(sys.executable, [sys.executable, *words_without(sys.orig_argv[1:], option)])
 
 
 @dataclass(frozen=True)
