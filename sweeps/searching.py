@@ -106,13 +106,15 @@ class Searcher(Controller):
         self._open()
 
     def _look(self) -> None:
-        try:
-            super()._look()
-            while self.trials.settle() or self._ask():
-                self._open()
+        while True:  # until the study has taken it all in: with no run open, the search would be over
+            try:
                 super()._look()
-        except Unreachable as error:
-            self._wait_for(error)
+                while self.trials.settle() or self._ask():
+                    self._open()
+                    super()._look()
+                return
+            except Unreachable as error:
+                self._wait_for(error)
 
     def _ask(self) -> bool:
         """Choose points until enough runs are at work; whether there was need of one."""
@@ -140,7 +142,8 @@ class Searcher(Controller):
         until = time.monotonic() + PATIENCE_SECONDS
         database = self.quest.database
         assert database is not None
-        text = next(iter(database.hidden(str(error)).splitlines()), type(error).__name__)
+        cause = error.__cause__ or error  # Optuna's own text guesses
+        text = next(iter(database.hidden(str(cause)).splitlines()), type(cause).__name__)
         print(f"{database}: {text}; trying again until it answers", file=sys.stderr, flush=True)
         while True:
             time.sleep(AGAIN_SECONDS)
