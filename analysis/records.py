@@ -39,14 +39,25 @@ class Run:
     corpus: Mapping[str, str | None]
     cost: Mapping[str, Any]
     rest: Mapping[str, Any]  # epoch, epochs, losses, finished
+    owners: npt.NDArray[np.intp] | None = None  # [Q]: the video of each caption, where some have several
 
     def metric(self, name: str, direction: str = "text_to_video", split: str = "test") -> float:
         """Percent (R@K) or rank (MdR, MnR); NaN where the run has no such split."""
         return float(self.metrics.get(split, {}).get(direction, {}).get(name, math.nan))
 
     def hits(self, direction: str = "text_to_video", first: int = 1) -> npt.NDArray[np.float32]:
-        """[Q]: 100 where the right item is among the first `first`, else 0."""
-        return np.where(self.ranks[direction] <= first, np.float32(100), np.float32(0))
+        """[Q]: 100 where the right item is among the first `first`, else 0.
+
+        Captions of one video are found or missed together. Where a video has several, its queries are one value of
+        [videos]: it varies as their sum does, and the mean over videos is R@K over queries (the linearised ratio of
+        cluster sampling: Cochran 1977, section 9A).
+        """
+        found = np.where(self.ranks[direction] <= first, np.float32(100), np.float32(0))
+        if self.owners is None or direction != "text_to_video":
+            return found
+        queries, mean = np.bincount(self.owners), found.mean(dtype=np.float64)
+        apart = np.bincount(self.owners, weights=found) - mean * queries
+        return (mean + apart * len(queries) / len(found)).astype(np.float32)
 
     @property
     def minutes(self) -> float:
@@ -170,6 +181,7 @@ def read_run(path: Path) -> Run:
         for way in DIRECTIONS:
             _check_ranks(ranks[way], metrics["test"][way], way)
         rest = {name: content.get(name) for name in ("epoch", "epochs", "losses", "finished")}
+        owners = _owners(content.get("owners"), *(len(ranks[way]) for way in DIRECTIONS))
         return Run(
             id=content["run"],
             preset=content["preset"],
@@ -181,11 +193,21 @@ def read_run(path: Path) -> Run:
             corpus=dict(content["corpus"]),
             cost=dict(content["cost"]),
             rest=rest,
+            owners=owners,
         )
     except KeyError as problem:
         raise Unreadable(f"result.json lacks {problem}") from problem
     except (TypeError, ValueError, AttributeError, IndexError) as problem:
         raise Unreadable(f"result.json: {problem}") from problem
+
+
+def _owners(found: Any, captions: int, videos: int) -> npt.NDArray[np.intp] | None:
+    if found is None:
+        return None
+    owners = np.asarray(found, dtype=np.intp)
+    if owners.shape != (captions,) or set(owners.tolist()) != set(range(videos)):
+        raise ValueError(f"owners do not name one of {videos} videos for each of {captions} captions")
+    return owners
 
 
 def _check_ranks(ranks: npt.NDArray[np.float32], metrics: Mapping[str, float], way: str) -> None:

@@ -12,15 +12,18 @@ import contextlib
 import io
 import json
 import resource
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from rich.console import Console
+
+from benchmarks.report import markdown, print_environment
 from simvtp.config import flatten
 from simvtp.presets import preset
 from sweeps.controller import Controller
@@ -125,16 +128,13 @@ def control(plan: Plan, ledger: Ledger) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", type=int, nargs="*", default=[10, 100, 1000, 10_000])
-    table = Table()
+    print_environment()
+    rows = []
     for count in parser.parse_args().runs:
         with tempfile.TemporaryDirectory() as folder:
             found = measure(count, Path(folder))
-        if not table.columns:
-            for name in found:
-                table.add_column(name, justify="right")
-        table.add_row(*(f"{value:.0f}" if name in ("runs", "MB") else f"{value:.3f}" for name, value in found.items()))
-        print(found, flush=True)
-    Console(width=160).print(table)
+        rows.append({n: f"{value:.0f}" if n in ("runs", "MB") else f"{value:.3f}" for n, value in found.items()})
+    print(markdown(rows))
 
 
 if __name__ == "__main__":

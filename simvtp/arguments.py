@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from simvtp.config import Config, override, parse_assignments
+from simvtp.identity import resolved
 from simvtp.presets import PRESETS, preset
 
 
@@ -24,5 +25,5 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def config_from(arguments: argparse.Namespace) -> Config:
-    """The preset with every --set applied; raises ConfigError."""
-    return override(preset(arguments.preset), parse_assignments(arguments.assignments))
+    """The preset with every --set applied, resolved; raises ConfigError."""
+    return resolved(override(preset(arguments.preset), parse_assignments(arguments.assignments)))

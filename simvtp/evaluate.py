@@ -14,11 +14,13 @@ from rich.table import Table
 from simvtp.arguments import add_config_arguments, config_from
 from simvtp.command import main
 from simvtp.config import Config, flatten
+from simvtp.data.corpora import EXTRA_TESTS
 from simvtp.distributed import decide, joined, leads, owned
 from simvtp.environment import describe
 from simvtp.files import read_json, write_json
 from simvtp.finetune import dual_encoder
 from simvtp.identity import pretrain_id, run_id
+from simvtp.intervals import recall_interval
 from simvtp.scoring import score
 from simvtp.stages import pretrain_folder, retrieval_corpus, run_folder, tokenizer_of, use_machine
 from simvtp.training import stoppable
@@ -93,15 +95,29 @@ def _record(config: Config, results: Path, preset: str) -> dict[str, Any]:
 
 def show(result: dict[str, Any]) -> Table:
     """A result as a table for the screen."""
-    table = Table(title=f"run {result['run']}: retrieval in percent; ranks from 1")
+    table = Table(
+        title=f"run {result['run']}: retrieval in percent; ranks from 1",
+        caption="95%: interval of R@1 over test queries, by bootstrap; other seeds are not in it",
+    )
     columns = ("R@1", "R@5", "R@10", "MdR", "MnR")
-    for name in ("gallery", "direction", *columns):
+    for name in ("gallery", "direction", "R@1", "95%", *columns[1:]):
         table.add_column(name, justify="right" if name in columns else "left")
     for split, directions in result["metrics"].items():
         for direction, found in directions.items():
             size = f"{split} ({found['gallery']})"
-            table.add_row(size, direction.replace("_", " "), *(f"{found[name]:.1f}" for name in columns))
+            first, *others = (f"{found[name]:.1f}" for name in columns)
+            table.add_row(size, direction.replace("_", " "), first, _sure(result, split, direction), *others)
     return table
+
+
+def _sure(result: dict[str, Any], split: str, direction: str) -> str:
+    """The interval of R@1, where the ranks of this gallery were kept."""
+    if split not in result["ranks"]:
+        return ""
+    others = {name for names in EXTRA_TESTS.values() for name in names}  # galleries of their own
+    owners = result.get("owners") if direction == "text_to_video" and split not in others else None
+    low, high = recall_interval(result["ranks"][split][direction], owners)
+    return f"[{low:.1f}, {high:.1f}]"
 
 
 def _main() -> None:

@@ -26,6 +26,8 @@ from simvtp.model import SimVTP
 from simvtp.objectives import contrastive_loss
 from simvtp.retrieval import DualEncoder, both_directions, two_encoders
 from simvtp.stages import (
+    augmentation_of,
+    decoding_of,
     fresh_model,
     pretrain_folder,
     retrieval_corpus,
@@ -63,6 +65,11 @@ def dual_encoder(config: Config, results: Path, tokenizer: Tokenizer) -> DualEnc
     if is_pretrained(config) or not config.model.init:
         return two_encoders(pretrained_model(config, results, tokenizer), config)
     model, given = fresh_model(config, tokenizer), read(config.model.init, config.model)
+    if config.evaluate.rerank and "matching_head.weight" not in given.tensors:
+        raise ConfigError(
+            f"evaluate.rerank: {config.model.init} holds no matching head to judge candidates by, and this config "
+            "pre-trains none; set evaluate.rerank=0"
+        )
     if given.dual:
         if config.model.towers != "separate":
             raise ConfigError(f"model.towers: {config.model.init} holds two encoders; it takes separate")
@@ -106,8 +113,9 @@ def _train(config: Config, folder: Path, results: Path, preset: str) -> None:
     stage, model = config.finetune, dual_encoder(config, results, tokenizer).to(device)
     loader = TrainLoader(
         corpus, tokenizer, frames=config.model.frames, stride=None, size=config.model.size, crop=stage.crop,
-        batch=stage.batch, accumulate=stage.accumulate, words=config.model.words, seed=config.seed,
-        workers=config.machine.workers, cache=config.machine.frame_cache,
+        augmentation=augmentation_of(stage), batch=stage.batch, accumulate=stage.accumulate, words=config.model.words,
+        seed=config.seed, workers=config.machine.workers, cache=config.machine.frame_cache,
+        failures=config.data.failures, decoding=decoding_of(config),
     )  # fmt: skip
     steps = steps_of(stage.length, loader.steps_per_epoch)
     trainer = Trainer(
@@ -126,7 +134,9 @@ def _train(config: Config, folder: Path, results: Path, preset: str) -> None:
             return
         product = trainer.wrapped.product()
         assert isinstance(product, DualEncoder)
-        found = both_directions(*encode_gallery(product, validation, config, device), validation.owner)
+        found = both_directions(
+            *encode_gallery(product, validation, config, device), validation.owner, validation.absent
+        )
         score = found.metrics["text_to_video"]["R@1"]
         epoch = round(trainer.step / loader.steps_per_epoch, 3)
         trainer.log.write(stage="validation", of="finetune", step=trainer.step, epoch=epoch, **{"R@1": score})

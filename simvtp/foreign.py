@@ -24,7 +24,7 @@ from simvtp.embedding import sine_positions
 from simvtp.files import read_json
 from simvtp.layouts import Layout, layout_of, our_name
 from simvtp.validation import ConfigError
-from simvtp.weight_files import files, sources
+from simvtp.weight_files import files, pinned, sources
 
 WRAPPERS = ("model", "module", "state_dict", "model_state_dict")  # keys that checkpoints keep their weights under
 SHOWN = 4
@@ -52,7 +52,7 @@ class Given:
 
 def read(init: str, model: Model) -> Given:
     """All that model.init names, a later source before an earlier one where both hold a tensor; raises ConfigError."""
-    given = Given()
+    given, init = Given(), pinned(init)
     for source in sources(init):
         theirs: dict[str, Tensor] = {}
         for path in files(source):

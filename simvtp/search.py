@@ -6,6 +6,7 @@ The folder is indexed once per model, in the cache folder; later searches decode
 from __future__ import annotations
 
 import argparse
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,18 +19,26 @@ from simvtp.command import main
 from simvtp.data.crops import views
 from simvtp.data.errors import DataError
 from simvtp.data.video import Video, segment_indices
+from simvtp.files import write_bytes
 from simvtp.retriever import Retriever
 from simvtp.stages import say
 from simvtp.video_index import features, index_file
 
 FRAMES, SIDE, LINE, MARGIN = 4, 128, 18, 6  # frames of a match on the sheet; pixels
+LONGEST = 512  # words of a text that are looked up
 
 Match = tuple[float, Path]
 
 
 def search(text: str, videos: Path, model: Path, top: int) -> list[Match]:
-    """Cosine and path of the best `top` videos, best first; raises DataError."""
+    """Cosine and path of the best `top` videos, best first; raises DataError, also where the model knows no word."""
     retriever = Retriever.from_pretrained(model)
+    unknown = retriever.tokenizer.unknown(text)
+    if unknown:
+        # two marks of begin and end; what is left are the words that tell something
+        if len(retriever.tokenizer.encode([text], LONGEST)[0]) - 2 == len(unknown):
+            raise DataError(f"text: the model's vocabulary has no word of {text!r}; see {model}/tokenizer.json")
+        say(f"not in the model's vocabulary, and so without effect: {', '.join(unknown)}")
     paths, found = features(retriever, videos, index_file(model))
     scores = (found @ retriever.encode_text([text])[0]).tolist()
     return sorted(zip(scores, paths, strict=True), key=lambda match: (-match[0], match[1]))[:top]
@@ -46,7 +55,7 @@ def contact_sheet(text: str, matches: Sequence[Match], folder: Path) -> Image.Im
         top = LINE + 2 * MARGIN + (rank - 1) * row
         draw.text((MARGIN, top), f"{rank}   {score:.3f}   {path.relative_to(folder)}", "dimgray", font)
         video = Video(path)
-        frames = video.frames(segment_indices(video.frame_count, FRAMES, 0, 1))
+        frames = video.frames(segment_indices(video.frame_count, FRAMES, 0, 1), SIDE)
         for place, frame in enumerate(views(frames, 1, SIDE)[0]):
             left = MARGIN + place * (SIDE + MARGIN)
             sheet.paste(Image.fromarray(np.ascontiguousarray(frame)), (left, top + LINE))
@@ -63,12 +72,16 @@ def _main() -> None:
     given = parser.parse_args()
     if given.top < 1 or not given.text.strip():
         raise DataError("--top takes a number from 1, and the text some words")
+    if given.sheet.suffix.lower() != ".png":
+        raise DataError(f"--sheet: {given.sheet} is not named as a PNG; call it {given.sheet.with_suffix('.png')}")
     matches = search(given.text, given.videos, given.model, given.top)
     table = Table("rank", "cosine", "video", box=None)
     for rank, (score, path) in enumerate(matches, start=1):
         table.add_row(str(rank), f"{score:.3f}", str(path.relative_to(given.videos)))
     Console(markup=False, highlight=False).print(table)
-    contact_sheet(given.text, matches, given.videos).save(given.sheet)
+    picture = io.BytesIO()
+    contact_sheet(given.text, matches, given.videos).save(picture, "PNG")
+    write_bytes(given.sheet, picture.getvalue())
     say(f"contact sheet: {given.sheet}")
 
 

@@ -23,25 +23,46 @@ class VideoTower(nn.Module):
 
     def __init__(self, encoder: DualEncoder, num_classes: int) -> None:
         super().__init__()
-        self.shape, self.num_classes, self.num_features = encoder.shape, num_classes, encoder.shape.width
+        self.shape, self.num_features = encoder.shape, encoder.shape.width
+        self.head_hidden_size = self.embed_dim = self.num_features
         self.tubes, self.encoder, self.norm = encoder.tubes, encoder.video_encoder, encoder.video_norm
-        self.head = nn.Linear(self.num_features, num_classes) if num_classes else nn.Identity()
-        initialise(self.head)
         self.default_cfg = {"input_size": (3, self.shape.frames, self.shape.size, self.shape.size),
-                            "mean": IMAGENET_MEAN, "std": IMAGENET_STD, "num_classes": num_classes}  # fmt: skip
+                            "mean": IMAGENET_MEAN, "std": IMAGENET_STD, "num_classes": num_classes,
+                            "classifier": "head"}  # fmt: skip
+        self.reset_classifier(num_classes)
 
     def forward_features(self, video: Tensor) -> Tensor:
-        """float [B, 3, T, H, W], normalised by ImageNet's mean and deviation -> [B, D]."""
+        """float [B, 3, T, H, W], normalised by ImageNet's mean and deviation -> tokens of its tubes [B, N, D]."""
         mean, std = (video.new_tensor(value).view(3, 1, 1, 1) for value in (IMAGENET_MEAN, IMAGENET_STD))
         pixels = (video * std + mean) * 255  # the embedding takes bytes' values, and normalises within its product
         (encoded,) = self.encoder([Group(self.tubes(tubes_of(pixels.permute(0, 2, 3, 4, 1).contiguous(), self.shape)))])
-        pooled: Tensor = self.norm(encoded.mean())
-        return pooled
+        return encoded.tokens
+
+    def forward_head(self, tokens: Tensor, pre_logits: bool = False) -> Tensor:
+        """[B, N, D] -> logits [B, num_classes], or features [B, D] where there is no classifier or `pre_logits`."""
+        pooled: Tensor = self.norm(tokens.mean(dim=1))
+        return pooled if pre_logits else self.head(pooled)
 
     def forward(self, video: Tensor) -> Tensor:
         """float [B, 3, T, H, W] -> logits [B, num_classes], or features [B, D]."""
-        found: Tensor = self.head(self.forward_features(video))
-        return found
+        return self.forward_head(self.forward_features(video))
+
+    def get_classifier(self) -> nn.Module:
+        return self.head
+
+    def reset_classifier(self, num_classes: int) -> None:
+        """Another linear classifier, drawn anew; 0: none."""
+        self.num_classes = num_classes
+        self.head = nn.Linear(self.num_features, num_classes) if num_classes else nn.Identity()
+        initialise(self.head)
+
+    def no_weight_decay(self) -> set[str]:
+        return set()
+
+    @staticmethod
+    def group_matcher(coarse: bool = False) -> dict[str, object]:
+        """Layers for timm's layer decay: the embedding, then each layer; coarse: all layers as one."""
+        return {"stem": r"^tubes\.", "blocks": r"^encoder\.blocks" if coarse else r"^encoder\.blocks\.(\d+)"}
 
 
 def _tower(name: str, pretrained: bool, folder: str | Path | None, num_classes: int) -> VideoTower:

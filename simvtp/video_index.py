@@ -37,11 +37,14 @@ def videos_of(folder: Path) -> list[Path]:
 
 
 def index_file(model_folder: Path) -> Path:
-    """Where features of this model are kept: by what is in its weights and config, not by its path."""
+    """Where features of this model are kept: by its weights and what it does with them, not by its path or scores."""
     weights = model_folder / "model.safetensors"
     if not weights.is_file():
         raise DataError(f"--model: {model_folder} is no model folder: it has no model.safetensors")
-    whole = hashlib.sha256(_digest(weights).encode() + repr(read_json(model_folder / "config.json")).encode())
+    about = read_json(model_folder / "config.json")
+    seen = {key: value for key, value in about["config"].items() if key.partition(".")[0] in ("model", "evaluate")}
+    content = [_digest(weights), about["kind"], sorted(seen.items()), about["config"]["finetune.precision"]]
+    whole = hashlib.sha256(repr(content).encode())
     return cache_folder() / "search" / f"{whole.hexdigest()[:16]}.sqlite"
 
 
@@ -49,18 +52,26 @@ def features(retriever: Retriever, folder: Path, index: Path) -> tuple[list[Path
     """Videos that can be decoded and their unit vectors [N, D]; those in the index are not decoded.
 
     Every vector is kept as soon as it is there, so a call that is cut off is continued by the next. A video that
-    cannot be decoded is named on stderr, counted, and tried again by the next call.
+    cannot be decoded is named on stderr, counted, and tried again by the next call. Raises DataError where the index
+    is damaged or cannot be written.
     """
-    index.parent.mkdir(parents=True, exist_ok=True)
     paths, vectors, broken = [], [], []
-    with closing(sqlite3.connect(index, timeout=60)) as store:
-        store.executescript(_TABLES)
-        for path, vector in _each(retriever, videos_of(folder), store):
-            if isinstance(vector, DataError):
-                broken.append(str(vector))
-            else:
-                paths.append(path)
-                vectors.append(torch.from_numpy(np.frombuffer(vector, np.float32).copy()))
+    try:
+        index.parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(index, timeout=60)) as store:
+            store.executescript(_TABLES)
+            for path, vector in _each(retriever, videos_of(folder), store):
+                if isinstance(vector, DataError):
+                    broken.append(str(vector))
+                else:
+                    paths.append(path)
+                    vectors.append(torch.from_numpy(np.frombuffer(vector, np.float32).copy()))
+    except sqlite3.OperationalError as error:
+        raise DataError(f"the index {index} cannot be used ({error}); see SIMVTP_CACHE for another place") from error
+    except (sqlite3.DatabaseError, OSError) as error:
+        raise DataError(
+            f"the index {index} is damaged or cannot be reached ({error}); remove it, and the next search makes it anew"
+        ) from error
     if broken:
         say(f"{len(broken)} of {len(broken) + len(paths)} videos left out: {'; '.join(broken[:5])}")
     if not paths:

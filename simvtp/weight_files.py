@@ -1,5 +1,6 @@
 """The files that `model.init` names, and a digest of what is in them: the same weights give the same ids wherever they
-lie, other weights under the same name give others."""
+lie, other weights under the same name give others.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +9,29 @@ import hashlib
 import json
 from pathlib import Path
 
+from simvtp.pinning import pin, split
 from simvtp.validation import ConfigError
 
 INDEX = "model.safetensors.index.json"
 IN_FOLDER = ("model.safetensors", "weights.safetensors", "pytorch_model.bin")
 
 
+def pinned(init: str) -> str:
+    """model.init with the digest of its files; raises ConfigError where they are missing or not those of its digest."""
+    return pin("model.init", init, _digest(split(init)[0])) if init else init
+
+
+def digest(init: str) -> str:
+    """The digest that model.init was given; without one, that of its files; raises ConfigError where one is missing."""
+    place, given = split(init)
+    return given or _digest(place)
+
+
 def sources(init: str) -> list[Path]:
     """The files and folders of "videomae.pth+bert-folder", in that order; raises ConfigError where one is missing."""
-    whole = Path(init).expanduser()
-    parts = [whole] if whole.exists() else [Path(part.strip()).expanduser() for part in init.split("+")]
+    place, _ = split(init)
+    whole = Path(place).expanduser()
+    parts = [whole] if whole.exists() else [Path(part.strip()).expanduser() for part in place.split("+")]
     for path in parts:
         if not path.exists():
             raise ConfigError(
@@ -50,7 +64,7 @@ def _shards(folder: Path) -> list[Path]:
     return [folder / name for name in names]
 
 
-def digest(init: str) -> str:
+def _digest(init: str) -> str:
     """sha256[:16] over the contents of all files in order; their names and places do not count."""
     whole = hashlib.sha256()
     for source in sources(init):

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from simvtp.config import Config, completed, flatten, override
-from simvtp.identity import pretrain_id, run_id
+from simvtp.identity import pretrain_id, resolved, run_id
 from simvtp.presets import preset as preset_of
 from simvtp.validation import ConfigError
+from simvtp.weight_files import digest
 from sweeps.definition import Point, find
 
 
@@ -79,23 +80,25 @@ def make_plan(name: str, preset: str, base: Config, seeds: Sequence[int]) -> Pla
 def suffix_of(preset: str, base: Config, more: Mapping[str, Any] | None = None) -> str:
     """What tells folders of one sweep apart: the preset, and the changes to it, however they were typed.
 
-    more: settings of the sweep itself that are not its usual ones.
-
     Settings of the machine change no outcome, and seeds are a matter of the runs: neither makes another sweep.
+    more: settings of the sweep itself that are not its usual ones.
     """
     plain = flatten(preset_of(preset))
     changes = {
         key: value
         for key, value in flatten(base).items()
         if value != plain[key] and key != "seed" and not key.startswith("machine.")
-    } | dict(more or {})
+    }
+    if "model.init" in changes:
+        changes["model.init"] = digest(base.model.init)  # the same weights from another place are the same sweep
+    changes |= more or {}
     text = json.dumps(changes, sort_keys=True)
     return f"-{preset}-{hashlib.sha256(text.encode()).hexdigest()[:6]}" if changes else f"-{preset}"
 
 
 def _run(sweep: str, point: Point, base: Config, seed: int) -> Run:
     try:
-        config = override(base, {**point.set, "seed": seed})
+        config = resolved(override(base, {**point.set, "seed": seed}))
     except ConfigError as error:
         raise ConfigError(f"sweep {sweep}, point {point.label!r}: {error}") from error
     return Run(run_id(config), pretrain_id(config), config, point.label, seed)

@@ -43,6 +43,13 @@ class Tokenizer:
         self._backend.no_padding()
         return [found.ids for found in self._backend.encode_batch(list(captions))]
 
+    def unknown(self, text: str) -> list[str]:
+        """The words of a text that are not in the vocabulary, in their order."""
+        self._backend.no_truncation()
+        found = self._backend.encode(text)
+        pieces = zip(found.tokens, found.offsets, strict=True)
+        return [text[first:last] for piece, (first, last) in pieces if piece == "[UNK]"]
+
     def save(self, path: Path) -> None:
         """Write it as a tokenizer.json, which `load_tokenizer` reads from its folder."""
         self._backend.no_truncation()

@@ -1,26 +1,30 @@
 """A model folder, its use, and search: against the model of the same weights that was never written."""
 
+import sys
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 import torch
+from films import film
+from PIL import Image
 from torch.nn import functional
 
 from simvtp import SimVTP, video_index
+from simvtp.command import main
 from simvtp.config import flatten, override
 from simvtp.data.errors import DataError
 from simvtp.data.text import load_tokenizer
 from simvtp.data.video import Video, segment_indices
 from simvtp.embedding import IMAGENET_MEAN, IMAGENET_STD
 from simvtp.presets import preset
-from simvtp.retrieval import DualEncoder
+from simvtp.retrieval import DualEncoder, both_directions
 from simvtp.retriever import FORMAT, Retriever
+from simvtp.search import _main as search_command
 from simvtp.search import contact_sheet, search
 from simvtp.stages import fresh_model
 from simvtp.timm_models import VideoTower
-from simvtp.timm_parts import timm
+from simvtp.timm_parts import param_groups_layer_decay, timm
 from simvtp.validation import ConfigError
 
 WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "red", "star", "moves", "left", "a")
@@ -35,18 +39,6 @@ def retriever(tmp_path: Path) -> Retriever:
     about = {"format": FORMAT, "kind": "finetuned", "preset": "tiny", "id": "x", "metrics": {},
              "config": flatten(config)}  # fmt: skip
     return Retriever(DualEncoder(fresh_model(config, tokenizer), config), config, tokenizer, about)
-
-
-def film(path: Path, seed: int) -> Path:
-    """Ten frames of 16 x 16 noise."""
-    frames = np.random.default_rng(seed).integers(0, 256, (10, 16, 16, 3), dtype=np.uint8)
-    with av.open(str(path), "w") as file:
-        stream = file.add_stream("libx264", rate=10, options={"qp": "0"})
-        stream.width = stream.height = 16
-        for frame in frames:
-            file.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-        file.mux(stream.encode())
-    return path
 
 
 def test_a_folder_gives_the_same_vectors_and_the_same_folder(retriever: Retriever, tmp_path: Path) -> None:
@@ -122,6 +114,58 @@ def test_another_model_has_another_index(retriever: Retriever, tmp_path: Path) -
     assert video_index.index_file(tmp_path / "two") != first
 
 
+def test_an_index_is_of_weights_and_not_of_scores(retriever: Retriever, tmp_path: Path) -> None:
+    retriever.save_pretrained(tmp_path / "one")
+    first = video_index.index_file(tmp_path / "one")
+    retriever.about["metrics"] = {"test": both_directions(torch.eye(3), torch.eye(3), range(3)).metrics}
+    retriever.about["id"] = "y"
+    retriever.save_pretrained(tmp_path / "one")
+    assert video_index.index_file(tmp_path / "one") == first
+    retriever.about["config"]["evaluate.segments"] = 3
+    retriever.save_pretrained(tmp_path / "one")
+    assert video_index.index_file(tmp_path / "one") != first
+
+
+def test_the_command(
+    retriever: Retriever, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SIMVTP_CACHE", str(tmp_path / "cache"))
+    retriever.save_pretrained(tmp_path / "model")
+    (tmp_path / "videos").mkdir()
+    for number in range(3):
+        film(tmp_path / "videos" / f"{number}.mp4", number)
+    places = ["--videos", str(tmp_path / "videos"), "--model", str(tmp_path / "model")]
+
+    def said(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["search", *words, *places])
+        code = 0
+        try:
+            main(search_command)
+        except SystemExit as end:
+            code = int(str(end.code))
+        heard = capsys.readouterr()
+        return code, heard.out, heard.err
+
+    sheet = tmp_path / "deep" / "sheet.png"
+    code, out, err = said("a red zebra", "--top", "2", "--sheet", str(sheet))
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()[1:3]] == ["1", "2"]
+    assert "without effect: zebra" in err
+    with Image.open(sheet) as picture:
+        assert picture.size == (4 * 128 + 5 * 6, 18 + 12 + 2 * (128 + 18 + 6))
+    for words, message in (
+        (("Zebra, Okapi",), "no word of"),
+        ((" ",), "the text some words"),
+        (("red", "--sheet", "x.gif"), "call it x.png"),
+    ):
+        assert message in said(*words)[2], words
+    index = video_index.index_file(tmp_path / "model")
+    index.write_bytes(b"no database" * 100)
+    code, _, err = said("red", "--sheet", str(sheet))
+    assert code == 2
+    assert f"the index {index} is damaged" in err
+
+
 def test_timm_gives_the_same_video_encoder(retriever: Retriever, tmp_path: Path) -> None:
     retriever.save_pretrained(tmp_path / "model")
     assert "simvtp_base_patch16_224" in timm.list_models("simvtp*")
@@ -132,6 +176,15 @@ def test_timm_gives_the_same_video_encoder(retriever: Retriever, tmp_path: Path)
     with torch.no_grad():
         found = functional.normalize(tower(pixels.permute(0, 4, 1, 2, 3)))
         assert torch.allclose(found, retriever.encoder.encode_video(video), atol=1e-5)
-    assert timm.create_model("simvtp_base_patch16_224", folder=tmp_path / "model", num_classes=7).head.out_features == 7
+        tokens = tower.forward_features(pixels.permute(0, 4, 1, 2, 3))
+    assert tokens.shape == (2, retriever.config.model.tubes, 16)
+    assert torch.equal(tower.forward_head(tokens, pre_logits=True), tower.forward_head(tokens))
+    named = timm.create_model("simvtp_base_patch16_224", folder=tmp_path / "model", num_classes=7)
+    assert named.get_classifier().out_features == 7
+    named.reset_classifier(3)
+    assert named.forward_head(tokens).shape == (2, 3)
+    assert named.forward_head(tokens, pre_logits=True).shape == (2, 16)
+    groups = param_groups_layer_decay(named, layer_decay=0.5)
+    assert {group["lr_scale"] for group in groups} == {0.5**k for k in range(retriever.config.model.depth + 2)}
     with pytest.raises(ConfigError, match="no weights are published"):
         timm.create_model("simvtp_base_patch16_224", pretrained=True)

@@ -35,8 +35,8 @@ def config(shape: str, ratio: float = 0.75) -> Config:
     return override(preset("tiny"), {**SHAPES[shape], "mask.video": ratio})
 
 
-def twins(made: Config, *, norm_pix_loss: bool = True) -> tuple[SimVTP, nn.Module]:
-    """Our model and transformers', with one set of weights, none of them at an initial 0 or 1."""
+def twins(made: Config, *, norm_pix_loss: bool = True, scale: float = 0.1) -> tuple[SimVTP, nn.Module]:
+    """Our model and transformers', with one set of weights of that deviation, none of them at an initial 0 or 1."""
     model = made.model
     theirs = transformers.VideoMAEForPreTraining(
         transformers.VideoMAEConfig(
@@ -50,7 +50,7 @@ def twins(made: Config, *, norm_pix_loss: bool = True) -> tuple[SimVTP, nn.Modul
     ).eval()  # fmt: skip
     with seeded("twins", made.model.width):
         for parameter in theirs.parameters():
-            parameter.data = torch.randn(parameter.shape) * 0.1 + (0.5 if parameter.ndim == 1 else 0.0)
+            parameter.data = torch.randn(parameter.shape) * scale + (0.5 if parameter.ndim == 1 else 0.0)
     ours = SimVTP(made, WORDS).eval()
     for parameter, value in pairs(ours, theirs, made):
         parameter.data = value.detach().clone()
