@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from simvtp.files import read_json, write_json
+from simvtp.homes import RUNS, STAGES, home, prepare
 from simvtp.locks import Owner, holder
 from simvtp.validation import ConfigError
 from sweeps.deaths import fail, forget, progress, read_failure
@@ -57,10 +58,10 @@ class Ledger:
             ) from error
 
     def folder(self, run: str) -> Path:
-        return self.results / "runs" / run
+        return home(self.results, RUNS, run)
 
     def stage_folder(self, stage: str) -> Path:
-        return self.results / "pretrained" / stage
+        return home(self.results, STAGES, stage)
 
     def result(self, run: str) -> Mapping[str, Any] | None:
         """result.json of a run; None where there is none. A damaged one is said, and moved aside."""
@@ -134,6 +135,11 @@ class Ledger:
         forget(self.folder(run.id))
         if run.stage is not None:
             forget(self.stage_folder(run.stage))
+
+    def prepare(self, plan: Plan) -> None:
+        """Make room for a plan of very many runs, before any of its work begins: see simvtp/homes.py."""
+        prepare(self.results, RUNS, plan.runs)
+        prepare(self.results, STAGES, {run.stage for run in plan.runs.values() if run.stage is not None})
 
     def write_sweeps(self, plan: Plan, command: str) -> None:
         """sweep.json of every table of the plan, and of the plan where it has parts."""

@@ -22,6 +22,7 @@ from typing import Any
 
 from simvtp.config import Config, flatten, unflatten
 from simvtp.files import read_json, write_json
+from simvtp.homes import RUNS, STAGES, home
 from simvtp.locks import Busy, Lock
 
 PREFIX = "simvtp-"
@@ -84,11 +85,14 @@ class Submissions:
             lock.__exit__(None, None, None)
 
     def home(self, item: Item) -> Path:
-        return self.results / ("runs" if item.kind == "run" else "pretrained") / item.id
+        return self._home(item.kind, item.id)
+
+    def _home(self, kind: str, name: str) -> Path:
+        return home(self.results, RUNS if kind == "run" else STAGES, name)
 
     def claim(self, kind: str, name: str) -> Claim | None:
         """The last claim on a run or stage; None where there is none or a damaged one."""
-        path = self.results / ("runs" if kind == "run" else "pretrained") / name / "job.json"
+        path = self._home(kind, name) / "job.json"
         try:
             found = read_json(path)
             return Claim(found["token"], int(found["task"]))
@@ -107,7 +111,7 @@ class Submissions:
             for item in task:
                 self._write_claim(self.home(item), token, number)
                 if item.kind == "run" and item.id in stages:
-                    self._write_claim(self.results / "pretrained" / stages[item.id], token, number)
+                    self._write_claim(self._home("pretrain", stages[item.id]), token, number)
         return record
 
     def _write_claim(self, folder: Path, token: str, task: int) -> None:
