@@ -3,9 +3,9 @@
 # cgroups, all state below $SLURM_LAB. Needs root on Debian 12, and installs Debian's packages where they are absent.
 #   bash tests/cluster/up.sh && . $SLURM_LAB/env      afterwards: bash tests/cluster/down.sh
 # Partitions: main; low (preempted by the others, requeued after a signal); short (five minutes). GPUs are declared.
-# NODES (2), CPUS of a node (2, overcommitted), LONGEST array (4 tasks, so that sweeps of five runs are split).
+# NODES (2), CPUS of a node (4, overcommitted), LONGEST array (4 tasks, so that sweeps of five runs are split).
 set -euo pipefail
-L=${SLURM_LAB:-${TMPDIR:-/tmp}/simvtp-slurm}; NODES=${NODES:-2}; CPUS=${CPUS:-2}; DB=${DB:-1}; LONGEST=${LONGEST:-4}; H=$(hostname -s)
+L=${SLURM_LAB:-${TMPDIR:-/tmp}/simvtp-slurm}; NODES=${NODES:-2}; CPUS=${CPUS:-4}; DB=${DB:-1}; LONGEST=${LONGEST:-4}; H=$(hostname -s)
 t0=$(date +%s.%N)
 pk="slurmctld slurmd slurm-client munge"; [ "$DB" = 1 ] && pk="$pk slurmdbd mariadb-server"
 for p in $pk; do dpkg -s $p >/dev/null 2>&1 || need=1; done
