@@ -13,7 +13,7 @@ from pathlib import Path
 from sweeps.submissions import PREFIX, Submissions
 from tests.sweeps.test_command import ROOT, command
 
-CHANGES = {"pretrain.length": "60 steps", "finetune.length": "6 epochs", "machine.checkpoint_seconds": "0.2"}
+CHANGES = {"pretrain.length": "100 steps", "finetune.length": "8 epochs", "machine.checkpoint_seconds": "0.2"}
 # What ends whole and is then left alone, of a run and of a stage.
 FINAL = ("runs/*/result.json", "runs/*/finetuned.json", "pretrained/*/weights.safetensors")
 
