@@ -22,7 +22,10 @@ STATES = ("done", "running", "queued", "failed", "interrupted", "waiting")
 
 @dataclass(frozen=True)
 class State:
-    """name: one of STATES; line: the last line of the log, or nothing; reason: why SLURM lets it wait."""
+    """name: one of STATES; line: the last line of the log, or nothing; reason: why SLURM lets it wait.
+
+    result: R@1 and cost alone, since a sweep may have ten thousand; `Ledger.result` gives all of it.
+    """
 
     name: str
     result: Mapping[str, Any] | None = None
@@ -94,7 +97,7 @@ class Ledger:
     def state(self, run: Run) -> State:
         result = self.result(run.id)
         if result is not None:
-            return State("done", result=result)
+            return State("done", result=_essence(result))
         folders = [self.folder(run.id)]
         if run.stage is not None:
             folders.append(self.stage_folder(run.stage))
@@ -160,6 +163,15 @@ class Ledger:
                 if entry["run"] not in plan.runs:
                     found[entry["run"]] = record["points"][entry["point"]]["label"]
         return found
+
+
+def _essence(result: Mapping[str, Any]) -> dict[str, Any]:
+    """What the controller and the screens ask of a result: R@1 of both splits, and the cost."""
+    scores = {
+        split: {"text_to_video": {"R@1": float(result["metrics"][split]["text_to_video"]["R@1"])}}
+        for split in ("test", "validation")
+    }
+    return {"metrics": scores, "cost": dict(result.get("cost", {}))}
 
 
 def is_retried(state: State, which: str | None) -> bool:

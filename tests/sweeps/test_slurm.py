@@ -10,9 +10,9 @@ import pytest
 from simvtp.config import override
 from simvtp.identity import pretrain_id, run_id
 from simvtp.presets import preset
+from sweeps.arrays import Array, arrays
 from sweeps.plan import Run
 from sweeps.queue import Queue, Snapshot
-from sweeps.slurm import Array, arrays
 from sweeps.submissions import Claim, Item, Submissions
 
 
