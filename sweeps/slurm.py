@@ -130,7 +130,7 @@ class Slurm:
         return claim is not None and not self.over(claim)
 
     def _send(self, record: Record, code: Path, after: str | None) -> str:
-        cluster, config = self.cluster, record.tasks[0][0].config
+        cluster, config = self.cluster, record.items(0)[0].config
         batch = Batch(self.submissions.folder / record.token, python=shlex.quote(sys.executable))
         wanted = {
             "partition": cluster.partition, "account": cluster.account, "qos": cluster.qos,
@@ -148,7 +148,7 @@ class Slurm:
             stderr_to_stdout=True, additional_parameters=extra, srun_args=["--kill-on-bad-exit=1"],
         )  # fmt: skip
         try:
-            return batch.send(PREFIX + record.token, len(record.tasks), cluster.parallel, after)
+            return batch.send(PREFIX + record.token, len(record.entries), cluster.parallel, after)
         except (FailedJobError, FailedSubmissionError) as error:
             raise Refused(f"cluster {cluster.name}: sbatch refused the job: {_last_words(error)}") from error
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from sweeps.submissions import PREFIX
 from tests.sweeps.test_command import call, outcomes
 
 CHANGES = {"pretrain.length": "60 steps", "machine.checkpoint_seconds": "0.2"}
@@ -47,9 +48,13 @@ def cluster(tmp_path: Path) -> Callable[[str], str]:
     return write
 
 
-def queued(*formats: str) -> list[str]:
-    """A line a task that SLURM has, ended ones left out."""
-    words = ["squeue", "-h", "-r", "-o", formats[0] if formats else "%i"]
+def tasks(results: Path, *states: str) -> list[str]:
+    """Array tasks of a results folder that SLURM has, in one of these states where some are named."""
+    names = ",".join(PREFIX + path.parent.name for path in (results / "jobs").glob("*/record.json"))
+    if not names:
+        return []
+    only = ["-t", ",".join(states)] if states else []
+    words = ["squeue", "-h", "-r", f"--name={names}", *only, "-o", "%i"]
     return subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
 
 

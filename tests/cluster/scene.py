@@ -87,7 +87,7 @@ class Scene:
             name, _, task = line.partition("|")
             record = submissions.read(name.removeprefix(PREFIX))
             if record is not None and task.isdigit():
-                items.update(item.id for item in record.tasks[int(task)])
+                items.update(entry["id"] for entry in record.entries[int(task)])
         self.twice |= {f"{item} is in two jobs" for item, count in items.items() if count > 1}
 
 

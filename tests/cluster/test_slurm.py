@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.cluster.conftest import CHANGES, queued, wait_until
+from tests.cluster.conftest import CHANGES, tasks, wait_until
 from tests.sweeps.test_command import ROOT, call, command, outcomes
 
 FEW = {"pretrain.batch": "64", "data.fraction": "0.25"}  # 24 videos, less than a batch: pre-training fails
@@ -21,9 +21,8 @@ def environments(results: Path) -> list[dict[str, str]]:
 
 def wait_for_log(results: Path) -> str:
     """The first running task once some run has logged a step."""
-    wait_until("a job trains", lambda: list(results.rglob("log.jsonl")) and queued("%i"))
-    done = subprocess.run(["squeue", "-h", "-r", "-t", "R", "-o", "%i"], capture_output=True, text=True, check=True)
-    return done.stdout.split()[0]
+    wait_until("a job trains", lambda: list(results.rglob("log.jsonl")) and tasks(results, "R"))
+    return tasks(results, "R")[0]
 
 
 def test_requeued_signalled_and_cancelled_jobs_end_as_undisturbed_ones(undisturbed: list[str], tmp_path: Path) -> None:
@@ -74,12 +73,12 @@ def test_small_runs_share_a_job_and_its_gpu_and_long_arrays_are_split(
 
 
 def test_a_run_over_two_nodes_goes_on_after_a_requeue(cluster: Callable[[str], str], tmp_path: Path) -> None:
-    changes = {**CHANGES, "data.fraction": "1.0"}
+    changes = {**CHANGES, "pretrain.length": "100 steps"}
     where = cluster("nodes = 2\ntasks = 2\n")
-    refused = call(tmp_path, "mask_kind", "--cluster", where, "--pack", "2", changes=changes)
+    refused = call(tmp_path, "contrast_inputs", "--cluster", where, "--pack", "2", changes=changes)
     assert refused.returncode == 2
     assert "ask for one of the two" in refused.stderr
-    line = command(tmp_path, "mask_kind", "--cluster", where, "--jobs", "1", changes=changes)
+    line = command(tmp_path, "contrast_inputs", "--cluster", where, "--jobs", "1", changes=changes)
     with (tmp_path / "out").open("w") as out:
         process = subprocess.Popen(line, cwd=ROOT, stdout=out, stderr=out)
     task = wait_for_log(tmp_path)
@@ -100,8 +99,9 @@ def test_a_sweep_left_behind_is_found_again_and_runs_are_cancelled_and_tried_aga
     left = call(tmp_path, *words, "--detach", changes=changes)
     assert left.returncode == 0, left.stderr
     wait_for_log(tmp_path)
-    (at_work,) = (path.parent.name for path in tmp_path.glob("runs/*/config.json"))
-    waiting = next(path.parent.name for path in tmp_path.glob("runs/*/job.json") if path.parent.name != at_work)
+    begun = {path.parent.name: json.loads(path.read_text()) for path in tmp_path.glob("runs/*/config.json")}
+    at_work = next(run for run, found in begun.items() if found["config"]["pretrain.length"] == "400 steps")
+    waiting = next(path.parent.name for path in tmp_path.glob("runs/*/job.json") if path.parent.name not in begun)
     os.kill(int(left.stdout.split()[1]), signal.SIGKILL)  # the machine that it was left on is gone; its jobs are not
     for run in (at_work, waiting):
         ended = call(tmp_path, *words, "--cancel", run, changes=changes)
@@ -130,7 +130,7 @@ def test_a_shared_stage_that_fails_fails_its_runs_and_leaves_nothing_waiting(
     assert "pre-training" in done.stderr
     (stage,) = tmp_path.glob("pretrained/*/failure.json")
     assert json.loads(stage.read_text())["attempts"] == 1
-    wait_until("SLURM has no job of it", lambda: not queued("%i"), 30)
+    wait_until("SLURM has no job of it", lambda: not tasks(tmp_path), 30)
 
 
 def test_alike_failures_stop_the_sweep_before_the_rest_is_burnt(corpus_cache: Path, tmp_path: Path) -> None:
@@ -139,4 +139,4 @@ def test_alike_failures_stop_the_sweep_before_the_rest_is_burnt(corpus_cache: Pa
     assert done.returncode == 1, done.stderr
     assert "stopping: the first 3 failures are alike" in done.stderr
     assert len(list(tmp_path.glob("pretrained/*/failure.json"))) < 12
-    wait_until("SLURM has no job of it", lambda: not queued("%i"), 30)
+    wait_until("SLURM has no job of it", lambda: not tasks(tmp_path), 30)
