@@ -21,7 +21,7 @@ from collections import Counter
 from pathlib import Path
 
 from simvtp.files import read_json, write_json
-from tests.cluster.faults import LOCALLY, ON_SLURM, Fault, shell
+from tests.cluster.faults import LOCALLY, ON_SLURM, Fault, resume_drained, shell
 from tests.cluster.scene import CHANGES, Scene
 from tests.sweeps.test_command import call, outcomes
 
@@ -135,6 +135,7 @@ def _sweep(results: Path, place: str, few: int, wanted: dict[str, str], tally: T
             due = time.monotonic() + random.uniform(0.5, 4)
         if place == "slurm":
             scene.look_at_queue()
+            resume_drained()
         time.sleep(1)
     scene.look()
     scene.end()

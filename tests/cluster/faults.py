@@ -152,6 +152,13 @@ def orphan(scene: Scene) -> bool:
     return bool(daemons)
 
 
+def resume_drained() -> None:
+    """What an operator does: SLURM drains a node on which a job that it gave up on turns out to be alive."""
+    nodes = sorted(set(shell("sinfo", "-h", "-N", "-t", "drain", "-o", "%N").split()))
+    if nodes:
+        shell("scontrol", "update", f"NodeName={','.join(nodes)}", "State=RESUME")
+
+
 def kill_controller(scene: Scene) -> bool:
     return scene.signal_controller(signal.SIGKILL)
 

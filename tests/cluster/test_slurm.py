@@ -90,34 +90,36 @@ def test_a_run_over_two_nodes_goes_on_after_a_requeue(cluster: Callable[[str], s
     assert all(int(slurm["SLURM_JOB_NUM_NODES"]) == 2 for slurm in environments(tmp_path))
 
 
-def test_a_sweep_left_behind_is_found_again_and_runs_are_cancelled_and_tried_again(
+def test_a_sweep_left_behind_is_found_again_and_cancelled_run_by_run_and_whole(
     corpus_cache: Path, tmp_path: Path
 ) -> None:
-    """One run is cancelled at work, one before it began; nothing is submitted twice."""
+    """Runs so long that none but the one without pre-training ends; no job is submitted twice."""
     del corpus_cache
-    words, changes = ("objectives", "--cluster", "slurm", "--jobs", "1"), {**CHANGES, "pretrain.length": "400 steps"}
+    words, changes = ("objectives", "--cluster", "slurm", "--jobs", "1"), {"pretrain.length": "100000 steps"}
     left = call(tmp_path, *words, "--detach", changes=changes)
     assert left.returncode == 0, left.stderr
-    wait_for_log(tmp_path)
+    wait_until("a stage trains", lambda: list(tmp_path.glob("pretrained/*/log.jsonl")))
     begun = {path.parent.name: json.loads(path.read_text()) for path in tmp_path.glob("runs/*/config.json")}
-    at_work = next(run for run, found in begun.items() if found["config"]["pretrain.length"] == "400 steps")
-    waiting = next(path.parent.name for path in tmp_path.glob("runs/*/job.json") if path.parent.name not in begun)
+    run = next(run for run, found in begun.items() if found["config"]["pretrain.length"] == "100000 steps")
     os.kill(int(left.stdout.split()[1]), signal.SIGKILL)  # the machine that it was left on is gone; its jobs are not
-    for run in (at_work, waiting):
-        ended = call(tmp_path, *words, "--cancel", run, changes=changes)
-        assert "1 runs are cancelled" in ended.stdout
+    task = tasks(tmp_path, "R")
+    assert "1 runs are cancelled" in call(tmp_path, *words, "--cancel", run, changes=changes).stdout
+    wait_until("its job ends", lambda: not set(task) <= set(tasks(tmp_path, "R")))
+    wait_until("a checkpoint is written", lambda: list(tmp_path.glob("pretrained/*/checkpoints/step-*.pt")))
     assert call(tmp_path, *words, "--detach", changes=changes).returncode == 0
-    attached = call(tmp_path, *words, changes=changes)
+    line = command(tmp_path, *words, changes=changes)
+    attached = subprocess.Popen(line, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    assert attached.stderr is not None
+    assert attached.stderr.readline().startswith("attached: process")
+    assert "runs are cancelled" in call(tmp_path, *words, "--cancel", changes=changes).stdout
+    _, said = attached.communicate(timeout=120)
     assert attached.returncode == 1
-    assert "attached: process" in attached.stderr
-    assert attached.stderr.count("Cancelled: by --cancel") == 2
-    assert len(outcomes(tmp_path)) == 3
-    assert len(list((tmp_path / "jobs").glob("*/record.json"))) == 2  # of four tasks and of one: those of the first
-    why = call(tmp_path, *words, "--why", at_work, changes=changes)
-    assert "CANCELLED" in why.stdout
-    retried = call(tmp_path, *words, "--retry", "failed", changes=changes)
-    assert retried.returncode == 0, retried.stderr
-    assert len(outcomes(tmp_path)) == 5
+    assert said.count("Cancelled: by --cancel") >= 4
+    wait_until("SLURM has no job of it", lambda: not tasks(tmp_path), 60)
+    assert len(list((tmp_path / "jobs").glob("*/record.json"))) == 2  # five runs in arrays of four, once
+    assert "CANCELLED" in call(tmp_path, *words, "--why", run, changes=changes).stdout
+    retried = call(tmp_path, *words, "--retry", "failed", "--dry-run", changes=changes)
+    assert f"{said.count('Cancelled: by --cancel')} would start" in retried.stdout
 
 
 def test_a_shared_stage_that_fails_fails_its_runs_and_leaves_nothing_waiting(
