@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from simvtp.locks import holder
 from sweeps.submissions import PREFIX
 from tests.sweeps.test_command import call, outcomes
 
@@ -34,6 +36,17 @@ def undisturbed(corpus_cache: Path, tmp_path_factory: pytest.TempPathFactory) ->
     plain = call(results, "objectives", "--cluster", "debug", changes=CHANGES)
     assert plain.returncode == 0, plain.stderr
     return list(outcomes(results).values())
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left(tmp_path: Path) -> Iterator[None]:
+    """Ends controllers and jobs of a test's results folder, which a failed one would leave to the tests after it."""
+    yield
+    for owner in filter(None, map(holder, tmp_path.rglob("sweeps/*/lock"))):
+        os.kill(owner.pid, signal.SIGKILL)
+    left = [task for path in tmp_path.rglob("jobs/open") for task in tasks(path.parent.parent)]
+    if left:
+        subprocess.run(["scancel", *left], check=True)
 
 
 @pytest.fixture
