@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RESULTS ?= results
 
-.PHONY: setup demo test test-fast test-cluster lint clean
+.PHONY: setup demo test test-fast test-cluster bench lint clean
 
 setup: $(VENV)/ready
 
@@ -36,6 +36,9 @@ test-cluster: setup  ## a real SLURM on this machine (root, Debian), and the tes
 	bash tests/cluster/up.sh
 	. $${SLURM_LAB:-$${TMPDIR:-/tmp}/simvtp-slurm}/env && $(BIN)/python -m pytest -m cluster --durations=10; \
 		code=$$?; bash tests/cluster/down.sh; exit $$code
+
+bench: setup  ## every benchmark; writes docs/performance.md's tables and benchmarks/history (leave the machine alone)
+	$(BIN)/python benchmarks/all.py
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

@@ -22,6 +22,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.report import markdown, print_environment  # noqa: E402
 from simvtp.config import Config, flatten, override  # noqa: E402
 from simvtp.identity import pretrain_id, run_id  # noqa: E402
 from simvtp.presets import preset  # noqa: E402
@@ -98,6 +99,7 @@ def main() -> None:
     parser.add_argument("--results", type=int, default=10_000, help="how many results (10000)")
     parser.add_argument("--folder", type=Path, help="write them there and keep them; used as it is if it is there")
     arguments = parser.parse_args()
+    print_environment()
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.folder or Path(temporary) / "results"
         if not folder.exists():
@@ -105,13 +107,16 @@ def main() -> None:
             fill(folder, max(1, arguments.results // (POINTS * SEEDS)))
             print(f"written in {time.perf_counter() - start:.1f} s")
         count = len(list(folder.glob("runs/*/result.json")))
+        rows = []
         for name, words in STEPS.items():
             start, before = time.perf_counter(), processor_seconds()
             command = [sys.executable, *words[:2], str(folder), *words[2:]] if words[0] == "-c" else [
                 sys.executable, words[0], str(folder), *words[1:]]  # fmt: skip
             subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
             took, computed = time.perf_counter() - start, processor_seconds() - before
-            print(f"{name}, {count:,} results: {took:.1f} s ({computed:.1f} s of processors)", flush=True)
+            rows.append({"step": name, "results": f"{count:,}", "seconds": f"{took:.1f}",
+                         "seconds of processors": f"{computed:.1f}"})  # fmt: skip
+        print(markdown(rows))
 
 
 if __name__ == "__main__":

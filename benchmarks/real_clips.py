@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from simvtp.config import Config, override, parse_assignments
 from simvtp.data.corpora import load
-from simvtp.data.loading import GalleryLoader
+from simvtp.data.galleries import GalleryLoader
 from simvtp.data.text import load_tokenizer
 from simvtp.presets import preset
 from simvtp.retrieval import caption_ranks, metrics

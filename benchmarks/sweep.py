@@ -14,6 +14,7 @@ import io
 import json
 import os
 import resource
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -22,9 +23,11 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from rich.console import Console
+
+from benchmarks.report import markdown, print_environment
 from simvtp.config import flatten
 from simvtp.presets import preset
 from sweeps.arrays import arrays
@@ -140,16 +143,13 @@ def control(plan: Plan, ledger: Ledger) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", type=int, nargs="*", default=[10, 100, 1000, 10_000])
-    table = Table()
+    print_environment()
+    rows = []
     for count in parser.parse_args().runs:
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as alone:
             found = alone.submit(measured, count).result()
-        if not table.columns:
-            for name in found:
-                table.add_column(name, justify="right")
-        table.add_row(*(f"{value:.0f}" if name in WHOLE else f"{value:.3f}" for name, value in found.items()))
-        print(found, flush=True)
-    Console(width=160).print(table)
+        rows.append({name: f"{value:.0f}" if name in WHOLE else f"{value:.3f}" for name, value in found.items()})
+    print(markdown(rows))
 
 
 if __name__ == "__main__":

@@ -100,6 +100,11 @@ class Data:
     tokenizer: str = setting("corpus (the vocabulary beside it), a vocab.txt, a folder, or a hub name")
     fraction: float = setting("share of the pre-training videos, (0, 1]; nested by hash of the video id")
     stride: int = setting("frames from one sampled frame to the next in pre-training")
+    reader: str = setting("who reads video files: auto (pyav, then decord), pyav, decord or torchcodec", "auto")
+    decode_seconds: float = setting("longest time that opening or reading one video may take", 60.0)
+    skip: str = setting("list of training videos to leave out, as simvtp.data.check writes it; empty: none", "")
+    failures: float = setting("share of the training videos that may be broken; above it training stops", 0.01)
+    missing: str = setting("a test video that is missing or broken: error, or miss (it counts as not found)", "error")
     queries: str = setting("what finds a video: caption (each by itself) or paragraph (all captions joined)", "caption")
 
 
@@ -121,6 +126,9 @@ class Optimisation:
     drop_path: float = setting("stochastic depth of the last layer, rising linearly from 0")
     crop: str = setting("none (resize, centre), multiscale or resized (random resized crop)")
     precision: str = setting("fp32 or bf16 (autocast; weights stay fp32)")
+    rand_augment: str = setting("RandAugment of training clips, magnitude and number, such as m7-n4; empty: none", "")
+    flip: str = setting("mirror half of the clips: none, safe (not where a caption names a side) or all", "none")
+    erasing: float = setting("chance that a box of a training clip is filled with noise", 0.0)
     ema: float = setting("decay of a moving average of the weights, which the stage then gives; 0: none", 0.0)
 
 
@@ -145,6 +153,8 @@ class Machine:
     shard: bool = setting("share weights and optimiser out over the processes (FSDP), for models too large", False)
     checkpointing: bool = setting("recompute layers in the backward pass: less memory, a third more work", False)
     compile: bool = setting("torch.compile every layer", False)
+    recompute: bool = setting("compute norms and GELU again in the backward pass: a third less memory of layers", False)
+    products: str = setting("fp32 products on the CPU: torch's choice (MKL), or onednn, faster on AMD", "torch")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from simvtp.config import Model
+from simvtp.products import linear
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -77,7 +78,7 @@ class TubeEmbedding(nn.Module):
         chosen = tubes if ids is None else gather(tubes, ids)
         positions = self.positions if ids is None else self.positions[ids]
         weight = self.proj.weight * self.scale
-        return functional.linear(chosen.float(), weight, self.proj.bias - weight @ self.mean) + positions
+        return linear(chosen.float(), weight, self.proj.bias - weight @ self.mean) + positions
 
 
 class WordEmbedding(nn.Module):

@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from simvtp.config import Config
-from simvtp.data.loading import GalleryLoader
+from simvtp.data.galleries import GalleryLoader
 from simvtp.data.text import Tokenizer, pad_batch
-from simvtp.distributed import filled, share
+from simvtp.distributed import filled, lists, share
 from simvtp.randomness import generator
 from simvtp.retrieval import DualEncoder
-from simvtp.stages import retrieval_corpus
+from simvtp.stages import decoding_of, retrieval_corpus
 
 BATCH = 128
 
@@ -30,6 +30,7 @@ def gallery(config: Config, tokenizer: Tokenizer, split: str, *, views: bool) ->
         retrieval_corpus(config, split), tokenizer, frames=model.frames, size=model.size,
         segments=config.evaluate.segments if views else 1, crops=config.evaluate.crops if views else 1,
         batch=BATCH, words=model.words, workers=config.machine.workers, cache=config.machine.frame_cache,
+        missing=config.data.missing, decoding=decoding_of(config),
     )  # fmt: skip
 
 
@@ -59,7 +60,8 @@ def encode_gallery(
 def encode_videos(looks: Sequence[Look], loader: GalleryLoader, config: Config, device: torch.device) -> list[Tensor]:
     """[N, D] for each look: features averaged over the views of a video.
 
-    Each video is decoded once, whatever the number of looks, by one of the processes.
+    Each video is decoded once, whatever the number of looks, by one of the processes. Afterwards loader.absent names
+    the videos that could not be.
     """
     own, count = share(len(loader.corpus.samples)), len(loader.corpus.samples)
     found, place = [torch.zeros(count, config.model.width) for _ in looks], own.start
@@ -72,6 +74,8 @@ def encode_videos(looks: Sequence[Look], loader: GalleryLoader, config: Config, 
                 encoded = look.model.encode_video(shown.flatten(0, 1).to(device))
                 features[place : place + len(shown)] = encoded.unflatten(0, shown.shape[:2]).mean(dim=1).cpu()
             place += len(clips)
+    told = lists([f"{index} {why}" for index, why in loader.absent.items()])
+    loader.absent = {int(index): why for index, _, why in (line.partition(" ") for line in told)}
     return [functional.normalize(filled(features)) for features in found]
 
 

@@ -26,6 +26,8 @@ from simvtp.model import SimVTP
 from simvtp.objectives import contrastive_loss
 from simvtp.retrieval import DualEncoder, both_directions, two_encoders
 from simvtp.stages import (
+    augmentation_of,
+    decoding_of,
     fresh_model,
     pretrain_folder,
     retrieval_corpus,
@@ -111,8 +113,9 @@ def _train(config: Config, folder: Path, results: Path, preset: str) -> None:
     stage, model = config.finetune, dual_encoder(config, results, tokenizer).to(device)
     loader = TrainLoader(
         corpus, tokenizer, frames=config.model.frames, stride=None, size=config.model.size, crop=stage.crop,
-        batch=stage.batch, accumulate=stage.accumulate, words=config.model.words, seed=config.seed,
-        workers=config.machine.workers, cache=config.machine.frame_cache,
+        augmentation=augmentation_of(stage), batch=stage.batch, accumulate=stage.accumulate, words=config.model.words,
+        seed=config.seed, workers=config.machine.workers, cache=config.machine.frame_cache,
+        failures=config.data.failures, decoding=decoding_of(config),
     )  # fmt: skip
     steps = steps_of(stage.length, loader.steps_per_epoch)
     trainer = Trainer(
@@ -131,7 +134,9 @@ def _train(config: Config, folder: Path, results: Path, preset: str) -> None:
             return
         product = trainer.wrapped.product()
         assert isinstance(product, DualEncoder)
-        found = both_directions(*encode_gallery(product, validation, config, device), validation.owner)
+        found = both_directions(
+            *encode_gallery(product, validation, config, device), validation.owner, validation.absent
+        )
         score = found.metrics["text_to_video"]["R@1"]
         epoch = round(trainer.step / loader.steps_per_epoch, 3)
         trainer.log.write(stage="validation", of="finetune", step=trainer.step, epoch=epoch, **{"R@1": score})

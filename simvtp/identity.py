@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from simvtp.config import Config, flatten, later_fields, override
+from simvtp.data import skipping
 from simvtp.validation import steps_of
 from simvtp.weight_files import digest, pinned
 
@@ -28,6 +29,8 @@ def _telling(config: Config) -> dict[str, Any]:
     told = {key: value for key, value in flatten(config).items() if key not in before or value != before[key]}
     if config.model.init:
         told["model.init"] = digest(config.model.init)  # what is in the files, not where they lie
+    if config.data.skip:
+        told["data.skip"] = skipping.digest(config.data.skip)
     return told
 
 
@@ -45,7 +48,8 @@ def pretrain_id(config: Config) -> str | None:
         return None
     flat = _telling(config)
     content = {k: v for k, v in flat.items() if k.partition(".")[0] in ("model", "mask", "objective", "pretrain")}
-    content |= {k: flat[k] for k in ("data.pretrain", "data.tokenizer", "data.fraction", "data.stride", "seed")}
+    given = ("data.pretrain", "data.tokenizer", "data.fraction", "data.stride", "data.skip", "data.reader", "seed")
+    content |= {k: flat[k] for k in given if k in flat}
     unused = {"pretrain.layer_decay", "model.towers"}  # pre-training has one rate for all layers, and one encoder
     objective = config.objective
     if not (objective.mvm or (objective.mlm and config.mask.words == "dropped")):
@@ -64,15 +68,15 @@ def run_id(config: Config) -> str:
     flat = _telling(config)
     content = {k: v for k, v in flat.items() if k.partition(".")[0] in ("model", "finetune", "evaluate")}
     content = {k: v for k, v in content.items() if not k.startswith("model.decoder_")}
-    others = ("data.finetune", "data.tokenizer", "data.queries", "seed",
+    others = ("data.finetune", "data.tokenizer", "data.queries", "data.missing", "data.skip", "data.reader", "seed",
               "objective.temperature", "objective.learn_temperature")  # fmt: skip
     content |= {k: flat[k] for k in others if k in flat}
     return _digest({"version": OUTCOME_VERSION, "pretrain": pretrain_id(config), **content})
 
 
 def resolved(config: Config) -> Config:
-    """The config with the digest of the weights that it starts from, so that its ids need their files no more.
+    """The config with a digest of each file that it names (simvtp/pinning.py), so that its ids need them no more.
 
-    Raises ConfigError where a file of model.init is missing, or is not the one of a digest that is given.
+    Raises ConfigError or DataError where such a file is missing, or is not the one of a digest that is given.
     """
-    return override(config, {"model.init": pinned(config.model.init)}) if config.model.init else config
+    return override(config, {"model.init": pinned(config.model.init), "data.skip": skipping.pinned(config.data.skip)})

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from simvtp.products import Linear, gelu_linear, norm_linear
 from simvtp.timm_parts import DropPath
 
 
@@ -44,15 +45,15 @@ class Attention(nn.Module):
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.qkv = nn.Linear(width, 3 * width, bias=False)
+        self.qkv = Linear(width, 3 * width, bias=False)
         self.q_bias = nn.Parameter(torch.zeros(width))
         self.v_bias = nn.Parameter(torch.zeros(width))
-        self.proj = nn.Linear(width, width)
+        self.proj = Linear(width, width)
 
-    def forward(self, x: Tensor, shapes: Sequence[_Shape]) -> Tensor:
-        """x: [tokens, D], the groups end to end -> [tokens, D]."""
+    def forward(self, x: Tensor, norm: nn.LayerNorm, shapes: Sequence[_Shape]) -> Tensor:
+        """x: [tokens, D], the groups end to end, and the norm before the attention -> [tokens, D]."""
         bias = torch.cat((self.q_bias, torch.zeros_like(self.q_bias), self.v_bias))
-        qkv = functional.linear(x, self.qkv.weight, bias)
+        qkv = norm_linear(x, norm, self.qkv.weight, bias)
         outputs = []
         for part, shape in zip(qkv.split([s.batch * s.length for s in shapes]), shapes, strict=True):
             q, k, v = part.view(shape.batch, shape.length, 3, self.heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
@@ -69,13 +70,14 @@ class Block(nn.Module):
         self.norm1 = nn.LayerNorm(width, eps=1e-6)
         self.attn = Attention(width, heads)
         self.norm2 = nn.LayerNorm(width, eps=1e-6)
-        self.fc1 = nn.Linear(width, 4 * width)
-        self.fc2 = nn.Linear(4 * width, width)
+        self.fc1 = Linear(width, 4 * width)
+        self.fc2 = Linear(4 * width, width)
         self.drop_path = DropPath(drop_path)
 
     def forward(self, x: Tensor, shapes: Sequence[_Shape]) -> Tensor:
-        x = x + self._drop(self.attn(self.norm1(x), shapes), shapes)
-        return x + self._drop(self.fc2(functional.gelu(self.fc1(self.norm2(x)))), shapes)
+        x = x + self._drop(self.attn(x, self.norm1, shapes), shapes)
+        wide = norm_linear(x, self.norm2, self.fc1.weight, self.fc1.bias)
+        return x + self._drop(gelu_linear(wide, self.fc2.weight, self.fc2.bias), shapes)
 
     def _drop(self, branch: Tensor, shapes: Sequence[_Shape]) -> Tensor:
         """Drop the branch for whole sequences, not for single tokens."""

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from simvtp.config import Config, Model
 from simvtp.embedding import TubeEmbedding, WordEmbedding, gather, tube_positions, tubes_of
 from simvtp.layers import Group, Transformer, initialise
+from simvtp.products import Linear
 from simvtp.randomness import seeded
 from simvtp.temperature import Temperature
 from simvtp.word_decoder import WordDecoder
@@ -29,10 +30,10 @@ class PixelDecoder(nn.Module):
 
     def __init__(self, model: Model) -> None:
         super().__init__()
-        self.embed = nn.Linear(model.width, model.decoder_width, bias=False)
+        self.embed = Linear(model.width, model.decoder_width, bias=False)
         self.mask_token = nn.Parameter(torch.zeros(model.decoder_width))
         self.layers = Transformer(model.decoder_width, model.decoder_depth, model.decoder_heads)
-        self.head = nn.Linear(model.decoder_width, model.tube_frames * model.patch**2 * 3)
+        self.head = Linear(model.decoder_width, model.tube_frames * model.patch**2 * 3)
         self.register_buffer("positions", tube_positions(model, model.decoder_width), persistent=False)
 
     def forward(self, encoded: Tensor, visible: Tensor, masked: Tensor) -> Tensor:
@@ -59,7 +60,7 @@ class SimVTP(nn.Module):
         self.encoder = Transformer(model.width, model.depth, model.heads, drop_path=config.pretrain.drop_path)
         self.pixel_decoder = PixelDecoder(model) if objective.mvm else None
         kept, dropped = (bool(objective.mlm) and config.mask.words == words for words in ("kept", "dropped"))
-        self.word_head = nn.Linear(model.width, vocabulary) if kept else None
+        self.word_head = Linear(model.width, vocabulary) if kept else None
         self.word_decoder = WordDecoder(model, vocabulary) if dropped else None
         self.matching_head = nn.Linear(model.width, 2) if objective.vtm else None
         learned = objective.vtc and objective.learn_temperature

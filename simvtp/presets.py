@@ -59,7 +59,10 @@ SMALL = Config(
         beta1=0.9, beta2=0.999, weight_decay=0.05, layer_decay=0.75, drop_path=0.1, crop="none", precision="bf16",
     ),
     evaluate=Evaluate(segments=1, crops=1, every=2),
-    machine=Machine(device="auto", threads=0, workers=4, checkpoint_seconds=300.0, frame_cache=False),
+    machine=Machine(
+        device="auto", threads=0, workers=4, checkpoint_seconds=300.0, frame_cache=False, recompute=True,
+        products="onednn",
+    ),
     seed=0,
 )  # fmt: skip
 
@@ -84,10 +87,13 @@ BASE = Config(
     finetune=Optimisation(
         length="100 epochs", warmup="5 epochs", batch=64, accumulate=1, lr=3e-4, lr_start=1e-6, lr_end=4e-6,
         beta1=0.9, beta2=0.999, weight_decay=0.05, layer_decay=0.75, drop_path=0.1, crop="resized",
-        precision="bf16",
+        rand_augment="m7-n4", flip="safe", erasing=0.25, precision="bf16",
     ),
     evaluate=Evaluate(segments=3, crops=3, every=5),
-    machine=Machine(device="auto", threads=0, workers=8, checkpoint_seconds=900.0, frame_cache=False),
+    machine=Machine(
+        device="auto", threads=0, workers=8, checkpoint_seconds=900.0, frame_cache=False, recompute=True,
+        products="onednn",
+    ),
     seed=0,
 )  # fmt: skip
 

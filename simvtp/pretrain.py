@@ -21,6 +21,8 @@ from simvtp.objectives import Masked, Pretraining
 from simvtp.pairing import DRAW
 from simvtp.randomness import generator
 from simvtp.stages import (
+    augmentation_of,
+    decoding_of,
     pretrain_folder,
     pretraining_corpus,
     say,
@@ -90,8 +92,10 @@ def train_loader(config: Config, tokenizer: Tokenizer) -> TrainLoader:
     stage = config.pretrain
     return TrainLoader(
         pretraining_corpus(config), tokenizer, frames=config.model.frames, stride=config.data.stride,
-        size=config.model.size, crop=stage.crop, batch=stage.batch, accumulate=stage.accumulate,
-        words=config.model.words, seed=config.seed, workers=config.machine.workers, cache=config.machine.frame_cache,
+        size=config.model.size, crop=stage.crop, augmentation=augmentation_of(stage), batch=stage.batch,
+        accumulate=stage.accumulate, words=config.model.words, seed=config.seed,
+        workers=config.machine.workers, cache=config.machine.frame_cache,
+        failures=config.data.failures, decoding=decoding_of(config),
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from simvtp.config import Config
-from simvtp.data.loading import GalleryLoader
+from simvtp.data.galleries import GalleryLoader
 from simvtp.data.text import pad_batch
 from simvtp.distributed import filled, share
 from simvtp.embedding import tubes_of

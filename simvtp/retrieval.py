@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch.nn import functional
 from simvtp.config import Config
 from simvtp.layers import Group, Transformer
 from simvtp.model import SimVTP, tubes_of
+from simvtp.ranking import ranks
 from simvtp.temperature import Temperature
 from simvtp.validation import steps_of
 
@@ -187,19 +189,40 @@ def similarities(videos: Tensor, captions: Tensor) -> Floats:
     return found
 
 
-def both_directions(videos: Tensor, captions: Tensor, owner: npt.ArrayLike) -> Retrieval:
+def both_directions(videos: Tensor, captions: Tensor, owner: npt.ArrayLike, absent: Collection[int] = ()) -> Retrieval:
     """Unit features of videos [N, D] and captions [Q, D], and the video of each caption -> metrics and ranks."""
-    similarity = similarities(videos, captions)
-    return ranked(similarity, similarity, owner)
+    return _retrieval(*ranks(videos, captions, owner, absent), owner, absent)
 
 
-def ranked(text_to_video: Floats, video_to_text: Floats, owner: npt.ArrayLike) -> Retrieval:
-    """Metrics and ranks from the scores of each direction, both [captions, videos]."""
-    found = {"text_to_video": caption_ranks(text_to_video, owner), "video_to_text": video_ranks(video_to_text, owner)}
-    galleries = {"text_to_video": text_to_video.shape[1], "video_to_text": text_to_video.shape[0]}
+def without(similarity: Floats, absent: Collection[int]) -> Floats:
+    """Scores [captions, videos] in which no caption prefers an absent video to one that is there."""
+    if not absent:
+        return similarity
+    found = np.array(similarity)
+    found[:, list(absent)] = similarity.min() - 1
+    return found
+
+
+def ranked(
+    text_to_video: Floats, video_to_text: Floats, owner: npt.ArrayLike, absent: Collection[int] = ()
+) -> Retrieval:
+    """Metrics and ranks from the scores of each direction, both [captions, videos].
+
+    absent: videos that are missing. They outrank nothing, their captions have the last rank, and so have they.
+    """
+    of_captions = caption_ranks(without(text_to_video, absent), owner)
+    return _retrieval(of_captions, video_ranks(video_to_text, owner), owner, absent)
+
+
+def _retrieval(of_captions: Floats, of_videos: Floats, owner: npt.ArrayLike, absent: Collection[int]) -> Retrieval:
+    found = {"text_to_video": of_captions, "video_to_text": of_videos}
+    galleries = {"text_to_video": len(of_videos), "video_to_text": len(of_captions)}
+    if absent:
+        found["text_to_video"][np.isin(owner, list(absent))] = galleries["text_to_video"]
+        found["video_to_text"][list(absent)] = galleries["video_to_text"]
     return Retrieval(
-        metrics={name: metrics(ranks, galleries[name]) for name, ranks in found.items()},
-        ranks={name: [float(rank) for rank in ranks] for name, ranks in found.items()},
+        metrics={name: metrics(values, galleries[name]) for name, values in found.items()},
+        ranks={name: [float(rank) for rank in values] for name, values in found.items()},
     )
 
 

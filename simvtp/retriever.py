@@ -26,7 +26,7 @@ from simvtp.files import read_json, write_json
 from simvtp.model import SimVTP
 from simvtp.model_card import card
 from simvtp.retrieval import TOWERS, DualEncoder, ZeroShot
-from simvtp.stages import fresh_model, tokenizer_of
+from simvtp.stages import decoding_of, fresh_model, tokenizer_of
 from simvtp.validation import steps_of
 
 FORMAT = 1
@@ -107,9 +107,10 @@ class Retriever:
 
     def _clips(self, path: Path) -> list[Frames]:
         """uint8 [T, H, W, 3] of every segment and crop, as the test galleries see them."""
-        video, model, segments = Video(path), self.config.model, self.config.evaluate.segments
+        reading, model, segments = decoding_of(self.config), self.config.model, self.config.evaluate.segments
+        video = Video(path, reading.reader, reading.seconds)
         indices = [segment_indices(video.frame_count, model.frames, segment, segments) for segment in range(segments)]
-        frames = video.frames([index for part in indices for index in part])
+        frames = video.frames([index for part in indices for index in part], model.size)
         crops = views(frames, self.config.evaluate.crops, model.size)
         return [part for crop in crops for part in crop.reshape(segments, model.frames, *crop.shape[1:])]
 

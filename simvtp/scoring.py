@@ -11,20 +11,30 @@ import torch
 from simvtp.checkpoints import load_weights
 from simvtp.config import Config
 from simvtp.data.corpora import EXTRA_TESTS
-from simvtp.data.loading import GalleryLoader
+from simvtp.data.galleries import GalleryLoader
 from simvtp.data.text import Tokenizer
 from simvtp.encoding import Look, as_filmed, encode_captions, encode_gallery, encode_videos, frozen, gallery, shuffled
 from simvtp.files import read_json
 from simvtp.finetune import pretrained_model
 from simvtp.reranking import candidates, matching, reranked
-from simvtp.retrieval import DualEncoder, Floats, Retrieval, both_directions, dual_softmax, ranked, similarities
+from simvtp.retrieval import (
+    DualEncoder,
+    Floats,
+    Retrieval,
+    both_directions,
+    dual_softmax,
+    ranked,
+    similarities,
+    without,
+)
+from simvtp.stages import tell
 
 
 def score(
     model: DualEncoder, config: Config, tokenizer: Tokenizer, folder: Path, results: Path, device: torch.device
 ) -> dict[str, Any]:
     """`metrics`, `controls` and `ranks` of result.json for the fine-tuned run in `folder`; where videos have several
-    captions also `owners`, the video of each query of the test split.
+    captions also `owners`, the video of each query of the test split; and `missed`, test videos that were not there.
 
     The test videos are decoded once for all that the two encoders give, and once more where candidates are re-ranked.
     """
@@ -40,22 +50,33 @@ def score(
     test = gallery(config, tokenizer, "test", views=True)
     captions = encode_captions(model, test, config, device)
     videos, still, mixed, *videos_last = encode_videos(looks, test, config, device)
-    scored = {"test": both_directions(videos, captions, test.owner)}
+    scored = {"test": both_directions(videos, captions, test.owner, test.absent)}
     scored["test_last_epoch"] = scored["test"]
     if videos_last:
         captions_last = encode_captions(last, test, config, device)
-        scored["test_last_epoch"] = both_directions(videos_last[0], captions_last, test.owner)
+        scored["test_last_epoch"] = both_directions(videos_last[0], captions_last, test.owner, test.absent)
     learned = config.objective.temperature if model.temperature is None else float(model.temperature().detach())
-    scored |= _asked_for(similarities(videos, captions), learned, test, config, tokenizer, results, device)
+    if config.evaluate.dual_softmax or config.evaluate.rerank:  # these hold the whole matrix
+        scored |= _asked_for(
+            without(similarities(videos, captions), test.absent), learned, test, config, tokenizer, results, device
+        )
     for name in EXTRA_TESTS.get(config.data.finetune.partition(":")[0], ()):
         extra = gallery(config, tokenizer, name, views=True)
-        scored[name] = both_directions(*encode_gallery(model, extra, config, device), extra.owner)
+        scored[name] = both_directions(*encode_gallery(model, extra, config, device), extra.owner, extra.absent)
     controls = {
-        "frozen_frames": both_directions(still, captions, test.owner).metrics,
-        "shuffled_frames": both_directions(mixed, captions, test.owner).metrics,
+        "frozen_frames": both_directions(still, captions, test.owner, test.absent).metrics,
+        "shuffled_frames": both_directions(mixed, captions, test.owner, test.absent).metrics,
     }
     ranks = {name: found.ranks for name, found in scored.items() if name != "test_last_epoch"}
-    result = {"metrics": {name: found.metrics for name, found in scored.items()}, "controls": controls, "ranks": ranks}
+    if test.absent:
+        tell(f"missed: {test.corpus.samples[index].video_id}: {why}" for index, why in sorted(test.absent.items()))
+    result: dict[str, Any] = {
+        "metrics": {name: found.metrics for name, found in scored.items()},
+        "controls": controls,
+        "ranks": ranks,
+    }
+    if test.absent:
+        result["missed"] = [test.corpus.samples[index].video_id for index in sorted(test.absent)]
     return result if len(set(test.owner)) == len(test.owner) else result | {"owners": list(test.owner)}
 
 
@@ -72,10 +93,10 @@ def _asked_for(
     found = {}
     if config.evaluate.dual_softmax:
         by_caption, by_video = (dual_softmax(similarity, temperature, axis) for axis in (0, 1))
-        found["test_dual_softmax"] = ranked(by_caption, by_video, test.owner)
+        found["test_dual_softmax"] = ranked(by_caption, by_video, test.owner, test.absent)
     if config.evaluate.rerank:
         judge, k = pretrained_model(config, results, tokenizer).to(device), config.evaluate.rerank
         chances = matching(judge, test, candidates(similarity, k), config, device)
         by_caption, by_video = (reranked(similarity, chances, k, axis) for axis in (1, 0))
-        found[f"test_reranked_{k}"] = ranked(by_caption, by_video, test.owner)
+        found[f"test_reranked_{k}"] = ranked(by_caption, by_video, test.owner, test.absent)
     return found

@@ -8,9 +8,12 @@ from pathlib import Path
 
 import torch
 
-from simvtp.config import Config, Machine, flatten
+from simvtp import products
+from simvtp.config import Config, Machine, Optimisation, flatten
+from simvtp.data.augmentation import Augmentation
 from simvtp.data.corpora import Corpus, load
 from simvtp.data.text import Tokenizer, load_tokenizer
+from simvtp.data.video import Decoding
 from simvtp.distributed import leads, size
 from simvtp.files import write_json
 from simvtp.foreign import put, read
@@ -45,8 +48,9 @@ def write_config(folder: Path, config: Config, preset: str) -> None:
 
 
 def use_machine(machine: Machine) -> torch.device:
-    """Set memory and threads and give the device; raises RuntimeError where CUDA is asked for and absent."""
+    """Set memory, products and threads and give the device; raises RuntimeError where CUDA is asked for and absent."""
     keep_freed_memory()
+    products.use(machine.products, recompute=machine.recompute)
     if machine.threads:
         torch.set_num_threads(machine.threads)
     if machine.device == "cuda" and not torch.cuda.is_available():
@@ -65,7 +69,7 @@ def tokenizer_of(config: Config) -> Tokenizer:
 
 def pretraining_corpus(config: Config) -> Corpus:
     """The share of the pre-training videos that the config asks for, at least one batch of them."""
-    whole = load(config.data.pretrain, "pretrain")
+    whole = load(config.data.pretrain, "pretrain", skip=config.data.skip)
     corpus = whole.fraction(config.data.fraction, config.seed)
     if len(corpus.samples) < config.pretrain.batch:
         raise ValueError(
@@ -77,8 +81,18 @@ def pretraining_corpus(config: Config) -> Corpus:
 
 def retrieval_corpus(config: Config, split: str) -> Corpus:
     """A split of the fine-tuning corpus, its videos searched by captions or by paragraphs."""
-    corpus = load(config.data.finetune, split)
+    corpus = load(config.data.finetune, split, missing=config.data.missing, skip=config.data.skip)
     return QUERIES[config.data.queries](corpus)
+
+
+def augmentation_of(stage: Optimisation) -> Augmentation:
+    """What a stage does to its training clips beside the crop."""
+    return Augmentation(stage.rand_augment, stage.flip, stage.erasing)
+
+
+def decoding_of(config: Config) -> Decoding:
+    """How video files are read."""
+    return Decoding(config.data.reader, config.data.decode_seconds)
 
 
 def fresh_model(config: Config, tokenizer: Tokenizer) -> SimVTP:

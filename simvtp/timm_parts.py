@@ -1,4 +1,4 @@
-"""What this project uses of timm, imported after torchvision was made importable beside a torch without CUDA.
+"""What this project uses of timm and torchvision, once torchvision can be imported beside a torch without CUDA.
 
 torchvision's public wheel links CUDA; beside a CPU build of torch its C++ operators do not load, and `import
 torchvision` (hence timm, and parts of transformers) fails with "operator torchvision::nms does not exist". Only the
@@ -37,5 +37,7 @@ import timm  # noqa: E402
 from timm.layers import DropPath  # noqa: E402
 from timm.models import register_model  # noqa: E402
 from timm.optim import param_groups_layer_decay  # noqa: E402
+from torchvision.transforms.v2 import InterpolationMode  # noqa: E402
+from torchvision.transforms.v2 import functional as vision  # noqa: E402
 
-__all__ = ["DropPath", "param_groups_layer_decay", "register_model", "timm"]
+__all__ = ["DropPath", "InterpolationMode", "param_groups_layer_decay", "register_model", "timm", "vision"]

@@ -13,16 +13,21 @@ if TYPE_CHECKING:
     from simvtp.config import Config, Optimisation
 
 MASK_KINDS = ("tube", "frame", "random")
+RAND_AUGMENT = re.compile(r"m(10|[0-9](?:\.[0-9]+)?)-n([1-9][0-9]*)")
 GRID = re.compile(r"[1-9][0-9]*x[1-9][0-9]*x[1-9][0-9]*")
 CHOICES = {
     "model.towers": ("separate", "shared"),
     "mask.words": ("kept", "dropped"),
     "data.queries": ("caption", "paragraph"),
+    "data.missing": ("error", "miss"),
+    "data.reader": ("auto", "pyav", "decord", "torchcodec"),
     "objective.contrast": ("masked", "clean"),
     "objective.negatives": ("random", "hard"),
+    "machine.products": ("torch", "onednn"),
 }
 PRECISIONS = ("fp32", "bf16")
 CROPS = ("none", "multiscale", "resized")
+FLIPS = ("none", "safe", "all")
 
 Need = Callable[[bool, str, object, str], None]
 
@@ -122,6 +127,8 @@ def validate(config: Config) -> None:
             "off; switch it on, or use random ones"
         )
     need(0 < data.fraction <= 1, "data.fraction", data.fraction, "a share in (0, 1]")
+    need(data.decode_seconds > 0, "data.decode_seconds", data.decode_seconds, "seconds above 0")
+    need(0 <= data.failures <= 1, "data.failures", data.failures, "a share in [0, 1]")
     need(data.stride >= 1, "data.stride", data.stride, "a whole number from 1")
     for name in ("pretrain", "finetune"):
         _validate_optimisation(name, getattr(config, name), need)
@@ -168,4 +175,8 @@ def _validate_optimisation(name: str, stage: Optimisation, need: Need) -> None:
         need(0 <= getattr(stage, key) < 1, f"{name}.{key}", getattr(stage, key), "a number in [0, 1)")
     need(0 < stage.layer_decay <= 1, f"{name}.layer_decay", stage.layer_decay, "a number in (0, 1]")
     need(stage.crop in CROPS, f"{name}.crop", stage.crop, " or ".join(CROPS) + nearest(stage.crop, CROPS))
+    need(not stage.rand_augment or bool(RAND_AUGMENT.fullmatch(stage.rand_augment)), f"{name}.rand_augment",
+         stage.rand_augment, "a magnitude up to 10 and a number of operations, such as m7-n4, or nothing")  # fmt: skip
+    need(stage.flip in FLIPS, f"{name}.flip", stage.flip, " or ".join(FLIPS) + nearest(stage.flip, FLIPS))
+    need(0 <= stage.erasing <= 1, f"{name}.erasing", stage.erasing, "a chance in [0, 1]")
     need(stage.precision in PRECISIONS, f"{name}.precision", stage.precision, " or ".join(PRECISIONS))

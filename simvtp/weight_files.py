@@ -1,8 +1,5 @@
 """The files that `model.init` names, and a digest of what is in them: the same weights give the same ids wherever they
 lie, other weights under the same name give others.
-
-The command that makes a config adds the digest to what was typed, `videomae.pth` -> `videomae.pth#3f0c...`: from then
-on the config says which weights are meant, also where the files are not, and files that were changed since are refused.
 """
 
 from __future__ import annotations
@@ -10,34 +7,18 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import re
 from pathlib import Path
 
+from simvtp.pinning import pin, split
 from simvtp.validation import ConfigError
 
 INDEX = "model.safetensors.index.json"
 IN_FOLDER = ("model.safetensors", "weights.safetensors", "pytorch_model.bin")
-_PINNED = re.compile(r"(.+)#([0-9a-f]{16})", re.DOTALL)
-
-
-def split(init: str) -> tuple[str, str]:
-    """What model.init names, and the digest that it was given; "" where it was given none."""
-    found = _PINNED.fullmatch(init)
-    return (found[1], found[2]) if found else (init, "")
 
 
 def pinned(init: str) -> str:
     """model.init with the digest of its files; raises ConfigError where they are missing or not those of its digest."""
-    if not init:
-        return init
-    place, wanted = split(init)
-    found = _digest(place)
-    if wanted and found != wanted:
-        raise ConfigError(
-            f"model.init: the weights of {place} are not those that were asked for (digest {found}, not {wanted}); put "
-            "the right files there, or leave out the part from # on to start from these"
-        )
-    return f"{place}#{found}"
+    return pin("model.init", init, _digest(split(init)[0])) if init else init
 
 
 def digest(init: str) -> str:

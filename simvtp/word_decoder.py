@@ -9,6 +9,7 @@ from simvtp.config import Model
 from simvtp.embedding import sine_positions
 from simvtp.layers import Group, Transformer
 from simvtp.masking import DroppedText
+from simvtp.products import Linear
 
 
 class WordDecoder(nn.Module):
@@ -21,10 +22,10 @@ class WordDecoder(nn.Module):
 
     def __init__(self, model: Model, vocabulary: int) -> None:
         super().__init__()
-        self.embed = nn.Linear(model.width, model.decoder_width, bias=False)
+        self.embed = Linear(model.width, model.decoder_width, bias=False)
         self.mask_token = nn.Parameter(torch.zeros(model.decoder_width))
         self.layers = Transformer(model.decoder_width, model.decoder_depth, model.decoder_heads)
-        self.head = nn.Linear(model.decoder_width, vocabulary)
+        self.head = Linear(model.decoder_width, vocabulary)
         self.register_buffer("positions", sine_positions(model.words, model.decoder_width), persistent=False)
 
     def forward(self, encoded: Group, text: DroppedText) -> Tensor:

@@ -17,8 +17,9 @@ from pathlib import Path
 
 from simvtp.data import activitynet, didemo, lsmdc, msrvtt, msvd, plain, sprites, webvid
 from simvtp.data.errors import DataError
-from simvtp.data.records import Record, existing
+from simvtp.data.records import Record, existing, inside
 from simvtp.data.scenes import parse_spec
+from simvtp.data.skipping import skipped
 from simvtp.data.storage import say
 from simvtp.validation import nearest
 
@@ -29,11 +30,12 @@ EXTRA_TESTS = {"sprites": ("test_seen",)}
 
 @dataclass(frozen=True)
 class Sample:
-    """A video and all that is said about it."""
+    """A video and all that is said about it. there: whether its file is."""
 
     video_id: str
     path: Path
     captions: tuple[str, ...]
+    there: bool = True
 
 
 @dataclass(frozen=True)
@@ -70,26 +72,50 @@ def _fingerprint(samples: tuple[Sample, ...]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
 
 
-def load(spec: str, split: str) -> Corpus:
+def load(spec: str, split: str, missing: str = "error", skip: str = "") -> Corpus:
     """A split of the corpus `kind:place`; the embedded one is made first where it is not there.
 
-    In training splits, videos whose file is missing are left out, and counted on stderr. Raises DataError: unknown
-    kind or split, no such file or field, a video that an evaluation split lists but that is missing, no video at all.
+    In training splits, videos whose file is missing or which the list `skip` names are left out, and counted on stderr.
+    In evaluation splits missing ones are an error, or, where `missing` is "miss", kept as samples that are not there.
+    Raises DataError: unknown kind or split, no such file or field, a missing video, no video at all.
     """
-    kind, place = _kind_and_place(spec)
-    splits = (*SPLITS, *EXTRA_TESTS.get(kind, ()))
-    if split not in splits:
-        raise DataError(f"{spec} has no split {split!r}; it has {', '.join(splits)}{nearest(split, splits)}")
-    records, root = READERS[kind](place, split)
-    strict = split not in ("pretrain", "train")
-    found, missing = existing(records, root, strict=strict, corpus=f"{spec}, split {split}")
-    if missing:
-        say(f"{spec}, split {split}: {missing} of {len(records)} videos have no file and are left out")
+    records, root = listed(spec, split)
+    evaluation = split not in ("pretrain", "train")
+    if skip and not evaluation:
+        left_out = skipped(skip, kind_of(spec))
+        kept = [record for record in records if record.file not in left_out]
+        say(f"{spec}, split {split}: {len(records) - len(kept)} of {len(records)} videos are skipped (data.skip)")
+        records = kept
+    strict = evaluation and missing == "error"
+    found, lost = existing(records, root, strict=strict, corpus=f"{spec}, split {split}")
+    if lost:
+        fate = "count as misses" if evaluation else "are left out"
+        say(f"{spec}, split {split}: {lost} of {len(records)} videos have no file and {fate}")
     samples = tuple(Sample(record.video_id, path, record.captions) for record, path in found)
+    if samples and evaluation and lost:
+        there = {sample.video_id for sample in samples}
+        samples = tuple(
+            Sample(record.video_id, inside(root, record.file), record.captions, record.video_id in there)
+            for record in records
+        )
     if not samples:
         where = f" below {root} (the first would be {root / records[0].file})" if records else ""
         raise DataError(f"{spec}, split {split}: no videos{where}; {HINT}")
     return Corpus(spec, split, samples, _fingerprint(samples))
+
+
+def listed(spec: str, split: str) -> tuple[list[Record], Path]:
+    """What the annotations of a split list, and the folder that its files count from; raises DataError."""
+    kind, place = _kind_and_place(spec)
+    splits = (*SPLITS, *EXTRA_TESTS.get(kind, ()))
+    if split not in splits:
+        raise DataError(f"{spec} has no split {split!r}; it has {', '.join(splits)}{nearest(split, splits)}")
+    return READERS[kind](place, split)
+
+
+def kind_of(spec: str) -> str:
+    """The part before the colon; raises DataError where that is no kind of corpus."""
+    return _kind_and_place(spec)[0]
 
 
 def vocabulary(spec: str) -> Path | None:

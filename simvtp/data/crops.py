@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -34,6 +35,12 @@ def draw_box(crop: str, height: int, width: int, draws: Sequence[float]) -> tupl
         tall, wide = round((area / aspect) ** 0.5), round((area * aspect) ** 0.5)
     tall, wide = max(1, min(tall, height)), max(1, min(wide, width))
     return int(draws[2] * (height - tall + 1)), int(draws[3] * (width - wide + 1)), tall, wide
+
+
+def decoded_side(crop: str, size: int) -> int:
+    """The short side that a video need not be decoded above: every box that may be drawn still has `size` pixels."""
+    least = {"none": 1.0, "multiscale": MULTISCALE[-1], "resized": (RESIZED_AREA[0] * RESIZED_ASPECT[0]) ** 0.5}
+    return math.ceil(size / least[crop])
 
 
 def crop_and_resize(frames: Frames, box: tuple[int, int, int, int], size: int) -> Frames:

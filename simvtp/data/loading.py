@@ -1,7 +1,8 @@
 """Batches of clips and captions.
 
-A training batch is a pure function of (seed, step): which samples, which caption of each, which frames, which crop. So
-a run that resumes at step k sees what an undisturbed one sees, and the number of workers changes nothing.
+A training batch is a pure function of (seed, step): which samples, which caption of each, which frames, crop and
+augmentation. So a run that resumes at step k sees what an undisturbed one sees, and the number of workers changes
+nothing.
 """
 
 from __future__ import annotations
@@ -19,16 +20,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from simvtp.data.augmentation import Augmentation
 from simvtp.data.cache import open_frames
 from simvtp.data.corpora import Corpus, Sample
-from simvtp.data.crops import crop_and_resize, draw_box, views
+from simvtp.data.crops import crop_and_resize, decoded_side, draw_box
 from simvtp.data.errors import DataError
+from simvtp.data.frames import shrunk
 from simvtp.data.text import Tokenizer, pad_batch
-from simvtp.data.video import Frames, Video, dense_indices, segment_indices, spread_indices
+from simvtp.data.video import DEFAULT, Decoding, Frames, Video, dense_indices, spread_indices
 from simvtp.distributed import largest, lists, rank, rows_of, whole_batch
-
-# Training stops when more than this share of its videos turns out to be broken.
-BROKEN_SHARE = 0.01
 
 
 @dataclass
@@ -49,23 +49,28 @@ class Batch:
 class Clips:
     """The videos of a corpus by index, decoded from their files or, where there is a cache, looked up."""
 
-    def __init__(self, corpus: Corpus, cache: bool) -> None:
+    def __init__(self, corpus: Corpus, cache: bool, decoding: Decoding = DEFAULT) -> None:
+        self.decoding = decoding
         self.samples: tuple[Sample, ...] = corpus.samples
         self.cached: NDArray[np.uint8] | None = None
-        if cache:
+        if cache and all(sample.there for sample in self.samples):
             whole = corpus.whole or corpus  # one cache for all fractions of a corpus
             self.cached = open_frames([sample.path for sample in whole.samples], f"{corpus.name}, {corpus.split}")
             rows = {sample.video_id: row for row, sample in enumerate(whole.samples)}
             self.rows = [rows[sample.video_id] for sample in self.samples]
 
-    def read(self, index: int, choose: Callable[[int], Sequence[int]]) -> Frames:
-        """uint8 [T, H, W, 3] of the frames that `choose` picks, given how many there are."""
+    def read(self, index: int, choose: Callable[[int], Sequence[int]], short_side: int) -> Frames:
+        """uint8 [T, H, W, 3] of the frames that `choose` picks, given how many there are.
+
+        short_side: what a file's frames need not be above.
+        """
         if self.cached is not None:
             chosen = list(choose(self.cached.shape[1]))
             frames = np.asarray(self.cached[self.rows[index]])
-            return frames if chosen == list(range(len(frames))) else frames[chosen]
-        video = Video(self.samples[index].path)
-        return video.frames(choose(video.frame_count))
+            # small while decoding or small afterwards is the same up to rounding
+            return shrunk(frames if chosen == list(range(len(frames))) else frames[chosen], short_side)
+        video = Video(self.samples[index].path, self.decoding.reader, self.decoding.seconds)
+        return video.frames(choose(video.frame_count), short_side)
 
 
 class _Steps(Dataset[Any]):
@@ -81,7 +86,7 @@ class _Steps(Dataset[Any]):
             return error  # raised, it would come out of the DataLoader wrapped in a traceback
 
 
-def _in_order(make: Callable[[int], Any], numbers: range, workers: int) -> Iterator[Any]:
+def in_order(make: Callable[[int], Any], numbers: range, workers: int) -> Iterator[Any]:
     """make(number) for every number, computed ahead by worker processes where there are any."""
     if workers == 0:
         yield from map(make, numbers)
@@ -108,8 +113,8 @@ class TrainLoader:
 
     stride: frames from one sampled frame to the next, at a random place in the video; None: the frames are spread
     over the whole video. crop: none, multiscale or resized. replaced: samples replaced so far in this process because
-    their video could not be decoded (in any process). accumulate: parts that a batch is computed in. Raises DataError
-    where the corpus has fewer samples than a batch.
+    their video could not be decoded (in any process). failures: share of the videos that may turn out to be broken.
+    accumulate: parts that a batch is computed in. Raises DataError where the corpus has fewer samples than a batch.
     """
 
     def __init__(
@@ -121,31 +126,35 @@ class TrainLoader:
         stride: int | None,
         size: int,
         crop: str,
+        augmentation: Augmentation,
         batch: int,
         accumulate: int = 1,
         words: int,
         seed: int,
         workers: int,
         cache: bool,
+        failures: float = 0.01,
+        decoding: Decoding = DEFAULT,
     ) -> None:
         if len(corpus.samples) < batch:
             raise DataError(
                 f"{corpus.name}, split {corpus.split}: {len(corpus.samples)} videos are less than one batch of {batch}"
             )
         self.corpus, self.frames, self.stride, self.size, self.crop = corpus, frames, stride, size, crop
+        self.augmentation = augmentation
         self.batch, self.accumulate, self.seed, self.workers = batch, accumulate, seed, workers
         self.rows = rows_of(batch, accumulate, rank())
         self.steps_per_epoch = len(corpus.samples) // batch
-        self.replaced = 0
+        self.replaced, self.failures = 0, failures
         self._broken: dict[str, None] = {}
         self._pad = tokenizer.pad
-        self._captions = _tokenise(corpus, tokenizer, words)
-        self._clips = Clips(corpus, cache)
+        self._captions = tokenise(corpus, tokenizer, words)
+        self._clips = Clips(corpus, cache, decoding)
         self._order: tuple[int, list[int]] = (-1, [])
 
     def batches(self, first_step: int) -> Iterator[Batch]:
-        """Batches from `first_step` on; raises DataError where more than 1% of the videos are broken."""
-        for batch in _in_order(self.make, range(first_step, sys.maxsize), self.workers):
+        """Batches from `first_step` on; raises DataError where too many videos are broken."""
+        for batch in in_order(self.make, range(first_step, sys.maxsize), self.workers):
             length, broken = largest(batch.words.shape[1], len(batch.broken))
             batch.words, batch.all_words = whole_batch(batch.words, self.accumulate, length, self._pad)
             if broken:
@@ -162,7 +171,7 @@ class TrainLoader:
                 index = order[(position + later) % len(order)]
                 draws = _draws(self.seed, epoch, index)
                 try:
-                    videos.append(self._clip(index, draws))
+                    videos.append(self._clip(index, epoch, draws))
                 except DataError as error:
                     broken.append(str(error))
                     continue
@@ -181,78 +190,32 @@ class TrainLoader:
             self._order = (epoch, random.permutation(len(self.corpus.samples)).tolist())
         return self._order[1]
 
-    def _clip(self, index: int, draws: Sequence[float]) -> Frames:
+    def _clip(self, index: int, epoch: int, draws: Sequence[float]) -> Frames:
         def choose(count: int) -> Sequence[int]:
             if self.stride is None:
                 return spread_indices(count, self.frames, draws[1])
             return dense_indices(count, self.frames, self.stride, draws[1])
 
-        frames = self._clips.read(index, choose)
-        return crop_and_resize(frames, draw_box(self.crop, frames.shape[1], frames.shape[2], draws[2:]), self.size)
+        frames = self._clips.read(index, choose, decoded_side(self.crop, self.size))
+        clip = crop_and_resize(frames, draw_box(self.crop, frames.shape[1], frames.shape[2], draws[2:]), self.size)
+        if self.augmentation.nothing:
+            return clip
+        return self.augmentation(clip, self.corpus.samples[index].captions, self.seed, epoch, index)
 
     def _count(self, broken: Sequence[str]) -> None:
         """Note replaced samples; stop when too many of the corpus's videos are broken."""
         self.replaced += len(broken)
         self._broken.update(dict.fromkeys(broken))
-        if len(self._broken) > BROKEN_SHARE * len(self.corpus.samples):
+        if len(self._broken) > self.failures * len(self.corpus.samples):
             shown = "; ".join(list(self._broken)[:5]) + ("; ..." if len(self._broken) > 5 else "")
             raise DataError(
                 f"{self.corpus.name}, split {self.corpus.split}: {len(self._broken)} of {len(self.corpus.samples)} "
-                f"videos cannot be decoded, more than {BROKEN_SHARE:.0%}: {shown}. Remove or mend these files"
+                f"videos cannot be decoded, more than data.failures ({self.failures:.2%}): {shown}. Remove or mend "
+                "these files, or allow more of them"
             )
 
 
-class GalleryLoader:
-    """Every video once, in corpus order, and every caption as a query of its own; a broken video is an error.
-
-    A video has segments x crops views. owner: index of each query's video.
-    """
-
-    def __init__(
-        self,
-        corpus: Corpus,
-        tokenizer: Tokenizer,
-        *,
-        frames: int,
-        size: int,
-        segments: int,
-        crops: int,
-        batch: int,
-        words: int,
-        workers: int,
-        cache: bool,
-    ) -> None:
-        self.corpus, self.tokenizer = corpus, tokenizer
-        self.frames, self.size, self.segments, self.crops = frames, size, segments, crops
-        self.batch, self.workers = batch, workers
-        tokens = _tokenise(corpus, tokenizer, words)
-        self._queries = [ids for captions in tokens for ids in captions]
-        self.owner = [video for video, captions in enumerate(tokens) for _ in captions]
-        self._clips = Clips(corpus, cache)
-
-    def captions(self) -> list[list[int]]:
-        """Token ids of every query."""
-        return self._queries
-
-    def videos(self, chosen: range | None = None) -> Iterator[Tensor]:
-        """The chosen videos (None: all), uint8 [B, V, T, H, W, 3]; views in the order of segments, then crops."""
-        rows = range(len(self.corpus.samples)) if chosen is None else chosen
-
-        def make(first: int) -> Tensor:
-            return torch.from_numpy(np.stack([self._views(index) for index in rows[first : first + self.batch]]))
-
-        yield from _in_order(make, range(0, len(rows), self.batch), self.workers)
-
-    def _views(self, index: int) -> Frames:
-        def choose(count: int) -> Sequence[int]:
-            return [i for s in range(self.segments) for i in segment_indices(count, self.frames, s, self.segments)]
-
-        crops = views(self._clips.read(index, choose), self.crops, self.size)  # all segments, decoded at once
-        shape = (self.segments, self.frames, self.size, self.size, 3)
-        return np.stack([crop.reshape(shape) for crop in crops], axis=1).reshape(-1, *shape[1:])
-
-
-def _tokenise(corpus: Corpus, tokenizer: Tokenizer, words: int) -> list[list[list[int]]]:
+def tokenise(corpus: Corpus, tokenizer: Tokenizer, words: int) -> list[list[list[int]]]:
     """Token ids of every caption of every sample."""
     flat = iter(tokenizer.encode([caption for sample in corpus.samples for caption in sample.captions], words))
     return [[next(flat) for _ in sample.captions] for sample in corpus.samples]

@@ -46,11 +46,11 @@ def each(
     for first in range(0, len(items), CHUNK):
         todo.put(items[first : first + CHUNK])
     done: queue.SimpleQueue[list[tuple[Any, Any]] | Exception] = queue.SimpleQueue()
-    processes = [_start() for _ in range(workers)]
+    processes = [start() for _ in range(workers)]
     for process in processes:
         threading.Thread(target=_feed, args=(process, function, shared, todo, done), daemon=True).start()
     try:
-        with _Bar(title, len(items)) as advance:
+        with Bar(title, len(items)) as advance:
             left = len(items)
             while left:
                 results = done.get()
@@ -65,7 +65,8 @@ def each(
             process.wait()
 
 
-def _start() -> subprocess.Popen[bytes]:
+def start() -> subprocess.Popen[bytes]:
+    """A worker that waits for a function and its items."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}  # noqa: PTH109
     command = [sys.executable, "-m", "simvtp.data.parallel"]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
@@ -120,8 +121,8 @@ def _serve(source: IO[bytes], answers: IO[bytes]) -> None:
         answers.flush()
 
 
-class _Bar:
-    """`with _Bar(title, total) as advance:` a rich bar on a terminal, one line before the work elsewhere."""
+class Bar:
+    """`with Bar(title, total) as advance:` a rich bar on a terminal, one line before the work elsewhere."""
 
     def __init__(self, title: str, total: int) -> None:
         self.terminal = sys.stderr.isatty()

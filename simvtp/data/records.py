@@ -124,7 +124,7 @@ def existing(
         shown = ", ".join(str(root / record.file) for record in lost[:5]) + (", ..." if missing > 5 else "")
         raise DataError(
             f"{corpus}: {missing} of {len(records)} videos are missing: {shown}. A gallery with holes gives figures "
-            "that compare with nobody's, so all of them must be there"
+            "that compare with nobody's, so all of them must be there; data.missing=miss counts them as not found"
         )
     return found, missing
 

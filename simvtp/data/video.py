@@ -1,53 +1,97 @@
 """Frames of a video file, and which frames to take.
 
-decord decodes where it can be imported, PyAV elsewhere. Readers live within one call: a reader that is opened before a
-fork and used after it hangs.
+Readers live within one call: a reader that is opened before a fork and used after it hangs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
-from numpy.typing import NDArray
 
+from simvtp.data.decord_reader import Decord, decord
 from simvtp.data.errors import DataError
+from simvtp.data.frames import SECONDS, Frames, Reader
+from simvtp.data.pyav_reader import PyAV
+from simvtp.data.torchcodec_reader import TorchCodec
 
-try:
-    import decord
-except ImportError:
-    decord = None
+__all__ = ["DEFAULT", "READERS", "Decoding", "Frames", "Video", "dense_indices", "frame_count", "read",
+           "segment_indices", "spread_indices"]  # fmt: skip
 
-Frames = NDArray[np.uint8]
+Opening = Callable[[Path, float], Reader]
+
+# data.reader -> who tries to read a file, one after the other. PyAV is first because it is faster (docs/corpora.md);
+# decord, where there are wheels of it, decides on files that PyAV refuses.
+READERS: dict[str, tuple[tuple[str, Opening], ...]] = {
+    "auto": (("pyav", PyAV), *((("decord", Decord),) if decord else ())),
+    "pyav": (("pyav", PyAV),),
+    "decord": (("decord", Decord),),
+    "torchcodec": (("torchcodec", TorchCodec),),
+}
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """Who reads video files (a key of READERS), and how long opening and reading one may take."""
+
+    reader: str = "auto"
+    seconds: float = SECONDS
+
+
+DEFAULT = Decoding()
+_FAILURES = (DataError, RuntimeError, ValueError, OSError, av.error.FFmpegError)
 
 
 class Video:
-    """An open video: frame_count, frames_per_second (None where unknown), and the frames that are asked for.
+    """An open video: frame_count, frames_per_second (None where unknown), reader (who reads it), and the frames.
 
-    Raises DataError naming the file where it cannot be opened. Not to be kept: open, read, drop.
+    Raises DataError naming the file where nobody can open it. Not to be kept: open, read, drop.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._reader = _open(path)
-        self.frame_count: int = len(self._reader)
-        self.frames_per_second: float | None = self._reader.get_avg_fps() or None
-        if self.frame_count < 1:
-            raise DataError(f"{path}: a video without frames")
+    def __init__(self, path: Path, reader: str = "auto", seconds: float = SECONDS) -> None:
+        if not path.is_file():
+            raise DataError(f"{path} does not exist, or is no file")
+        self.path, self.seconds = path, seconds
+        self._left, self._errors = list(READERS[reader]), list[str]()
+        self._open()
+        self.frame_count: int = self._reader.frame_count
+        self.frames_per_second: float | None = self._reader.frames_per_second or None
 
-    def frames(self, indices: Sequence[int]) -> Frames:
-        """uint8 [T, H, W, 3] in the order of `indices`, each decoded once; raises DataError where that fails."""
+    def frames(self, indices: Sequence[int], short_side: int | None = None) -> Frames:
+        """uint8 [T, H, W, 3] in the order of `indices`, each decoded once; raises DataError where that fails.
+
+        short_side: frames with a longer one are decoded to this size.
+        """
         wanted = sorted(set(indices))
         if not wanted or wanted[0] < 0 or wanted[-1] >= self.frame_count:
             raise DataError(f"{self.path}: frames {list(indices)} of {self.frame_count} do not exist")
-        try:
-            decoded = self._reader.read(wanted)
-        except _FAILURES as error:
-            raise DataError(f"{self.path}: cannot be decoded ({_first_line(error)})") from error
-        return decoded[np.searchsorted(wanted, list(indices))]
+        while True:
+            try:
+                decoded = self._reader.read(wanted, short_side)
+            except _FAILURES as error:
+                self._errors.append(_said(self.reader, error, self.path))
+                self._open()
+                if wanted[-1] >= self._reader.frame_count:
+                    raise DataError(f"{self.path}: cannot be decoded ({'; '.join(self._errors)})") from error
+                continue
+            return decoded[np.searchsorted(wanted, list(indices))]
+
+    def _open(self) -> None:
+        """The next reader that can open the file; raises DataError with what all have said."""
+        while self._left:
+            self.reader, opening = self._left.pop(0)
+            try:
+                self._reader = opening(self.path, self.seconds)
+            except _FAILURES as error:
+                self._errors.append(_said(self.reader, error, self.path))
+            else:
+                if self._reader.frame_count > 0:
+                    return
+                self._errors.append(f"{self.reader}: no frames")
+        raise DataError(f"{self.path}: cannot be read ({'; '.join(self._errors)})")
 
 
 def read(path: Path, indices: Sequence[int]) -> Frames:
@@ -56,84 +100,15 @@ def read(path: Path, indices: Sequence[int]) -> Frames:
 
 
 def frame_count(path: Path) -> int:
-    """Frames that the file says it has; raises DataError naming it where it is no video."""
+    """Frames that the file has; raises DataError naming it where it is no video."""
     return Video(path).frame_count
 
 
-class _Decord:
-    def __init__(self, path: Path) -> None:
-        self._reader = decord.VideoReader(str(path), num_threads=1)
-
-    def __len__(self) -> int:
-        return len(self._reader)
-
-    def get_avg_fps(self) -> float:
-        return float(self._reader.get_avg_fps())
-
-    def read(self, indices: Sequence[int]) -> Frames:
-        first = self._reader[indices[0]].asnumpy()
-        if first.shape[2] == 3:
-            return self._reader.get_batch(list(indices)).asnumpy()
-        # decord 0.6 derives the channels from the length of a row in memory, which is padded to 64 bytes: at a few
-        # narrow widths (48: 192 / 48) that gives 4. The bytes are right: rows of RGB with a gap at the end.
-        later = [self._reader[index].asnumpy() for index in indices[1:]]
-        return np.stack([_without_gaps(frame) for frame in (first, *later)])
-
-
-def _without_gaps(frame: Frames) -> Frames:
-    height, width = frame.shape[:2]
-    return frame.reshape(height, -1)[:, : width * 3].reshape(height, width, 3)
-
-
-class _PyAV:
-    """All frames are decoded in order: there is no exact seek for every format."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        with av.open(str(path)) as file:
-            if not file.streams.video:
-                raise DataError(f"{path}: no video stream")
-            stream = file.streams.video[0]
-            self._rate = float(stream.average_rate or 0)
-            self._count = stream.frames or sum(1 for _ in file.decode(stream))
-
-    def __len__(self) -> int:
-        return int(self._count)
-
-    def get_avg_fps(self) -> float:
-        return self._rate
-
-    def read(self, indices: Sequence[int]) -> Frames:
-        wanted, found = set(indices), []
-        with av.open(str(self._path)) as file:
-            for number, frame in enumerate(file.decode(video=0)):
-                if number in wanted:
-                    found.append(np.rot90(frame.to_ndarray(format="rgb24"), frame.rotation // 90))  # as decord does
-                if len(found) == len(wanted):
-                    break
-        if len(found) < len(wanted):
-            raise DataError(f"{self._path}: ends before frame {indices[-1]}")
-        return np.stack(found)
-
-
-_FAILURES: tuple[type[Exception], ...] = (RuntimeError, ValueError, OSError, av.error.FFmpegError)
-if decord is not None:
-    _FAILURES = (*_FAILURES, decord.DECORDError)
-
-
-def _open(path: Path) -> Any:
-    if not path.is_file():
-        raise DataError(f"{path} does not exist")
-    try:
-        return _Decord(path) if decord is not None else _PyAV(path)
-    except DataError:
-        raise
-    except _FAILURES as error:
-        raise DataError(f"{path}: cannot be opened as a video ({_first_line(error)})") from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+def _said(reader: str, error: Exception, path: Path) -> str:
+    if isinstance(error, av.error.ExitError):  # FFmpeg was interrupted in a call of its own
+        return f"{reader}: not read in time (data.decode_seconds)"
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    return f"{reader}: {line.removeprefix(f'{path}: ')}"
 
 
 def dense_indices(count: int, frames: int, stride: int, start: float) -> list[int]:

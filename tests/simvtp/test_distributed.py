@@ -13,7 +13,6 @@ from processes import together
 from torch import Tensor
 
 from simvtp.config import Config, override
-from simvtp.data import loading
 from simvtp.data.errors import DataError
 from simvtp.data.loading import Clips
 from simvtp.distributed import decide, mean, owned, rank, rows_of, share, size, started_as, whole_batch
@@ -194,16 +193,16 @@ def broken_batches(changes: dict[str, str]) -> tuple[list[str], Tensor, int, str
     loader = train_loader(config, tokenizer_of(config))
     broken, read = loader._order_of(0)[12], Clips.read  # row 12 of 16: the second process's
 
-    def fail_once(self: Clips, index: int, choose: Any) -> Any:
+    def fail_once(self: Clips, index: int, *rest: Any) -> Any:
         if index == broken:
             raise DataError("torn.mp4 cannot be decoded")
-        return read(self, index, choose)
+        return read(self, index, *rest)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Clips, "read", fail_once)
-        patch.setattr(loading, "BROKEN_SHARE", 0.5)
+        loader.failures = 0.5
         batch = next(loader.batches(0))
-        patch.setattr(loading, "BROKEN_SHARE", 0.01)
+        loader.failures = 0.01
         with pytest.raises(DataError) as error:
             next(loader.batches(0))
     return batch.ids, batch.all_words, loader.replaced, str(error.value)

@@ -301,5 +301,5 @@ def test_a_resolved_config_needs_no_file_for_its_ids_and_refuses_others(tmp_path
     moved.write_bytes(b"others")
     for refusing in (lambda: resolved(override(fixed, {"model.init": f"{moved}#{digest}"})),
                      lambda: read(f"{moved}#{digest}", fixed.model)):  # fmt: skip
-        with pytest.raises(ConfigError, match=rf"moved.pth are not those .* \(digest .*, not {digest}"):
+        with pytest.raises(ConfigError, match=rf"in .*moved.pth is not what was asked for \(digest .*, not {digest}"):
             refusing()

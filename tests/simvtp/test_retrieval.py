@@ -71,6 +71,13 @@ def test_sizes_must_fit() -> None:
         caption_ranks(np.eye(3), [0, 1])
 
 
+def test_an_absent_video_is_found_by_nobody_and_outranks_nothing() -> None:
+    scores = np.array([[0.1, 0.9, 0.2], [0.8, 0.7, 0.9], [0.3, 0.9, 0.4]])  # video 1 would win twice
+    found = ranked(scores, scores, [0, 1, 2], absent=[1])
+    assert found.ranks == {"text_to_video": [2, 3, 1], "video_to_text": [3, 3, 2]}
+    assert found.metrics["text_to_video"]["R@1"] == pytest.approx(100 / 3)
+
+
 def test_both_directions_from_features() -> None:
     found = both_directions(torch.eye(4), torch.eye(4)[[1, 0, 2, 3]], [0, 1, 2, 3])
     assert found.ranks["text_to_video"] == [3.0, 3.0, 1.0, 1.0]  # 1 above, then the mean of the two other zeros

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from simvtp.config import override
-from simvtp.data.loading import GalleryLoader
+from simvtp.data.galleries import GalleryLoader
 from simvtp.evaluate import evaluate
 from simvtp.finetune import finetune
 from simvtp.identity import pretrain_id, run_id

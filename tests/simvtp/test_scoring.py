@@ -1,6 +1,7 @@
 """Several captions a video: as queries of their own, or joined to a paragraph; each encoded once."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from analysis.records import read_run
 from simvtp.config import override
+from simvtp.data.errors import DataError
 from simvtp.evaluate import show
 from simvtp.presets import preset
 from simvtp.retrieval import DualEncoder
@@ -73,6 +75,35 @@ def test_captions_are_queries_of_their_own(
     assert [column.header for column in table.columns][2:4] == ["R@1", "95%"]
     cells = list(table.columns[3].cells)
     assert cells[0].startswith("[")
+
+
+def test_a_video_that_is_not_there_counts_as_a_miss(
+    corpus: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, _ = outcome({**corpus, "evaluate.dual_softmax": "off"}, tmp_path / "whole", monkeypatch)
+    shutil.copytree(Path(corpus["data.tokenizer"]).parent, tmp_path / "copy")
+    (tmp_path / "copy" / "test2.mp4").unlink()
+    (tmp_path / "copy" / "test5.mp4").write_text("<html>404</html>")
+    table = f"csv:{tmp_path}/copy/clips.csv"
+    changes = {**corpus, "data.finetune": table, "data.pretrain": table}
+    with pytest.raises(DataError, match=r"1 of 8 videos are missing: .*test2.mp4.*data.missing=miss"):
+        run(override(preset("tiny"), changes), tmp_path, "tiny")
+    allowed = {**changes, "data.missing": "miss", "evaluate.dual_softmax": "off"}
+    result, _ = outcome(allowed, tmp_path, monkeypatch)
+    assert result["missed"] == ["test2.mp4", "test5.mp4"]
+    assert result["corpus"]["test"] == whole["corpus"]["test"]  # the same queries: figures compare
+    found, before = result["ranks"]["test"], whole["ranks"]["test"]
+    for direction, last in (("text_to_video", 8), ("video_to_text", 24)):
+        gone = [2, 5] if direction == "video_to_text" else [6, 7, 8, 15, 16, 17]
+        assert [found[direction][index] for index in gone] == [last] * len(gone)
+        kept = [index for index in range(len(found[direction])) if index not in gone]
+        assert all(found[direction][index] <= before[direction][index] for index in kept)
+    assert [found["video_to_text"][k] for k in (0, 1, 3, 4, 6, 7)] == [
+        before["video_to_text"][k] for k in (0, 1, 3, 4, 6, 7)
+    ]
+    metrics = result["metrics"]["test"]["text_to_video"]
+    assert (metrics["queries"], metrics["gallery"]) == (24, 8)
+    assert metrics["R@1"] == pytest.approx(100 * np.mean(np.array(found["text_to_video"]) <= 1))
 
 
 def test_a_paragraph_is_one_query_a_video(

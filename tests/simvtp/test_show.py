@@ -66,11 +66,12 @@ def test_base_is_the_whole_recipe() -> None:
         "pretrain.length": "200 epochs", "pretrain.warmup": "40 epochs", "pretrain.batch": 1024, "pretrain.lr": 1.5e-4,
         "pretrain.lr_start": 1e-6, "pretrain.lr_end": 1e-5, "pretrain.beta1": 0.9, "pretrain.beta2": 0.95,
         "pretrain.weight_decay": 0.05, "pretrain.layer_decay": 1.0, "pretrain.drop_path": 0.0,
-        "pretrain.crop": "multiscale",
+        "pretrain.crop": "multiscale", "pretrain.rand_augment": "", "pretrain.flip": "none", "pretrain.erasing": 0.0,
         "finetune.length": "100 epochs", "finetune.warmup": "5 epochs", "finetune.batch": 64, "finetune.lr": 3e-4,
         "finetune.lr_end": 4e-6,  # for 256; 1e-6 at 64
         "finetune.beta1": 0.9, "finetune.beta2": 0.999, "finetune.weight_decay": 0.05, "finetune.layer_decay": 0.75,
         "finetune.drop_path": 0.1, "finetune.crop": "resized",
+        "finetune.rand_augment": "m7-n4", "finetune.flip": "safe", "finetune.erasing": 0.25,
         "evaluate.segments": 3, "evaluate.crops": 3, "evaluate.dual_softmax": False, "evaluate.rerank": 0,
     }  # fmt: skip
     assert {key: flat[key] for key in recipe} == recipe

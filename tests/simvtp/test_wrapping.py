@@ -36,7 +36,7 @@ def test_recomputed_layers_are_bit_identical_with_dropped_paths(quick: dict[str,
 def test_layers_are_computed_again_in_the_backward_pass() -> None:
     encoder, calls = Transformer(8, 3, 2), list[int]()
     for block in encoder.blocks:
-        block.fc1.register_forward_hook(lambda *_: calls.append(1))
+        block.attn.register_forward_hook(lambda *_: calls.append(1))
     around(encoder, replace(MACHINE, checkpointing=True), CPU)
     (out,) = encoder([Group(torch.ones(2, 3, 8))])
     assert len(calls) == 3

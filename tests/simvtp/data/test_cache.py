@@ -83,4 +83,4 @@ def test_fractions_share_one_cache(corpus_name: str, own_cache: Path):
     Clips(whole, cache=True)
     assert len(list(own_cache.glob("*.npy"))) == 1
     for index, sample in enumerate(half.samples):
-        assert np.array_equal(clips.read(index, range), read(sample.path, range(8)))
+        assert np.array_equal(clips.read(index, range, 48), read(sample.path, range(8)))

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 import torch
 
+from simvtp.data.augmentation import Augmentation
 from simvtp.data.corpora import Corpus, Sample, load
 from simvtp.data.errors import DataError
-from simvtp.data.loading import Batch, GalleryLoader, TrainLoader
+from simvtp.data.galleries import GalleryLoader
+from simvtp.data.loading import Batch, TrainLoader
 from simvtp.data.text import Tokenizer, load_tokenizer
 from simvtp.data.video import read
 
@@ -24,7 +26,7 @@ def tokenizer(corpus_name: str) -> Tokenizer:
 def training(corpus: Corpus, tokenizer: Tokenizer, **changes: Any) -> TrainLoader:
     settings: dict[str, Any] = {
         "frames": 8, "stride": 1, "size": 48, "crop": "none", "batch": 5, "accumulate": 1, "words": 24, "seed": 3,
-        "workers": 0, "cache": True,
+        "workers": 0, "cache": True, "augmentation": Augmentation(),
     }  # fmt: skip
     return TrainLoader(corpus, tokenizer, **settings | changes)
 
@@ -65,16 +67,36 @@ def test_an_epoch_shows_every_video_once_and_all_captions_come_up(corpus_name: s
     assert len(texts) == 16 * 5
 
 
-@pytest.mark.parametrize("crop", ["none", "multiscale", "resized"])
-def test_a_resume_workers_and_the_cache_change_nothing(corpus_name: str, tokenizer: Tokenizer, crop: str):
+@pytest.mark.parametrize(("crop", "augmentation"), [
+    ("none", Augmentation()), ("multiscale", Augmentation()), ("resized", Augmentation("m7-n4", "safe", 0.5)),
+])  # fmt: skip
+def test_a_resume_workers_and_the_cache_change_nothing(
+    corpus_name: str, tokenizer: Tokenizer, crop: str, augmentation: Augmentation
+):
     corpus = load(corpus_name, "pretrain")
-    whole = first(training(corpus, tokenizer, crop=crop, size=32), 18)
-    assert same(first(training(corpus, tokenizer, crop=crop, size=32), 7, step=11), whole[11:])
+    size = 48 if crop == "none" else 32  # smaller than its box, a file is made small while it is decoded
+    whole = first(training(corpus, tokenizer, crop=crop, augmentation=augmentation, size=size), 18)
+    assert same(
+        first(training(corpus, tokenizer, crop=crop, augmentation=augmentation, size=size), 7, step=11), whole[11:]
+    )
     state = torch.get_rng_state()
-    ahead = first(training(corpus, tokenizer, crop=crop, size=32, workers=2, cache=False), 5, step=6)
+    ahead = first(
+        training(corpus, tokenizer, crop=crop, augmentation=augmentation, size=size, workers=2, cache=False), 5, step=6
+    )
     assert same(ahead, whole[6:11])
     assert torch.equal(torch.get_rng_state(), state)
-    assert not same(first(training(corpus, tokenizer, crop=crop, size=32, seed=4), 1), whole[:1])
+    assert not same(
+        first(training(corpus, tokenizer, crop=crop, augmentation=augmentation, size=size, seed=4), 1), whole[:1]
+    )
+
+
+def test_small_while_decoding_is_small_afterwards_up_to_rounding(corpus_name: str, tokenizer: Tokenizer):
+    corpus = load(corpus_name, "pretrain")
+    cached, decoded = (first(training(corpus, tokenizer, size=32, cache=cache), 4) for cache in (True, False))
+    for one, other in zip(cached, decoded, strict=True):
+        apart = (one.video.int() - other.video.int()).abs().float()
+        assert apart.mean() < 1
+        assert one.video.shape == (5, 8, 32, 32, 3)
 
 
 def test_frames_are_strided_in_pre_training_and_spread_in_fine_tuning(corpus_name: str, tokenizer: Tokenizer):
@@ -125,9 +147,12 @@ def test_a_broken_video_is_replaced_with_its_caption(corpus_name: str, tokenizer
 @pytest.mark.parametrize("workers", [0, 2])
 def test_too_many_broken_videos_stop_the_training(corpus_name: str, tokenizer: Tokenizer, tmp_path: Path, workers: int):
     corpus = broken_copy(load(corpus_name, "pretrain"), tmp_path, {7, 8}, 100)
-    with pytest.raises(DataError, match=r"2 of 100 videos cannot be decoded, more than 1%.*copy[78]\.mp4") as raised:
+    with pytest.raises(
+        DataError, match=r"2 of 100 videos cannot be decoded, more than data.failures .1.00%.: .*copy[78]\.mp4"
+    ) as raised:
         first(training(corpus, tokenizer, batch=10, cache=False, workers=workers), 10)
     assert "Traceback" not in str(raised.value)
+    assert len(first(training(corpus, tokenizer, batch=10, cache=False, workers=workers, failures=0.02), 10)) == 10
     with pytest.raises(DataError, match=r"copy7\.mp4"):
         list(gallery(corpus, tokenizer, cache=False, workers=workers).videos())
 

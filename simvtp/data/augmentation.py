@@ -1,0 +1,140 @@
+"""What is done to a training clip after its crop: RandAugment, flip, random erasing; the same for all its frames.
+
+A pure function of (seed, epoch, sample). Ranges are those of timm's "rand-m7-n4-mstd0.5-inc1", which VideoMAE's
+fine-tuning recipe and SimVTP's take (Cubuk et al. 2020; SimVTP, MSR-VTT recipe). Unlike there it works on the cropped
+clip, a fraction of the pixels, and interpolates bilinearly throughout.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from simvtp.data.video import Frames
+from simvtp.embedding import IMAGENET_MEAN, IMAGENET_STD
+from simvtp.timm_parts import InterpolationMode, vision
+from simvtp.validation import RAND_AUGMENT
+
+HIGHEST = 10.0  # magnitude
+SPREAD = 0.5  # deviation of the magnitude from one operation to the next
+CHANCE = 0.5  # of each operation drawn to be carried out
+FILL = [round(255 * value) for value in IMAGENET_MEAN]
+ERASED_AREA = (0.02, 1 / 3)
+ERASED_ASPECT = (0.3, 1 / 0.3)
+SIDED = re.compile(
+    r"\b(left|right)(\b|-|hand|most|ward)|\b(east|west)(\b|er|ward)|clockwise|\bmirror|\bletter|\bwords?\b|\btext\b"
+)
+
+Operation = Callable[[Tensor, float, float], Tensor]  # uint8 [T, 3, H, W], magnitude, sign
+
+
+def _affine(
+    clip: Tensor, angle: float = 0.0, move: tuple[float, float] = (0, 0), shear: tuple[float, float] = (0, 0)
+) -> Tensor:
+    origin = [0.0, 0.0] if any(shear) else None  # timm shears from the upper left corner, and turns about the middle
+    moved: Tensor = vision.affine(
+        clip, angle, list(move), 1.0, list(shear), interpolation=InterpolationMode.BILINEAR, fill=FILL, center=origin
+    )
+    return moved
+
+
+def _degrees(slope: float) -> float:
+    return float(np.degrees(np.arctan(slope)))
+
+
+def _solarize_add(clip: Tensor, m: float, _: float) -> Tensor:
+    brighter = (clip.to(torch.int16) + min(128, int(m / HIGHEST * 110))).clamp(max=255).to(torch.uint8)
+    return torch.where(clip < 128, brighter, clip)
+
+
+def _factor(m: float, sign: float) -> float:
+    return max(0.1, 1 + sign * 0.9 * m / HIGHEST)
+
+
+OPERATIONS: dict[str, Operation] = {
+    "AutoContrast": lambda clip, m, sign: vision.autocontrast(clip),  # noqa: ARG005
+    "Equalize": lambda clip, m, sign: vision.equalize(clip),  # noqa: ARG005
+    "Invert": lambda clip, m, sign: vision.invert(clip),  # noqa: ARG005
+    "Rotate": lambda clip, m, sign: _affine(clip, angle=-sign * 30 * m / HIGHEST),
+    "PosterizeIncreasing": lambda clip, m, sign: vision.posterize(clip, 4 - int(m / HIGHEST * 4)),  # noqa: ARG005
+    "SolarizeIncreasing": lambda clip, m, sign: vision.solarize(clip, 256 - int(m / HIGHEST * 256)),  # noqa: ARG005
+    "SolarizeAdd": _solarize_add,
+    "ColorIncreasing": lambda clip, m, sign: vision.adjust_saturation(clip, _factor(m, sign)),
+    "ContrastIncreasing": lambda clip, m, sign: vision.adjust_contrast(clip, _factor(m, sign)),
+    "BrightnessIncreasing": lambda clip, m, sign: vision.adjust_brightness(clip, _factor(m, sign)),
+    "SharpnessIncreasing": lambda clip, m, sign: vision.adjust_sharpness(clip, _factor(m, sign)),
+    "ShearX": lambda clip, m, sign: _affine(clip, shear=(_degrees(sign * 0.3 * m / HIGHEST), 0)),
+    "ShearY": lambda clip, m, sign: _affine(clip, shear=(0, _degrees(sign * 0.3 * m / HIGHEST))),
+    "TranslateXRel": lambda clip, m, sign: _affine(clip, move=(-sign * 0.45 * m / HIGHEST * clip.shape[3], 0)),
+    "TranslateYRel": lambda clip, m, sign: _affine(clip, move=(0, -sign * 0.45 * m / HIGHEST * clip.shape[2])),
+}
+
+
+def sided(captions: tuple[str, ...]) -> bool:
+    """Whether a mirror image could make one of the captions wrong: it names a side, a turn, or something written."""
+    return any(SIDED.search(caption.lower()) for caption in captions)
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """rand_augment: "m7-n4" or nothing; flip: none, safe (not where a caption is `sided`) or all; erasing: chance."""
+
+    rand_augment: str = ""
+    flip: str = "none"
+    erasing: float = 0.0
+
+    @property
+    def nothing(self) -> bool:
+        return self == Augmentation()
+
+    def __call__(self, clip: Frames, captions: tuple[str, ...], seed: int, epoch: int, index: int) -> Frames:
+        """uint8 [T, H, W, 3] in and out; `clip` is left as it is."""
+        digest = hashlib.blake2b(f"augmentation {seed} {epoch} {index}".encode(), digest_size=16).digest()
+        random = np.random.default_rng(int.from_bytes(digest, "big"))
+        if self.rand_augment:
+            clip = rand_augment(clip, self.rand_augment, random)
+        if self.flip != "none":
+            mirrored = random.random() < 0.5  # drawn for every clip: what a caption says moves no later draw
+            if mirrored and (self.flip == "all" or not sided(captions)):
+                clip = np.ascontiguousarray(clip[:, :, ::-1])
+        if self.erasing and random.random() < self.erasing:
+            clip = erase(clip, random)
+        return clip
+
+
+def rand_augment(clip: Frames, recipe: str, random: np.random.Generator) -> Frames:
+    """The given number of operations, each drawn from all, carried out in half of the cases."""
+    match = RAND_AUGMENT.fullmatch(recipe)
+    assert match
+    pixels = torch.from_numpy(np.array(clip)).permute(0, 3, 1, 2)  # a copy: cached frames are read-only
+    names = list(OPERATIONS)
+    for _ in range(int(match[2])):
+        name, done = names[random.integers(len(names))], random.random() < CHANCE
+        magnitude = float(np.clip(random.normal(float(match[1]), SPREAD), 0, HIGHEST))
+        sign = 1.0 if random.random() < 0.5 else -1.0
+        if done:
+            pixels = OPERATIONS[name](pixels, magnitude, sign)
+    return pixels.permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def erase(clip: Frames, random: np.random.Generator) -> Frames:
+    """One box, the same in all frames, filled with noise of ImageNet's mean and deviation (Zhong et al. 2020)."""
+    frames, height, width, _ = clip.shape
+    for _ in range(10):  # until a box fits
+        area = height * width * random.uniform(*ERASED_AREA)
+        aspect = np.exp(random.uniform(*np.log(ERASED_ASPECT)))
+        tall, wide = round((area * aspect) ** 0.5), round((area / aspect) ** 0.5)
+        if 0 < tall < height and 0 < wide < width:
+            top, left = random.integers(height - tall + 1), random.integers(width - wide + 1)
+            noise = random.standard_normal((frames, tall, wide, 3), dtype=np.float32)
+            pixels = 255 * (noise * np.array(IMAGENET_STD, np.float32) + np.array(IMAGENET_MEAN, np.float32))
+            clip = np.array(clip)
+            clip[:, top : top + tall, left : left + wide] = pixels.round().clip(0, 255).astype(np.uint8)
+            return clip
+    return clip

@@ -1,0 +1,161 @@
+"""What of a corpus is there. `python -m simvtp.data.check webvid:ROOT`; --deep decodes every video.
+
+Without --deep it lists every file and opens a sample of them. With it, each video that cannot be decoded is a line of
+its own with the reason, and a list of them is written that training then skips (--set data.skip=FILE).
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+from rich.console import Console
+from rich.table import Table
+
+from simvtp.command import main
+from simvtp.data import skipping
+from simvtp.data.corpora import SPLITS, kind_of, listed
+from simvtp.data.crops import views
+from simvtp.data.errors import DataError
+from simvtp.data.guarded import Lost, each_guarded
+from simvtp.data.looking import Seen, look
+from simvtp.data.records import Record, existing
+from simvtp.data.storage import say
+from simvtp.data.video import Video, spread_indices
+from simvtp.files import write_bytes
+
+OPENED = 500  # videos of a split that are opened without --deep
+SHOWN = 12  # clips on the contact sheet
+SIDE, LINE, MARGIN, FRAMES = 112, 16, 6, 4
+
+
+@dataclass(frozen=True)
+class Split:
+    """A split as it was found. bad: file as listed, and why it cannot be read."""
+
+    name: str
+    records: list[Record]
+    found: list[tuple[Record, Path]]
+    seen: dict[str, Seen]
+    bad: list[tuple[str, str]]
+
+
+def check(spec: str, split: str, *, deep: bool, seconds: float) -> Split:
+    """Raises DataError where the annotations cannot be read."""
+    records, root = listed(spec, split)
+    found, _ = existing(records, root, strict=False, corpus=spec)
+    chosen = found if deep else _some(found, OPENED)
+    files = {path: record.file for record, path in chosen}
+    seen, bad = {}, []
+    what = "decoding" if deep else "opening"
+    for path, answer in each_guarded(look, deep, list(files), title=f"{split}: {what}", seconds=seconds):
+        if isinstance(answer, Seen):
+            seen[files[path]] = answer
+        else:
+            bad.append((files[path], f"{path}: {answer.why}" if isinstance(answer, Lost) else answer))
+    return Split(split, records, found, seen, sorted(bad))
+
+
+def _some(found: list[tuple[Record, Path]], count: int) -> list[tuple[Record, Path]]:
+    """An even selection."""
+    return [found[i] for i in spread_indices(len(found), min(count, len(found)), 0.5)] if found else []
+
+
+def report(splits: Sequence[Split], deep: bool) -> Table:
+    """One column a split."""
+    table = Table("", *(split.name for split in splits), box=None)
+    rows = {
+        "videos listed": lambda s: str(len(s.records)),
+        "of these missing": lambda s: str(len(s.records) - len(s.found)),
+        "decoded whole" if deep else "opened": lambda s: str(len(s.seen) + len(s.bad)),
+        "of these unreadable": lambda s: str(len(s.bad)),
+        "captions a video": lambda s: _spread([len(r.captions) for r in s.records]),
+        "words a caption": lambda s: _spread([len(c.split()) for r in s.records for c in r.captions]),
+        "seconds": lambda s: _spread([v.seconds for v in s.seen.values() if v.seconds], "{:.1f}"),
+        "frames": lambda s: _spread([v.frames for v in s.seen.values()]),
+        "most common sizes": lambda s: ", ".join(_sizes(s)),
+    }  # fmt: skip
+    for name, tell in rows.items():
+        table.add_row(name, *(tell(split) for split in splits))
+    return table
+
+
+def _spread(values: Sequence[float], form: str = "{:.0f}") -> str:
+    """Least, median, greatest."""
+    if not values:
+        return "-"
+    return " / ".join(form.format(value) for value in np.percentile(values, (0, 50, 100)))
+
+
+def _sizes(split: Split) -> list[str]:
+    counts = Counter(f"{seen.width}x{seen.height}" for seen in split.seen.values())
+    return [f"{size} ({count})" for size, count in counts.most_common(3)]
+
+
+def contact_sheet(split: Split) -> Image.Image:
+    """A few frames of some videos, each above its first caption."""
+    files = {record.file: path for record, path in split.found}
+    readable = [record for record in split.records if record.file in split.seen]
+    chosen = [readable[i] for i in spread_indices(len(readable), min(SHOWN, len(readable)), 0.5)] if readable else []
+    row = SIDE + 2 * LINE + MARGIN
+    width = FRAMES * SIDE + (FRAMES + 1) * MARGIN
+    sheet = Image.new("RGB", (2 * width, MARGIN + row * ((len(chosen) + 1) // 2)), "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(12)
+    for number, record in enumerate(chosen):
+        left, top = (number % 2) * width + MARGIN, MARGIN + (number // 2) * row
+        video = Video(files[record.file])
+        frames = views(video.frames(spread_indices(video.frame_count, FRAMES, 0.5), SIDE), 1, SIDE)[0]
+        for place, frame in enumerate(frames):
+            sheet.paste(Image.fromarray(np.ascontiguousarray(frame)), (left + place * (SIDE + MARGIN), top))
+        draw.text((left, top + SIDE), record.file[-70:], "dimgray", font)
+        draw.text((left, top + SIDE + LINE), record.captions[0][:75], "black", font)
+    return sheet
+
+
+def _splits(spec: str, deep: bool, seconds: float) -> list[Split]:
+    """Every split that the corpus has; its error where it has none."""
+    found, refused = [], []
+    for name in SPLITS if kind_of(spec) == "sprites" else SPLITS[1:]:
+        try:
+            found.append(check(spec, name, deep=deep, seconds=seconds))
+        except DataError as error:
+            refused.append(str(error))
+    if not found:
+        raise DataError(refused[0])
+    for why in refused:
+        say(f"left out: {why}")
+    return found
+
+
+def _main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m simvtp.data.check", description=__doc__)
+    parser.add_argument("corpus", help="kind:place, such as webvid:ROOT, msrvtt:ROOT or csv:FILE")
+    parser.add_argument("--deep", action="store_true", help="decode every frame of every video")
+    parser.add_argument("--list", type=Path, default=Path("unreadable.txt"), metavar="FILE", help="list for data.skip")
+    parser.add_argument("--sheet", type=Path, default=Path("corpus.png"), metavar="PNG", help="contact sheet to write")
+    parser.add_argument("--seconds", type=float, default=60.0, metavar="S", help="time limit of one video (60)")
+    given = parser.parse_args()
+    splits = _splits(given.corpus, given.deep, given.seconds)
+    Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 140).print(report(splits, given.deep))
+    bad = sorted({entry for split in splits for entry in split.bad})
+    for file, why in bad:
+        print(f"unreadable: {file}\t{why}")
+    if given.deep:
+        skipping.write(given.list, kind_of(given.corpus), bad)
+        say(f"{len(bad)} videos for training to skip: --set data.skip={given.list}")
+    largest = max(splits, key=lambda split: len(split.seen))
+    picture = io.BytesIO()
+    contact_sheet(largest).save(picture, "PNG")
+    write_bytes(given.sheet, picture.getvalue())
+    say(f"contact sheet of {largest.name}: {given.sheet}")
+
+
+if __name__ == "__main__":
+    main(_main)

@@ -1,0 +1,107 @@
+"""The command on a corpus with every kind of fault, and training that then leaves those videos out."""
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from simvtp.config import override
+from simvtp.data import skipping
+from simvtp.data.corpora import load
+from simvtp.data.errors import DataError
+from simvtp.identity import pretrain_id, resolved, run_id
+from simvtp.presets import preset
+from simvtp.validation import ConfigError
+
+
+@pytest.fixture
+def corpus(folder: Path, tmp_path: Path) -> Path:
+    """Ten training videos: one missing, one cut off, one HTML page; and four good ones for test."""
+    videos = sorted((folder / "msrvtt").rglob("*.mp4"))[:14]
+    with (tmp_path / "list.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(("video", "caption", "split"))
+        for number, video in enumerate(videos):
+            name = f"v{number}.mp4"
+            rows.writerow((name, f"caption, number {number}", "train" if number < 10 else "test"))
+            if number != 3:
+                (tmp_path / name).write_bytes(video.read_bytes())
+    (tmp_path / "v5.mp4").write_bytes(videos[5].read_bytes()[:200])
+    (tmp_path / "v7.mp4").write_text("<html>404</html>")
+    return tmp_path / "list.csv"
+
+
+def command(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "simvtp.data.check", *words], capture_output=True, text=True, check=False, cwd=folder
+    )
+
+
+def test_deep_names_every_bad_file_and_training_skips_them(corpus: Path, tmp_path: Path) -> None:
+    done = command(f"csv:{corpus}", "--deep", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert ["videos", "listed", "10", "4"] in lines
+    assert ["of", "these", "missing", "1", "0"] in lines
+    assert ["decoded", "whole", "9", "4"] in lines
+    assert ["of", "these", "unreadable", "2", "0"] in lines
+    bad = [line for line in done.stdout.splitlines() if line.startswith("unreadable: ")]
+    assert [line.split()[1] for line in bad] == ["v5.mp4", "v7.mp4"]
+    assert "nothing in split 'val'" in done.stderr
+    with Image.open(tmp_path / "corpus.png") as sheet:
+        assert sheet.height > 200
+
+    spec, skip = f"csv:{corpus}", str(tmp_path / "unreadable.txt")
+    assert {sample.video_id for sample in load(spec, "train", skip=skip).samples} == {
+        f"v{n}.mp4" for n in (0, 1, 2, 4, 6, 8, 9)
+    }
+    assert len(load(spec, "test", skip=skip).samples) == 4
+
+
+def test_a_quick_look_opens_a_part(corpus: Path, tmp_path: Path) -> None:
+    done = command(f"csv:{corpus}", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "unreadable.txt").exists()
+    assert ["opened", "9", "4"] in [line.split() for line in done.stdout.splitlines()]
+    wrong = command("cvs:list.csv", folder=tmp_path)
+    assert (wrong.returncode, "did you mean 'csv'" in wrong.stderr) == (2, True)
+
+
+def test_nothing_is_skipped_in_evaluation(corpus: Path, tmp_path: Path) -> None:
+    skipping.write(tmp_path / "s.txt", "csv", [("v11.mp4", "bad luck"), ("v1.mp4", "why not")])
+    skip = str(tmp_path / "s.txt")
+    assert len(load(f"csv:{corpus}", "test", skip=skip).samples) == 4
+    assert len(load(f"csv:{corpus}", "train", skip=skip).samples) == 8
+
+
+def test_a_list_keeps_what_it_holds_of_other_corpora(tmp_path: Path) -> None:
+    path = tmp_path / "s.txt"
+    skipping.write(path, "webvid", [("a/b.mp4", "two\nlines\tand tabs")])
+    skipping.write(path, "csv", [("c.mp4", "x")])
+    skipping.write(path, "csv", [("d.mp4", "y")])
+    assert path.read_text() == "webvid\ta/b.mp4\ttwo lines and tabs\ncsv\td.mp4\ty\n"
+    assert (skipping.skipped(str(path), "webvid"), skipping.skipped(str(path), "csv")) == ({"a/b.mp4"}, {"d.mp4"})
+    path.write_text("webvid a/b.mp4\n")
+    with pytest.raises(DataError, match=r"s.txt, line 1: no tab"):
+        skipping.skipped(str(path), "webvid")
+
+
+def test_ids_hang_on_what_is_skipped_and_not_on_why(tmp_path: Path) -> None:
+    path = tmp_path / "s.txt"
+
+    def ids(*bad: tuple[str, str]) -> tuple[str, str | None]:
+        skipping.write(path, "csv", bad)
+        config = resolved(override(preset("tiny"), {"data.skip": str(path)}))
+        return run_id(config), pretrain_id(config)
+
+    first = ids(("a.mp4", "one reason"), ("b.mp4", "x"))
+    fixed = resolved(override(preset("tiny"), {"data.skip": str(path)}))
+    assert ids(("b.mp4", "y"), ("a.mp4", "another")) == first
+    assert all(mine != other for mine, other in zip(ids(("a.mp4", "")), first, strict=True))
+    with pytest.raises(ConfigError, match=r"data.skip: what is in .*s.txt is not what was asked for"):
+        resolved(fixed)
+    path.unlink()
+    assert (run_id(fixed), pretrain_id(fixed)) == first
