@@ -14,15 +14,35 @@ import rich.progress
 
 from simvtp.distributed import leads
 from simvtp.files import write_bytes
+from simvtp.scalars import Place, places, wanted
 
 QUIET_SECONDS = 30.0
 
 
 class Log:
-    """Lines of JSON, appended by the leading process; the lines of steps that a resume does again are cut off first."""
+    """Lines of JSON, appended by the leading process; the lines of steps that a resume does again are cut off first.
+
+    places: where else the lines are shown (`simvtp/scalars.py`), from `open_places` to the end of `with log:`.
+    """
 
     def __init__(self, path: Path, stage: str) -> None:
         self.path, self.stage = path, stage
+        self.places: list[Place] = []
+
+    def open_places(self) -> None:
+        """Bring TensorBoard and W&B, where they are wanted, up to the log; they follow it from here."""
+        if leads():
+            self.places = places(self.path, wanted())
+
+    def __enter__(self) -> Log:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for place in self.places:
+            place.close()
+        self.places = []
 
     def cut_after(self, step: int) -> None:
         """Drop this stage's lines beyond `step`, and a line that a kill cut in half."""
@@ -43,7 +63,10 @@ class Log:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a") as file:
-            file.write(json.dumps({"time": round(time.time(), 2), "stage": self.stage, **entry}) + "\n")
+            line = {"time": round(time.time(), 2), "stage": self.stage, **entry}
+            file.write(json.dumps(line) + "\n")
+        for place in self.places:
+            place.add(line)
 
 
 class Progress:

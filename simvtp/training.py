@@ -165,6 +165,7 @@ class Trainer:
             self.step, self.tail, self.memory = state["step"], state["tail"], state["memory"]
             self.seconds = state["seconds"]
         decide(lambda: self.log.cut_after(self.step))
+        self.log.open_places()
         self._counted = time.monotonic()
 
     def _last_state(self) -> dict[str, Any] | None:
@@ -196,7 +197,7 @@ class Trainer:
         NotFinite where a loss is no number.
         """
         self.model.train()
-        with Progress(self.name, self.steps, self.step, self.optimisation.batch) as progress:
+        with self.log, Progress(self.name, self.steps, self.step, self.optimisation.batch) as progress:
             batches = loader.batches(self.step)
             while self.step < self.steps:
                 found = self._step(next(batches), prepare)

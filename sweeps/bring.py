@@ -33,8 +33,7 @@ def bring_about(plan: Plan, ledger: Ledger, arguments: argparse.Namespace, conso
     threads = plan.base.machine.threads
     where = place(arguments.cluster, ledger, plan.preset, arguments.jobs, threads, arguments.pack)
     folder = ledger.results / "sweeps" / plan.folder
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGHUP, _interrupt)
+    heed_signals()
     while True:
         try:
             with Lock(folder / "lock"):
@@ -58,7 +57,13 @@ def _control(plan: Plan, ledger: Ledger, where: Place, arguments: argparse.Names
         prepare(plan)
     for run in retried:  # after the corpora are known to be there
         ledger.retry(plan.runs[run])
-    controller = Controller(plan, ledger, Study(ledger.results / "sweeps" / plan.folder, plan), where, Screen())
+    study = Study(ledger.results / "sweeps" / plan.folder, plan)
+    return drive(Controller(plan, ledger, study, where, Screen()))
+
+
+def drive(controller: Controller) -> dict[str, State]:
+    """Let a controller run to its end, to Ctrl-C, or until it stops since all fails; gives the last states."""
+    where = controller.place
     try:
         return controller.run()
     except KeyboardInterrupt:
@@ -71,7 +76,7 @@ def _control(plan: Plan, ledger: Ledger, where: Place, arguments: argparse.Names
     except Stopped as stop:
         print(f"stopping: {stop}", file=sys.stderr, flush=True)
         controller.stop()
-        return {run.id: ledger.state(run) for run in plan.runs.values()}
+        return {run.id: controller.ledger.state(run) for run in controller.plan.runs.values()}
 
 
 def _watch(plan: Plan, ledger: Ledger, lock: Path) -> dict[str, State] | None:
@@ -138,6 +143,12 @@ def finish(console: Console, plan: Plan, states: dict[str, State], arguments: ar
     print(bill(plan, states))
     print(f"next: python analysis/plot.py {arguments.results}/ && python analysis/table.py {arguments.results}/")
     return 1 if failed else 0
+
+
+def heed_signals() -> None:
+    """SIGTERM and a lost terminal end a controller as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGHUP, _interrupt)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001

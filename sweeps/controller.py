@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from sweeps.deaths import deaths, died, is_full
 from sweeps.launch import Place
@@ -14,7 +15,6 @@ from sweeps.ledger import Ledger, State
 from sweeps.plan import Plan, Run
 from sweeps.screen import Screen
 from sweeps.slurm import Refused
-from sweeps.study import Study
 
 ALIKE = 3  # so many failures of one kind, before any run is done, stop the sweep
 IDLE_SECONDS = 10.0  # from one look at the folder of a run that has no job to the next
@@ -30,10 +30,22 @@ class Stopped(RuntimeError):
     """The first failures were all alike: more of the same is not started."""
 
 
+class Record(Protocol):
+    """What a controller tells of its runs: an Optuna study."""
+
+    def begin(self, *runs: str) -> None: ...
+
+    def tell(self, run: str, state: State) -> None: ...
+
+    def restore(self, run: str, label: str, result: Mapping[str, Any]) -> None: ...
+
+    def renew(self) -> None: ...
+
+
 class Controller:
     """One command's loop; the state of a run is read from its folder, never assumed."""
 
-    def __init__(self, plan: Plan, ledger: Ledger, study: Study, place: Place, screen: Screen) -> None:
+    def __init__(self, plan: Plan, ledger: Ledger, study: Record, place: Place, screen: Screen) -> None:
         self.plan, self.ledger, self.study, self.place, self.screen = plan, ledger, study, place, screen
         self.active: dict[str, Any] = {}
         self.began: dict[str, float] = {}

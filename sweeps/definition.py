@@ -75,12 +75,27 @@ def distinct(points: Sequence[Point], base: Config) -> list[Point]:
 
 def names() -> list[str]:
     """Every sweep, by file: those of this folder that define one."""
-    return sorted(path.stem for path in Path(__file__).parent.glob("*.py") if "\nSWEEP = " in path.read_text())
+    return _defining("SWEEP")
+
+
+def searches() -> list[str]:
+    """Every search, by file: those that define a space instead of points."""
+    return _defining("SEARCH")
+
+
+def search_title(name: str) -> str:
+    title: str = importlib.import_module(f"sweeps.{name}").SEARCH.title
+    return title
+
+
+def _defining(name: str) -> list[str]:
+    return sorted(path.stem for path in Path(__file__).parent.glob("*.py") if f"\n{name} = " in path.read_text())
 
 
 def find(name: str) -> Sweep:
     """The sweep of that name; raises ConfigError that offers the nearest one."""
     if name not in names():
-        raise ConfigError(f"unknown sweep {name!r}; there are {', '.join(names())}{nearest(name, names())}")
+        known = [*names(), *searches()]
+        raise ConfigError(f"unknown sweep {name!r}; there are {', '.join(known)}{nearest(name, known)}")
     sweep: Sweep = importlib.import_module(f"sweeps.{name}").SWEEP
     return sweep

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from simvtp import scalars
 from simvtp.validation import ConfigError
 from sweeps import clusters
 from sweeps.clusters import Cluster
@@ -75,6 +77,8 @@ def place(cluster: str, ledger: Ledger, preset: str, jobs: int | None, threads: 
         return Debug(ledger, preset)
     if cluster != "local":
         found = Cluster() if cluster == "slurm" else clusters.read(cluster)
+        # Also where a cluster lets nothing of this environment through to the jobs.
+        found = dataclasses.replace(found, setup=(*found.setup, scalars.export()))
         return Slurm(ledger, preset, clusters.asked(found, jobs, pack))
     cores = len(os.sched_getaffinity(0))
     at_once = max(1, cores // threads) if threads else max(1, len(visible_gpus()))

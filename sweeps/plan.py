@@ -62,7 +62,7 @@ class Plan:
 
 def make_plan(name: str, preset: str, base: Config, seeds: Sequence[int]) -> Plan:
     """All runs of a sweep; raises ConfigError, naming the point, for one that cannot be run."""
-    suffix = _suffix(preset, base)
+    suffix = suffix_of(preset, base)
     plan = Plan(name, name + suffix, preset, base, tuple(seeds))
     for part in find(name).parts or (name,):
         sweep = find(part)
@@ -77,10 +77,11 @@ def make_plan(name: str, preset: str, base: Config, seeds: Sequence[int]) -> Pla
     return plan
 
 
-def _suffix(preset: str, base: Config) -> str:
+def suffix_of(preset: str, base: Config, more: Mapping[str, Any] | None = None) -> str:
     """What tells folders of one sweep apart: the preset, and the changes to it, however they were typed.
 
     Settings of the machine change no outcome, and seeds are a matter of the runs: neither makes another sweep.
+    more: settings of the sweep itself that are not its usual ones.
     """
     plain = flatten(preset_of(preset))
     changes = {
@@ -90,6 +91,7 @@ def _suffix(preset: str, base: Config) -> str:
     }
     if "model.init" in changes:
         changes["model.init"] = digest(base.model.init)  # the same weights from another place are the same sweep
+    changes |= more or {}
     text = json.dumps(changes, sort_keys=True)
     return f"-{preset}-{hashlib.sha256(text.encode()).hexdigest()[:6]}" if changes else f"-{preset}"
 

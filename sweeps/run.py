@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import sys
 import time
@@ -11,9 +12,13 @@ from pathlib import Path
 
 if __name__ == "__main__":  # started as a file: the repository, not this folder, is where modules are looked for
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
+    from sweeps.concealment import conceal
+
+    conceal()
 
 from rich.console import Console
 
+from simvtp import scalars
 from simvtp.arguments import add_config_arguments, config_from
 from simvtp.config import Config, parse_assignments
 from simvtp.data.errors import DataError
@@ -21,11 +26,12 @@ from simvtp.locks import Busy
 from simvtp.validation import ConfigError
 from sweeps import screen, steering
 from sweeps.costs import forecast
-from sweeps.definition import find, names
+from sweeps.definition import find, names, search_title, searches
 from sweeps.ledger import Ledger, State, is_retried
 from sweeps.plan import Plan, make_plan
 from sweeps.screen import plan_table, status_table
 
+OF_A_SEARCH = ("trials", "rungs", "budget", "over", "storage")
 EPILOG = "exit codes: 0 all done; 1 some runs failed; 2 bad input; 130 interrupted"
 
 
@@ -39,6 +45,12 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--jobs", type=int, metavar="N", help="runs at once (here: cores / threads of a run)")
     made.add_argument("--pack", type=int, metavar="N", help="runs side by side in one job of SLURM (1)")
+    made.add_argument("--trials", type=int, metavar="N", help="of a search: points to try in all (40)")
+    made.add_argument("--rungs", metavar="SHARES", help="of a search: budgets at which to prune (1/9,1/3,1)")
+    made.add_argument("--budget", choices=["length", "data"], help="of a search: what the shares are of (length)")
+    made.add_argument("--over", metavar="KEYS", help="of a search: only these of its fields, with commas")
+    made.add_argument("--storage", metavar="URL", help="of a search: a database for its study (or $SIMVTP_STORAGE)")
+    made.add_argument("--scalars", metavar="KINDS", help="where else to show curves: tensorboard, wandb or both")
     made.add_argument("--dry-run", action="store_true", help="print every run and what would start, and end")
     made.add_argument("--list", action="store_true", help="print the sweeps, and end")
     made.add_argument("--status", action="store_true", help="print what became of every run, and end")
@@ -74,16 +86,26 @@ def main(words: list[str] | None = None) -> int:
         if arguments.list:
             return show_list(console, config_from(arguments))
         if arguments.sweep is None:
-            raise ConfigError(f"name a sweep: one of {', '.join(names())}")
-        for name in ("jobs", "pack"):
+            raise ConfigError(f"name a sweep: one of {', '.join([*names(), *searches()])}")
+        for name in ("jobs", "pack", "trials"):
             if (count := getattr(arguments, name)) is not None and count < 1:
                 raise ConfigError(f"--{name} {count}: it takes a whole number from 1")
         base, seeds = config_from(arguments), seeds_of(arguments.seeds)
         if "seed" in parse_assignments(arguments.assignments):
             raise ConfigError("--set seed: a sweep takes its seeds from --seeds")
-        plan = make_plan(arguments.sweep, arguments.preset, base, seeds)
+        if arguments.scalars is not None:
+            os.environ[scalars.VARIABLE] = arguments.scalars  # jobs inherit it
+        scalars.wanted()
         ledger = Ledger(arguments.results)
         ledger.check_readable()
+        if arguments.sweep in searches():
+            from sweeps import searching  # Optuna takes a second to load: not for sweeps
+
+            return searching.carry_out(arguments, base, seeds, ledger, console, words)
+        for name in OF_A_SEARCH:
+            if getattr(arguments, name) is not None:
+                raise ConfigError(f"--{name}: that is for a search, such as {searches()[0]}")
+        plan = make_plan(arguments.sweep, arguments.preset, base, seeds)
         if arguments.dry_run:
             return show_plan(console, plan, ledger, arguments)
         if arguments.status:
@@ -123,6 +145,8 @@ def show_list(console: Console, base: Config) -> int:
         except ConfigError as error:
             count, note = "-", f" (not with this preset: {error})"
         console.print(f"{name:20} {count:>3} points  {sweep.title}{note}", highlight=False, soft_wrap=True)
+    for name in searches():
+        console.print(f"{name:20} {'':>3} search  {search_title(name)}", highlight=False, soft_wrap=True)
     return 0
 
 

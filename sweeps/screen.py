@@ -51,13 +51,17 @@ class Screen:
         """Show a table in place of the last one."""
         self.live.update(table, refresh=True)
 
+    def score(self, result: Mapping[str, Any]) -> str:
+        """How good a finished run is, in words."""
+        return f"R@1 {recall(result):.1f}"
+
     def say(self, run: Run, before: State | None, state: State) -> None:
         """One line when a run changes; the first look at a sweep says only what is not simply waiting."""
         if before is None and state.name in ("waiting", "done", "interrupted", "queued"):
             return
         text = f"{time.strftime('%H:%M:%S')} {run.label}, seed {run.seed} ({run.id}): {state.name}"
         if state.result is not None:
-            text += f", R@1 {recall(state.result):.1f}"
+            text += f", {self.score(state.result)}"
         if state.failure is not None:
             text += f", {state.failure['error']}"
         self.console.print(text, highlight=False, soft_wrap=True)

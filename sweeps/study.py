@@ -86,7 +86,7 @@ class Study:
             return
         if run in self.failed and state.name == "failed":
             return  # told by an earlier call
-        value = _value(state.result)
+        value = score(state.result)
         if value is not None and run not in self.numbers:
             config = self.plan.runs[run]
             self._add(run, config.label, flatten(config.config), value)
@@ -103,7 +103,7 @@ class Study:
 
     def restore(self, run: str, label: str, result: Mapping[str, Any]) -> None:
         """The complete trial of a run of an earlier call, which a lost journal had; nothing where it is there."""
-        value, config = _value(result), result["config"]
+        value, config = score(result), result["config"]
         possible = all(config.get(key) in choice.choices for key, choice in self._distributions.items())
         if run not in self.numbers and value is not None and possible:
             self._add(run, label, config, value)
@@ -141,7 +141,7 @@ def _open(path: Path, name: str) -> optuna.Study:
     return optuna.create_study(study_name=name, storage=storage, direction="maximize", load_if_exists=True)
 
 
-def _value(result: Mapping[str, Any] | None) -> float | None:
+def score(result: Mapping[str, Any] | None) -> float | None:
     """Validation R@1; None where there is no result or it is no number."""
     if result is None:
         return None

@@ -118,6 +118,11 @@ def kind_of(spec: str) -> str:
     return _kind_and_place(spec)[0]
 
 
+def place_of(spec: str) -> str:
+    """The folder or file that a spec names, without a standard split; raises DataError."""
+    return _without_standard(_kind_and_place(spec)[1])[0]
+
+
 def vocabulary(spec: str) -> Path | None:
     """The vocab.txt beside a corpus; None where there is none. The embedded corpus has one."""
     kind, place = _kind_and_place(spec)

@@ -1,0 +1,160 @@
+"""A corpus with short, seekable videos. `python -m simvtp.data.prepare webvid:ROOT --out DIR --short-side 256`.
+
+DIR is a corpus of the same kind: every video under its own path, re-encoded (H.264, a key frame every 16 frames, no
+sound), and the annotation files beside them. The same command goes on after any interruption; what is done is kept.
+Videos that cannot be decoded are left out, which training counts as missing, and listed in DIR/unreadable.txt.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from simvtp.command import main
+from simvtp.data import skipping
+from simvtp.data.corpora import SPLITS, kind_of, listed, place_of
+from simvtp.data.errors import DataError
+from simvtp.data.guarded import Lost, each_guarded
+from simvtp.data.records import existing
+from simvtp.data.reencoding import Form, reencode
+from simvtp.data.storage import say
+from simvtp.data.video import Video, dense_indices, spread_indices
+from simvtp.files import read_json, write_json
+
+SETTINGS = "prepared.json"
+TIMED = 20  # videos whose reading is timed before and after
+SUFFIXES = {".csv", ".tsv", ".json", ".txt", ".pkl", ".pickle"}
+
+
+@dataclass(frozen=True)
+class Done:
+    """copies: (source, copy) of all that are there; bad: file as listed, and why."""
+
+    copies: list[tuple[Path, Path]]
+    fresh: int
+    bad: list[tuple[str, str]]
+    seconds: float
+
+
+def prepare(spec: str, out: Path, form: Form, seconds: float) -> Done:
+    """Raises DataError where the corpus cannot be read, or DIR holds copies of another form."""
+    began = time.monotonic()
+    base = corpus_folder(spec)
+    if out.resolve() == base.resolve() or base.resolve() in out.resolve().parents:
+        raise DataError(f"--out {out} lies in the corpus itself; name a folder outside {base}")
+    _settle(out, spec, form)
+    sources = _videos(spec)
+    jobs = {source: (source, out / source.relative_to(base)) for source in sources}
+    todo = [job for job in jobs.values() if not job[1].exists()]
+    bad = []
+    for (source, _), answer in each_guarded(reencode, form, todo, title="re-encoding", seconds=seconds):
+        if isinstance(answer, Lost | str):
+            bad.append((sources[source], answer.why if isinstance(answer, Lost) else answer))
+    _copy_annotations(base, out, spec)
+    copies = [job for job in jobs.values() if job[1].exists()]
+    return Done(copies, len(todo) - len(bad), sorted(bad), time.monotonic() - began)
+
+
+def corpus_folder(spec: str) -> Path:
+    """Where the annotation files lie."""
+    place = Path(place_of(spec)).expanduser()
+    return place.parent if kind_of(spec) in ("csv", "json") else place
+
+
+def _videos(spec: str) -> dict[Path, str]:
+    """Every video of every split that is there, and how the corpus lists it."""
+    found: dict[Path, str] = {}
+    refused = []
+    for split in SPLITS[1:]:
+        try:
+            records, root = listed(spec, split)
+        except DataError as error:
+            refused.append(str(error))
+            continue
+        there, lost = existing(records, root, strict=False, corpus=spec)
+        found |= {path: record.file for record, path in there}
+        if lost:
+            say(f"{spec}, split {split}: {lost} of {len(records)} videos have no file")
+    if not found:
+        raise DataError(refused[0] if refused else f"{spec}: none of its videos is there")
+    return found
+
+
+def _settle(out: Path, spec: str, form: Form) -> None:
+    """One folder, one corpus in one form."""
+    wanted = {"corpus": spec, **dataclasses.asdict(form)}
+    if (out / SETTINGS).exists():
+        before = read_json(out / SETTINGS)
+        if before != wanted:
+            differing = ", ".join(key for key in wanted if before.get(key) != wanted[key])
+            raise DataError(f"--out {out} was begun with another {differing} ({SETTINGS}); name another folder")
+    write_json(out / SETTINGS, wanted)
+
+
+def _copy_annotations(base: Path, out: Path, spec: str) -> None:
+    """What lies beside the videos; of csv:FILE and json:FILE the file and a vocabulary alone."""
+    if kind_of(spec) in ("csv", "json"):
+        files = [path for path in (Path(place_of(spec)).expanduser(), base / "vocab.txt") if path.is_file()]
+    else:
+        files = [path for path in base.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()]
+    for path in files:
+        copy = out / path.relative_to(base)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, copy)
+
+
+def report(done: Done) -> Table:
+    """Space, and the time that reading a clip takes, before and after."""
+    table = Table("", "before", "after", box=None)
+    sizes = [sum(path.stat().st_size for path in column) / 2**20 for column in zip(*done.copies, strict=True)]
+    table.add_row("videos", str(len(done.copies) + len(done.bad)), str(len(done.copies)))
+    table.add_row("MiB", *(f"{size:.1f}" for size in sizes))
+    some = [done.copies[i] for i in spread_indices(len(done.copies), min(TIMED, len(done.copies)), 0.5)]
+    times = [1000 * _reading([pair[side] for pair in some]) / len(some) for side in (0, 1)]
+    table.add_row(f"ms to read 16 frames ({len(some)} videos)", *(f"{spent:.0f}" for spent in times))
+    return table
+
+
+def _reading(paths: Sequence[Path]) -> float:
+    began = time.perf_counter()
+    for path in paths:
+        video = Video(path)
+        video.frames(dense_indices(video.frame_count, 16, 4, 0.5), 224)
+    return time.perf_counter() - began
+
+
+def _main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m simvtp.data.prepare", description=__doc__)
+    parser.add_argument("corpus", help="kind:place, such as webvid:ROOT, msrvtt:ROOT or csv:FILE")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the new corpus")
+    parser.add_argument("--short-side", type=int, default=256, metavar="PIXELS", help="of a frame; none is enlarged")
+    parser.add_argument("--fps", type=float, default=0.0, metavar="N", help="at most so many frames a second (0: all)")
+    parser.add_argument("--keys", type=int, default=16, metavar="N", help="frames between two key frames (16)")
+    parser.add_argument("--quality", type=int, default=23, metavar="CRF", help="of H.264; lower is better (23)")
+    parser.add_argument("--seconds", type=float, default=600.0, metavar="S", help="time limit of one video (600)")
+    given = parser.parse_args()
+    if given.short_side < 16 or given.fps < 0 or given.keys < 1 or not 0 <= given.quality <= 51:
+        raise DataError("--short-side takes 16 or more, --fps 0 or more, --keys 1 or more, --quality 0 to 51")
+    form = Form(given.short_side, given.fps, given.keys, given.quality)
+    done = prepare(given.corpus, given.out, form, given.seconds)
+    for file, why in done.bad:
+        print(f"unreadable: {file}\t{why}")
+    skipping.write(given.out / "unreadable.txt", kind_of(given.corpus), done.bad)
+    if not done.copies:
+        raise DataError(f"{given.corpus}: none of its videos can be decoded; {given.out}/unreadable.txt says why")
+    Console(highlight=False, markup=False, width=120).print(report(done))
+    say(f"{done.fresh} videos re-encoded now, {len(done.copies) - done.fresh} before, in {done.seconds:.0f} s")
+    place = given.out / Path(place_of(given.corpus)).name if kind_of(given.corpus) in ("csv", "json") else given.out
+    say(f"the new corpus: {kind_of(given.corpus)}:{place}")
+
+
+if __name__ == "__main__":
+    main(_main)

@@ -1,0 +1,122 @@
+"""A prepared corpus holds the same videos, smaller; what was killed goes on; what is broken is listed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from simvtp.data.corpora import load
+from simvtp.data.errors import DataError
+from simvtp.data.prepare import prepare, report
+from simvtp.data.reencoding import Form
+from simvtp.data.video import Video
+
+FORM = Form(short_side=32, keys=5)
+
+
+def film(path: Path, frames: int = 24, *, height: int = 64, width: int = 96) -> Path:
+    """Frame i is grey of value 8 * i; the upper quarter is white."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("libx264", rate=Fraction(24), options={"qp": "4"})
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for number in range(frames):
+            pixels = np.full((height, width, 3), 8 * number % 256, np.uint8)
+            pixels[: height // 4] = 255
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format="yuv420p")))
+        file.mux(stream.encode())
+    return path
+
+
+@pytest.fixture
+def webvid(tmp_path: Path) -> Path:
+    root = tmp_path / "webvid"
+    lines = ["videoid,page_dir,name"]
+    for number in range(6):
+        film(root / "videos" / f"p{number % 2}" / f"{number}.mp4")
+        lines.append(f'{number},p{number % 2},"caption, {number}"')
+    (root / "videos" / "p1" / "5.mp4").write_text("<html>")
+    (root / "results_2M_train.csv").write_text("\n".join(lines))
+    return root
+
+
+def test_the_same_corpus_smaller(webvid: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = prepare(f"webvid:{webvid}", out, FORM, 60)
+    assert (len(done.copies), done.fresh) == (5, 5)
+    assert [file for file, _ in done.bad] == ["p1/5.mp4"]
+    before, after = (load(f"webvid:{root}", "train") for root in (webvid, out))
+    assert [s.captions for s in after.samples] == [s.captions for s in before.samples[:5]]
+    for sample in after.samples:
+        video = Video(sample.path)
+        assert video.frame_count == 24
+        assert video.frames_per_second == 24
+        frames = video.frames([0, 11, 23]).astype(float)
+        assert frames.shape == (3, 32, 48, 3)
+        assert np.abs(frames[:, 20:].mean(axis=(1, 2, 3)) - [0, 88, 184]).max() < 4
+        with av.open(str(sample.path)) as file:
+            keys = [packet.is_keyframe for packet in file.demux(video=0) if packet.size]
+        assert np.diff(np.flatnonzero(keys)).max() <= 5
+    assert not list(out.rglob(".*"))
+    assert report(done).row_count == 3
+
+
+@pytest.mark.slow
+def test_it_goes_on_after_a_kill(webvid: Path, tmp_path: Path) -> None:
+    for number in range(6):
+        film(webvid / "videos" / f"p{number % 2}" / f"{number}.mp4", 200, height=240, width=320)
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "simvtp.data.prepare", f"webvid:{webvid}", "--out", str(out), "--short-side", "64"]
+    first = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
+    until = time.monotonic() + 60
+    while not list(out.rglob("[0-9].mp4")) and time.monotonic() < until:
+        time.sleep(0.05)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    kept = {path: path.stat().st_mtime_ns for path in out.rglob("[0-9].mp4")}
+    assert 1 <= len(kept) < 6
+    again = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert again.returncode == 0, again.stderr
+    assert f"{6 - len(kept)} videos re-encoded now, {len(kept)} before" in again.stderr
+    assert all(path.stat().st_mtime_ns == changed for path, changed in kept.items())
+    assert all(Video(sample.path).frame_count == 200 for sample in load(f"webvid:{out}", "train").samples)
+    other = subprocess.run([*command, "--fps", "3"], capture_output=True, text=True, check=False)
+    assert (other.returncode, "begun with another fps" in other.stderr) == (2, True)
+
+
+def test_fewer_frames_a_second(tmp_path: Path) -> None:
+    film(tmp_path / "in" / "a.mp4", 24)
+    (tmp_path / "in" / "list.csv").write_text("video,caption\na.mp4,a\n")
+    prepare(f"csv:{tmp_path}/in/list.csv", tmp_path / "out", Form(64, fps=6), 60)
+    video = Video(load(f"csv:{tmp_path}/out/list.csv", "train").samples[0].path)
+    assert video.frame_count == 6
+    shades = video.frames(range(6)).astype(float)[:, 40:].mean(axis=(1, 2, 3))
+    assert np.abs(shades - 8 * np.array([0, 4, 8, 12, 16, 20])).max() < 4
+
+
+def test_turned_videos_stand_upright(shared_rotated: Path, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.mp4").write_bytes(shared_rotated.read_bytes())
+    (tmp_path / "in" / "list.csv").write_text("video,caption\na.mp4,a\n")
+    prepare(f"csv:{tmp_path}/in/list.csv", tmp_path / "out", FORM, 60)
+    before, after = (Video(tmp_path / place / "a.mp4").frames([3], 32).astype(float) for place in ("in", "out"))
+    assert (before.shape[1:3], after.shape[1:3]) == ((43, 32), (42, 32))  # an even number of rows
+    apart = np.abs(before[:, :42] - after).mean()  # coarse pixels of a lossy copy
+    assert apart < 20 < np.abs(before[:, :42][:, ::-1] - after).mean()
+
+
+@pytest.fixture
+def shared_rotated(shared: Path) -> Path:
+    return shared / "edge" / "rotated_90_tag.mp4"
+
+
+def test_a_corpus_is_not_written_into_itself(webvid: Path) -> None:
+    with pytest.raises(DataError, match="lies in the corpus itself"):
+        prepare(f"webvid:{webvid}", webvid / "small", FORM, 60)
