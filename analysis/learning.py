@@ -17,6 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from analysis import hover, style
 from analysis.records import Run
 from analysis.summary import Summary
+from simvtp.homes import RUNS, STAGES, home
 
 _BINS = 40
 
@@ -114,5 +115,5 @@ def draw(summary: Summary, folder: Path) -> Figure | None:
 
 
 def _lines(run: Run, folder: Path) -> list[dict[str, Any]]:
-    lines = read(folder / "runs" / run.id / "log.jsonl")
-    return lines + (read(folder / "pretrained" / run.pretrain / "log.jsonl") if run.pretrain else [])
+    lines = read(home(folder, RUNS, run.id) / "log.jsonl")
+    return lines + (read(home(folder, STAGES, run.pretrain) / "log.jsonl") if run.pretrain else [])

@@ -18,6 +18,7 @@ from rich.table import Table
 
 from analysis.records import DIRECTIONS, Run, Unreadable, read_run
 from analysis.statistics import differences, interval
+from simvtp.homes import RUNS, homes
 
 FIRST = (1, 5, 10)
 EXITS = "exit code: 0, compared; 2, a run cannot be read or the two were tested on different queries, and why"
@@ -32,7 +33,8 @@ def find(name: str, results: Path) -> Run:
     path = Path(name)
     places = [path] if path.is_file() else [path / "result.json"] if (path / "result.json").is_file() else []
     if not places:
-        places = sorted(results.glob(f"runs/{name}*/result.json")) if name.isalnum() else []
+        begun = (folder / "result.json" for folder in homes(results, RUNS) if folder.name.startswith(name))
+        places = [place for place in begun if place.is_file()] if name.isalnum() else []
     if not places:
         raise Unreadable(f"{name}: no such finished run below {results} (--results), and no path of one")
     if len(places) > 1:

@@ -11,6 +11,7 @@ from typing import Any
 
 from analysis.records import Run, Unreadable, read_json
 from simvtp.config import ConfigError, flatten, override, unflatten
+from simvtp.homes import RUNS, home
 from simvtp.identity import run_id
 from simvtp.presets import PRESETS, preset
 
@@ -56,7 +57,7 @@ def environments(folder: Path, runs: Iterable[str]) -> tuple[list[Environment], 
     without = []
     for run in runs:
         try:
-            content = read_json(folder / "runs" / run / "environment.json")
+            content = read_json(home(folder, RUNS, run) / "environment.json")
         except Unreadable:
             without.append(run)
             continue
@@ -87,7 +88,7 @@ def failures(folder: Path, runs: Mapping[str, str]) -> list[Failure]:
     """What the failure.json of runs without a result tell; `runs` maps their ids to the error in one line."""
     found = []
     for run, error in runs.items():
-        content = read_json(folder / "runs" / run / "failure.json")
+        content = read_json(home(folder, RUNS, run) / "failure.json")
         stage, step, attempts = (content.get(name) for name in ("stage", "step", "attempts"))
         where = f"in {stage}, step {step}, attempt {attempts}" if stage else "where is not recorded"
         found.append(Failure(run, where, error, str(content.get("traceback") or "No traceback was recorded.")))

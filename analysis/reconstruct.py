@@ -29,6 +29,7 @@ from simvtp.checkpoints import load_weights
 from simvtp.config import Config, override, unflatten
 from simvtp.encoding import gallery
 from simvtp.files import read_json
+from simvtp.homes import RUNS, home
 from simvtp.reconstruction import Reconstruction, Word, reconstruct
 from simvtp.stages import fresh_model, pretrain_folder, tokenizer_of
 from simvtp.validation import ConfigError
@@ -170,7 +171,7 @@ def animate(rebuilt: Rebuilt, scale: int) -> bytes:
 
 
 def _folder_of(run: str, results: Path) -> Path:
-    return Path(run) if "/" in run or Path(run).is_dir() else results / "runs" / run
+    return Path(run) if "/" in run or Path(run).is_dir() else home(results, RUNS, run)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -18,6 +18,7 @@ import pandas as pd
 
 from analysis.records import DIRECTIONS, Run, Sweep, Unreadable, read_json, read_run, read_sweep
 from simvtp.config import ConfigError, unflatten
+from simvtp.homes import RUNS, homes
 from simvtp.identity import run_id
 
 REFERENCE = "results/reference/"
@@ -87,18 +88,18 @@ def _nothing(collection: Collection) -> str:
         text += f" {len(collection.failures)} runs failed, the first with: {next(iter(collection.failures.values()))}."
     text += " Train some with `python sweeps/run.py mask_ratio`."
     reference = Path(__file__).resolve().parents[1] / REFERENCE
-    if folder.resolve() != reference and any(reference.glob("runs/*/result.json")):
+    if folder.resolve() != reference and homes(reference, RUNS):
         text += f" Or look at the committed reference: name {REFERENCE} instead of {folder}."
     return text
 
 
 def _load_runs(collection: Collection) -> None:
-    folders = sorted(path for path in (collection.folder / "runs").glob("*/"))
+    folders = homes(collection.folder, RUNS)
     for folder, found in zip(folders, _read_all(folders), strict=True):
         if isinstance(found, Run):
             collection.runs[folder.name] = found
         elif isinstance(found, Unreadable):
-            collection.skipped.append(Skip(f"runs/{folder.name}/", str(found)))
+            collection.skipped.append(Skip(f"{folder.relative_to(collection.folder)}/", str(found)))
         elif found is not None:
             collection.failures[folder.name] = found
 

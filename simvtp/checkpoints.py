@@ -56,6 +56,15 @@ def states(folder: Path) -> list[Path]:
     return sorted(folder.glob("step-*.pt"))
 
 
+def clear_halves(folder: Path) -> None:
+    """Delete what kills in the middle of writing left in a stage's folder: `.step-000000040.pt.x3k` and the like.
+
+    The caller holds the stage's lock, so no live process is writing there.
+    """
+    for half in (*folder.glob("checkpoints/.step-*.pt.*"), *folder.glob(".*.safetensors.*")):
+        half.unlink(missing_ok=True)
+
+
 def load_state(folder: Path) -> dict[str, Any] | None:
     """The newest readable state, or None. One that is damaged is named on stderr and moved aside."""
     for path in reversed(states(folder)):

@@ -17,6 +17,7 @@ from simvtp.data.video import Decoding
 from simvtp.distributed import leads, size
 from simvtp.files import write_json
 from simvtp.foreign import put, read
+from simvtp.homes import RUNS, STAGES, home
 from simvtp.identity import pretrain_id, run_id
 from simvtp.memory import keep_freed_memory
 from simvtp.model import SimVTP
@@ -31,13 +32,13 @@ QUERIES: dict[str, Callable[[Corpus], Corpus]] = {
 
 
 def run_folder(config: Config, results: Path) -> Path:
-    return results / "runs" / run_id(config)
+    return home(results, RUNS, run_id(config))
 
 
 def pretrain_folder(config: Config, results: Path) -> Path | None:
     """None where the config has no pre-training."""
     stage = pretrain_id(config)
-    return None if stage is None else results / "pretrained" / stage
+    return None if stage is None else home(results, STAGES, stage)
 
 
 def write_config(folder: Path, config: Config, preset: str) -> None:

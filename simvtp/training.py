@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from simvtp.checkpoints import load_state, save_state
+from simvtp.checkpoints import clear_halves, load_state, save_state
 from simvtp.config import Machine, Optimisation
 from simvtp.data.loading import Batch
 from simvtp.distributed import check_batch, decide, largest, mean, rank
@@ -170,6 +170,7 @@ class Trainer:
 
     def _last_state(self) -> dict[str, Any] | None:
         folder = self.folder / "checkpoints"
+        decide(lambda: clear_halves(self.folder))
         found = decide(lambda: load_state(folder) is not None)  # the leader sets damaged ones aside
         state = load_state(folder) if found else None
         return state if state is not None and state["stage"] == self.name else None

@@ -12,6 +12,7 @@ from types import FrameType
 
 from rich.console import Console
 
+from simvtp.homes import RUNS, home
 from simvtp.locks import Busy, Lock, holder
 from sweeps.controller import Controller, Stopped
 from sweeps.costs import bill
@@ -49,6 +50,7 @@ def bring_about(plan: Plan, ledger: Ledger, arguments: argparse.Namespace, conso
 def _control(plan: Plan, ledger: Ledger, where: Place, arguments: argparse.Namespace, command: str) -> dict[str, State]:
     """Be the sweep's controller; the caller holds its lock."""
     ledger.write_sweeps(plan, command)
+    ledger.prepare(plan)
     before = {run.id: ledger.state(run) for run in plan.runs.values()}
     retried = [run for run, state in before.items() if is_retried(state, arguments.retry)]
     if retried or any(state.name in ("waiting", "interrupted") for state in before.values()):
@@ -134,7 +136,7 @@ def finish(console: Console, plan: Plan, states: dict[str, State], arguments: ar
     failed = [run for run in plan.runs.values() if states[run.id].name == "failed"]
     for run in failed:
         failure = states[run.id].failure or {}
-        where = arguments.results / "runs" / run.id / "failure.json"
+        where = home(arguments.results, RUNS, run.id) / "failure.json"
         print(f"failed: {run.label}, seed {run.seed}: {failure.get('error')} (traceback in {where})", file=sys.stderr)
     if failed:
         print(f"{len(failed)} of {len(plan.runs)} runs failed; the same command with --retry failed tries them again")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from itertools import islice
 from typing import Any
 
 from simvtp.cost import pretrain_gflop
+from simvtp.homes import RUNS, homes
 from simvtp.identity import is_pretrained
 from sweeps.ledger import Ledger, State
 from sweeps.plan import Plan, Run
@@ -73,12 +73,8 @@ def earlier_rates(ledger: Ledger, preset: str) -> Rates | None:
 
 
 def _earlier(ledger: Ledger, preset: str) -> Iterator[Mapping[str, Any]]:
-    try:
-        names = [entry.name for entry in os.scandir(ledger.results / "runs")]
-    except FileNotFoundError:
-        return
-    for name in names:
-        result = ledger.result(name)
+    for folder in homes(ledger.results, RUNS):
+        result = ledger.result(folder.name)
         if result is not None and result.get("preset") == preset and "cost" in result:
             yield result
 

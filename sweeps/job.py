@@ -74,7 +74,7 @@ def main() -> None:
         sys.exit(f"{folder}/record.json is not there: nothing to do")
     works = [
         Work(item.kind, item.id, flatten(item.config), submissions.results, record.preset)
-        for item in record.tasks[task]
+        for item in record.items(task)
     ]
     if arguments.item is not None:
         works[arguments.item]()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from simvtp.files import read_json, write_json
+from simvtp.homes import RUNS, STAGES, home, prepare
 from simvtp.locks import Owner, holder
 from simvtp.validation import ConfigError
 from sweeps.deaths import fail, forget, progress, read_failure
@@ -21,7 +22,10 @@ STATES = ("done", "running", "queued", "failed", "interrupted", "waiting")
 
 @dataclass(frozen=True)
 class State:
-    """name: one of STATES; line: the last line of the log, or nothing; reason: why SLURM lets it wait."""
+    """name: one of STATES; line: the last line of the log, or nothing; reason: why SLURM lets it wait.
+
+    result: R@1 and cost alone, since a sweep may have ten thousand; `Ledger.result` gives all of it.
+    """
 
     name: str
     result: Mapping[str, Any] | None = None
@@ -57,10 +61,10 @@ class Ledger:
             ) from error
 
     def folder(self, run: str) -> Path:
-        return self.results / "runs" / run
+        return home(self.results, RUNS, run)
 
     def stage_folder(self, stage: str) -> Path:
-        return self.results / "pretrained" / stage
+        return home(self.results, STAGES, stage)
 
     def result(self, run: str) -> Mapping[str, Any] | None:
         """result.json of a run; None where there is none. A damaged one is said, and moved aside."""
@@ -93,7 +97,7 @@ class Ledger:
     def state(self, run: Run) -> State:
         result = self.result(run.id)
         if result is not None:
-            return State("done", result=result)
+            return State("done", result=_essence(result))
         folders = [self.folder(run.id)]
         if run.stage is not None:
             folders.append(self.stage_folder(run.stage))
@@ -135,6 +139,11 @@ class Ledger:
         if run.stage is not None:
             forget(self.stage_folder(run.stage))
 
+    def prepare(self, plan: Plan) -> None:
+        """Make room for a plan of very many runs, before any of its work begins: see simvtp/homes.py."""
+        prepare(self.results, RUNS, plan.runs)
+        prepare(self.results, STAGES, {run.stage for run in plan.runs.values() if run.stage is not None})
+
     def write_sweeps(self, plan: Plan, command: str) -> None:
         """sweep.json of every table of the plan, and of the plan where it has parts."""
         for table in plan.tables:
@@ -154,6 +163,15 @@ class Ledger:
                 if entry["run"] not in plan.runs:
                     found[entry["run"]] = record["points"][entry["point"]]["label"]
         return found
+
+
+def _essence(result: Mapping[str, Any]) -> dict[str, Any]:
+    """What the controller and the screens ask of a result: R@1 of both splits, and the cost."""
+    scores = {
+        split: {"text_to_video": {"R@1": float(result["metrics"][split]["text_to_video"]["R@1"])}}
+        for split in ("test", "validation")
+    }
+    return {"metrics": scores, "cost": dict(result.get("cost", {}))}
 
 
 def is_retried(state: State, which: str | None) -> bool:

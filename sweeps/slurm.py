@@ -7,27 +7,23 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
 
 import submitit
 from submitit.core.utils import FailedJobError, FailedSubmissionError
 
 from simvtp.config import Config
+from simvtp.homes import FEW
 from simvtp.validation import ConfigError
+from sweeps.arrays import Array, arrays, cut
 from sweeps.clusters import Cluster
 from sweeps.ledger import Ledger
 from sweeps.plan import Run
 from sweeps.queue import WAITING
 from sweeps.snapshot import take
-from sweeps.submissions import PREFIX, Claim, Item, Record
-
-Task = tuple[Item, ...]
-T = TypeVar("T")
-
+from sweeps.submissions import PREFIX, Claim, Record
 
 # What sbatch says when the same command will do later.
 _LATER = ("Unable to contact", "timed out", "temporarily", "not responding", "MaxSubmit", "SubmitLimit", "violates")
@@ -43,72 +39,6 @@ class Refused(ConfigError):
     @property
     def passes(self) -> bool:
         return any(word in str(self) for word in _LATER)
-
-
-@dataclass(frozen=True)
-class Array:
-    """Tasks to submit as one array. after: number of the array that it follows; None: none.
-
-    task: the one task of that array that all of this one follow; None: each follows the task of its own number.
-    """
-
-    tasks: tuple[Task, ...]
-    after: int | None = None
-    task: int | None = None
-
-
-def arrays(runs: Sequence[Run], made: Mapping[str, bool], pack: int, longest: int) -> list[Array]:
-    """Runs -> arrays of at most `longest` tasks of `pack` items.
-
-    made: pre-training stage -> whether its weights are there. A stage to be made that has one run is made by the job of
-    that run. Where it has several, it is an item of an array of stages, which the arrays of its runs follow.
-    """
-    users: dict[str, list[Run]] = {}
-    plain: list[Run] = []
-    for run in runs:
-        if run.stage is None or made[run.stage]:
-            plain.append(run)
-        else:
-            users.setdefault(run.stage, []).append(run)
-    plain += [found[0] for found in users.values() if len(found) == 1]
-    shared = sorted((stage for stage, found in users.items() if len(found) > 1), key=lambda stage: -len(users[stage]))
-    found: list[Array] = []
-    for part in _cut(shared, pack * longest):
-        stages = _packed([Item("pretrain", stage, users[stage][0].config) for stage in part], pack)
-        followers = [[_item(run) for item in task for run in users[item.id]] for task in stages]
-        found += [Array(stages), *_following(len(found), followers, pack, longest)]
-    found += [Array(_packed([_item(run) for run in part], pack)) for part in _cut(plain, pack * longest)]
-    return found
-
-
-def _following(first: int, followers: Sequence[Sequence[Item]], pack: int, longest: int) -> Iterator[Array]:
-    """The arrays that follow array `first`: followers[i] wait for its task i. As few arrays as will do.
-
-    Few stages with many runs: arrays for each stage, all of whose tasks wait for one task. Many stages with few runs:
-    the n-th runs of all stages are an array, where task i waits for task i; the stages come by falling number of runs,
-    so the tasks of each such array are the first so many.
-    """
-    rows = [_packed(items, pack) for items in followers]
-    if len(rows) <= max(map(len, rows)):
-        for number, row in enumerate(rows):
-            for tasks in _cut(row, longest):
-                yield Array(tuple(tasks), after=first, task=number)
-        return
-    for depth in range(max(map(len, rows))):
-        yield Array(tuple(row[depth] for row in rows if depth < len(row)), after=first)
-
-
-def _item(run: Run) -> Item:
-    return Item("run", run.id, run.config)
-
-
-def _cut(things: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    for start in range(0, len(things), size):
-        yield things[start : start + size]
-
-
-def _packed(items: Sequence[Item], pack: int) -> tuple[Task, ...]:
-    return tuple(tuple(part) for part in _cut(items, pack))
 
 
 class Batch(submitit.SlurmExecutor):
@@ -141,10 +71,10 @@ class Slurm:
 
     @cached_property
     def longest(self) -> int:
-        """Tasks that an array may have."""
+        """Tasks that an array may have. Its folder gets three files for each, hence not more than FEW."""
         done = subprocess.run(["scontrol", "show", "config"], capture_output=True, text=True, check=False)
         found = re.search(r"^MaxArraySize\s*=\s*(\d+)", done.stdout, re.MULTILINE)
-        return max(1, int(found[1]) - 1) if found else 1000
+        return min(FEW, max(1, int(found[1]) - 1)) if found else FEW
 
     def attach(self, runs: Sequence[Run]) -> dict[str, Claim]:
         """Jobs of an earlier controller, or of another sweep, in which some of these runs still are."""
@@ -200,7 +130,7 @@ class Slurm:
         return claim is not None and not self.over(claim)
 
     def _send(self, record: Record, code: Path, after: str | None) -> str:
-        cluster, config = self.cluster, record.tasks[0][0].config
+        cluster, config = self.cluster, record.items(0)[0].config
         batch = Batch(self.submissions.folder / record.token, python=shlex.quote(sys.executable))
         wanted = {
             "partition": cluster.partition, "account": cluster.account, "qos": cluster.qos,
@@ -218,7 +148,7 @@ class Slurm:
             stderr_to_stdout=True, additional_parameters=extra, srun_args=["--kill-on-bad-exit=1"],
         )  # fmt: skip
         try:
-            return batch.send(PREFIX + record.token, len(record.tasks), cluster.parallel, after)
+            return batch.send(PREFIX + record.token, len(record.entries), cluster.parallel, after)
         except (FailedJobError, FailedSubmissionError) as error:
             raise Refused(f"cluster {cluster.name}: sbatch refused the job: {_last_words(error)}") from error
 
@@ -278,7 +208,7 @@ class Slurm:
         """Cancel jobs; each is sent SIGTERM first, so its run writes a checkpoint."""
         records = {job: self._record(job.token) for job in jobs}
         numbers = {found.number(job.task) for job, found in records.items() if found is not None and found.job}
-        for part in _cut(sorted(numbers), 500):
+        for part in cut(sorted(numbers), 500):
             subprocess.run(["scancel", *part], check=False)
 
 

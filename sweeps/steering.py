@@ -145,7 +145,7 @@ def _end_jobs(ledger: Ledger, runs: Sequence[Run]) -> None:
             os.kill(owner.pid, signal.SIGTERM)
         claim = ledger.submissions.claim("run", run.id)
         record = ledger.submissions.read(claim.token) if claim is not None else None
-        if claim is not None and record is not None and record.job and len(record.tasks[claim.task]) == 1:
+        if claim is not None and record is not None and record.job and len(record.entries[claim.task]) == 1:
             numbers.add(record.number(claim.task))
     if numbers and shutil.which("scancel") is None:
         print("there is no scancel on this machine: jobs end when the sweep's controller sees it", file=sys.stderr)

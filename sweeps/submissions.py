@@ -16,12 +16,13 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from simvtp.config import Config, flatten, unflatten
 from simvtp.files import read_json, write_json
+from simvtp.homes import RUNS, STAGES, home
 from simvtp.locks import Busy, Lock
 
 PREFIX = "simvtp-"
@@ -47,16 +48,26 @@ class Claim:
 
 @dataclass(frozen=True)
 class Record:
-    """One job array. job: SLURM's number, None until it is known; created: seconds since 1970."""
+    """One job array. job: SLURM's number, None until it is known; created: seconds since 1970.
+
+    entries: kind, id and `set`, what differs from `base`, of every item of every task, as on disk. A config is made of
+    them only where it is asked for: a record has up to a thousand, and most of its readers want the job's number.
+    """
 
     token: str
     job: str | None
     created: float
     preset: str
-    tasks: tuple[tuple[Item, ...], ...]
+    base: Mapping[str, Any]
+    entries: Sequence[Sequence[Mapping[str, Any]]]
 
     def number(self, task: int) -> str:
         return f"{self.job}_{task}"
+
+    def items(self, task: int) -> tuple[Item, ...]:
+        return tuple(
+            Item(entry["kind"], entry["id"], unflatten({**self.base, **entry["set"]})) for entry in self.entries[task]
+        )
 
 
 class Submissions:
@@ -84,11 +95,14 @@ class Submissions:
             lock.__exit__(None, None, None)
 
     def home(self, item: Item) -> Path:
-        return self.results / ("runs" if item.kind == "run" else "pretrained") / item.id
+        return self._home(item.kind, item.id)
+
+    def _home(self, kind: str, name: str) -> Path:
+        return home(self.results, RUNS if kind == "run" else STAGES, name)
 
     def claim(self, kind: str, name: str) -> Claim | None:
         """The last claim on a run or stage; None where there is none or a damaged one."""
-        path = self.results / ("runs" if kind == "run" else "pretrained") / name / "job.json"
+        path = self._home(kind, name) / "job.json"
         try:
             found = read_json(path)
             return Claim(found["token"], int(found["task"]))
@@ -98,7 +112,9 @@ class Submissions:
     def open(self, preset: str, tasks: Sequence[Sequence[Item]], stages: Mapping[str, str]) -> Record:
         """Write the record and the claims of a new array. stages: run id -> a stage that its own task makes."""
         token = time.strftime("%Y%m%d-%H%M%S-") + uuid.uuid4().hex[:6]
-        record = Record(token, None, time.time(), preset, tuple(tuple(task) for task in tasks))
+        base = flatten(tasks[0][0].config)
+        entries = [[{"kind": i.kind, "id": i.id, "set": _difference(i.config, base)} for i in task] for task in tasks]
+        record = Record(token, None, time.time(), preset, base, entries)
         self._write(record)
         marker = self.folder / "open" / token
         marker.parent.mkdir(parents=True, exist_ok=True)
@@ -107,7 +123,7 @@ class Submissions:
             for item in task:
                 self._write_claim(self.home(item), token, number)
                 if item.kind == "run" and item.id in stages:
-                    self._write_claim(self.results / "pretrained" / stages[item.id], token, number)
+                    self._write_claim(self._home("pretrain", stages[item.id]), token, number)
         return record
 
     def _write_claim(self, folder: Path, token: str, task: int) -> None:
@@ -119,7 +135,7 @@ class Submissions:
 
     def numbered(self, record: Record, job: str) -> Record:
         """The same record with the job's number in it, on disk too."""
-        found = Record(record.token, job, record.created, record.preset, record.tasks)
+        found = replace(record, job=job)
         self._write(found)
         return found
 
@@ -135,12 +151,9 @@ class Submissions:
             return []
 
     def _write(self, record: Record) -> None:
-        base = flatten(record.tasks[0][0].config)
-        tasks = [[{"kind": item.kind, "id": item.id, "set": _difference(item.config, base)} for item in task]
-                 for task in record.tasks]  # fmt: skip
         write_json(self.folder / record.token / "record.json", {
             "version": 1, "token": record.token, "job": record.job, "created": record.created,
-            "preset": record.preset, "base": base, "tasks": tasks,
+            "preset": record.preset, "base": record.base, "tasks": record.entries,
         })  # fmt: skip
 
     def read(self, token: str) -> Record | None:
@@ -149,12 +162,9 @@ class Submissions:
             found = read_json(self.folder / token / "record.json")
         except FileNotFoundError:
             return None
-        base = found["base"]
-        tasks = tuple(
-            tuple(Item(entry["kind"], entry["id"], unflatten(base | entry["set"])) for entry in task)
-            for task in found["tasks"]
+        return Record(
+            found["token"], found["job"], float(found["created"]), found["preset"], found["base"], found["tasks"]
         )
-        return Record(found["token"], found["job"], float(found["created"]), found["preset"], tasks)
 
 
 def _difference(config: Config, base: Mapping[str, Any]) -> dict[str, Any]:

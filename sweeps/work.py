@@ -14,6 +14,7 @@ from submitit.core.job_environment import JobEnvironment
 from submitit.core.utils import UncompletedJobError
 from submitit.helpers import DelayedSubmission
 
+from simvtp.homes import RUNS, STAGES, home
 from sweeps.deaths import died, is_full
 
 PATIENCE_SECONDS = 30 * 60.0
@@ -78,7 +79,7 @@ class Work:
             return str(pretrain(config, self.results, self.preset))
 
     def _home(self) -> Path:
-        return self.results / ("runs" if self.kind == "run" else "pretrained") / self.name
+        return home(self.results, RUNS if self.kind == "run" else STAGES, self.name)
 
     def _note(self, error: Exception) -> None:
         """A death before the stage was made is the stage's: every run that shares it would die alike."""

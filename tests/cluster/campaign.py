@@ -3,8 +3,10 @@
     bash tests/cluster/up.sh && . ${SLURM_LAB:-/tmp/simvtp-slurm}/env
     python -m tests.cluster.campaign --faults 200
 
-Half of the faults hit sweeps on SLURM, half hit sweeps on this machine. Results are on a small disk of their own (a
-tmpfs, which needs root), so that it can be filled. The last line is the count.
+Half of the faults hit sweeps on SLURM, the other half sweeps on this machine, both at the same time. Results are on a
+small disk of their own (a tmpfs, which needs root), so that it can be filled. What whole sweeps have brought is kept in
+campaign.json: the same command goes on after an interruption, and a larger --faults adds to it. The last line is the
+count.
 """
 
 from __future__ import annotations
@@ -18,83 +20,133 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from tests.cluster.faults import BOTH, ON_SLURM, Fault, shell
+from simvtp.files import read_json, write_json
+from tests.cluster.faults import LOCALLY, ON_SLURM, Fault, resume_drained, shell
 from tests.cluster.scene import CHANGES, Scene
 from tests.sweeps.test_command import call, outcomes
 
-ROUND_FAULTS = 6
-PATIENCE_SECONDS = 900.0
+ROUND_FAULTS = 10
+PATIENCE_SECONDS = 1500.0
 CLUSTER = 'partition = "low"\nsignal_seconds = 60\n'
+BAD = ("lost", "twice", "different")
+
+
+class Tally:
+    """How often each fault was done at each place, and what came of it; on disk after every sweep."""
+
+    def __init__(self, path: Path, wanted: int) -> None:
+        self.path, self.wanted, self.lock = path, wanted, threading.Lock()
+        before = read_json(path) if path.exists() else {}
+        self.faults, self.bad = Counter[str](before.get("faults", {})), Counter[str](before.get("bad", {}))
+        self.sweeps, self.began = Counter[str](before.get("sweeps", {})), time.monotonic()
+        self.seconds = float(before.get("seconds", 0.0))
+        self.planned = self.faults.copy()  # with those of sweeps under way
+
+    def choose(self, place: str, kinds: tuple[Fault, ...]) -> Fault:
+        """One of the kinds that were done the least at this place."""
+        with self.lock:
+            return min(kinds, key=lambda kind: (self.planned[f"{place} {kind.__name__}"], random.random()))
+
+    def next_sweep(self, place: str, places: int) -> tuple[int, int]:
+        """(number of the next sweep of a place, faults it is to have); 0 faults where the place has had its share."""
+        with self.lock:
+            done = sum(count for name, count in self.faults.items() if name.startswith(place))
+            few = min(ROUND_FAULTS, -(-self.wanted // places) - done)
+            return self.sweeps[place], max(0, few)
+
+    def add(self, place: str, faults: Counter[str], bad: Counter[str]) -> None:
+        """A sweep has ended."""
+        with self.lock:
+            self.faults += faults
+            self.bad += bad
+            self.sweeps[place] += 1
+            write_json(self.path, {
+                "faults": self.faults, "bad": self.bad, "sweeps": self.sweeps,
+                "seconds": self.seconds + time.monotonic() - self.began,
+            })  # fmt: skip
+            print(f"{time.strftime('%H:%M:%S')} {self}", flush=True)
+
+    def __str__(self) -> str:
+        return f"{self.faults.total()} faults: " + ", ".join(f"{name} {self.bad[name]}" for name in BAD)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.cluster.campaign", description=__doc__)
     parser.add_argument("--faults", type=int, default=200)
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, default=Path("/tmp/simvtp-campaign"))
     parser.add_argument("--place", choices=["slurm", "local", "both"], default="both")
     arguments = parser.parse_args()
-    random.seed(arguments.seed)
     arguments.folder.mkdir(parents=True, exist_ok=True)
     plain = arguments.folder / "undisturbed"
     done = call(plain, "finetune_lr", "--cluster", "debug", changes=CHANGES)
     if done.returncode:
         sys.exit(done.stderr)
     wanted = outcomes(plain)
-    disk = arguments.folder / "disk"
+    places = ["slurm", "local"] if arguments.place == "both" else [arguments.place]
+    tally = Tally(arguments.folder / "campaign.json", arguments.faults)
+    threads = [
+        threading.Thread(target=_campaign, args=(arguments.folder / place, place, len(places), wanted, tally))
+        for place in places
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    print(", ".join(f"{name} {count}" for name, count in sorted(tally.faults.items())))
+    print(tally)
+    return 1 if tally.bad.total() or tally.faults.total() < arguments.faults else 0
+
+
+def _campaign(disk: Path, place: str, places: int, wanted: dict[str, str], tally: Tally) -> None:
+    """Sweeps of one place, one after the other, until it has had its share of faults."""
     disk.mkdir(exist_ok=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=384m", "tmpfs", disk], check=True)
-    counts, faults = Counter[str](), Counter[str]()
     try:
-        places = ["slurm", "local"] if arguments.place == "both" else [arguments.place]
-        number = 0
-        while faults.total() < arguments.faults:
-            place = places[number % len(places)]
-            few = min(ROUND_FAULTS, arguments.faults - faults.total())
-            _round(disk / f"round{number}", place, few, wanted, counts, faults)
-            shell("rm", "-rf", str(disk / f"round{number}"))
-            number += 1
+        while True:
+            number, few = tally.next_sweep(place, places)
+            if not few:
+                return
+            results = disk / f"{place}{number}"
+            _sweep(results, place, few, wanted, tally)
+            shell("rm", "-rf", str(results))
     finally:
         subprocess.run(["umount", "-l", disk], check=False)
-    print(", ".join(f"{name} {count}" for name, count in sorted(faults.items())))
-    words = ", ".join(f"{name} {counts[name]}" for name in ("lost", "twice", "different"))
-    print(f"{faults.total()} faults: {words}")
-    return 1 if counts.total() else 0
 
 
-def _round(
-    results: Path, place: str, few: int, wanted: dict[str, str], counts: Counter[str], faults: Counter[str]
-) -> None:
-    """One sweep with so many faults, in the order of the least done so far; adds to both counters."""
-    kinds: tuple[Fault, ...] = ON_SLURM if place == "slurm" else BOTH
-    scene = Scene(results, _words(results, place))
+def _sweep(results: Path, place: str, few: int, wanted: dict[str, str], tally: Tally) -> None:
+    """One sweep with so many faults, of the kinds that were done the least so far."""
+    kinds = ON_SLURM if place == "slurm" else LOCALLY
+    scene, faults = Scene(results, _words(results, place)), Counter[str]()
     scene.start()
     threading.Thread(target=scene.witness, daemon=True).start()
-    until, begun, due = time.monotonic() + PATIENCE_SECONDS, faults.total(), time.monotonic() + random.uniform(4, 12)
+    until, due = time.monotonic() + PATIENCE_SECONDS, time.monotonic() + random.uniform(2, 10)
     while time.monotonic() < until:
         if scene.controller is None or scene.controller.poll() is not None:
             if scene.controller is not None and scene.controller.returncode == 0:
                 break
             scene.start()
-        if faults.total() - begun < few and time.monotonic() > due:
-            fault = min(kinds, key=lambda kind: (faults[f"{place} {kind.__name__}"], random.random()))
+        if faults.total() < few and time.monotonic() > due:
+            fault = tally.choose(place, kinds)
+            name = f"{place} {fault.__name__}"
             if fault(scene):
-                faults[f"{place} {fault.__name__}"] += 1
-                print(f"{time.strftime('%H:%M:%S')} {results.name} {place} {fault.__name__}", flush=True)
-            due = time.monotonic() + random.uniform(1, 8)
+                faults[name] += 1
+                tally.planned[name] += 1
+                print(f"{time.strftime('%H:%M:%S')} {results.name} {fault.__name__}", flush=True)
+            due = time.monotonic() + random.uniform(0.5, 4)
         if place == "slurm":
             scene.look_at_queue()
+            resume_drained()
         time.sleep(1)
     scene.look()
     scene.end()
     found = outcomes(results)
-    counts["lost"] += len(wanted.keys() - found.keys())
-    counts["twice"] += len(scene.twice)
-    counts["different"] += sum(found[run] != outcome for run, outcome in wanted.items() if run in found)
+    missing = wanted.keys() - found.keys()
+    different = [run for run, outcome in wanted.items() if run in found and found[run] != outcome]
     for what in scene.twice:
         print(f"twice: {what}", flush=True)
-    if wanted.keys() - found.keys():
-        shell("cp", "-r", str(results), str(results.parent.parent / f"lost-{results.name}"))
+    if missing or different or scene.twice:
+        shell("cp", "-r", str(results), str(results.parent.parent / f"bad-{results.name}"))
+    tally.add(place, faults, Counter(lost=len(missing), twice=len(scene.twice), different=len(different)))
 
 
 def _words(results: Path, place: str) -> list[str]:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from sweeps.submissions import PREFIX, Submissions
 from tests.cluster.scene import Scene
 
 Fault = Callable[[Scene], bool]
@@ -19,17 +20,21 @@ def shell(*words: str) -> str:
     return subprocess.run(words, capture_output=True, text=True, check=False).stdout
 
 
-def running() -> list[str]:
-    """Array tasks at work."""
-    return shell("squeue", "-h", "-r", "-t", "R", "-o", "%i").split()
+def _tasks(scene: Scene, *states: str) -> list[str]:
+    """Array tasks of the sweep that SLURM has, in one of these states where some are named."""
+    names = ",".join(PREFIX + token for token in Submissions(scene.results).opened())
+    if not names:
+        return []
+    only = ["-t", ",".join(states)] if states else []
+    return shell("squeue", "-h", "-r", f"--name={names}", *only, "-o", "%i").split()
 
 
 def _one(tasks: list[str]) -> str | None:
     return random.choice(tasks) if tasks else None
 
 
-def requeue(scene: Scene) -> bool:  # noqa: ARG001
-    task = _one(running())
+def requeue(scene: Scene) -> bool:
+    task = _one(_tasks(scene, "R"))
     if task is None:
         return False
     shell("scontrol", "requeue", task)
@@ -37,47 +42,121 @@ def requeue(scene: Scene) -> bool:  # noqa: ARG001
 
 
 def requeue_in_a_checkpoint(scene: Scene) -> bool:
-    """At the moment a checkpoint's temporary file is there, or after two seconds without one."""
-    until = time.monotonic() + 2
-    while time.monotonic() < until and not list(scene.results.glob("*/*/checkpoints/.step-*")):
-        time.sleep(0.002)
-    return requeue(scene)
+    """At the moment a checkpoint's temporary file is there; False where none comes within two seconds."""
+    tasks, until = _tasks(scene, "R"), time.monotonic() + 2
+    while tasks and time.monotonic() < until:
+        if list(scene.results.glob("*/*/checkpoints/.step-*")):
+            shell("scontrol", "requeue", ",".join(tasks))
+            return True
+        time.sleep(0.001)
+    return False
 
 
-def cancel(scene: Scene) -> bool:  # noqa: ARG001
-    task = _one(shell("squeue", "-h", "-r", "-o", "%i").split())
+def cancel(scene: Scene) -> bool:
+    task = _one(_tasks(scene))
     if task is None:
         return False
     shell("scancel", task)
     return True
 
 
-def timeout(scene: Scene) -> bool:  # noqa: ARG001
-    """The limit is suddenly one minute: SLURM sends SIGUSR2, and ends the job then."""
-    task = _one(running())
-    if task is None:
+def _at_its_limit(scene: Scene, *, until_killed: bool) -> bool:
+    """The limit of a job is suddenly one minute, and the job stands still, so that it cannot end before.
+
+    SLURM looks at limits every half minute: SIGUSR2, as the submission asked, and a minute after the start the end.
+    """
+    victims = [(pid, task) for pid in _workers(scene) if (task := _task_of(pid)) is not None]
+    if not victims:
+        return False
+    pid, task = random.choice(victims)
+    try:
+        os.kill(pid, signal.SIGSTOP)
+    except ProcessLookupError:
         return False
     shell("scontrol", "update", f"JobId={task}", "TimeLimit=1")
-    return True
+    until, signalled = time.monotonic() + 150, False
+    while time.monotonic() < until:
+        pending = _pending(pid)
+        if pending is None:  # SLURM killed it
+            return True
+        signalled = bool(pending >> (signal.SIGUSR2 - 1) & 1)
+        if signalled and not until_killed:
+            break
+        time.sleep(0.2)
+    try:
+        os.kill(pid, signal.SIGCONT)
+    except ProcessLookupError:
+        return True
+    return signalled and not until_killed
 
 
-def preempt(scene: Scene) -> bool:  # noqa: ARG001
+def timeout(scene: Scene) -> bool:
+    """SIGUSR2 before the limit."""
+    return _at_its_limit(scene, until_killed=False)
+
+
+def overrun(scene: Scene) -> bool:
+    """The job does not stop in time, and SLURM kills it."""
+    return _at_its_limit(scene, until_killed=True)
+
+
+def _pending(pid: int) -> int | None:
+    """Signals that wait for a process, as bits; None where it is gone."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    found = dict(line.split(":", 1) for line in lines)
+    if found["State"].strip()[0] in "ZX":
+        return None
+    return int(found["SigPnd"], 16) | int(found["ShdPnd"], 16)
+
+
+def preempt(scene: Scene) -> bool:
     """A job of a better partition takes every core for some seconds."""
-    if not running():
+    if not _tasks(scene, "R"):
         return False
     nodes = shell("sinfo", "-h", "-p", "main", "-o", "%D").strip()
     shell("sbatch", "-p", "main", "-N", nodes, "--exclusive", "-o", "/dev/null", "--wrap", "sleep 3")
     return True
 
 
-def node_down(scene: Scene) -> bool:  # noqa: ARG001
-    node = _one(shell("squeue", "-h", "-t", "R", "-o", "%N").split())
-    if node is None:
+def node_down(scene: Scene) -> bool:
+    task = _one(_tasks(scene, "R"))
+    node = shell("squeue", "-h", "-j", task, "-o", "%N").strip() if task is not None else ""
+    if not node:
         return False
     shell("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=campaign")
     time.sleep(2)
     shell("scontrol", "update", f"NodeName={node}", "State=RESUME")
     return True
+
+
+def orphan(scene: Scene) -> bool:
+    """The daemons of SLURM that watch over a job die, as with its node; the job itself goes on, unseen by SLURM."""
+    pids = _workers(scene)
+    if not pids:
+        return False
+    above, daemons = random.choice(pids), set[int]()
+    while above > 1:
+        try:
+            fields = Path(f"/proc/{above}/stat").read_text().rpartition(")")[2].split()
+            name = Path(f"/proc/{above}/comm").read_text().strip()
+        except (FileNotFoundError, ProcessLookupError):
+            break
+        if name.startswith("slurmstepd"):
+            daemons.add(above)
+        above = int(fields[1])
+    for pid in daemons:
+        os.kill(pid, signal.SIGKILL)
+    return bool(daemons)
+
+
+def resume_drained() -> None:
+    """What an operator does: SLURM drains a node on which a job that it gave up on turns out to be alive."""
+    nodes = sorted(set(shell("sinfo", "-h", "-N", "-t", "drain", "-o", "%N").split()))
+    if nodes:
+        shell("scontrol", "update", f"NodeName={','.join(nodes)}", "State=RESUME")
 
 
 def kill_controller(scene: Scene) -> bool:
@@ -124,24 +203,37 @@ def full_disk(scene: Scene) -> bool:
     return True
 
 
-def _jobs(scene: Scene) -> list[int]:
+def _workers(scene: Scene) -> list[int]:
     """Processes that carry out runs of this results folder."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            words = path.read_bytes().decode(errors="replace")
+            words = path.read_bytes().decode(errors="replace").split("\0")
         except OSError:
             continue
-        if str(scene.results) in words and ("sweeps.job" in words or "submitit.core._submit" in words):
+        python = words[0].rpartition("/")[2].startswith("python")  # not the srun above it
+        if python and {"sweeps.job", "submitit.core._submit"} & set(words) and str(scene.results) in "\0".join(words):
             found.append(int(path.parent.name))
     return found
 
 
-def _hit(scene: Scene, number: int) -> int | None:
-    jobs = _jobs(scene)
-    if not jobs:
+def _task_of(pid: int) -> str | None:
+    """The array task that a process is of, as squeue names it."""
+    try:
+        words = Path(f"/proc/{pid}/environ").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
         return None
-    victim = random.choice(jobs)
+    found = dict(word.partition("=")[::2] for word in words)
+    if not {"SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID"} <= found.keys():
+        return None
+    return f"{found['SLURM_ARRAY_JOB_ID']}_{found['SLURM_ARRAY_TASK_ID']}"
+
+
+def _hit(scene: Scene, number: int) -> int | None:
+    workers = _workers(scene)
+    if not workers:
+        return None
+    victim = random.choice(workers)
     try:
         os.kill(victim, number)
     except ProcessLookupError:
@@ -170,9 +262,9 @@ def stall(scene: Scene) -> bool:
     return True
 
 
-BOTH: tuple[Fault, ...] = (
+LOCALLY: tuple[Fault, ...] = (
     kill_controller, log_out, second_controller, cut_journal, full_disk, kill_job, terminate_job, stall,
 )  # fmt: skip
 ON_SLURM: tuple[Fault, ...] = (
-    requeue, requeue_in_a_checkpoint, cancel, timeout, preempt, node_down, *BOTH,
+    requeue, requeue_in_a_checkpoint, cancel, timeout, overrun, preempt, node_down, orphan, *LOCALLY,
 )  # fmt: skip

@@ -13,7 +13,7 @@ from pathlib import Path
 from sweeps.submissions import PREFIX, Submissions
 from tests.sweeps.test_command import ROOT, command
 
-CHANGES = {"pretrain.length": "60 steps", "finetune.length": "6 epochs", "machine.checkpoint_seconds": "0.2"}
+CHANGES = {"pretrain.length": "100 steps", "finetune.length": "8 epochs", "machine.checkpoint_seconds": "0.2"}
 # What ends whole and is then left alone, of a run and of a stage.
 FINAL = ("runs/*/result.json", "runs/*/finetuned.json", "pretrained/*/weights.safetensors")
 
@@ -87,7 +87,7 @@ class Scene:
             name, _, task = line.partition("|")
             record = submissions.read(name.removeprefix(PREFIX))
             if record is not None and task.isdigit():
-                items.update(item.id for item in record.tasks[int(task)])
+                items.update(entry["id"] for entry in record.entries[int(task)])
         self.twice |= {f"{item} is in two jobs" for item, count in items.items() if count > 1}
 
 

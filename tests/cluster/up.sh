@@ -3,9 +3,9 @@
 # cgroups, all state below $SLURM_LAB. Needs root on Debian 12, and installs Debian's packages where they are absent.
 #   bash tests/cluster/up.sh && . $SLURM_LAB/env      afterwards: bash tests/cluster/down.sh
 # Partitions: main; low (preempted by the others, requeued after a signal); short (five minutes). GPUs are declared.
-# NODES (2), CPUS of a node (2, overcommitted).
+# NODES (2), CPUS of a node (4, overcommitted), LONGEST array (4 tasks, so that sweeps of five runs are split).
 set -euo pipefail
-L=${SLURM_LAB:-${TMPDIR:-/tmp}/simvtp-slurm}; NODES=${NODES:-2}; CPUS=${CPUS:-2}; DB=${DB:-1}; H=$(hostname -s)
+L=${SLURM_LAB:-${TMPDIR:-/tmp}/simvtp-slurm}; NODES=${NODES:-2}; CPUS=${CPUS:-4}; DB=${DB:-1}; LONGEST=${LONGEST:-4}; H=$(hostname -s)
 t0=$(date +%s.%N)
 pk="slurmctld slurmd slurm-client munge"; [ "$DB" = 1 ] && pk="$pk slurmdbd mariadb-server"
 for p in $pk; do dpkg -s $p >/dev/null 2>&1 || need=1; done
@@ -16,7 +16,9 @@ fi
 t1=$(date +%s.%N)
 [ -e $L/pids ] && { echo "already up? run down.sh first" >&2; exit 1; }
 rm -rf $L; mkdir -p $L/{ctld,log,run,db}; chmod 755 $L; : >$L/pids
-getent hosts $H >/dev/null || echo "127.0.0.1 $H" >>/etc/hosts
+for name in $H $(seq -f n%g $NODES); do  # a run over several nodes finds the first of them by its name
+  getent hosts $name >/dev/null || echo "127.0.0.1 $name" >>/etc/hosts
+done
 # --- munge: own key and socket (never /run/munge), as root
 dd if=/dev/urandom of=$L/munge.key bs=128 count=1 status=none; chmod 400 $L/munge.key
 munged --force --key-file=$L/munge.key --socket=$L/run/munge.sock --pid-file=$L/run/munged.pid \
@@ -82,7 +84,7 @@ MinJobAge=3600
 SlurmdTimeout=10
 SlurmctldTimeout=10
 InactiveLimit=0
-MaxArraySize=1001
+MaxArraySize=$((LONGEST+1))
 FirstJobId=$(( $(date +%s) % 10000000 ))
 $acct
 JobCompType=jobcomp/filetxt

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from simvtp.checkpoints import load_state, load_weights, save_state, save_weights, states
+from simvtp.checkpoints import clear_halves, load_state, load_weights, save_state, save_weights, states
 from simvtp.files import write_bytes, write_json
 
 
@@ -73,3 +73,14 @@ def test_json_has_no_nan(tmp_path: Path) -> None:
 def test_a_state_with_code_in_it_is_refused(tmp_path: Path) -> None:
     torch.save({"stage": Path("x")}, tmp_path / "step-000000001.pt")
     assert load_state(tmp_path) is None
+
+
+def test_what_a_kill_left_half_written_is_deleted_and_nothing_else(tmp_path: Path) -> None:
+    save_state(tmp_path / "checkpoints", 3, {"step": 3})
+    kept = {*tmp_path.rglob("*.pt"), *(tmp_path / name for name in ("job.json", ".job.json.x", "last.safetensors"))}
+    for path in kept - set(tmp_path.rglob("*.pt")):
+        path.touch()
+    for name in ("checkpoints/.step-000000004.pt.ab12", ".weights.safetensors.x_y"):
+        (tmp_path / name).write_bytes(b"half")
+    clear_halves(tmp_path)
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} == kept

@@ -10,9 +10,9 @@ import pytest
 from simvtp.config import override
 from simvtp.identity import pretrain_id, run_id
 from simvtp.presets import preset
+from sweeps.arrays import Array, arrays
 from sweeps.plan import Run
 from sweeps.queue import Queue, Snapshot
-from sweeps.slurm import Array, arrays
 from sweeps.submissions import Claim, Item, Submissions
 
 
@@ -90,7 +90,10 @@ def test_a_record_gives_back_the_items(tmp_path: Path) -> None:
     submissions, first, second = Submissions(tmp_path), run(0), run(1, 3)
     tasks = [[Item("run", r.id, r.config)] for r in (first, second)]
     record = submissions.open("tiny", tasks, {second.id: str(second.stage)})
-    assert submissions.read(record.token) == record
+    read = submissions.read(record.token)
+    assert read == record
+    assert read is not None
+    assert [read.items(task) for task in (0, 1)] == [tuple(task) for task in tasks]
     assert submissions.claim("run", first.id) == Claim(record.token, 0)
     assert submissions.claim("run", second.id) == submissions.claim("pretrain", str(second.stage))
     assert submissions.claim("pretrain", str(first.stage)) is None
