@@ -12,6 +12,7 @@ import torch
 from processes import together
 from torch import Tensor
 
+from simvtp import products
 from simvtp.config import Config, override
 from simvtp.data.errors import DataError
 from simvtp.data.loading import Clips
@@ -37,6 +38,7 @@ def config_of(changes: dict[str, str]) -> Config:
 def gradient(changes: dict[str, str], step: int) -> tuple[dict[str, Tensor], dict[str, float]]:
     """Of the sum of the four losses at the first weights, with the batch and masks of a step."""
     config = config_of(changes)
+    products.use(config.machine.products, recompute=config.machine.recompute)
     tokenizer, cpu = tokenizer_of(config), torch.device("cpu")
     model = fresh_model(config, tokenizer)
     forward = around(Pretraining(model, config), config.machine, cpu)
@@ -63,8 +65,9 @@ def test_the_gradient_is_that_of_one_process_with_the_whole_batch(
 ) -> None:
     settings = [{**quick, **PLAIN}, {**quick, **AXES}]
     sharded = [{**changes, "machine.shard": "on"} for changes in settings]
-    wanted = gradients(settings, 3) * 2
-    for answer in together(count, tmp_path, gradients, settings + sharded, 3):
+    cheap = [{**changes, "machine.recompute": "on", "machine.products": "onednn"} for changes in (*settings, *sharded)]
+    wanted = gradients(settings, 3) * 4
+    for answer in together(count, tmp_path, gradients, settings + sharded + cheap, 3):
         for (grads, losses), (right_grads, right_losses) in zip(answer, wanted, strict=True):
             assert losses == pytest.approx(right_losses, rel=1e-5)
             assert grads.keys() == right_grads.keys()
