@@ -68,7 +68,7 @@ def _short(value: object) -> str:
 
 
 def history(study: optuna.Study, name: str) -> Figure:
-    """Every trial in the order of its start, and the best so far; what failed or was pruned at the foot."""
+    """Every trial in the order of its start, the best so far; pruned ones where they stopped, failed at the foot."""
     trials = study.get_trials(deepcopy=False)
     done = sorted(finished(study), key=lambda trial: trial.number)
     figure, panel = plt.subplots(figsize=(style.WIDTH, 3.4), layout="constrained")
@@ -79,11 +79,15 @@ def history(study: optuna.Study, name: str) -> Figure:
     best = list(itertools.accumulate(values, better))
     for trial, value in zip(done, values, strict=True):
         hover.mark(panel, trial.number, value, f"trial {trial.number}: {value:.1f}; {settings(trial)}")
-    panel.step([t.number for t in done], best, where="post", color=style.RED, label="best so far")
-    for state, marker in ((TrialState.PRUNED, "|"), (TrialState.FAIL, "x")):
-        others = [t.number for t in trials if t.state == state]
+    if best:
+        numbers = [*(t.number for t in done), trials[-1].number]
+        panel.step(numbers, [*best, best[-1]], where="post", color=style.RED, label="best so far")
+    for state, marker in ((TrialState.PRUNED, "_"), (TrialState.FAIL, "x")):
+        others = [t for t in trials if t.state == state]
         if others:
-            panel.plot(others, [0] * len(others), marker, color=style.BLACK, label=_STATES[state], clip_on=False)
+            heights = [_reached(trial) for trial in others]
+            panel.plot([t.number for t in others], heights, marker, color=style.BLACK, label=_STATES[state],
+                       clip_on=False)  # fmt: skip
     panel.set_xlabel("trial")
     panel.set_ylabel(_VALUE)
     panel.set_ylim(bottom=0)
@@ -96,6 +100,11 @@ def history(study: optuna.Study, name: str) -> Figure:
     )
     style.footnote(figure, wrap(note, 140))
     return figure
+
+
+def _reached(trial: FrozenTrial) -> float:
+    """What a trial without value had when it was stopped; 0 where nothing is known of it."""
+    return trial.intermediate_values[max(trial.intermediate_values)] if trial.intermediate_values else 0.0
 
 
 def importance(study: optuna.Study, name: str) -> Figure | None:

@@ -51,6 +51,20 @@ def test_history_shows_every_trial_and_the_best_so_far(tmp_path: Path) -> None:
     assert len(spots(figure)) == 10
 
 
+def test_a_pruned_trial_stands_where_it_was_stopped(tmp_path: Path) -> None:
+    path = write_journal(tmp_path / "search-tiny/study.journal", 3)
+    storage = JournalStorage(JournalFileBackend(str(path)))
+    study = optuna.load_study(study_name=optuna.get_all_study_names(storage)[0], storage=storage)
+    trial = study.ask()
+    trial.report(7.0, 1)
+    trial.report(9.5, 2)
+    study.tell(trial, state=TrialState.PRUNED)
+    (panel,) = search.history(search.read(path), "search-tiny").axes
+    lines = {line.get_label(): line.get_xydata().tolist() for line in panel.get_lines()}
+    assert lines["pruned"] == [[3.0, 9.5]]
+    assert lines["best so far"][-1][0] == 3.0
+
+
 def test_best_trials_come_first(tmp_path: Path) -> None:
     study = search.read(write_journal(tmp_path / "search-tiny/study.journal", 12, failed=(4,)))
     found = [search.value_of(trial) for trial in search.finished(study)]
