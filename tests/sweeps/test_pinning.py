@@ -35,7 +35,7 @@ def test_two_runs_at_once_share_neither_cores_nor_gpu(corpus_cache: Path, tmp_pa
     process = subprocess.Popen(line, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     together = 0
     try:
-        while process.poll() is None:
+        while process.poll() is None and together < 20:
             places = list(at_work(tmp_path).values())
             if len(places) == 2:
                 together += 1
@@ -48,5 +48,5 @@ def test_two_runs_at_once_share_neither_cores_nor_gpu(corpus_cache: Path, tmp_pa
     finally:
         process.terminate()
         process.wait()
-    assert process.returncode == 0
+    assert process.returncode in (0, 130)  # done before it was stopped, or stopped resumably
     assert together

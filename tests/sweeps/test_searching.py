@@ -44,11 +44,11 @@ def test_kill_9_in_the_middle_and_the_same_command_again_end_as_an_undisturbed_s
 ) -> None:
     del corpus_cache
     calm = subprocess.run(
-        command(tmp_path / "calm", "--trials", "3"), cwd=ROOT, capture_output=True, text=True, check=False
+        command(tmp_path / "calm", "--trials", "2"), cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert calm.returncode == 0, calm.stderr
     assert "best: trial" in calm.stdout
-    line, until = command(tmp_path / "killed", "--trials", "3"), time.monotonic() + 120
+    line, until = command(tmp_path / "killed", "--trials", "2"), time.monotonic() + 120
     with (tmp_path / "out").open("w") as out:
         process = subprocess.Popen(line, cwd=ROOT, stdout=out, stderr=out, start_new_session=True)
     while not list((tmp_path / "killed").glob("runs/*/result.json")) and time.monotonic() < until:
