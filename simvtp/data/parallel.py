@@ -122,8 +122,10 @@ def _serve(source: IO[bytes], answers: IO[bytes]) -> None:
 
 
 class Bar:
-    """`with Bar(title, total) as advance:` a rich bar on a terminal, one line before the work elsewhere. alone: the work
-    is done by this process itself."""
+    """`with Bar(title, total) as advance:` a rich bar on a terminal, one line before the work elsewhere.
+
+    alone: the work is done by this process itself.
+    """
 
     def __init__(self, title: str, total: int, *, alone: bool = False) -> None:
         self.terminal = sys.stderr.isatty()
