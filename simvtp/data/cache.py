@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simvtp.data.errors import DataError
+from simvtp.data.members import file_of
 from simvtp.data.parallel import each
 from simvtp.data.storage import cache_folder, say, wait_for
 from simvtp.data.video import Video
@@ -51,7 +52,7 @@ def _digest(content: object) -> str:
 
 def _stamp(path: Path) -> tuple[int, int]:
     try:
-        found = path.stat()
+        found = file_of(path).stat()
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror})") from error
     return found.st_size, found.st_mtime_ns

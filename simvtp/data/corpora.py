@@ -1,9 +1,10 @@
 """Corpora as their owners publish them -> videos with captions.
 
 A corpus is named `kind:place`: sprites:tiny (embedded), webvid:ROOT, msrvtt:ROOT (or msrvtt:ROOT?split=7k; splits:
-1k-A, 9k, 7k, full), msvd:ROOT, didemo:ROOT, lsmdc:ROOT, activitynet:ROOT, csv:FILE, json:FILE. Its splits are
-"train", "val" and "test". The embedded corpus holds two data sets, so it has "pretrain" (WebVid's layout) beside
-"train" (MSR-VTT's layout, for fine-tuning), and "test_seen"; elsewhere "pretrain" is "train".
+1k-A, 9k, 7k, full), msvd:ROOT, didemo:ROOT, lsmdc:ROOT, activitynet:ROOT, csv:FILE, json:FILE, and shards:DIR, any of
+these as `pack` writes it. Its splits are "train", "val" and "test". The embedded corpus holds two data sets, so it has
+"pretrain" (WebVid's layout) beside "train" (MSR-VTT's layout, for fine-tuning), and "test_seen"; elsewhere "pretrain"
+is "train".
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from simvtp.data import activitynet, didemo, lsmdc, msrvtt, msvd, plain, sprites, webvid
+from simvtp.data import activitynet, didemo, lsmdc, msrvtt, msvd, plain, shards, sprites, webvid
 from simvtp.data.errors import DataError
 from simvtp.data.records import Record, existing, inside
 from simvtp.data.scenes import parse_spec
@@ -187,6 +188,7 @@ READERS: dict[str, Callable[[str, str], tuple[list[Record], Path]]] = {
     "activitynet": _training_alias(activitynet.read),
     "csv": _training_alias(plain.read_table),
     "json": _training_alias(plain.read_json),
+    "shards": lambda place, split: shards.read(_there(place), split),
 }
 
 

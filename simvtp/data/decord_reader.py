@@ -12,6 +12,7 @@ import numpy as np
 from simvtp.data.errors import DataError
 from simvtp.data.frames import Frames, shrunk
 from simvtp.data.guarded import Guard, Lost
+from simvtp.data.members import opened_as
 
 try:
     import decord
@@ -50,7 +51,7 @@ def answer(_: None, job: tuple[Path, tuple[list[int], int | None] | None]) -> An
     """In the guarded process: (frame count, frames per second), frames, or why not."""
     path, wanted = job
     try:
-        reader = decord.VideoReader(str(path), num_threads=1)
+        reader = decord.VideoReader(opened_as(path), num_threads=1)
         if wanted is None:
             return len(reader), float(reader.get_avg_fps())
         return shrunk(_read(reader, wanted[0]), wanted[1])

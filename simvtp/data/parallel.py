@@ -122,9 +122,12 @@ def _serve(source: IO[bytes], answers: IO[bytes]) -> None:
 
 
 class Bar:
-    """`with Bar(title, total) as advance:` a rich bar on a terminal, one line before the work elsewhere."""
+    """`with Bar(title, total) as advance:` a rich bar on a terminal, one line before the work elsewhere.
 
-    def __init__(self, title: str, total: int) -> None:
+    alone: the work is done by this process itself.
+    """
+
+    def __init__(self, title: str, total: int, *, alone: bool = False) -> None:
         self.terminal = sys.stderr.isatty()
         columns = (
             "{task.description}",
@@ -136,7 +139,7 @@ class Bar:
         self.progress = rich.progress.Progress(*columns, console=console, disable=not self.terminal)
         self.task = self.progress.add_task(title, total=total)
         if not self.terminal:
-            say(f"{title}: {total} on {cores()} cores")
+            say(f"{title}: {total}" + ("" if alone else f" on {cores()} cores"))
 
     def __enter__(self) -> Callable[[int], None]:
         self.progress.start()

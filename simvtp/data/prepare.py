@@ -47,6 +47,8 @@ class Done:
 def prepare(spec: str, out: Path, form: Form, seconds: float) -> Done:
     """Raises DataError where the corpus cannot be read, or DIR holds copies of another form."""
     began = time.monotonic()
+    if kind_of(spec) == "shards":
+        raise DataError(f"{spec} is packed; prepare the corpus that it was made from, and pack what comes of it")
     base = corpus_folder(spec)
     if out.resolve() == base.resolve() or base.resolve() in out.resolve().parents:
         raise DataError(f"--out {out} lies in the corpus itself; name a folder outside {base}")

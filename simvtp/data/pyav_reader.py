@@ -18,6 +18,7 @@ import numpy as np
 
 from simvtp.data.errors import DataError
 from simvtp.data.frames import Frames, target
+from simvtp.data.members import opened_as
 
 
 class PyAV:
@@ -48,7 +49,7 @@ class PyAV:
 
     def _open(self) -> Any:
         # the first limit is on opening, the second on each read: a network disk that does not answer
-        return av.open(str(self.path), timeout=(self.seconds, self.seconds))
+        return av.open(opened_as(self.path), timeout=(self.seconds, self.seconds))
 
     def _demuxed(self, file: Any, stream: Any) -> Iterator[Any]:
         """Packets that hold a frame to be shown, within the time limit."""

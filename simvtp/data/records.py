@@ -10,6 +10,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from simvtp.data.errors import DataError
+from simvtp.data.members import file_of
 from simvtp.validation import nearest
 
 DELIMITERS = ",;\t"
@@ -111,16 +112,17 @@ def existing(
     """Records whose file is there, and how many are not; `strict`: raises DataError that names those."""
     paths = [inside(root, record.file) for record in records]
     names: dict[Path, set[str]] = {}
-    for folder in {path.parent for path in paths}:  # one listing a folder: millions of single look-ups are slow
+    files = [file_of(path) for path in paths]
+    for folder in {file.parent for file in files}:  # one listing a folder: millions of single look-ups are slow
         try:
             names[folder] = {entry.name for entry in folder.iterdir()}
         except OSError:
             names[folder] = set()
-    found = [(record, path) for record, path in zip(records, paths, strict=True) if path.name in names[path.parent]]
+    there = [file.name in names[file.parent] for file in files]
+    found = [pair for pair, here in zip(zip(records, paths, strict=True), there, strict=True) if here]
     missing = len(records) - len(found)
     if missing and strict:
-        there = {record for record, _ in found}
-        lost = [record for record in records if record not in there]
+        lost = [record for record, here in zip(records, there, strict=True) if not here]
         shown = ", ".join(str(root / record.file) for record in lost[:5]) + (", ..." if missing > 5 else "")
         raise DataError(
             f"{corpus}: {missing} of {len(records)} videos are missing: {shown}. A gallery with holes gives figures "

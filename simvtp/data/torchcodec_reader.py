@@ -7,6 +7,7 @@ from pathlib import Path
 
 from simvtp.data.errors import DataError
 from simvtp.data.frames import Frames, shrunk
+from simvtp.data.members import opened_as
 
 
 class TorchCodec:
@@ -20,7 +21,7 @@ class TorchCodec:
             raise DataError(
                 f"data.reader: torchcodec cannot be used here ({why}); install it with FFmpeg's libraries, or take auto"
             ) from error
-        self._decoder = VideoDecoder(str(path), dimension_order="NHWC", num_ffmpeg_threads=1, seek_mode="exact")
+        self._decoder = VideoDecoder(opened_as(path), dimension_order="NHWC", num_ffmpeg_threads=1, seek_mode="exact")
         self.frame_count = int(self._decoder.metadata.num_frames)
         self.frames_per_second = float(self._decoder.metadata.average_fps or 0)
 

@@ -15,6 +15,7 @@ import numpy as np
 from simvtp.data.decord_reader import Decord, decord
 from simvtp.data.errors import DataError
 from simvtp.data.frames import SECONDS, Frames, Reader
+from simvtp.data.members import file_of
 from simvtp.data.pyav_reader import PyAV
 from simvtp.data.torchcodec_reader import TorchCodec
 
@@ -52,7 +53,7 @@ class Video:
     """
 
     def __init__(self, path: Path, reader: str = "auto", seconds: float = SECONDS) -> None:
-        if not path.is_file():
+        if not file_of(path).is_file():
             raise DataError(f"{path} does not exist, or is no file")
         self.path, self.seconds = path, seconds
         self._left, self._errors = list(READERS[reader]), list[str]()

@@ -83,6 +83,16 @@ def test_a_path_out_of_the_corpus_is_refused(tmp_path: Path, page: str):
         load(spec, "train")
 
 
+def test_links_on_the_disk_are_followed(tmp_path: Path):
+    """The owner of the disk made them (a download cache, a folder elsewhere); no annotation can."""
+    spec = webvid(tmp_path / "corpus", [("7", "a", "fine"), ("8", "b", "too")])
+    (tmp_path / "corpus/videos/a").rename(tmp_path / "elsewhere")
+    (tmp_path / "corpus/videos/a").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "corpus/videos/b/8.mp4").rename(tmp_path / "8.bin")
+    (tmp_path / "corpus/videos/b/8.mp4").symlink_to(tmp_path / "8.bin")
+    assert [sample.video_id for sample in load(spec, "train").samples] == ["7", "8"]
+
+
 @pytest.mark.parametrize(
     ("header", "rows", "message"),
     [

@@ -1,0 +1,193 @@
+"""A corpus in a few large files, for network disks. `python -m simvtp.data.pack webvid:ROOT --out DIR`.
+
+Writes WebDataset shards (tar files) that `shards:DIR` reads and that any WebDataset reader can stream. Bytes of videos
+stay as they are; `python -m simvtp.data.prepare` makes them small first. The same command goes on after any
+interruption: a shard appears whole, its list after it, and the summary last.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import tarfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from simvtp.command import main
+from simvtp.data.corpora import SPLITS, Sample, kind_of, load, vocabulary
+from simvtp.data.errors import DataError
+from simvtp.data.parallel import Bar
+from simvtp.data.shards import SUMMARY
+from simvtp.data.storage import say
+from simvtp.files import read_json, write_bytes, write_json
+from simvtp.locks import Lock
+
+try:
+    import webdataset
+except ImportError:
+    webdataset = None
+
+SETTINGS = "packing.json"
+KEYS = "{:09d}"
+
+
+@dataclass(frozen=True)
+class Shard:
+    """samples: (place in the split, sample) of those that it holds; file: the tar file below DIR."""
+
+    file: str
+    samples: list[tuple[int, Sample]]
+
+
+def pack(spec: str, out: Path, megabytes: float, skip: str = "") -> dict[str, int]:
+    """Shards of every split, and how many videos of each they hold; `skip`: training videos to leave out.
+
+    Raises DataError where the corpus cannot be read or DIR holds others, locks.Busy where another process packs there.
+    """
+    if webdataset is None:
+        raise DataError("packing takes the library webdataset, which is not installed: pip install 'simvtp[shards]'")
+    if kind_of(spec) == "shards":
+        raise DataError(f"{spec} is packed already; name the corpus that it was made from to pack it otherwise")
+    with Lock(out / "lock"):
+        return _packed(spec, out, megabytes, skip)
+
+
+def _packed(spec: str, out: Path, megabytes: float, skip: str) -> dict[str, int]:
+    plan = {name: _shards(name, samples, megabytes * 2**20) for name, samples in _splits(spec, skip).items()}
+    _settle(out, spec, megabytes, plan)
+    todo = [shard for shards in plan.values() for shard in shards if not _is_whole(out, shard)]
+    total = sum(len(shards) for shards in plan.values())
+    with Bar(f"packing shards ({total - len(todo)} of {total} are there)", len(todo), alone=True) as advance:
+        for shard in todo:
+            _write(out, shard)
+            advance(1)
+    words = vocabulary(spec)
+    if words is not None:
+        write_bytes(out / "vocab.txt", words.read_bytes())
+    counts = {name: len(shards) for name, shards in plan.items()}
+    write_json(out / SUMMARY, {"version": 1, "corpus": spec, "splits": counts})
+    return {name: sum(len(shard.samples) for shard in shards) for name, shards in plan.items()}
+
+
+def _splits(spec: str, skip: str) -> dict[str, tuple[Sample, ...]]:
+    """Videos of every split that the corpus has; a split that lacks videos of its gallery is left out, and named."""
+    found, refused = {}, []
+    for name in SPLITS if kind_of(spec) == "sprites" else SPLITS[1:]:
+        try:
+            found[name] = load(spec, name, skip=skip).samples
+        except DataError as error:
+            refused.append(str(error))
+    if not found:
+        raise DataError(refused[0])
+    for why in refused:
+        say(f"left out: {why}")
+    return found
+
+
+def _shards(split: str, samples: Sequence[Sample], size: float) -> list[Shard]:
+    """Videos in their order; a shard ends with the video that fills it."""
+    shards: list[Shard] = []
+    room = 0.0
+    for place, sample in enumerate(samples):
+        if room <= 0:
+            shards.append(Shard(f"{split}/{len(shards):06d}.tar", []))
+            room = size
+        shards[-1].samples.append((place, sample))
+        room -= sample.path.stat().st_size
+    return shards
+
+
+def _settle(out: Path, spec: str, megabytes: float, plan: dict[str, list[Shard]]) -> None:
+    """One folder, one way of packing: shards of two would pair videos with captions of others."""
+    digest = hashlib.sha256()
+    for shard in (shard for shards in plan.values() for shard in shards):
+        for place, sample in shard.samples:
+            size = sample.path.stat().st_size
+            digest.update(json.dumps([shard.file, place, sample.video_id, sample.captions, size]).encode())
+    wanted = {"corpus": spec, "megabytes": megabytes, "videos": digest.hexdigest()[:16]}
+    if (out / SETTINGS).exists():
+        before = read_json(out / SETTINGS)
+        if before != wanted:
+            differing = ", ".join(key for key in wanted if before.get(key) != wanted[key])
+            raise DataError(f"--out {out} was begun with another {differing} ({SETTINGS}); name another folder")
+    write_json(out / SETTINGS, wanted)
+
+
+def _list_of(out: Path, shard: Shard) -> Path:
+    return (out / shard.file).with_suffix(".json")
+
+
+def _is_whole(out: Path, shard: Shard) -> bool:
+    """Whether the list, written last, is there and the tar file has the size that it says."""
+    if not _list_of(out, shard).exists():
+        return False
+    path = out / shard.file
+    return path.is_file() and path.stat().st_size == read_json(_list_of(out, shard))["bytes"]
+
+
+def _write(out: Path, shard: Shard) -> None:
+    path = out / shard.file
+    temporary = path.with_name(f".{path.name}.partial")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with temporary.open("wb") as file:
+            with webdataset.TarWriter(file, encoder=False, mtime=0, user="simvtp", group="simvtp") as tar:
+                for place, sample in shard.samples:
+                    tar.write(_members(place, sample))
+            file.flush()
+            os.fsync(file.fileno())
+        videos = list(_positions(temporary, shard))
+        size = temporary.stat().st_size
+        temporary.replace(path)
+    except OSError as error:
+        raise DataError(f"{path} cannot be written ({error}); the same command goes on") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    write_json(_list_of(out, shard), {"bytes": size, "videos": videos})
+
+
+def _members(place: int, sample: Sample) -> dict[str, Any]:
+    about = {"video_id": sample.video_id, "captions": sample.captions}
+    return {
+        "__key__": KEYS.format(place),
+        "json": json.dumps(about).encode(),
+        _ending(sample): sample.path.read_bytes(),
+    }
+
+
+def _ending(sample: Sample) -> str:
+    return sample.path.suffix[1:].lower() or "video"
+
+
+def _positions(path: Path, shard: Shard) -> Iterator[dict[str, Any]]:
+    """What the list says of each video: where the tar file has its bytes."""
+    with tarfile.open(path) as tar:
+        members = {found.name: found for found in tar}
+    for place, sample in shard.samples:
+        found = members[f"{KEYS.format(place)}.{_ending(sample)}"]
+        where = {"name": found.name, "start": found.offset_data, "size": found.size}
+        yield {"video_id": sample.video_id, "captions": sample.captions, **where}
+
+
+def _main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m simvtp.data.pack", description=__doc__)
+    parser.add_argument("corpus", help="kind:place, such as webvid:ROOT, msrvtt:ROOT or csv:FILE")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the shards")
+    parser.add_argument("--megabytes", type=float, default=500.0, metavar="MIB", help="of videos in a shard (500)")
+    parser.add_argument("--skip", default="", metavar="FILE", help="training videos to leave out, as data.skip")
+    given = parser.parse_args()
+    if not given.megabytes > 0:
+        raise DataError(f"--megabytes {given.megabytes:g}: a shard has to have room for something")
+    began = time.monotonic()
+    counts = pack(given.corpus, given.out, given.megabytes, given.skip)
+    shown = ", ".join(f"{count} of {name}" for name, count in counts.items())
+    say(f"packed in {time.monotonic() - began:.0f} s: {shown}; the new corpus: shards:{given.out}")
+
+
+if __name__ == "__main__":
+    main(_main)
