@@ -19,6 +19,10 @@ def environments(results: Path) -> list[dict[str, str]]:
     return [json.loads(path.read_text())["slurm"] for path in sorted(results.glob("runs/*/environment.json"))]
 
 
+def locks(results: Path) -> list[Path]:
+    return list(results.glob("sweeps/*/lock"))
+
+
 def wait_for_log(results: Path) -> str:
     """The first running task once some run has logged a step."""
     wait_until("a job trains", lambda: list(results.rglob("log.jsonl")) and tasks(results, "R"))
@@ -106,7 +110,8 @@ def test_a_sweep_left_behind_is_found_again_and_cancelled_run_by_run_and_whole(
     assert "1 runs are cancelled" in call(tmp_path, *words, "--cancel", run, changes=changes).stdout
     wait_until("its job ends", lambda: not set(task) <= set(tasks(tmp_path, "R")))
     wait_until("a checkpoint is written", lambda: list(tmp_path.glob("pretrained/*/checkpoints/step-*.pt")))
-    assert call(tmp_path, *words, "--detach", changes=changes).returncode == 0
+    again = call(tmp_path, *words, "--detach", changes=changes).stdout.split()[1]
+    wait_until("it holds the sweep", lambda: any(f'"pid": {again}' in path.read_text() for path in locks(tmp_path)))
     line = command(tmp_path, *words, changes=changes)
     attached = subprocess.Popen(line, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     assert attached.stderr is not None
