@@ -8,6 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from simvtp.data.errors import DataError
+
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Replace `path` in one step: a reader, also after a crash, sees the old content or the new."""
@@ -28,6 +30,17 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_json(path: Path, content: Any) -> None:
     """JSON with an end-of-line; NaN and infinity are refused."""
     write_bytes(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
+
+
+def settle(folder: Path, name: str, wanted: dict[str, Any]) -> None:
+    """Write down with what a folder was begun; raises DataError where it was begun with something else."""
+    path = folder / name
+    if path.exists():
+        before = read_json(path)
+        if before != wanted:
+            differing = ", ".join(key for key in wanted if before.get(key) != wanted[key])
+            raise DataError(f"--out {folder} was begun with another {differing} ({name}); name another folder")
+    write_json(path, wanted)
 
 
 def read_json(path: Path) -> Any:

@@ -21,9 +21,8 @@ from rich.table import Table
 
 from simvtp.command import main
 from simvtp.data import skipping
-from simvtp.data.corpora import SPLITS, kind_of, listed
+from simvtp.data.corpora import each_split, kind_of, listed
 from simvtp.data.crops import views
-from simvtp.data.errors import DataError
 from simvtp.data.guarded import Lost, each_guarded
 from simvtp.data.looking import Seen, look
 from simvtp.data.records import Record, existing
@@ -119,21 +118,6 @@ def contact_sheet(split: Split) -> Image.Image:
     return sheet
 
 
-def _splits(spec: str, deep: bool, seconds: float) -> list[Split]:
-    """Every split that the corpus has; its error where it has none."""
-    found, refused = [], []
-    for name in SPLITS if kind_of(spec) == "sprites" else SPLITS[1:]:
-        try:
-            found.append(check(spec, name, deep=deep, seconds=seconds))
-        except DataError as error:
-            refused.append(str(error))
-    if not found:
-        raise DataError(refused[0])
-    for why in refused:
-        say(f"left out: {why}")
-    return found
-
-
 def _main() -> None:
     parser = argparse.ArgumentParser(prog="python -m simvtp.data.check", description=__doc__)
     parser.add_argument("corpus", help="kind:place, such as webvid:ROOT, msrvtt:ROOT or csv:FILE")
@@ -142,7 +126,8 @@ def _main() -> None:
     parser.add_argument("--sheet", type=Path, default=Path("corpus.png"), metavar="PNG", help="contact sheet to write")
     parser.add_argument("--seconds", type=float, default=60.0, metavar="S", help="time limit of one video (60)")
     given = parser.parse_args()
-    splits = _splits(given.corpus, given.deep, given.seconds)
+    found = each_split(given.corpus, lambda name: check(given.corpus, name, deep=given.deep, seconds=given.seconds))
+    splits = list(found.values())
     Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 140).print(report(splits, given.deep))
     bad = sorted({entry for split in splits for entry in split.bad})
     for file, why in bad:

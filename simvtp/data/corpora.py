@@ -15,6 +15,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from simvtp.data import activitynet, didemo, lsmdc, msrvtt, msvd, plain, shards, sprites, webvid
 from simvtp.data.errors import DataError
@@ -23,6 +24,8 @@ from simvtp.data.scenes import parse_spec
 from simvtp.data.skipping import skipped
 from simvtp.data.storage import say
 from simvtp.validation import nearest
+
+Found = TypeVar("Found")
 
 SPLITS = ("pretrain", "train", "val", "test")
 # Kind of corpus -> test galleries beside "test".
@@ -112,6 +115,24 @@ def listed(spec: str, split: str) -> tuple[list[Record], Path]:
     if split not in splits:
         raise DataError(f"{spec} has no split {split!r}; it has {', '.join(splits)}{nearest(split, splits)}")
     return READERS[kind](place, split)
+
+
+def each_split(spec: str, read: Callable[[str], Found]) -> dict[str, Found]:
+    """What `read` gives for every split that the corpus has; those that it has not are named on stderr.
+
+    Raises DataError, the first that `read` raised, where it gives nothing for any.
+    """
+    found, refused = {}, []
+    for name in SPLITS if kind_of(spec) == "sprites" else SPLITS[1:]:
+        try:
+            found[name] = read(name)
+        except DataError as error:
+            refused.append(str(error))
+    if not found:
+        raise DataError(refused[0])
+    for why in refused:
+        say(f"left out: {why}")
+    return found
 
 
 def kind_of(spec: str) -> str:

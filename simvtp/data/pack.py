@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from simvtp.command import main
-from simvtp.data.corpora import SPLITS, Sample, kind_of, load, vocabulary
+from simvtp.data.corpora import Sample, each_split, kind_of, load, vocabulary
 from simvtp.data.errors import DataError
 from simvtp.data.parallel import Bar
 from simvtp.data.shards import SUMMARY
 from simvtp.data.storage import say
-from simvtp.files import read_json, write_bytes, write_json
+from simvtp.files import read_json, settle, write_bytes, write_json
 from simvtp.locks import Lock
 
 try:
@@ -58,8 +58,9 @@ def pack(spec: str, out: Path, megabytes: float, skip: str = "") -> dict[str, in
 
 
 def _packed(spec: str, out: Path, megabytes: float, skip: str) -> dict[str, int]:
-    plan = {name: _shards(name, samples, megabytes * 2**20) for name, samples in _splits(spec, skip).items()}
-    _settle(out, spec, megabytes, plan)
+    found = each_split(spec, lambda name: load(spec, name, skip=skip).samples)  # none without a video of its gallery
+    plan = {name: _shards(name, samples, megabytes * 2**20) for name, samples in found.items()}
+    settle(out, SETTINGS, {"corpus": spec, "megabytes": megabytes, "videos": _digest(plan)})
     todo = [shard for shards in plan.values() for shard in shards if not _is_whole(out, shard)]
     total = sum(len(shards) for shards in plan.values())
     with Bar(f"packing shards ({total - len(todo)} of {total} are there)", len(todo), alone=True) as advance:
@@ -72,21 +73,6 @@ def _packed(spec: str, out: Path, megabytes: float, skip: str) -> dict[str, int]
     counts = {name: len(shards) for name, shards in plan.items()}
     write_json(out / SUMMARY, {"version": 1, "corpus": spec, "splits": counts})
     return {name: sum(len(shard.samples) for shard in shards) for name, shards in plan.items()}
-
-
-def _splits(spec: str, skip: str) -> dict[str, tuple[Sample, ...]]:
-    """Videos of every split that the corpus has; a split that lacks videos of its gallery is left out, and named."""
-    found, refused = {}, []
-    for name in SPLITS if kind_of(spec) == "sprites" else SPLITS[1:]:
-        try:
-            found[name] = load(spec, name, skip=skip).samples
-        except DataError as error:
-            refused.append(str(error))
-    if not found:
-        raise DataError(refused[0])
-    for why in refused:
-        say(f"left out: {why}")
-    return found
 
 
 def _shards(split: str, samples: Sequence[Sample], size: float) -> list[Shard]:
@@ -102,20 +88,14 @@ def _shards(split: str, samples: Sequence[Sample], size: float) -> list[Shard]:
     return shards
 
 
-def _settle(out: Path, spec: str, megabytes: float, plan: dict[str, list[Shard]]) -> None:
-    """One folder, one way of packing: shards of two would pair videos with captions of others."""
+def _digest(plan: dict[str, list[Shard]]) -> str:
+    """Of what goes where: shards of two ways of packing would pair videos with captions of others."""
     digest = hashlib.sha256()
     for shard in (shard for shards in plan.values() for shard in shards):
         for place, sample in shard.samples:
             size = sample.path.stat().st_size
             digest.update(json.dumps([shard.file, place, sample.video_id, sample.captions, size]).encode())
-    wanted = {"corpus": spec, "megabytes": megabytes, "videos": digest.hexdigest()[:16]}
-    if (out / SETTINGS).exists():
-        before = read_json(out / SETTINGS)
-        if before != wanted:
-            differing = ", ".join(key for key in wanted if before.get(key) != wanted[key])
-            raise DataError(f"--out {out} was begun with another {differing} ({SETTINGS}); name another folder")
-    write_json(out / SETTINGS, wanted)
+    return digest.hexdigest()[:16]
 
 
 def _list_of(out: Path, shard: Shard) -> Path:

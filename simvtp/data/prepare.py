@@ -20,14 +20,15 @@ from rich.table import Table
 
 from simvtp.command import main
 from simvtp.data import skipping
-from simvtp.data.corpora import SPLITS, kind_of, listed, place_of
+from simvtp.data.corpora import each_split, kind_of, listed, place_of
 from simvtp.data.errors import DataError
 from simvtp.data.guarded import Lost, each_guarded
 from simvtp.data.records import existing
 from simvtp.data.reencoding import Form, reencode
 from simvtp.data.storage import say
 from simvtp.data.video import Video, dense_indices, spread_indices
-from simvtp.files import read_json, write_json
+from simvtp.files import settle
+from simvtp.locks import Lock
 
 SETTINGS = "prepared.json"
 TIMED = 20  # videos whose reading is timed before and after
@@ -45,14 +46,22 @@ class Done:
 
 
 def prepare(spec: str, out: Path, form: Form, seconds: float) -> Done:
-    """Raises DataError where the corpus cannot be read, or DIR holds copies of another form."""
-    began = time.monotonic()
+    """Raises DataError where the corpus cannot be read, or DIR holds copies of another form, locks.Busy where another
+    process prepares there."""
+    if kind_of(spec) == "sprites":
+        raise DataError(f"{spec} is embedded, small and seekable as it is made; name a corpus on the disk")
     if kind_of(spec) == "shards":
         raise DataError(f"{spec} is packed; prepare the corpus that it was made from, and pack what comes of it")
     base = corpus_folder(spec)
     if out.resolve() == base.resolve() or base.resolve() in out.resolve().parents:
         raise DataError(f"--out {out} lies in the corpus itself; name a folder outside {base}")
-    _settle(out, spec, form)
+    with Lock(out / "lock"):
+        return _prepared(spec, base, out, form, seconds)
+
+
+def _prepared(spec: str, base: Path, out: Path, form: Form, seconds: float) -> Done:
+    began = time.monotonic()
+    settle(out, SETTINGS, {"corpus": spec, **dataclasses.asdict(form)})
     sources = _videos(spec)
     jobs = {source: (source, out / source.relative_to(base)) for source in sources}
     todo = [job for job in jobs.values() if not job[1].exists()]
@@ -73,32 +82,18 @@ def corpus_folder(spec: str) -> Path:
 
 def _videos(spec: str) -> dict[Path, str]:
     """Every video of every split that is there, and how the corpus lists it."""
-    found: dict[Path, str] = {}
-    refused = []
-    for split in SPLITS[1:]:
-        try:
-            records, root = listed(spec, split)
-        except DataError as error:
-            refused.append(str(error))
-            continue
-        there, lost = existing(records, root, strict=False, corpus=spec)
-        found |= {path: record.file for record, path in there}
+
+    def there(split: str) -> dict[Path, str]:
+        records, root = listed(spec, split)
+        kept, lost = existing(records, root, strict=False, corpus=spec)
         if lost:
             say(f"{spec}, split {split}: {lost} of {len(records)} videos have no file")
+        return {path: record.file for record, path in kept}
+
+    found = {path: file for videos in each_split(spec, there).values() for path, file in videos.items()}
     if not found:
-        raise DataError(refused[0] if refused else f"{spec}: none of its videos is there")
+        raise DataError(f"{spec}: none of its videos is there")
     return found
-
-
-def _settle(out: Path, spec: str, form: Form) -> None:
-    """One folder, one corpus in one form."""
-    wanted = {"corpus": spec, **dataclasses.asdict(form)}
-    if (out / SETTINGS).exists():
-        before = read_json(out / SETTINGS)
-        if before != wanted:
-            differing = ", ".join(key for key in wanted if before.get(key) != wanted[key])
-            raise DataError(f"--out {out} was begun with another {differing} ({SETTINGS}); name another folder")
-    write_json(out / SETTINGS, wanted)
 
 
 def _copy_annotations(base: Path, out: Path, spec: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -30,7 +29,7 @@ class Form:
 def reencode(form: Form, job: tuple[Path, Path]) -> tuple[int, int] | str:
     """Bytes of the source and of its copy, which appears whole or not at all; or why there is none."""
     source, copy = job
-    temporary = copy.with_name(f".{copy.name}.{os.getpid()}.mp4")
+    temporary = copy.with_name(f".{copy.name}.part")  # the name that a copy cut off by a kill has: this one replaces it
     copy.parent.mkdir(parents=True, exist_ok=True)
     try:
         if not _copied(form, source, temporary):

@@ -1,6 +1,6 @@
 """Faults at random moments over many sweeps of short runs: is any run lost, done twice, or different at the end?
 
-    bash tests/cluster/up.sh && . ${SLURM_LAB:-/tmp/simvtp-slurm}/env
+    bash tests/cluster/up.sh && . $SLURM_LAB/env
     python -m tests.cluster.campaign --faults 200
 
 Half of the faults hit sweeps on SLURM, the other half sweeps on this machine, both at the same time. Results are on a
@@ -15,6 +15,7 @@ import argparse
 import random
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections import Counter
@@ -73,7 +74,7 @@ class Tally:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.cluster.campaign", description=__doc__)
     parser.add_argument("--faults", type=int, default=200)
-    parser.add_argument("--folder", type=Path, default=Path("/tmp/simvtp-campaign"))
+    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "simvtp-campaign")
     parser.add_argument("--place", choices=["slurm", "local", "both"], default="both")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import os
 import shutil
 from pathlib import Path
@@ -18,7 +17,7 @@ from torch import Tensor, nn
 from simvtp.config import Config, override
 from simvtp.embedding import sine_positions, tube_positions
 from simvtp.foreign import put, read
-from simvtp.identity import pretrain_id, resolved, run_id
+from simvtp.identity import pretrain_id, run_id
 from simvtp.model import SimVTP
 from simvtp.presets import preset
 from simvtp.randomness import generator
@@ -284,22 +283,3 @@ def test_ids_hang_on_what_is_in_the_file_and_not_on_its_name(tmp_path: Path) -> 
         ids(tmp_path / "nowhere.pth")
     with pytest.raises(ConfigError, match=r"holds none of model.safetensors"):
         ids(tmp_path)
-
-
-def test_a_resolved_config_needs_no_file_for_its_ids_and_refuses_others(tmp_path: Path) -> None:
-    weights = saved(tmp_path)
-    typed = override(preset("tiny"), {"model.init": str(weights)})
-    fixed = resolved(typed)
-    place, digest = fixed.model.init.split("#")
-    assert place == str(weights)
-    assert digest == hashlib.sha256(hashlib.sha256(weights.read_bytes()).hexdigest().encode()).hexdigest()[:16]
-    assert resolved(fixed) == fixed
-    ids = run_id(typed), pretrain_id(typed)
-    moved = weights.rename(tmp_path / "moved.pth")
-    assert (run_id(fixed), pretrain_id(fixed)) == ids
-    assert resolved(override(fixed, {"model.init": f"{moved}#{digest}"})).model.init == f"{moved}#{digest}"
-    moved.write_bytes(b"others")
-    for refusing in (lambda: resolved(override(fixed, {"model.init": f"{moved}#{digest}"})),
-                     lambda: read(f"{moved}#{digest}", fixed.model)):  # fmt: skip
-        with pytest.raises(ConfigError, match=rf"in .*moved.pth is not what was asked for \(digest .*, not {digest}"):
-            refusing()

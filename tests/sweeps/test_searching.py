@@ -73,7 +73,7 @@ def test_kill_9_in_the_middle_and_the_same_command_again_end_as_an_undisturbed_s
     [
         (["search", "--trials", "0"], "--trials 0: it takes a whole number from 1"),
         (["mask_ratio", "--trials", "3"], "--trials: that is for a search, such as search"),
-        (["mask_ratio", "--storage", "sqlite:////tmp/x.db"], "--storage: that is for a search"),
+        (["mask_ratio", "--storage", "sqlite:///x.db"], "--storage: that is for a search"),
         (["search", "--storage", "geheim"], "--storage: that is no URL of a database"),
         (["serch"], "did you mean 'search'"),
         (["search", "--scalars", "tensorbord"], f"{VARIABLE}: 'tensorbord' is not known"),

@@ -11,8 +11,8 @@ from simvtp.data.guarded import Lost, each_guarded
 HERE = str(Path(__file__).parent)
 
 
-def missing(shared: int, item: str) -> int:
-    raise NotImplementedError
+def length(shared: int, item: str) -> int:
+    return shared + len(item)
 
 
 def test_what_hangs_or_crashes_is_lost_and_the_rest_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,7 +29,7 @@ def test_what_hangs_or_crashes_is_lost_and_the_rest_is_done(monkeypatch: pytest.
 
 
 def test_a_worker_that_cannot_start_is_nobodys_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(missing, "__module__", "no_such_module")
+    monkeypatch.setattr(length, "__module__", "no_such_module")
     with pytest.raises(RuntimeError, match="a worker for no_such_module does not start"):
-        list(each_guarded(missing, 0, ["a"], title="test", seconds=5))
+        list(each_guarded(length, 0, ["a"], title="test", seconds=5))
     assert "no_such_module" not in sys.modules

@@ -17,6 +17,7 @@ from simvtp.data.errors import DataError
 from simvtp.data.prepare import prepare, report
 from simvtp.data.reencoding import Form
 from simvtp.data.video import Video
+from simvtp.locks import Busy, Lock
 
 FORM = Form(short_side=32, keys=5)
 
@@ -85,6 +86,7 @@ def test_it_goes_on_after_a_kill(webvid: Path, tmp_path: Path) -> None:
     again = subprocess.run(command, capture_output=True, text=True, check=False)
     assert again.returncode == 0, again.stderr
     assert f"{6 - len(kept)} videos re-encoded now, {len(kept)} before" in again.stderr
+    assert not list(out.rglob(".*"))  # what the kill cut off is gone
     assert all(path.stat().st_mtime_ns == changed for path, changed in kept.items())
     assert all(Video(sample.path).frame_count == 200 for sample in load(f"webvid:{out}", "train").samples)
     other = subprocess.run([*command, "--fps", "3"], capture_output=True, text=True, check=False)
@@ -120,3 +122,7 @@ def shared_rotated(shared: Path) -> Path:
 def test_a_corpus_is_not_written_into_itself(webvid: Path) -> None:
     with pytest.raises(DataError, match="lies in the corpus itself"):
         prepare(f"webvid:{webvid}", webvid / "small", FORM, 60)
+    with pytest.raises(DataError, match="sprites:tiny is embedded"):
+        prepare("sprites:tiny", webvid.parent / "out", FORM, 60)
+    with Lock(webvid.parent / "out" / "lock"), pytest.raises(Busy, match="in use by"):
+        prepare(f"webvid:{webvid}", webvid.parent / "out", FORM, 60)
