@@ -61,6 +61,8 @@ def _packed(spec: str, out: Path, megabytes: float, skip: str) -> dict[str, int]
     found = each_split(spec, lambda name: load(spec, name, skip=skip).samples)  # none without a video of its gallery
     plan = {name: _shards(name, samples, megabytes * 2**20) for name, samples in found.items()}
     settle(out, SETTINGS, {"corpus": spec, "megabytes": megabytes, "videos": _digest(plan)})
+    for half in out.glob("*/.0*"):  # what a kill cut off; the lock keeps others from writing here
+        half.unlink()
     todo = [shard for shards in plan.values() for shard in shards if not _is_whole(out, shard)]
     total = sum(len(shards) for shards in plan.values())
     with Bar(f"packing shards ({total - len(todo)} of {total} are there)", len(todo), alone=True) as advance:

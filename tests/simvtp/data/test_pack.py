@@ -155,6 +155,7 @@ def test_it_goes_on_after_a_kill(corpus_name: str, shards: Path, tmp_path: Path)
     assert kept
     assert not (out / "packed.json").exists()
     (out / "pretrain" / ".000002.tar.partial").write_bytes(b"half a shard")
+    (out / "pretrain" / ".000001.json.k3xq0").write_bytes(b"half a list")
     again = subprocess.run(command, capture_output=True, text=True, check=False)
     assert again.returncode == 0, again.stderr
     assert f"({len(kept)} of " in again.stderr
