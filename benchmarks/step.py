@@ -1,10 +1,12 @@
 """`python benchmarks/step.py`: a step of pre-training against a plain one with the same losses.
 
-Three steps for each preset: the release's design in fp32 (`benchmarks/plain.py`, PyTorch's default AdamW), ours in fp32
-and ours in bf16; same weights, clips, captions and masks, no dropout. Each runs in a process of its own, and they take
-turns: medians over --steps turns of the seconds, and of the ratio to the plain step of the same turn; highest memory of
-the process, FLOP counted (`benchmarks/flop.py`), and their share of the fastest matrix product that the same process
-measures beside its steps. That the losses agree is checked, not printed.
+Four steps for each preset: the release's design in fp32 (`benchmarks/plain.py`, PyTorch's default AdamW), ours in fp32,
+ours in fp32 with `machine.checkpointing`, and ours in bf16; same weights, clips, captions and masks, no dropout. Each
+runs in a process of its own, and they take turns: medians over --steps turns of the seconds, and of the ratio to the
+plain step of the same turn; highest memory of the process, FLOP counted (`benchmarks/flop.py`), and their share of the
+fastest matrix product that the same process measures beside its steps. `of its own shapes` is the least time of the
+step's products, each alone (`benchmarks/shapes.py`), as a share of the step. That the losses agree is checked, not
+printed. Three steps go before those that are timed: in them a process takes its memory from the system.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from benchmarks.ceiling import ceiling
 from benchmarks.flop import gflop
 from benchmarks.plain import plain_losses
 from benchmarks.report import markdown, print_environment
+from benchmarks.shapes import seconds_of_products
 from simvtp.config import Config, override, parse_assignments
 from simvtp.data.loading import Batch
 from simvtp.distributed import joined, rank, rows_of
@@ -48,9 +51,12 @@ WORDS = {
     "bert-base-uncased": SimpleNamespace(pad=0, cls=101, sep=102, mask=103, size=30522),
     "corpus": SimpleNamespace(pad=0, cls=2, sep=3, mask=4, size=129),
 }
+AT_LEAST = 0.5  # seconds of a timing
+WARM = 2  # steps that are not timed, beside the one that is counted
 BATCHES = {"tiny": 64, "small": 32, "base": 4}
-STEPS = ("plain fp32", "ours fp32", "ours bf16")
-TOLERANCE = {"ours fp32": 1e-4, "ours bf16": 2e-2}  # of the plain losses
+CHECKPOINTED = "ours fp32, checkpointing"
+STEPS = ("plain fp32", "ours fp32", CHECKPOINTED, "ours bf16")
+TOLERANCE = {"ours fp32": 1e-4, CHECKPOINTED: 1e-4, "ours bf16": 2e-2}  # of the plain losses
 
 
 def config_of(name: str, batch: int, assignments: list[str]) -> Config:
@@ -71,6 +77,8 @@ def make_batch(config: Config) -> Batch:
 
 def make_step(kind: str, config: Config) -> tuple[Callable[[], Tensor], Callable[[], dict[str, Tensor]]]:
     """The whole step, and its losses alone."""
+    if kind == CHECKPOINTED:
+        config = override(config, {"machine.checkpointing": True})
     device = use_machine(config.machine) if kind.startswith("ours") else torch.device("cpu")
     if config.machine.threads:
         torch.set_num_threads(config.machine.threads)
@@ -102,8 +110,8 @@ def make_step(kind: str, config: Config) -> tuple[Callable[[], Tensor], Callable
 def serve(kind: str, config: Config) -> None:
     """A process of its own, since the highest memory of a process never falls; it does what the input's lines say.
 
-    Prints its losses, then for each line a number: step: seconds of one; ceiling: GFLOP/s; peak: GB; forward, gflop:
-    counted GFLOP of the losses alone and of a step.
+    Prints its losses, then for each line a number: step: seconds of one; ceiling: GFLOP/s; shapes: least seconds of a
+    step's products; peak: GB; forward, gflop: counted GFLOP of the losses alone and of a step.
     """
     with joined(config.machine):
         step, losses = make_step(kind, config)
@@ -112,11 +120,14 @@ def serve(kind: str, config: Config) -> None:
             forward = gflop(lambda: found.update(losses()))
         print(json.dumps({name: float(value) for name, value in found.items()}), flush=True)
         whole = gflop(step)
-        step()  # neither this nor the one before is timed: they take the memory
+        for _ in range(WARM):
+            step()
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+        dtype = torch.bfloat16 if kind.endswith("bf16") else torch.float32
         answers: dict[str, Callable[[], float]] = {
             "step": lambda: seconds_of(step),
-            "ceiling": lambda: ceiling(torch.bfloat16 if kind.endswith("bf16") else torch.float32),
+            "ceiling": lambda: ceiling(dtype),
+            "shapes": lambda: seconds_of_products(step, dtype),
             "peak": lambda: peak,
             "forward": lambda: forward,
             "gflop": lambda: whole,
@@ -126,9 +137,12 @@ def serve(kind: str, config: Config) -> None:
 
 
 def seconds_of(action: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    action()
-    return time.perf_counter() - began
+    """The mean of as many calls as take half a second: short steps follow each other, as they do in training."""
+    began, calls = time.perf_counter(), 0
+    while time.perf_counter() - began < AT_LEAST:
+        action()
+        calls += 1
+    return (time.perf_counter() - began) / calls
 
 
 class Child:
@@ -187,7 +201,7 @@ def compare(name: str, batch: int, steps: int, assignments: list[str]) -> list[d
             child.tell("step")
             child.tell("ceiling")
     for child in children.values():
-        for what in ("peak", "forward", "gflop"):
+        for what in ("peak", "forward", "gflop", "shapes"):
             child.tell(what)
     plain = children["plain fp32"].said["step"]
     faster = {
@@ -221,6 +235,7 @@ def row(
         "GFLOP a sample, forward": f"{one['forward'] / batch:.4g}",
         "GFLOP/s": f"{rate:.0f}",
         "of the ceiling": f"{100 * rate / one['ceiling']:.0f}% of {one['ceiling']:.0f}",
+        "of its own shapes": f"{100 * one['shapes'] / one['step']:.0f}%",
     }
 
 
