@@ -20,7 +20,7 @@ from benchmarks.report import ROOT, environment, tables_of
 
 PAGE = ROOT / "docs" / "performance.md"
 HISTORY = ROOT / "benchmarks" / "history"
-NOT_THESE = {"all", "history", "parity", "real_clips"}  # what has no speed, or needs a folder of clips
+NOT_THESE = {"all", "history", "odd_videos", "parity", "real_clips"}  # what has no speed, or needs a folder of clips
 
 
 def benchmarks() -> list[str]:
