@@ -137,8 +137,11 @@ def serve(kind: str, config: Config) -> None:
 
 
 def seconds_of(action: Callable[[], object]) -> float:
-    """The mean of as many calls as take half a second, after one that is not timed: in training steps follow each other,
-    and the first after a pause, in which the system took memory and caches away, was measured a quarter slower."""
+    """The mean of as many calls as take half a second, after one that is not timed.
+
+    In training steps follow each other; the first after a pause, in which others take the caches, was measured a
+    quarter slower.
+    """
     action()
     began, calls = time.perf_counter(), 0
     while time.perf_counter() - began < AT_LEAST:
