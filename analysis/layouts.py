@@ -232,6 +232,7 @@ def tex(text: str) -> str:
 def raw_csv(summary: Summary) -> str:
     """Raw numbers, one row a point; empty where there is none."""
     shown: list[dict[str, object]] = []
+    further = [split for split in further_splits(summary) if split != SEEN]
     for row in summary.rows:
         cells: dict[str, object] = {"point": row.label, "base": int(row.point.base)}
         cells |= {axis: summary.sweep.value(row.point, axis) for axis in summary.sweep.axes}
@@ -249,7 +250,7 @@ def raw_csv(summary: Summary) -> str:
                   "last_epoch.R@1": row.mean("R@1", MAIN, "test_last_epoch"), "minutes_per_run": row.minutes,
                   "paper.R@1": row.published.metrics["R@1"] if row.published else math.nan,
                   "runs": " ".join(run.id for run in row.runs.values())}  # fmt: skip
-        cells |= {f"{split}.R@1": row.mean("R@1", MAIN, split) for split in further_splits(summary) if split != SEEN}
+        cells |= {f"{split}.R@1": row.mean("R@1", MAIN, split) for split in further}
         shown.append({name: _raw(value) for name, value in cells.items()})
     text = io.StringIO()
     writer = csv.DictWriter(text, list(shown[0]), lineterminator="\n")

@@ -9,8 +9,10 @@ The interval. A value is m + seed + query + rest. The mean over S seeds and Q qu
     B = (query variance) / Q                               what all seeds share by being tested on the same queries
 
 B is estimated by a paired bootstrap over queries: every seed is scored on the same resampled queries, and B is the mean
-covariance between two seeds' scores. A is estimated from S values only, hence the t quantile with S - 1 degrees of
-freedom. The two half-widths add in quadrature (the MOVER of Zou and Donner 2008; Graybill and Wang 1980):
+covariance between two seeds' scores. For a mean, what infinitely many resamples would give is known in closed form (the
+ideal bootstrap: Efron and Tibshirani 1993, chapter 6), so none are drawn and no luck is in it. A is estimated from S
+values only, hence the t quantile with S - 1 degrees of freedom. The two half-widths add in quadrature (the MOVER of Zou
+and Donner 2008; Graybill and Wang 1980):
 
     half = sqrt(t(S - 1)^2 A + z^2 B),   at least z sqrt(V),   V the bootstrap variance of the mean over queries alone
 
@@ -23,7 +25,6 @@ video has several it comes as one value (records.Run.hits).
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,8 +36,6 @@ from scipy import special
 Values = npt.NDArray[np.floating]
 
 CONFIDENCE = 0.95
-RESAMPLES = 2000
-_SEED = 20221207  # fixed: the same results give the same bytes
 
 
 def _normal(tail: float) -> float:
@@ -114,25 +113,16 @@ class Spread:
         return np.maximum(np.sqrt(t**2 * self.seed_part + z**2 * self.query_part), alone)
 
 
-@functools.lru_cache(maxsize=8)
-def _resampling(queries: int, resamples: int) -> npt.NDArray[np.float32]:
-    """Weights [queries, resamples]: how often a bootstrap sample holds a query, over the number of queries."""
-    counts = np.random.default_rng(_SEED).multinomial(queries, np.full(queries, 1 / queries), size=resamples)
-    return np.ascontiguousarray(counts.T, dtype=np.float32) / np.float32(queries)
-
-
-def spread(values: Values, resamples: int = RESAMPLES) -> Spread:
+def spread(values: Values) -> Spread:
     """The variance of the mean of values [..., S, Q], in parts (see the module's head)."""
-    values = np.asarray(values, dtype=np.float32)
+    values = np.asarray(values, dtype=np.float64)
     if values.ndim < 2 or 0 in values.shape[-2:]:
         raise ValueError(f"values have shape {values.shape}; seeds x queries is needed, at least 1 x 1")
-    seeds = values.shape[-2]
-    seed_means = values.mean(-1, dtype=np.float64)
-    resampled = (values - seed_means[..., None].astype(np.float32)) @ _resampling(values.shape[-1], resamples)
-    resampled = resampled.astype(np.float64)
-    resampled -= resampled.mean(-1, keepdims=True)
-    own = (resampled**2).mean(-1).sum(-1)  # sum over seeds of the variance of a seed's score
-    together = (resampled.sum(-2) ** 2).mean(-1)  # variance of the sum of the seeds' scores
+    seeds, queries = values.shape[-2:]
+    seed_means = values.mean(-1)
+    apart = values - seed_means[..., None]
+    own = np.square(apart).sum((-1, -2)) / queries**2  # sum over seeds of the variance of a seed's score
+    together = np.square(apart.sum(-2)).sum(-1) / queries**2  # variance of the sum of the seeds' scores
     shared, seed_part = np.zeros_like(own), np.zeros_like(own)
     if seeds > 1:
         shared = np.maximum(together - own, 0) / (seeds * (seeds - 1))

@@ -113,17 +113,14 @@ class Summary:
 
 def summarise(sweep: Sweep, collection: Collection, wanted: float = WANTED) -> Summary:
     """Rows of a sweep from the runs of its collection; differences are Holm-corrected over the sweep."""
-    rows, missing = [], []
-    for index, point in enumerate(sweep.points):
-        runs = {}
-        for (place, seed), name in sorted(sweep.runs.items()):
-            if place != index:
-                continue
-            if name in collection.runs and (place, seed) not in sweep.refused:
-                runs[seed] = collection.runs[name]
-            else:
-                missing.append(f"{point.label}, seed {seed}{_why(name, (place, seed), sweep, collection)}")
-        rows.append((point, runs))
+    missing = []
+    rows: list[tuple[Point, dict[int, Run]]] = [(point, {}) for point in sweep.points]
+    for (place, seed), name in sorted(sweep.runs.items()):
+        point, runs = rows[place]
+        if name in collection.runs and (place, seed) not in sweep.refused:
+            runs[seed] = collection.runs[name]
+        else:
+            missing.append(f"{point.label}, seed {seed}{_why(name, (place, seed), sweep, collection)}")
     base = next((runs for point, runs in rows if point.base), {})
     compared = {k: sorted(runs.keys() & base.keys()) for k, (point, runs) in enumerate(rows) if not point.base}
     compared = {k: seeds for k, seeds in compared.items() if seeds}

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis import statistics
 from analysis.statistics import Difference, Interval, differences, holm, interval, seeds_needed, spread
 
 QUERIES = 200
@@ -30,7 +29,7 @@ def truth(seed_sd: float, query_sd: float, shift: float = -0.8) -> float:
 
 
 def covered(values: np.ndarray, true: float) -> float:
-    parts = spread(values, resamples=400)
+    parts = spread(values)
     return float((np.abs(parts.mean - true) <= parts.half_width()).mean())
 
 
@@ -121,11 +120,16 @@ def test_no_hit_at_all_does_not_give_an_empty_interval() -> None:
     assert found.high == pytest.approx(3.7, abs=0.1)
 
 
-def test_same_values_give_the_same_interval() -> None:
-    values = hits((1, 4, 300), 2, 0.2, 0.5)[0]
-    first = interval(values)
-    statistics._resampling.cache_clear()
-    assert interval(values.copy()) == first
+@pytest.mark.parametrize("seeds", [2, 6])
+def test_parts_are_those_of_a_drawn_paired_bootstrap(seeds: int) -> None:
+    values = hits((1, seeds, 300), 2, 0.2, 0.9)[0]
+    drawn = np.random.default_rng(5).integers(0, 300, (40_000, 300))
+    weights = np.stack([np.bincount(places, minlength=300) for places in drawn]) / 300
+    covariance = np.cov(values @ weights.T)  # of the seeds' scores over the same resamples
+    parts = spread(values)
+    assert float(parts.queries_alone) == pytest.approx(covariance.mean(), rel=0.03)
+    between = (covariance.sum() - covariance.trace()) / (seeds * (seeds - 1))
+    assert float(parts.query_part) == pytest.approx(between, rel=0.05)
 
 
 def test_differences_of_equal_rows_are_not_shown() -> None:
