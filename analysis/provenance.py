@@ -28,8 +28,8 @@ def command_of(config: Mapping[str, Any], name: str, run: str) -> str:
     if name not in PRESETS:
         raise ConfigError(f"preset {name!r} is not known to this code")
     base = preset(name)
-    wanted = flatten(unflatten(config))
-    changes = {key: value for key, value in wanted.items() if value != flatten(base)[key]}
+    wanted, usual = flatten(unflatten(config)), flatten(base)
+    changes = {key: value for key, value in wanted.items() if value != usual[key]}
     if run_id(override(base, changes)) != run:
         raise ConfigError(f"this code gives its config another id than {run}; check out the commit of its environment")
     words = ["python", "-m", "simvtp.run", "--preset", name]

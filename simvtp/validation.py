@@ -6,7 +6,7 @@ import dataclasses
 import difflib
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -71,6 +71,10 @@ def validate(config: Config) -> None:
         if not ok:
             raise ConfigError(f"{key}: {value!r} is not possible; it takes {takes}")
 
+    def one_of(known: Collection[str], key: str, value: str) -> None:
+        if value not in known:
+            need(False, key, value, " or ".join(known) + nearest(value, known))
+
     for part in dataclasses.fields(config):
         section = getattr(config, part.name)
         for name, value in vars(section).items() if dataclasses.is_dataclass(section) else ():
@@ -101,12 +105,7 @@ def validate(config: Config) -> None:
             getattr(mask, name),
             "a ratio in [0, 1), such as 0.75",
         )
-    need(
-        mask.kind in MASK_KINDS,
-        "mask.kind",
-        mask.kind,
-        " or ".join(MASK_KINDS) + nearest(mask.kind, MASK_KINDS),
-    )
+    one_of(MASK_KINDS, "mask.kind", mask.kind)
     for name in ("mvm", "mlm", "vtc", "vtm"):
         weight = getattr(config.objective, name)
         need(weight >= 0, f"objective.{name}", weight, "a weight from 0 (off), or true or false")
@@ -118,8 +117,7 @@ def validate(config: Config) -> None:
     )
     for key, known in CHOICES.items():
         section, _, name = key.partition(".")
-        value = getattr(getattr(config, section), name)
-        need(value in known, key, value, " or ".join(known) + nearest(value, known))
+        one_of(known, key, getattr(getattr(config, section), name))
     need(0 < mask.decoded <= 1, "mask.decoded", mask.decoded, "a share in (0, 1]")
     if config.objective.negatives == "hard" and config.objective.vtm and not config.objective.vtc:
         raise ConfigError(
