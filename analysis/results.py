@@ -6,10 +6,7 @@ what the sweep asked for, from another corpus) is left out, counted and named: s
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +19,6 @@ from simvtp.homes import RUNS, homes
 from simvtp.identity import run_id
 
 REFERENCE = "results/reference/"
-_MANY = 1000  # results from which starting other processes pays
 
 
 class ResultsError(ValueError):
@@ -94,23 +90,14 @@ def _nothing(collection: Collection) -> str:
 
 
 def _load_runs(collection: Collection) -> None:
-    folders = homes(collection.folder, RUNS)
-    for folder, found in zip(folders, _read_all(folders), strict=True):
+    for folder in homes(collection.folder, RUNS):
+        found = _read(folder)
         if isinstance(found, Run):
             collection.runs[folder.name] = found
         elif isinstance(found, Unreadable):
             collection.skipped.append(Skip(f"{folder.relative_to(collection.folder)}/", str(found)))
         elif found is not None:
             collection.failures[folder.name] = found
-
-
-def _read_all(folders: list[Path]) -> Iterable[Run | Unreadable | str | None]:
-    """Of each folder what `_read` gives, in order; many are shared out over the cores that this process may use."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if cores == 1 or len(folders) < _MANY:
-        return map(_read, folders)
-    with ProcessPoolExecutor(min(cores, 8)) as workers:
-        return list(workers.map(_read, folders, chunksize=100))
 
 
 def _read(folder: Path) -> Run | Unreadable | str | None:
