@@ -177,8 +177,11 @@ class TrainLoader:
             yield from self._batches(first_step)
             return
         with streamed(self._stream, self._window, *self._windows_of(first_step)) as (self._copies, fetching):
+            made = self._batches(
+                first_step
+            )  # in a name, it outlives the copies: workers that wait for one end with them
             try:
-                for step, batch in enumerate(self._batches(first_step), start=first_step):
+                for step, batch in enumerate(made, start=first_step):
                     if fetching:
                         fetching.show(*self._windows_of(step + 1))
                     yield batch

@@ -3,7 +3,6 @@
 import itertools
 from pathlib import Path
 
-import torch
 from processes import together
 
 from simvtp.config import override
@@ -20,7 +19,7 @@ def shown(changes: dict[str, str], base: Path) -> list[Shown]:
     config = override(preset("tiny"), changes)
     batches = itertools.islice(train_loader(config, tokenizer_of(config)).batches(2), 6)
     return [
-        (batch.ids, batch.video.flatten(1).sum(1, torch.long).tolist(), sum(path.is_dir() for path in base.glob("*")))
+        (batch.ids, batch.video.flatten(1).sum(1).tolist(), sum(path.is_dir() for path in base.glob("*")))
         for batch in batches
     ]
 
