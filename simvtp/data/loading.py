@@ -27,6 +27,7 @@ from simvtp.data.corpora import Corpus, Sample
 from simvtp.data.crops import crop_and_resize, decoded_side, draw_box
 from simvtp.data.errors import DataError
 from simvtp.data.frames import shrunk
+from simvtp.data.members import file_of
 from simvtp.data.order import Order, Window
 from simvtp.data.streaming import Copies, streamed
 from simvtp.data.text import Tokenizer, pad_batch
@@ -211,6 +212,8 @@ class TrainLoader:
                 try:
                     videos.append(self._clip(index, epoch, draws, copy))
                 except DataError as error:
+                    if copy is not None and not file_of(copy).exists():  # that is no fault of the video
+                        raise DataError(f"machine.stream: {file_of(copy)} is gone before its time") from error
                     broken.append(f"{self.corpus.samples[index].path}\0{error}")
                     continue
                 chosen.append((index, draws))
