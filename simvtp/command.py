@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 
 from simvtp.data.errors import DataError
-from simvtp.distributed import rank
 from simvtp.locks import Busy
-from simvtp.training import Interrupted
+from simvtp.stopping import Interrupted
 from simvtp.validation import ConfigError
 
 
@@ -25,5 +25,6 @@ def main(command: Callable[[], None]) -> None:
 
 
 def _leave(text: str, code: int) -> None:
-    print(f"process {rank()}: {text}" if rank() else text, file=sys.stderr)
+    rank = int(os.environ.get("RANK", "0"))  # as `distributed` has it, which takes seconds to import
+    print(f"process {rank}: {text}" if rank else text, file=sys.stderr)
     sys.exit(code)

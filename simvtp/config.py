@@ -105,6 +105,10 @@ class Data:
     skip: str = setting("list of training videos to leave out, as simvtp.data.check writes it; empty: none", "")
     failures: float = setting("share of the training videos that may be broken; above it training stops", 0.01)
     missing: str = setting("a test video that is missing or broken: error, or miss (it counts as not found)", "error")
+    order: str = setting(
+        "of training videos: shuffled, or shards (of a corpus shards:DIR; eight at a time, shuffled among them)",
+        "shuffled",
+    )
     queries: str = setting("what finds a video: caption (each by itself) or paragraph (all captions joined)", "caption")
 
 
@@ -154,6 +158,9 @@ class Machine:
     checkpointing: bool = setting("recompute layers in the backward pass: less memory, a third more work", False)
     compile: bool = setting("torch.compile every layer", False)
     recompute: bool = setting("compute norms and GELU again in the backward pass: a third less memory of layers", False)
+    stream: str = setting(
+        "folder on a fast disk that data.order=shards copies shards to, ahead of use; empty: read where they are", ""
+    )
     products: str = setting("fp32 products on the CPU: torch's choice (MKL), or onednn, faster on AMD", "torch")
 
 

@@ -23,7 +23,7 @@ from simvtp.identity import pretrain_id, run_id
 from simvtp.intervals import recall_interval
 from simvtp.scoring import score
 from simvtp.stages import pretrain_folder, retrieval_corpus, run_folder, tokenizer_of, use_machine
-from simvtp.training import stoppable
+from simvtp.stopping import stoppable
 
 
 def evaluate(config: Config, results: Path, preset: str) -> Path:

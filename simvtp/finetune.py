@@ -39,14 +39,15 @@ from simvtp.stages import (
     use_machine,
     write_config,
 )
-from simvtp.training import Trainer, stoppable
+from simvtp.stopping import stoppable
+from simvtp.training import Trainer
 from simvtp.validation import ConfigError, steps_of
 
 
 def finetune(config: Config, results: Path, preset: str) -> Path:
     """The run folder with finetuned.safetensors (chosen epoch), last.safetensors and finetuned.json in it.
 
-    Raises FileNotFoundError where the pre-training stage is not done, locks.Busy, training.Interrupted.
+    Raises FileNotFoundError where the pre-training stage is not done, locks.Busy, stopping.Interrupted.
     """
     folder = run_folder(config, results)
     done = (folder / "finetuned.json").exists
@@ -115,7 +116,8 @@ def _train(config: Config, folder: Path, results: Path, preset: str) -> None:
         corpus, tokenizer, frames=config.model.frames, stride=None, size=config.model.size, crop=stage.crop,
         augmentation=augmentation_of(stage), batch=stage.batch, accumulate=stage.accumulate, words=config.model.words,
         seed=config.seed, workers=config.machine.workers, cache=config.machine.frame_cache,
-        failures=config.data.failures, decoding=decoding_of(config),
+        failures=config.data.failures, decoding=decoding_of(config), order=config.data.order,
+        stream=config.machine.stream,
     )  # fmt: skip
     steps = steps_of(stage.length, loader.steps_per_epoch)
     trainer = Trainer(

@@ -48,7 +48,8 @@ def pretrain_id(config: Config) -> str | None:
         return None
     flat = _telling(config)
     content = {k: v for k, v in flat.items() if k.partition(".")[0] in ("model", "mask", "objective", "pretrain")}
-    given = ("data.pretrain", "data.tokenizer", "data.fraction", "data.stride", "data.skip", "data.reader", "seed")
+    given = ("data.pretrain", "data.tokenizer", "data.fraction", "data.stride", "data.skip", "data.reader",
+             "data.order", "seed")  # fmt: skip
     content |= {k: flat[k] for k in given if k in flat}
     unused = {"pretrain.layer_decay", "model.towers"}  # pre-training has one rate for all layers, and one encoder
     objective = config.objective
@@ -68,8 +69,8 @@ def run_id(config: Config) -> str:
     flat = _telling(config)
     content = {k: v for k, v in flat.items() if k.partition(".")[0] in ("model", "finetune", "evaluate")}
     content = {k: v for k, v in content.items() if not k.startswith("model.decoder_")}
-    others = ("data.finetune", "data.tokenizer", "data.queries", "data.missing", "data.skip", "data.reader", "seed",
-              "objective.temperature", "objective.learn_temperature")  # fmt: skip
+    others = ("data.finetune", "data.tokenizer", "data.queries", "data.missing", "data.skip", "data.reader",
+              "data.order", "seed", "objective.temperature", "objective.learn_temperature")  # fmt: skip
     content |= {k: flat[k] for k in others if k in flat}
     return _digest({"version": OUTCOME_VERSION, "pretrain": pretrain_id(config), **content})
 

@@ -31,7 +31,8 @@ from simvtp.stages import (
     use_machine,
     write_config,
 )
-from simvtp.training import Trainer, stoppable
+from simvtp.stopping import stoppable
+from simvtp.training import Trainer
 from simvtp.validation import steps_of
 
 
@@ -39,7 +40,7 @@ def pretrain(config: Config, results: Path, preset: str) -> Path | None:
     """Weights of the config's pre-training stage, trained unless they are there. None: it has no such stage.
 
     Writes results/pretrained/<stage id>/: config.json, log.jsonl, stage.json (losses, costs), weights.safetensors.
-    Raises locks.Busy where another process trains this stage, training.Interrupted after a signal.
+    Raises locks.Busy where another process trains this stage, stopping.Interrupted after a signal.
     """
     folder = pretrain_folder(config, results)
     if folder is None:
@@ -95,7 +96,8 @@ def train_loader(config: Config, tokenizer: Tokenizer) -> TrainLoader:
         size=config.model.size, crop=stage.crop, augmentation=augmentation_of(stage), batch=stage.batch,
         accumulate=stage.accumulate, words=config.model.words, seed=config.seed,
         workers=config.machine.workers, cache=config.machine.frame_cache,
-        failures=config.data.failures, decoding=decoding_of(config),
+        failures=config.data.failures, decoding=decoding_of(config), order=config.data.order,
+        stream=config.machine.stream,
     )  # fmt: skip
 
 

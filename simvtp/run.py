@@ -16,13 +16,14 @@ from simvtp.files import read_json
 from simvtp.finetune import finetune
 from simvtp.pretrain import pretrain
 from simvtp.stages import run_folder, write_config
-from simvtp.training import stop_if_asked, stoppable
+from simvtp.stopping import stoppable
+from simvtp.training import stop_if_asked
 
 
 def run(config: Config, results: Path, preset: str) -> Path:
     """The path of the run's result.json; what is on disk already is not computed again.
 
-    Raises locks.Busy where another live process is at the run or its pre-training stage, and training.Interrupted
+    Raises locks.Busy where another live process is at the run or its pre-training stage, and stopping.Interrupted
     after SIGTERM, SIGINT or SIGUSR2, with a checkpoint from which the same call continues.
     """
     with joined(config.machine), stoppable():

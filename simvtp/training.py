@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import math
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import FrameType
 from typing import Any, Protocol
 
 import torch
@@ -22,31 +18,11 @@ from simvtp.data.loading import Batch
 from simvtp.distributed import check_batch, decide, largest, mean, rank
 from simvtp.progress import Log, Progress
 from simvtp.randomness import seeded
+from simvtp.stopping import Interrupted, asked
 from simvtp.timm_parts import param_groups_layer_decay
 from simvtp.wrapping import Wrapped, load_optimizer
 
 Losses = dict[str, Tensor]
-
-
-@dataclass
-class _Stop:
-    """The signal that came in; 0: none."""
-
-    number: int = 0
-
-
-_stop = _Stop()
-
-
-class Interrupted(Exception):
-    """Training was asked to stop; its checkpoint is written, and the same command continues from it.
-
-    signal: the number of the signal that asked.
-    """
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self.signal = _stop.number
 
 
 class NotFinite(RuntimeError):
@@ -62,34 +38,10 @@ class Loader(Protocol):
     def batches(self, first_step: int) -> Iterator[Batch]: ...
 
 
-@contextmanager
-def stoppable() -> Iterator[None]:
-    """Within the block, SIGTERM, SIGINT and SIGUSR2 make training write a checkpoint and raise Interrupted.
-
-    SLURM and Submitit send SIGUSR2 before a limit and SIGTERM at preemption. Outside the main thread signals cannot
-    be handled, and the block changes nothing.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def handle(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        _stop.number = number
-
-    _stop.number = 0
-    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        _stop.number = 0
-
-
 def stop_if_asked() -> None:
     """Raise Interrupted where any process got a signal; for work between the stages that has nothing to save."""
-    (_stop.number,) = largest(_stop.number)
-    if _stop.number:
+    (asked.number,) = largest(asked.number)
+    if asked.number:
         raise Interrupted("asked to stop")
 
 
@@ -206,8 +158,8 @@ class Trainer:
                 if after_step is not None:
                     after_step(self)
                 late = time.monotonic() - self._counted > self.machine.checkpoint_seconds
-                _stop.number, save = largest(_stop.number, int(late))
-                if _stop.number and self.step < self.steps:
+                asked.number, save = largest(asked.number, int(late))
+                if asked.number and self.step < self.steps:
                     self.save()
                     raise Interrupted(f"{self.name} stopped after step {self.step} of {self.steps}")
                 if save:

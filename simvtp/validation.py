@@ -20,6 +20,7 @@ CHOICES = {
     "mask.words": ("kept", "dropped"),
     "data.queries": ("caption", "paragraph"),
     "data.missing": ("error", "miss"),
+    "data.order": ("shuffled", "shards"),
     "data.reader": ("auto", "pyav", "decord", "torchcodec"),
     "objective.contrast": ("masked", "clean"),
     "objective.negatives": ("random", "hard"),
@@ -127,6 +128,13 @@ def validate(config: Config) -> None:
     need(0 < data.fraction <= 1, "data.fraction", data.fraction, "a share in (0, 1]")
     need(data.decode_seconds > 0, "data.decode_seconds", data.decode_seconds, "seconds above 0")
     need(0 <= data.failures <= 1, "data.failures", data.failures, "a share in [0, 1]")
+    if data.order == "shards" and not any(name.startswith("shards:") for name in (data.pretrain, data.finetune)):
+        raise ConfigError(
+            "data.order: shards is the order of packed corpora, and neither data.pretrain nor data.finetune is "
+            "shards:DIR; pack one (python -m simvtp.data.pack), or take shuffled"
+        )
+    if config.machine.stream and data.order != "shards":
+        raise ConfigError("machine.stream: shards are copied ahead in their order; it takes data.order=shards")
     need(data.stride >= 1, "data.stride", data.stride, "a whole number from 1")
     for name in ("pretrain", "finetune"):
         _validate_optimisation(name, getattr(config, name), need)

@@ -174,7 +174,7 @@ class Debug:
 
     def submit(self, runs: Sequence[Run]) -> dict[str, Any]:
         from simvtp.locks import Busy
-        from simvtp.training import Interrupted
+        from simvtp.stopping import Interrupted
 
         for run in runs:
             try:

@@ -28,7 +28,7 @@ class Work:
         self.kind, self.name, self.values, self.results, self.preset = kind, name, dict(values), results, preset
 
     def __call__(self) -> str:
-        from simvtp.training import Interrupted
+        from simvtp.stopping import Interrupted
 
         if (self._home() / "failure.json").exists():
             if self.kind == "pretrain":  # a job that ends well would let its followers start
@@ -46,7 +46,7 @@ class Work:
     def _patiently(self) -> str:
         """Do the work; wait where another process is at it or the disk is full, which is no fault of this run."""
         from simvtp.locks import Busy
-        from simvtp.training import Interrupted
+        from simvtp.stopping import Interrupted
 
         until = time.monotonic() + PATIENCE_SECONDS
         while True:
@@ -70,7 +70,7 @@ class Work:
         from simvtp.config import unflatten
         from simvtp.pretrain import pretrain
         from simvtp.run import run
-        from simvtp.training import stoppable
+        from simvtp.stopping import stoppable
 
         config = unflatten(self.values)
         if self.kind == "run":

@@ -15,14 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 from rich.console import Console
 from rich.table import Table
 
 from simvtp.command import main
 from simvtp.data import skipping
 from simvtp.data.corpora import each_split, kind_of, listed
-from simvtp.data.crops import views
 from simvtp.data.guarded import Lost, each_guarded
 from simvtp.data.looking import Seen, look
 from simvtp.data.records import Record, existing
@@ -110,9 +109,9 @@ def contact_sheet(split: Split) -> Image.Image:
     for number, record in enumerate(chosen):
         left, top = (number % 2) * width + MARGIN, MARGIN + (number // 2) * row
         video = Video(files[record.file])
-        frames = views(video.frames(spread_indices(video.frame_count, FRAMES, 0.5), SIDE), 1, SIDE)[0]
-        for place, frame in enumerate(frames):
-            sheet.paste(Image.fromarray(np.ascontiguousarray(frame)), (left + place * (SIDE + MARGIN), top))
+        for place, frame in enumerate(video.frames(spread_indices(video.frame_count, FRAMES, 0.5), SIDE)):
+            square = ImageOps.fit(Image.fromarray(frame), (SIDE, SIDE))
+            sheet.paste(square, (left + place * (SIDE + MARGIN), top))
         draw.text((left, top + SIDE), record.file[-70:], "dimgray", font)
         draw.text((left, top + SIDE + LINE), record.captions[0][:75], "black", font)
     return sheet

@@ -25,8 +25,8 @@ def with_files(clips: Iterable[tuple[str, str, tuple[str, ...]]], root: Path) ->
     """(video id, path with or without ending, captions) -> records that name the file which is there.
 
     A file of exactly that name is taken. People re-encode their copies, so else the ending is looked up; of several,
-    the first in `ENDINGS` is taken. A clip
-    without file is named as .mp4, for `existing` to count or report. Raises DataError where a path leads outside.
+    the first in `ENDINGS` is taken. A clip without file is named as .mp4, for `existing` to count or report. Raises
+    DataError where a path leads outside.
     """
     listings: dict[str, dict[str, str]] = {}
     records = []

@@ -2,7 +2,8 @@
 
 DIR is a corpus of the same kind: every video under its own path, re-encoded (H.264, a key frame every 16 frames, no
 sound), and the annotation files beside them. The same command goes on after any interruption; what is done is kept.
-Videos that cannot be decoded are left out, which training counts as missing, and listed in DIR/unreadable.txt.
+Videos that cannot be decoded are left out, which training counts as missing, and listed in DIR/unreadable.txt; they
+are tried again only where the file has changed since, or with --retry.
 """
 
 from __future__ import annotations
@@ -25,29 +26,33 @@ from simvtp.data.errors import DataError
 from simvtp.data.guarded import Lost, each_guarded
 from simvtp.data.records import existing
 from simvtp.data.reencoding import Form, reencode
+from simvtp.data.refusals import Refusals
 from simvtp.data.storage import say
 from simvtp.data.video import Video, dense_indices, spread_indices
 from simvtp.files import settle
 from simvtp.locks import Lock
 
 SETTINGS = "prepared.json"
+REFUSED = "refused.jsonl"
 TIMED = 20  # videos whose reading is timed before and after
 SUFFIXES = {".csv", ".tsv", ".json", ".txt", ".pkl", ".pickle"}
 
 
 @dataclass(frozen=True)
 class Done:
-    """copies: (source, copy) of all that are there; bad: file as listed, and why."""
+    """copies: (source, copy) of all that are there; fresh: how many were made now; bad: file as listed, and why;
+    known: how many of these were refused before and not tried again."""
 
     copies: list[tuple[Path, Path]]
     fresh: int
+    known: int
     bad: list[tuple[str, str]]
     seconds: float
 
 
-def prepare(spec: str, out: Path, form: Form, seconds: float) -> Done:
-    """Raises DataError where the corpus cannot be read, or DIR holds copies of another form, locks.Busy where another
-    process prepares there."""
+def prepare(spec: str, out: Path, form: Form, seconds: float, *, retry: bool = False) -> Done:
+    """retry: also try what was refused before. Raises DataError where the corpus cannot be read, or DIR holds copies of
+    another form, locks.Busy where another process prepares there."""
     if kind_of(spec) == "sprites":
         raise DataError(f"{spec} is embedded, small and seekable as it is made; name a corpus on the disk")
     if kind_of(spec) == "shards":
@@ -56,22 +61,30 @@ def prepare(spec: str, out: Path, form: Form, seconds: float) -> Done:
     if out.resolve() == base.resolve() or base.resolve() in out.resolve().parents:
         raise DataError(f"--out {out} lies in the corpus itself; name a folder outside {base}")
     with Lock(out / "lock"):
-        return _prepared(spec, base, out, form, seconds)
+        return _prepared(spec, base, out, form, seconds, retry)
 
 
-def _prepared(spec: str, base: Path, out: Path, form: Form, seconds: float) -> Done:
+def _prepared(spec: str, base: Path, out: Path, form: Form, seconds: float, retry: bool) -> Done:
     began = time.monotonic()
     settle(out, SETTINGS, {"corpus": spec, **dataclasses.asdict(form)})
     sources = _videos(spec)
     jobs = {source: (source, out / source.relative_to(base)) for source in sources}
-    todo = [job for job in jobs.values() if not job[1].exists()]
-    bad = []
+    if retry:
+        (out / REFUSED).unlink(missing_ok=True)
+    refusals = Refusals.of(out / REFUSED)
+    left = [job for job in jobs.values() if not job[1].exists()]
+    known = {source: why for source, _ in left if (why := refusals.why(source)) is not None}
+    todo = [job for job in left if job[0] not in known]
+    bad = [(sources[source], why) for source, why in known.items()]
     for (source, _), answer in each_guarded(reencode, form, todo, title="re-encoding", seconds=seconds):
         if isinstance(answer, Lost | str):
-            bad.append((sources[source], answer.why if isinstance(answer, Lost) else answer))
+            why = answer.why if isinstance(answer, Lost) else answer
+            refusals.add(source, why)
+            bad.append((sources[source], why))
     _copy_annotations(base, out, spec)
     copies = [job for job in jobs.values() if job[1].exists()]
-    return Done(copies, len(todo) - len(bad), sorted(bad), time.monotonic() - began)
+    fresh = len(todo) + len(known) - len(bad)
+    return Done(copies, fresh, len(known), sorted(bad), time.monotonic() - began)
 
 
 def corpus_folder(spec: str) -> Path:
@@ -137,11 +150,12 @@ def _main() -> None:
     parser.add_argument("--keys", type=int, default=16, metavar="N", help="frames between two key frames (16)")
     parser.add_argument("--quality", type=int, default=23, metavar="CRF", help="of H.264; lower is better (23)")
     parser.add_argument("--seconds", type=float, default=600.0, metavar="S", help="time limit of one video (600)")
+    parser.add_argument("--retry", action="store_true", help="try again what could not be decoded before")
     given = parser.parse_args()
     if given.short_side < 16 or given.fps < 0 or given.keys < 1 or not 0 <= given.quality <= 51:
         raise DataError("--short-side takes 16 or more, --fps 0 or more, --keys 1 or more, --quality 0 to 51")
     form = Form(given.short_side, given.fps, given.keys, given.quality)
-    done = prepare(given.corpus, given.out, form, given.seconds)
+    done = prepare(given.corpus, given.out, form, given.seconds, retry=given.retry)
     for file, why in done.bad:
         print(f"unreadable: {file}\t{why}")
     skipping.write(given.out / "unreadable.txt", kind_of(given.corpus), done.bad)
@@ -149,6 +163,8 @@ def _main() -> None:
         raise DataError(f"{given.corpus}: none of its videos can be decoded; {given.out}/unreadable.txt says why")
     Console(highlight=False, markup=False, width=120).print(report(done))
     say(f"{done.fresh} videos re-encoded now, {len(done.copies) - done.fresh} before, in {done.seconds:.0f} s")
+    if done.known:
+        say(f"{done.known} videos that could not be decoded before were not tried again (--retry tries them)")
     place = given.out / Path(place_of(given.corpus)).name if kind_of(given.corpus) in ("csv", "json") else given.out
     say(f"the new corpus: {kind_of(given.corpus)}:{place}")
 

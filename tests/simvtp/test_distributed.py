@@ -26,7 +26,8 @@ from simvtp.presets import preset
 from simvtp.pretrain import masked, pretrain, train_loader
 from simvtp.run import run
 from simvtp.stages import fresh_model, tokenizer_of
-from simvtp.training import Interrupted, Trainer, stoppable
+from simvtp.stopping import Interrupted, stoppable
+from simvtp.training import Trainer
 from simvtp.validation import ConfigError
 from simvtp.wrapping import around, whole
 

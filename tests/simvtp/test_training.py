@@ -19,7 +19,8 @@ from simvtp.model import SimVTP
 from simvtp.presets import preset
 from simvtp.pretrain import pretrain
 from simvtp.retrieval import DualEncoder
-from simvtp.training import Interrupted, NotFinite, Trainer, learning_rate, make_optimizer, stoppable
+from simvtp.stopping import Interrupted, stoppable
+from simvtp.training import NotFinite, Trainer, learning_rate, make_optimizer
 
 
 def test_learning_rate_literal() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from simvtp.data import sprites
+from simvtp.data.pack import pack
 from simvtp.data.scenes import Spec, parse_spec
 
 SMALL = "tiny?clips=40&pretrain_validation=4&finetune=16&validation=8&test=8&test_seen=8"
@@ -41,6 +42,14 @@ def corpus_name() -> str:
 def folder(cache: Path, spec: Spec) -> Path:
     """The corpus, to be read only."""
     return sprites.ensure(spec, cache)
+
+
+@pytest.fixture(scope="package")
+def shards(corpus_name: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The corpus in shards of 0.01 MiB, a handful of videos each; to be read only."""
+    out = tmp_path_factory.mktemp("shards")
+    assert pack(corpus_name, out, 0.01) == {"pretrain": 40, "train": 16, "val": 8, "test": 8}
+    return out
 
 
 @pytest.fixture

@@ -61,6 +61,11 @@ def test_deep_names_every_bad_file_and_training_skips_them(corpus: Path, tmp_pat
     assert len(load(spec, "test", skip=skip).samples) == 4
 
 
+def test_commands_on_corpora_start_without_torch() -> None:
+    code = "import sys, simvtp.data.check, simvtp.data.prepare; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 def test_a_quick_look_opens_a_part(corpus: Path, tmp_path: Path) -> None:
     done = command(f"csv:{corpus}", folder=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import webdataset
 
 from simvtp.data import pack as packing
 from simvtp.data.augmentation import Augmentation
@@ -25,17 +26,7 @@ from simvtp.data.reencoding import Form
 from simvtp.data.text import Tokenizer, load_tokenizer
 from simvtp.data.video import Decoding, Video
 
-webdataset = pytest.importorskip(
-    "webdataset", reason="the extra `shards` is not installed: pip install 'simvtp[shards]'"
-)
-MIB = 0.01  # of the embedded corpus's videos: a handful a shard
-
-
-@pytest.fixture(scope="module")
-def shards(corpus_name: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("shards")
-    assert pack(corpus_name, out, MIB) == {"pretrain": 40, "train": 16, "val": 8, "test": 8}
-    return out
+MIB = 0.01  # as the fixture `shards` has it
 
 
 def batches(corpus: Corpus, tokenizer: Tokenizer, first: int, count: int, workers: int = 0) -> list[Batch]:

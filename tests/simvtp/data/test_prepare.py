@@ -7,6 +7,7 @@ import sys
 import time
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 
 from simvtp.data.corpora import load
 from simvtp.data.errors import DataError
+from simvtp.data.guarded import each_guarded
 from simvtp.data.prepare import prepare, report
 from simvtp.data.reencoding import Form
 from simvtp.data.video import Video
@@ -91,6 +93,31 @@ def test_it_goes_on_after_a_kill(webvid: Path, tmp_path: Path) -> None:
     assert all(Video(sample.path).frame_count == 200 for sample in load(f"webvid:{out}", "train").samples)
     other = subprocess.run([*command, "--fps", "3"], capture_output=True, text=True, check=False)
     assert (other.returncode, "begun with another fps" in other.stderr) == (2, True)
+
+
+def test_what_was_refused_is_tried_again_only_when_it_changed_or_on_demand(
+    webvid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, bad, tried = tmp_path / "out", webvid / "videos" / "p1" / "5.mp4", []
+
+    def guarded(function: Any, form: Form, jobs: list[tuple[Path, Path]], **how: Any) -> Any:
+        tried.append([source.name for source, _ in jobs])
+        return each_guarded(function, form, jobs, **how)
+
+    monkeypatch.setattr("simvtp.data.prepare.each_guarded", guarded)
+    first = prepare(f"webvid:{webvid}", out, FORM, 60)
+    again = prepare(f"webvid:{webvid}", out, FORM, 60)
+    assert (first.known, again.known, again.fresh, again.bad) == (0, 1, 0, first.bad)
+    with (out / "refused.jsonl").open("a") as file:
+        file.write('["half of a line')  # as a kill leaves it
+    assert prepare(f"webvid:{webvid}", out, FORM, 60).known == 1
+    prepare(f"webvid:{webvid}", out, FORM, 60, retry=True)
+    bad.write_text("<html> another page")
+    changed = prepare(f"webvid:{webvid}", out, FORM, 60)
+    film(bad)
+    mended = prepare(f"webvid:{webvid}", out, FORM, 60)
+    assert (changed.known, len(changed.bad), mended.fresh, mended.bad) == (0, 1, 1, [])
+    assert [len(jobs) for jobs in tried] == [6, 0, 0, 1, 1, 1]
 
 
 def test_fewer_frames_a_second(tmp_path: Path) -> None:

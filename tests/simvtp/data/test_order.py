@@ -1,0 +1,47 @@
+"""Every video once an epoch; in the order of shards, window after window."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from simvtp.data import order as module
+from simvtp.data.corpora import Sample
+from simvtp.data.order import Order
+
+
+def packed(shards: int, videos: int) -> list[Sample]:
+    """Sample i is in shard i // videos."""
+    return [
+        Sample(f"v{i}", Path(f"/c/train/{i // videos:06d}.tar/512+9/{i:09d}.mp4"), ("a",))
+        for i in range(shards * videos)
+    ]
+
+
+def test_without_shards_every_video_may_come_anywhere() -> None:
+    samples = [Sample(f"v{i}", Path(f"/c/{i}.mp4"), ("a",)) for i in range(50)]
+    for kind in ("shuffled", "shards"):  # the second is of packed corpora only
+        order = Order(samples, 7, kind)
+        assert order.windows == 0
+        assert order.epoch(3).order == np.random.default_rng([7, 3]).permutation(50).tolist()
+
+
+def test_shards_come_in_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "WINDOW", 3)
+    order = Order(packed(7, 10), 7, "shards")
+    assert order.windows == 3
+    epochs = [order.epoch(number) for number in range(4)]
+    assert len({tuple(epoch.order) for epoch in epochs}) == 4
+    assert len({epoch.windows[0].shards for epoch in epochs}) == 4
+    for epoch in epochs:
+        assert sorted(epoch.order) == list(range(70))
+        assert [window.end for window in epoch.windows] == [30, 60, 70]
+        assert [epoch.window_of(place) for place in (0, 29, 30, 59, 60, 69)] == [0, 0, 1, 1, 2, 2]
+        assert len({shard for window in epoch.windows for shard in window.shards}) == 7
+        for window, first in zip(epoch.windows, (0, 30, 60), strict=True):
+            shown = epoch.order[first : window.end]
+            assert {f"{index // 10:06d}.tar" for index in shown} == {shard.name for shard in window.shards}
+        assert len({index // 10 for index in epoch.order[:10]}) > 1  # shuffled across the shards of a window
+    again = Order(packed(7, 10), 7, "shards")
+    assert [again.epoch(number) for number in (3, 0)] == [epochs[3], epochs[0]]
+    assert Order(packed(7, 10), 8, "shards").epoch(0) != epochs[0]
