@@ -7,6 +7,8 @@ prints every field of a preset with its meaning. Values live in `simvtp/presets.
 from __future__ import annotations
 
 import dataclasses
+import functools
+import operator
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -184,22 +186,27 @@ SECTIONS = {"model": Model, "mask": Mask, "objective": Objective, "data": Data, 
             "finetune": Optimisation, "evaluate": Evaluate, "machine": Machine}  # fmt: skip
 
 
-def _walk(config: Config) -> Iterable[tuple[str, str, Any]]:
-    for part in dataclasses.fields(config):
-        value = getattr(config, part.name)
-        if dataclasses.is_dataclass(value):
-            for leaf in dataclasses.fields(value):
-                yield f"{part.name}.", leaf.name, getattr(value, leaf.name)
-        else:
-            yield "", part.name, value
+def _paths() -> tuple[str, ...]:
+    """The path of every field, in the order of the definition."""
+    paths: list[str] = []
+    for part in dataclasses.fields(Config):
+        section = SECTIONS.get(part.name)
+        leaves = [leaf.name for leaf in dataclasses.fields(section)] if section else []
+        paths += [f"{part.name}.{leaf}" for leaf in leaves] or [part.name]
+    return tuple(paths)
+
+
+PATHS = _paths()
+_values = operator.attrgetter(*PATHS)
 
 
 def flatten(config: Config) -> dict[str, Any]:
     """Config -> {"mask.video": 0.9, ...}, in the order of the definition."""
-    return {section + name: value for section, name, value in _walk(config)}
+    return dict(zip(PATHS, _values(config), strict=True))
 
 
-def later_fields() -> dict[str, Any]:
+@functools.cache
+def later_fields() -> Mapping[str, Any]:
     """Fields that came later, and what the code did before them (`setting`)."""
     return {
         f"{name}.{leaf.name}": leaf.default

@@ -30,7 +30,7 @@ PRECISIONS = ("fp32", "bf16")
 CROPS = ("none", "multiscale", "resized")
 FLIPS = ("none", "safe", "all")
 
-Need = Callable[[bool, str, object, str], None]
+Need = Callable[[bool, str, object, str | Collection[str]], None]
 
 
 class ConfigError(ValueError):
@@ -68,13 +68,10 @@ def validate(config: Config) -> None:
     """Raise ConfigError for the first field that cannot be run."""
     model, mask, data = config.model, config.mask, config.data
 
-    def need(ok: bool, key: str, value: object, takes: str) -> None:
+    def need(ok: bool, key: str, value: object, takes: str | Collection[str]) -> None:
         if not ok:
-            raise ConfigError(f"{key}: {value!r} is not possible; it takes {takes}")
-
-    def one_of(known: Collection[str], key: str, value: str) -> None:
-        if value not in known:
-            need(False, key, value, " or ".join(known) + nearest(value, known))
+            told = takes if isinstance(takes, str) else " or ".join(takes) + nearest(str(value), takes)
+            raise ConfigError(f"{key}: {value!r} is not possible; it takes {told}")
 
     for part in dataclasses.fields(config):
         section = getattr(config, part.name)
@@ -106,7 +103,7 @@ def validate(config: Config) -> None:
             getattr(mask, name),
             "a ratio in [0, 1), such as 0.75",
         )
-    one_of(MASK_KINDS, "mask.kind", mask.kind)
+    need(mask.kind in MASK_KINDS, "mask.kind", mask.kind, MASK_KINDS)
     for name in ("mvm", "mlm", "vtc", "vtm"):
         weight = getattr(config.objective, name)
         need(weight >= 0, f"objective.{name}", weight, "a weight from 0 (off), or true or false")
@@ -118,7 +115,8 @@ def validate(config: Config) -> None:
     )
     for key, known in CHOICES.items():
         section, _, name = key.partition(".")
-        one_of(known, key, getattr(getattr(config, section), name))
+        value = getattr(getattr(config, section), name)
+        need(value in known, key, value, known)
     need(0 < mask.decoded <= 1, "mask.decoded", mask.decoded, "a share in (0, 1]")
     if config.objective.negatives == "hard" and config.objective.vtm and not config.objective.vtc:
         raise ConfigError(
@@ -180,9 +178,9 @@ def _validate_optimisation(name: str, stage: Optimisation, need: Need) -> None:
     for key in ("beta1", "beta2", "drop_path", "ema"):
         need(0 <= getattr(stage, key) < 1, f"{name}.{key}", getattr(stage, key), "a number in [0, 1)")
     need(0 < stage.layer_decay <= 1, f"{name}.layer_decay", stage.layer_decay, "a number in (0, 1]")
-    need(stage.crop in CROPS, f"{name}.crop", stage.crop, " or ".join(CROPS) + nearest(stage.crop, CROPS))
+    need(stage.crop in CROPS, f"{name}.crop", stage.crop, CROPS)
     need(not stage.rand_augment or bool(RAND_AUGMENT.fullmatch(stage.rand_augment)), f"{name}.rand_augment",
          stage.rand_augment, "a magnitude up to 10 and a number of operations, such as m7-n4, or nothing")  # fmt: skip
-    need(stage.flip in FLIPS, f"{name}.flip", stage.flip, " or ".join(FLIPS) + nearest(stage.flip, FLIPS))
+    need(stage.flip in FLIPS, f"{name}.flip", stage.flip, FLIPS)
     need(0 <= stage.erasing <= 1, f"{name}.erasing", stage.erasing, "a chance in [0, 1]")
-    need(stage.precision in PRECISIONS, f"{name}.precision", stage.precision, " or ".join(PRECISIONS))
+    need(stage.precision in PRECISIONS, f"{name}.precision", stage.precision, PRECISIONS)

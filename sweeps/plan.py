@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from simvtp.config import Config, completed, flatten, override
@@ -69,8 +69,7 @@ def make_plan(name: str, preset: str, base: Config, seeds: Sequence[int]) -> Pla
         points = tuple(sweep.points(base))
         runs = {}
         for number, point in enumerate(points):
-            for seed in seeds:
-                run = _run(part, point, base, seed)
+            for seed, run in _runs(part, point, base, seeds):
                 runs[number, seed] = run.id
                 plan.runs.setdefault(run.id, run)
         plan.tables.append(Table(part, part + suffix, sweep.title, sweep.axes, points, runs))
@@ -96,12 +95,15 @@ def suffix_of(preset: str, base: Config, more: Mapping[str, Any] | None = None) 
     return f"-{preset}-{hashlib.sha256(text.encode()).hexdigest()[:6]}" if changes else f"-{preset}"
 
 
-def _run(sweep: str, point: Point, base: Config, seed: int) -> Run:
+def _runs(sweep: str, point: Point, base: Config, seeds: Sequence[int]) -> Iterator[tuple[int, Run]]:
+    """One config for each seed; they share their sections, so that thousands of them are little more than one."""
     try:
-        config = resolved(override(base, {**point.set, "seed": seed}))
+        settings = resolved(override(base, point.set))
+        for seed in seeds:
+            config = replace(settings, seed=seed)
+            yield seed, Run(run_id(config), pretrain_id(config), config, point.label, seed)
     except ConfigError as error:
         raise ConfigError(f"sweep {sweep}, point {point.label!r}: {error}") from error
-    return Run(run_id(config), pretrain_id(config), config, point.label, seed)
 
 
 def sweep_record(plan: Plan, table: Table, command: str, before: Mapping[str, Any] | None) -> dict[str, Any]:
