@@ -136,7 +136,7 @@ def control(plan: Plan, ledger: Ledger) -> None:
     with contextlib.redirect_stdout(io.StringIO()):
         study = Study(ledger.results / "sweeps" / plan.folder, plan)
         ledger.write_sweeps(plan, "benchmark")
-        ledger.prepare(plan)
+        ledger.prepare(plan.runs.values())
         Controller(plan, ledger, study, Fake(ledger), Screen(Console(file=io.StringIO()))).run()
 
 

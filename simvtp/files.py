@@ -8,6 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from simvtp.data.errors import DataError
 
 
@@ -46,6 +48,6 @@ def settle(folder: Path, name: str, wanted: dict[str, Any]) -> None:
 def read_json(path: Path) -> Any:
     """Raises ValueError that names the file where it is no whole JSON, OSError where it cannot be read."""
     try:
-        return json.loads(path.read_bytes())
+        return orjson.loads(path.read_bytes())
     except ValueError as error:
         raise ValueError(f"{path} is not whole JSON ({error}); move it away and run the same command again") from error

@@ -50,7 +50,7 @@ def bring_about(plan: Plan, ledger: Ledger, arguments: argparse.Namespace, conso
 def _control(plan: Plan, ledger: Ledger, where: Place, arguments: argparse.Namespace, command: str) -> dict[str, State]:
     """Be the sweep's controller; the caller holds its lock."""
     ledger.write_sweeps(plan, command)
-    ledger.prepare(plan)
+    ledger.prepare(plan.runs.values())
     before = {run.id: ledger.state(run) for run in plan.runs.values()}
     retried = [run for run, state in before.items() if is_retried(state, arguments.retry)]
     if retried or any(state.name in ("waiting", "interrupted") for state in before.values()):

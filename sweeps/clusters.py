@@ -80,11 +80,6 @@ def read(name: str) -> Cluster:
     return Cluster(name=path.stem, **{key: _convert(path, key, value, fields[key]) for key, value in values.items()})
 
 
-def asked(cluster: Cluster, jobs: int | None, pack: int | None) -> Cluster:
-    """The cluster with what the command line says; raises ConfigError."""
-    return dataclasses.replace(cluster, parallel=jobs or cluster.parallel, pack=pack or cluster.pack)
-
-
 def _convert(path: Path, key: str, value: Any, kind: str) -> Any:
     if key == "time":
         return _minutes(path, value)

@@ -78,8 +78,8 @@ def place(cluster: str, ledger: Ledger, preset: str, jobs: int | None, threads: 
     if cluster != "local":
         found = Cluster() if cluster == "slurm" else clusters.read(cluster)
         # Also where a cluster lets nothing of this environment through to the jobs.
-        found = dataclasses.replace(found, setup=(*found.setup, scalars.export()))
-        return Slurm(ledger, preset, clusters.asked(found, jobs, pack))
+        found = dataclasses.replace(found, setup=(*found.setup, scalars.export()), pack=pack or found.pack)
+        return Slurm(ledger, preset, found, jobs)
     cores = len(os.sched_getaffinity(0))
     at_once = max(1, cores // threads) if threads else max(1, len(visible_gpus()))
     return Local(ledger, preset, jobs or at_once)

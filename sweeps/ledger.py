@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -139,10 +139,11 @@ class Ledger:
         if run.stage is not None:
             forget(self.stage_folder(run.stage))
 
-    def prepare(self, plan: Plan) -> None:
-        """Make room for a plan of very many runs, before any of its work begins: see simvtp/homes.py."""
-        prepare(self.results, RUNS, plan.runs)
-        prepare(self.results, STAGES, {run.stage for run in plan.runs.values() if run.stage is not None})
+    def prepare(self, runs: Iterable[Run]) -> None:
+        """Make room for very many runs, before any of their work begins: see simvtp/homes.py."""
+        stages = {run.id: run.stage for run in runs}
+        prepare(self.results, RUNS, stages)
+        prepare(self.results, STAGES, {stage for stage in stages.values() if stage is not None})
 
     def write_sweeps(self, plan: Plan, command: str) -> None:
         """sweep.json of every table of the plan, and of the plan where it has parts."""

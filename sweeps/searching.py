@@ -131,11 +131,11 @@ class Searcher(Controller):
 
     def _open(self) -> None:
         """Take up the runs of the present rungs that nothing is known of."""
-        for trial in self.trials.under_way():
-            for run in trial.waits_for:
-                if run.id not in self.trials.outcomes:
-                    self.plan.runs.setdefault(run.id, run)
-                    self.open.setdefault(run.id, run)
+        waited = [run for trial in self.trials.under_way() for run in trial.waits_for]
+        unknown = {run.id: run for run in waited if run.id not in self.trials.outcomes}
+        self.ledger.prepare(run for run in unknown.values() if run.id not in self.plan.runs)
+        self.plan.runs = unknown | self.plan.runs
+        self.open = unknown | self.open
 
     def _wait_for(self, error: Exception) -> None:
         """The database does not answer: jobs go on; read the study anew when it does."""
@@ -274,7 +274,8 @@ def _control(quest: Quest, ledger: Ledger, where: Place, arguments: argparse.Nam
 
 def runs_at_once(where: Place) -> int:
     """A search chooses a point when there is room to train it: what was learned until then counts."""
-    return where.cluster.parallel * where.cluster.pack if isinstance(where, Slurm) else where.capacity
+    queued = where.cluster.parallel * where.cluster.pack if isinstance(where, Slurm) else where.capacity
+    return min(queued, where.capacity)
 
 
 def _wait_for_other(lock: Path) -> None:

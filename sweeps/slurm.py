@@ -7,7 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -55,19 +55,23 @@ class Batch(submitit.SlurmExecutor):
 
 
 class Slurm:
-    """Jobs of a SLURM cluster. They need no controller: one that comes later finds them by their claims."""
+    """Jobs of a SLURM cluster. They need no controller: one that comes later finds them by their claims.
 
-    capacity = sys.maxsize
+    at_once: runs that are handed to it at a time, whatever arrays they fall into (--jobs); None: all.
+    """
+
     poll_seconds = 2.0
     stop_with_controller = False
     queues = True
 
-    def __init__(self, ledger: Ledger, preset: str, cluster: Cluster) -> None:
+    def __init__(self, ledger: Ledger, preset: str, cluster: Cluster, at_once: int | None = None) -> None:
         if shutil.which("sbatch") is None:
             raise ConfigError(f"--cluster {cluster.name}: there is no sbatch on this machine; use --cluster local")
         self.ledger, self.preset, self.cluster = ledger, preset, cluster
         self.submissions, self.queue = ledger.submissions, ledger.queue
         self.records: dict[str, Record] = {}
+        self.capacity = at_once or sys.maxsize
+        self._ends: tuple[float, Mapping[str, str] | None] = (0.0, None)
 
     @cached_property
     def longest(self) -> int:
@@ -175,14 +179,25 @@ class Slurm:
 
         Without accounting, no.
         """
-        record, output = self._record(job.token), self.output(job)
-        if record is None or output is None:
+        record, output, ends = self._record(job.token), self.output(job), self._ends_of_jobs()
+        if record is None or output is None or ends is None:
             return False
-        words = ["sacct", "-X", "-n", "-P", "-o", "State", "-j", record.number(job.task)]
-        done = subprocess.run(words, capture_output=True, text=True, check=False)
-        if done.returncode:
-            return False
-        return done.stdout.startswith(_OUTSIDE) or (not done.stdout.strip() and not output.exists())
+        state = ends.get(record.number(job.task), "")
+        return state.startswith(_OUTSIDE) or (not state and not output.exists())
+
+    def _ends_of_jobs(self) -> Mapping[str, str] | None:
+        """Job -> how accounting calls its end, for all arrays known here; None without accounting.
+
+        Asked once after each look at the queue: what that look found to be over had ended before.
+        """
+        looked = self.queue.look().time
+        if self._ends[0] != looked:
+            numbers = ",".join(record.job for record in self.records.values() if record.job)
+            words = ["sacct", "-X", "-n", "-P", "-o", "JobID,State", "-j", numbers]
+            done = subprocess.run(words, capture_output=True, text=True, check=False)
+            lines = (line.partition("|") for line in done.stdout.splitlines())
+            self._ends = looked, None if done.returncode else {job: state for job, _, state in lines}
+        return self._ends[1]
 
     def _record(self, token: str) -> Record | None:
         """None where there is no such record; one that had no number yet is read again."""

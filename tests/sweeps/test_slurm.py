@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import sys
 import time
 from pathlib import Path
 
@@ -11,8 +12,12 @@ from simvtp.config import override
 from simvtp.identity import pretrain_id, run_id
 from simvtp.presets import preset
 from sweeps.arrays import Array, arrays
+from sweeps.clusters import Cluster
+from sweeps.launch import place
+from sweeps.ledger import Ledger
 from sweeps.plan import Run
 from sweeps.queue import Queue, Snapshot
+from sweeps.slurm import Slurm
 from sweeps.submissions import Claim, Item, Submissions
 
 
@@ -104,20 +109,20 @@ def test_a_record_gives_back_the_items(tmp_path: Path) -> None:
     assert submissions.opened() == []
 
 
-def fake_squeue(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A squeue on the path that prints a file's content and counts its calls."""
-    program, answer = folder / "bin" / "squeue", folder / "answer"
-    program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\necho "$@" >>{folder}/calls\ncat {answer}\n')
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+def fake(program: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A program on the path that prints a file's content, which is given back, and counts its calls."""
+    place, answer = folder / "bin" / program, folder / f"{program}.answer"
+    place.parent.mkdir(exist_ok=True)
+    place.write_text(f'#!/bin/sh\necho "$@" >>{folder}/{program}.calls\ncat {answer}\n')
+    place.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{place.parent}:/usr/bin:/bin")
     return answer
 
 
 def test_squeue_is_asked_once_in_ten_seconds_by_all_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     submissions, r = Submissions(tmp_path), run(0)
     record = submissions.open("tiny", [[Item("run", r.id, r.config)]], {})
-    fake_squeue(tmp_path, monkeypatch).write_text(f"simvtp-{record.token}|77|0|PENDING|Priority\n")
+    fake("squeue", tmp_path, monkeypatch).write_text(f"simvtp-{record.token}|77|0|PENDING|Priority\n")
     now = time.time()
     monkeypatch.setattr("time.time", lambda: now)
     queues = [Queue(submissions), Queue(submissions)]
@@ -125,23 +130,70 @@ def test_squeue_is_asked_once_in_ten_seconds_by_all_together(tmp_path: Path, mon
         for queue in queues:
             assert queue.look().state(record.token, 0) is not None
             now += 1
-    assert len((tmp_path / "calls").read_text().splitlines()) == 1
-    assert f"--name=simvtp-{record.token}" in (tmp_path / "calls").read_text()
+    assert len((tmp_path / "squeue.calls").read_text().splitlines()) == 1
+    assert f"--name=simvtp-{record.token}" in (tmp_path / "squeue.calls").read_text()
     found = submissions.read(record.token)
     assert found is not None
     assert found.job == "77"  # as after a kill of the controller between sbatch and its answer
-    (tmp_path / "answer").write_text("")
+    (tmp_path / "squeue.answer").write_text("")
     now += 10
     assert queues[1].look() == Snapshot(now, {}, {})
     assert submissions.opened() == []
-    assert len((tmp_path / "calls").read_text().splitlines()) == 2
+    assert len((tmp_path / "squeue.calls").read_text().splitlines()) == 2
     assert json.loads((tmp_path / "jobs" / "queue.json").read_text())["tasks"] == {}
 
 
 def test_a_squeue_that_fails_says_nothing_of_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     submissions, r = Submissions(tmp_path), run(0)
     record = submissions.open("tiny", [[Item("run", r.id, r.config)]], {})
-    fake_squeue(tmp_path, monkeypatch)  # its answer is not there: it fails
+    fake("squeue", tmp_path, monkeypatch)  # its answer is not there: it fails
     queue = Queue(submissions)
     assert queue.look() == Snapshot(0.0, {}, {})
     assert submissions.opened() == [record.token]
+
+
+def slurm_of(folder: Path, monkeypatch: pytest.MonkeyPatch, at_once: int | None = None) -> Slurm:
+    """A SLURM of programs that answer what files say: nothing is in the queue."""
+    fake("sbatch", folder, monkeypatch)
+    fake("squeue", folder, monkeypatch).write_text("")
+    return Slurm(Ledger(folder), "tiny", Cluster(), at_once)
+
+
+def test_accounting_is_asked_once_for_all_jobs_that_one_look_found_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slurm = slurm_of(tmp_path, monkeypatch)
+    answer, now = fake("sacct", tmp_path, monkeypatch), time.time()
+    monkeypatch.setattr("time.time", lambda: now)
+    submissions, claims = slurm.submissions, []
+    for seed, number in ((0, "77"), (1, "78")):
+        record = submissions.open("tiny", [[Item("run", r.id, r.config)] for r in (run(seed, 0), run(seed, 1))], {})
+        submissions.numbered(record, number)
+        claims += [Claim(record.token, task) for task in (0, 1)]
+    answer.write_text("77_0|CANCELLED by 0\n77_1|FAILED\n78_0|COMPLETED\n")
+    now += 20
+    assert [slurm.over(claim) for claim in claims] == [True] * 4
+    # 78_1 is not in accounting, and wrote nothing: it never began
+    assert [slurm.outside(claim) for claim in claims] == [True, False, False, True]
+    (call,) = (tmp_path / "sacct.calls").read_text().splitlines()
+    assert call.endswith("-j 77,78")
+    answer.write_text("77_1|PREEMPTED\n")
+    now += 20
+    assert slurm.outside(claims[1])
+    assert len((tmp_path / "sacct.calls").read_text().splitlines()) == 2
+
+
+def test_without_accounting_no_end_is_from_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    slurm, r = slurm_of(tmp_path, monkeypatch), run(0)
+    fake("sacct", tmp_path, monkeypatch)  # its answer is not there: it fails
+    record = slurm.submissions.open("tiny", [[Item("run", r.id, r.config)]], {})
+    slurm.submissions.numbered(record, "77")
+    assert not slurm.outside(Claim(record.token, 0))
+
+
+def test_jobs_caps_the_runs_in_all_arrays_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert slurm_of(tmp_path, monkeypatch).capacity == sys.maxsize
+    assert slurm_of(tmp_path, monkeypatch, at_once=3).capacity == 3
+    found = place("slurm", Ledger(tmp_path), "tiny", 3, 1)
+    assert isinstance(found, Slurm)
+    assert (found.capacity, found.cluster.parallel) == (3, Cluster().parallel)
