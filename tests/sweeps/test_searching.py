@@ -8,12 +8,20 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from simvtp import homes
+from simvtp.files import write_json
+from simvtp.presets import preset
 from simvtp.scalars import VARIABLE
+from sweeps.ledger import Ledger
+from sweeps.plan import Run
+from sweeps.searching import Quest, Searcher
+from sweeps.space import Space, find
 from sweeps.storage import Copy, Journal
 from tests.conftest import QUICK
 
@@ -97,3 +105,42 @@ def test_a_dry_run_says_what_it_comes_to(tmp_path: Path) -> None:
     # 16 at a quarter and the best quarter of them, 4, in full: 16 / 4 + 4
     assert "about 16 runs at 1/4, 4 runs at 1 of both schedules: the work of 8 full runs" in done.stdout
     assert not list(tmp_path.iterdir())
+
+
+class AtOnce:
+    """A place where a run has its result as soon as it is submitted."""
+
+    capacity, poll_seconds, stop_with_controller, queues = 4, 0.0, False, True
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+
+    def attach(self, runs: Sequence[Run]) -> dict[str, Any]:  # noqa: ARG002
+        return {}
+
+    def submit(self, runs: Sequence[Run]) -> dict[str, Any]:
+        score = {"text_to_video": {"R@1": 10.0}}
+        for run in runs:
+            result = {"version": 1, "run": run.id, "metrics": {"test": score, "validation": score}}
+            write_json(self.ledger.folder(run.id) / "result.json", result)
+        return {run.id: run.id for run in runs}
+
+    def waits(self, job: Any) -> bool:  # noqa: ARG002
+        return False
+
+    def over(self, job: Any) -> bool:  # noqa: ARG002
+        return True
+
+
+def test_runs_of_a_long_search_go_into_deeper_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(homes, "FEW", 3)
+    ledger = Ledger(tmp_path)
+    found = Quest("search", Space(find("search"), preset("tiny"), (0,)), "tiny", 8, None)
+    trials = found.study(ledger)
+    states = Searcher(found, ledger, trials, AtOnce(ledger), 4, "command").run()  # type: ignore[arg-type]
+    trials.close()
+    assert {state.name for state in states.values()} == {"done"}
+    assert len(states) >= 8
+    assert len(homes.homes(tmp_path, homes.RUNS)) == len(states)
+    flat = [path for path in (tmp_path / "runs").iterdir() if len(path.name) > 2]
+    assert len(flat) <= 3
