@@ -178,9 +178,8 @@ class TrainLoader:
             yield from self._batches(first_step)
             return
         with streamed(self._stream, self._window, *self._windows_of(first_step)) as (self._copies, fetching):
-            made = self._batches(
-                first_step
-            )  # in a name, it outlives the copies: workers that wait for one end with them
+            # In a name, the batches outlive the copies: workers that wait for one end with them.
+            made = self._batches(first_step)
             try:
                 for step, batch in enumerate(made, start=first_step):
                     if fetching:
