@@ -29,6 +29,7 @@ AXES = {
     "mask.text": Axis("text mask ratio", "words masked (%)", 100),
     "mask.decoded": Axis("decoded tubes", "share of masked tubes decoded (%)", 100),
     "data.fraction": Axis("pre-training data", "share of the pre-training videos (%)", 100, log=True),
+    "finetune.lr": Axis("fine-tuning rate", "learning rate of fine-tuning", log=True),
 }
 
 
