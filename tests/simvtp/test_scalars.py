@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from simvtp import scalars
 from simvtp.config import override
@@ -97,7 +98,6 @@ def test_a_run_shows_both_its_stages_and_the_same_id_and_result(
 
 
 def test_event_files_hold_each_point_once_at_its_time(tmp_path: Path) -> None:
-    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     log = Log(tmp_path / "log.jsonl", "finetune")
     for step in (1, 2, 3):
         log.write(step=step, loss=float(step))
@@ -105,7 +105,7 @@ def test_event_files_hold_each_point_once_at_its_time(tmp_path: Path) -> None:
         for place in scalars.places(log.path, ("tensorboard",)):
             place.add({**LINE, "step": 4})
             place.close()
-    events = accumulator.EventAccumulator(str(tmp_path / "events"))
+    events = EventAccumulator(str(tmp_path / "events"))
     events.Reload()
     assert [(event.step, event.value) for event in events.Scalars("finetune/loss")] == [(1, 1), (2, 2), (3, 3), (4, 2)]
     assert events.Scalars("finetune/loss")[-1].wall_time == 5.0
