@@ -195,7 +195,7 @@ def broken_batches(changes: dict[str, str]) -> tuple[list[str], Tensor, int, str
     """Ids, captions of all and count of replaced samples of a batch with one broken video, and the error of a limit."""
     config = config_of(changes)
     loader = train_loader(config, tokenizer_of(config))
-    broken, read = loader._order_of(0)[12], Clips.read  # row 12 of 16: the second process's
+    broken, read = loader._order.epoch(0).order[12], Clips.read  # row 12 of 16: the second process's
 
     def fail_once(self: Clips, index: int, *rest: Any) -> Any:
         if index == broken:
