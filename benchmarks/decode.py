@@ -29,7 +29,7 @@ from simvtp.data.frames import Frames
 from simvtp.data.video import Video, dense_indices, spread_indices
 
 SIZE, FRAMES, STRIDE = 224, 16, 4
-SECONDS, ROUNDS = 2.0, 3
+SECONDS, ROUNDS = 2.0, 5
 
 Way = Callable[[Path, Sequence[int]], Frames]
 

@@ -1,15 +1,17 @@
 """Video files by PyAV (FFmpeg): only the frames that are asked for are converted, at the size that is asked for.
 
-Opening lists the packets (no decoding). Frame i is the i-th in order of presentation time, as `ffmpeg -i` prints them.
-Reading seeks to the key frame before a wanted one, and decodes of what lies between only what later frames refer to.
-Where a file has no usable times, or a seek does not give what it should, the video is decoded from its start.
+Opening lists the packets (no decoding), and keeps them where they are few. Frame i is the i-th in order of presentation
+time, as `ffmpeg -i` prints them. Reading begins at the key frame before a wanted one (in the kept packets, or by a
+seek), and decodes of what lies between only what later frames refer to. Where a file has no usable times, or this does
+not give what it should, the video is decoded from its start.
 """
 
 from __future__ import annotations
 
 import bisect
+import itertools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,25 +19,29 @@ import av
 import numpy as np
 
 from simvtp.data.errors import DataError
-from simvtp.data.frames import Frames, target
+from simvtp.data.frames import Frames, Scaler, target
 from simvtp.data.members import opened_as
+
+KEPT_BYTES = 2**26  # packets of a longer video are not kept between opening and reading, but read again
 
 
 class PyAV:
-    """A video by path; nothing is kept open between calls. Raises DataError, av.error.FFmpegError, OSError."""
+    """A video by path; the file is closed when this is dropped. Raises DataError, av.error.FFmpegError, OSError."""
 
     def __init__(self, path: Path, seconds: float) -> None:
         self.path, self.seconds = path, seconds
+        self._scaler = Scaler()
         self._until = time.monotonic() + seconds
-        with self._open() as file:
-            stream = _video(file, path)
-            self.frames_per_second = float(stream.average_rate or 0)
-            self._rotation: int | None = None
-            packets = [(packet.pts, packet.is_keyframe) for packet in self._demuxed(file, stream)]
-            times = [pts for pts, _ in packets]
-            # frame i of presentation, and key frames; empty: only decoding tells the order
-            self._order: list[int] = sorted(times) if None not in times and len(set(times)) == len(times) else []
-            self._keys = sorted(pts for pts, key in packets if key) if self._order else []
+        self._file = self._open()
+        self._stream = _video(self._file, path)
+        self._codec = self._stream.codec_context
+        self._codec.thread_count = 1
+        self.frames_per_second = float(self._stream.average_rate or 0)
+        self._rotation: int | None = None
+        self._kept: list[Any] | None = []
+        # frame i of presentation; key frames, with their places; both empty: only decoding tells the order
+        self._order, self._keys = list[int](), dict[int, int]()
+        self._list()
         self.frame_count = len(self._order) or self._counted()
 
     def read(self, indices: Sequence[int], short_side: int | None) -> Frames:
@@ -51,61 +57,87 @@ class PyAV:
         # the first limit is on opening, the second on each read: a network disk that does not answer
         return av.open(opened_as(self.path), timeout=(self.seconds, self.seconds))
 
+    def _list(self) -> None:
+        """Times of all frames that are shown, and the packets themselves where there is room."""
+        times, size = list[Any](), 0
+        packets = (packet for packet in self._demuxed(self._file, self._stream) if packet.size)
+        for place, packet in enumerate(packets):
+            size += packet.size
+            if self._kept is not None:
+                self._kept.append(packet)
+                if size > KEPT_BYTES:
+                    self._kept = None
+            if not packet.is_discard:
+                times.append(packet.pts)
+                if packet.is_keyframe:
+                    self._keys[packet.pts] = place
+        if None in times or len(set(times)) < len(times):
+            self._keys.clear()
+        else:
+            self._order = sorted(times)
+            self._keys = {pts: self._keys[pts] for pts in sorted(self._keys)}
+
     def _demuxed(self, file: Any, stream: Any) -> Iterator[Any]:
-        """Packets that hold a frame to be shown, within the time limit."""
+        """Packets, within the time limit."""
         for packet in file.demux(stream):
             if time.monotonic() > self._until:
                 raise DataError(f"{self.path}: not read within {self.seconds:g} s")
-            if packet.size and not packet.is_discard:
-                yield packet
+            yield packet
 
     def _counted(self) -> int:
         with self._open() as file:
             return sum(1 for _ in self._decoded(file, _video(file, self.path)))
 
     def _decoded(self, file: Any, stream: Any) -> Iterator[Any]:
-        for packet in file.demux(stream):
-            if time.monotonic() > self._until:
-                raise DataError(f"{self.path}: not read within {self.seconds:g} s")
+        for packet in self._demuxed(file, stream):
             yield from packet.decode()
 
     def _sought(self, indices: Sequence[int], short_side: int | None) -> dict[int, Frames]:
-        """Frames by index, as far as seeking gives them."""
+        """Frames by index, as far as beginning at key frames gives them."""
         found: dict[int, Frames] = {}
+        keys = list(self._keys)
         groups: dict[int, dict[int, int]] = {}  # key frame -> presentation time -> index
         for index in indices:
             pts = self._order[index]
-            place = bisect.bisect_right(self._keys, pts) - 1
+            place = bisect.bisect_right(keys, pts) - 1
             if place < 0:
                 return {}
-            groups.setdefault(self._keys[place], {})[pts] = index
-        with self._open() as file:
-            stream = _video(file, self.path)
-            stream.codec_context.thread_count = 1
-            for key, wanted in groups.items():
-                file.seek(key, stream=stream, backward=True)
-                for frame in self._needed(file, stream, wanted):
-                    if frame.pts in wanted:
-                        found[wanted.pop(frame.pts)] = self._picture(frame, short_side)
-                    if not wanted:
-                        break
+            groups.setdefault(keys[place], {})[pts] = index
+        for key, wanted in groups.items():
+            last = max(wanted)
+            for frame in self._needed(self._from_key(key), wanted, last + self._window(keys, last)):
+                if frame.pts in wanted:
+                    found[wanted.pop(frame.pts)] = self._picture(frame, short_side)
+                if not wanted:
+                    break
         return found
 
-    def _needed(self, file: Any, stream: Any, wanted: dict[int, int]) -> Iterator[Any]:
-        """Decoded frames from here on, without those that are neither wanted nor referred to."""
-        last = max(wanted)
-        for packet in file.demux(stream):
+    def _from_key(self, key: int) -> Iterable[Any]:
+        """Packets from a key frame on; the last one is empty: it makes the decoder give what it still holds."""
+        if self._kept is None:
+            self._file.seek(key, stream=self._stream, backward=True)
+            return self._file.demux(self._stream)
+        self._codec.flush_buffers()
+        return itertools.chain(itertools.islice(self._kept, self._keys[key], None), [None])
+
+    def _needed(self, packets: Iterable[Any], wanted: dict[int, int], end: int) -> Iterator[Any]:
+        """Decoded frames, without those that are neither wanted nor referred to, until a key frame after `end`."""
+        skipped: str | None = None
+        for packet in packets:
             if time.monotonic() > self._until:
                 raise DataError(f"{self.path}: not read within {self.seconds:g} s")
-            stream.codec_context.skip_frame = "DEFAULT" if packet.pts in wanted or not packet.size else "NONREF"
-            yield from packet.decode()
-            if packet.is_keyframe and packet.pts is not None and packet.pts > last + self._window(last):
+            over = packet is None or not packet.size
+            skip = "DEFAULT" if over or packet.pts in wanted else "NONREF"
+            if skip != skipped:
+                self._codec.skip_frame = skipped = skip
+            yield from self._codec.decode(packet)
+            if not over and packet.is_keyframe and packet.pts is not None and packet.pts > end:
                 return  # a whole group further on: it will not come any more
 
-    def _window(self, last: int) -> int:
+    def _window(self, keys: list[int], last: int) -> int:
         """The time from `last` to the second key frame after it: frames may come that late, no later."""
-        place = bisect.bisect_right(self._keys, last) + 1
-        return self._keys[place] - last if place < len(self._keys) else self._order[-1] - last
+        place = bisect.bisect_right(keys, last) + 1
+        return keys[place] - last if place < len(keys) else self._order[-1] - last
 
     def _from_start(self, indices: Sequence[int], short_side: int | None) -> dict[int, Frames]:
         wanted, found = set(indices), {}
@@ -118,13 +150,10 @@ class PyAV:
         return found
 
     def _picture(self, frame: Any, short_side: int | None) -> Frames:
-        height, width = target(frame.height, frame.width, short_side)
-        if (height, width) == (frame.height, frame.width):
-            pixels = frame.to_ndarray(format="rgb24")
-        else:
-            pixels = frame.to_ndarray(format="rgb24", width=width, height=height, interpolation="AREA")
+        """uint8 [H, W, 3], upright."""
         if self._rotation is None:
             self._rotation = frame.rotation
+        pixels = self._scaler.rgb(frame, *target(frame.height, frame.width, short_side))
         return np.rot90(pixels, self._rotation // 90)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import av
 import numpy as np
 
-from simvtp.data.frames import target
+from simvtp.data.frames import Scaler, target
 
 FINE = Fraction(1, 90_000)  # the time base of the copy: fine enough for every rate
 
@@ -44,7 +44,7 @@ def reencode(form: Form, job: tuple[Path, Path]) -> tuple[int, int] | str:
 
 def _copied(form: Form, source: Path, temporary: Path) -> int:
     """Frames written."""
-    count, next_time = 0, 0.0
+    count, next_time, scaler = 0, 0.0, Scaler()
     stream: Any = None
     options = {"crf": str(form.quality), "preset": "veryfast", "g": str(form.keys), "bf": "2"}
     with (
@@ -61,7 +61,7 @@ def _copied(form: Form, source: Path, temporary: Path) -> int:
             if form.fps and count and seconds < next_time - 1e-6:
                 continue
             next_time = max(seconds, next_time) + (1 / form.fps if form.fps else 0)
-            upright = _upright(frame, form)
+            upright = _upright(frame, form, scaler)
             if stream is None:
                 stream = made.add_stream("libx264", rate=rate, options=options)
                 stream.width, stream.height, stream.pix_fmt = upright.width, upright.height, "yuv420p"
@@ -78,11 +78,10 @@ def _copied(form: Form, source: Path, temporary: Path) -> int:
     return count
 
 
-def _upright(frame: Any, form: Form) -> Any:
+def _upright(frame: Any, form: Form, scaler: Scaler) -> Any:
     """At its size, with even sides as H.264 needs them, turned as it is shown."""
     height, width = (side // 2 * 2 or 2 for side in target(frame.height, frame.width, form.short_side))
     if not frame.rotation:
-        return frame.reformat(width, height, "yuv420p", interpolation="AREA")
-    pixels = frame.to_ndarray(format="rgb24", width=width, height=height, interpolation="AREA")
-    turned = np.ascontiguousarray(np.rot90(pixels, frame.rotation // 90))
+        return scaler.scaled(frame, height, width, "yuv420p")
+    turned = np.ascontiguousarray(np.rot90(scaler.rgb(frame, height, width), frame.rotation // 90))
     return av.VideoFrame.from_ndarray(turned, format="rgb24").reformat(format="yuv420p")

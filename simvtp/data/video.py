@@ -78,7 +78,7 @@ class Video:
                 if wanted[-1] >= self._reader.frame_count:
                     raise DataError(f"{self.path}: cannot be decoded ({'; '.join(self._errors)})") from error
                 continue
-            return decoded[np.searchsorted(wanted, list(indices))]
+            return decoded if wanted == list(indices) else decoded[np.searchsorted(wanted, list(indices))]
 
     def _open(self) -> None:
         """The next reader that can open the file; raises DataError with what all have said."""

@@ -12,7 +12,7 @@ import av
 import numpy as np
 import pytest
 
-from simvtp.data import decord_reader, video
+from simvtp.data import decord_reader, pyav_reader, video
 from simvtp.data.crops import crop_and_resize, draw_box, views
 from simvtp.data.errors import DataError
 from simvtp.data.frames import Frames
@@ -28,13 +28,16 @@ def numbered(path: Path, frames: int, height: int = 64, width: int = 64) -> Path
     return path
 
 
-@pytest.fixture(params=["pyav", "decord"])
+@pytest.fixture(params=["pyav", "pyav by seeks", "decord"])
 def decoder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Each reader alone: `read` and `Video` use it as if it were the automatic choice."""
     if request.param == "decord":
         pytest.importorskip("decord")
-    monkeypatch.setitem(video.READERS, "auto", video.READERS[request.param])
-    return request.param
+    if request.param == "pyav by seeks":  # as it reads videos that are too large to keep
+        monkeypatch.setattr(pyav_reader, "KEPT_BYTES", 0)
+    reader = request.param.split()[0]
+    monkeypatch.setitem(video.READERS, "auto", video.READERS[reader])
+    return reader
 
 
 @pytest.mark.parametrize("width", [32, 40, 48, 56, 64, 100])
@@ -167,7 +170,7 @@ def test_reading_ends_when_its_time_is_over(tmp_path: Path):
         Video(path, "pyav", 1e-6)
     opened = Video(path, "pyav", 30)
     opened._reader.seconds = 1e-6  # type: ignore[attr-defined]
-    with pytest.raises(DataError, match="not read in time"):
+    with pytest.raises(DataError, match="v.mp4: .*not read within 1e-06 s"):
         opened.frames([39])
 
 
