@@ -170,7 +170,7 @@ def test_reading_ends_when_its_time_is_over(tmp_path: Path):
         Video(path, "pyav", 1e-6)
     opened = Video(path, "pyav", 30)
     opened._reader.seconds = 1e-6  # type: ignore[attr-defined]
-    with pytest.raises(DataError, match="v.mp4: .*not read within 1e-06 s"):
+    with pytest.raises(DataError, match=r"v\.mp4: .*not read within 1e-06 s"):
         opened.frames([39])
 
 
