@@ -38,8 +38,8 @@ class Scaler:
     """FFmpeg's frames to pixels, at the size that is wanted; one for all frames of a video.
 
     FFmpeg's set-up is kept between frames, and has one thread: to set it up anew for each, with threads of its own,
-    took longer than to scale it. Scaling goes to planes of RGB first: that is faster, and truer where frames get much
-    smaller (docs/corpora.md).
+    took longer than to scale it. Scaling goes to planes of RGB first: that is faster, and straight to packed RGB of an
+    even width FFmpeg would halve the resolution of colours (docs/corpora.md).
     """
 
     def __init__(self) -> None:
@@ -53,9 +53,9 @@ class Scaler:
         pixels: Frames = packed.to_ndarray()
         return pixels
 
-    def scaled(self, frame: Any, height: int, width: int, form: str) -> Any:
-        """A frame of FFmpeg in one of its pixel formats."""
-        return self._scaling.reformat(frame, width, height, form, interpolation="AREA", threads=1)
+    def scaled(self, frame: Any, height: int, width: int, pixel_format: str) -> Any:
+        """A frame of FFmpeg, in the format that FFmpeg calls so."""
+        return self._scaling.reformat(frame, width, height, pixel_format, interpolation="AREA", threads=1)
 
 
 def shrunk(frames: Frames, short_side: int | None) -> Frames:

@@ -60,8 +60,8 @@ class PyAV:
     def _list(self) -> None:
         """Times of all frames that are shown, and the packets themselves where there is room."""
         times, size = list[Any](), 0
-        packets = (packet for packet in self._demuxed(self._file, self._stream) if packet.size)
-        for place, packet in enumerate(packets):
+        packets = self._in_time(self._file.demux(self._stream))
+        for place, packet in enumerate(packet for packet in packets if packet.size):
             size += packet.size
             if self._kept is not None:
                 self._kept.append(packet)
@@ -77,9 +77,9 @@ class PyAV:
             self._order = sorted(times)
             self._keys = {pts: self._keys[pts] for pts in sorted(self._keys)}
 
-    def _demuxed(self, file: Any, stream: Any) -> Iterator[Any]:
-        """Packets, within the time limit."""
-        for packet in file.demux(stream):
+    def _in_time(self, packets: Iterable[Any]) -> Iterator[Any]:
+        """The packets; raises DataError when the time limit is over."""
+        for packet in packets:
             if time.monotonic() > self._until:
                 raise DataError(f"{self.path}: not read within {self.seconds:g} s")
             yield packet
@@ -89,7 +89,7 @@ class PyAV:
             return sum(1 for _ in self._decoded(file, _video(file, self.path)))
 
     def _decoded(self, file: Any, stream: Any) -> Iterator[Any]:
-        for packet in self._demuxed(file, stream):
+        for packet in self._in_time(file.demux(stream)):
             yield from packet.decode()
 
     def _sought(self, indices: Sequence[int], short_side: int | None) -> dict[int, Frames]:
@@ -123,9 +123,7 @@ class PyAV:
     def _needed(self, packets: Iterable[Any], wanted: dict[int, int], end: int) -> Iterator[Any]:
         """Decoded frames, without those that are neither wanted nor referred to, until a key frame after `end`."""
         skipped: str | None = None
-        for packet in packets:
-            if time.monotonic() > self._until:
-                raise DataError(f"{self.path}: not read within {self.seconds:g} s")
+        for packet in self._in_time(packets):
             over = packet is None or not packet.size
             skip = "DEFAULT" if over or packet.pts in wanted else "NONREF"
             if skip != skipped:

@@ -84,4 +84,4 @@ def _upright(frame: Any, form: Form, scaler: Scaler) -> Any:
     if not frame.rotation:
         return scaler.scaled(frame, height, width, "yuv420p")
     turned = np.ascontiguousarray(np.rot90(scaler.rgb(frame, height, width), frame.rotation // 90))
-    return av.VideoFrame.from_ndarray(turned, format="rgb24").reformat(format="yuv420p")
+    return av.VideoFrame.from_ndarray(turned, format="rgb24").reformat(format="yuv420p", threads=1)
