@@ -112,7 +112,6 @@ def test_event_files_hold_each_point_once_at_its_time(tmp_path: Path) -> None:
 
 
 def test_offline_copies_of_wandb_are_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("wandb")
     monkeypatch.setenv("WANDB_MODE", "offline")
     write_json(tmp_path / "config.json", {"preset": "tiny", "config": {"mask.video": 0.9}})
     lines: list[dict[str, Any]] = [{**LINE, "step": step} for step in (1, 2, 3)]
