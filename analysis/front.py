@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 from analysis import findings, hover, style
 from analysis.panels import R1, headroom, time_unit, wrap
@@ -50,19 +51,26 @@ def overall(summaries: Sequence[Summary]) -> Figure:
     for k, summary in enumerate(summaries):
         for row in summary.finished_rows:
             rows.setdefault(tuple(run.id for run in row.runs.values()), (row, k))
-    figure, panel = plt.subplots(figsize=(style.WIDTH, 4.2), layout="constrained")
+    figure, panel = plt.subplots(figsize=(style.WIDTH, 3.4 + 0.2 * len(summaries)), layout="constrained")
     unit, minutes = time_unit([row for row, _ in rows.values()])
     named: set[int] = set()
     for row, k in rows.values():
         _mark(panel, row, minutes, k, None if k in named else summaries[k].sweep.title)
         named.add(k)
     front = _step(panel, [row for row, _ in rows.values()], minutes)
-    for row in front:
-        panel.annotate(row.label, (row.device_minutes / minutes, row.mean("R@1")), (-4, 4), fontsize=7, ha="right",
-                       textcoords="offset points")  # fmt: skip
-    panel.set_ylim(0, 1.15 * max(row.mean("R@1") for row, _ in rows.values()))
+    names = {row.label: row for row in reversed(front)}  # sweeps may share the name of a point
+    for label, row in names.items():
+        first = row is front[0]  # it stands at the left edge
+        panel.annotate(label, (row.device_minutes / minutes, row.mean("R@1")), (4 if first else -4, 4), fontsize=7,
+                       ha="left" if first else "right", textcoords="offset points")  # fmt: skip
+    highest = max(row.mean("R@1") for row, _ in rows.values())
+    panel.set_ylim(0, min(1.5 * highest, 1.05 * max(row.level[MAIN].high for row, _ in rows.values())))
+    panel.set_xscale("log")
+    panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    panel.xaxis.set_major_formatter("{x:g}")
+    panel.xaxis.set_minor_locator(NullLocator())
     panel.set_title(wrap(f"All rows of preset {summaries[0].sweep.preset}: {_words(front)}", 84), loc="left")
-    _finish(figure, panel, unit)
+    _finish(figure, panel, f"{unit}, log scale")
     style.footnote(figure, wrap(
         f"Bars: 95% intervals of R@1, cut at the panel. A mark is the mean of a row's seeds ({len(rows)} rows, each "
         "once, though several sweeps may share it). The front is that of the means: what lies near it may be noise.",
@@ -74,9 +82,9 @@ def overall(summaries: Sequence[Summary]) -> Figure:
 def _mark(panel: Axes, row: Row, minutes: int, number: int, label: str | None) -> None:
     found = row.level[MAIN]
     reach = [[found.mean - found.low], [found.high - found.mean]]
-    panel.errorbar([row.device_minutes / minutes], [found.mean], yerr=reach, elinewidth=0.8, label=label,
-                   fmt=style.MARKERS[number % len(style.MARKERS)],
-                   color=style.CYCLE[number % len(style.CYCLE)])  # fmt: skip
+    marker, colour = style.mark(number)
+    panel.errorbar([row.device_minutes / minutes], [found.mean], yerr=reach, elinewidth=0.8, label=label, fmt=marker,
+                   color=colour)  # fmt: skip
     hover.mark(panel, row.device_minutes / minutes, found.mean, findings.row_words(row))
 
 
@@ -90,7 +98,8 @@ def _step(panel: Axes, rows: Sequence[Row], minutes: int) -> list[Row]:
 def _finish(figure: Figure, panel: Axes, unit: str) -> None:
     panel.set_xlabel(f"cost of a run: pre-training, fine-tuning, evaluation ({unit})")
     panel.set_ylabel(R1)
-    panel.set_xlim(left=0)
+    if panel.get_xscale() == "linear":
+        panel.set_xlim(left=0)
     longest = max(len(label) for label in panel.get_legend_handles_labels()[1])
     figure.legend(loc="outside right upper" if longest < 32 else "outside upper left")
 

@@ -98,9 +98,9 @@ def draw(summary: Summary, folder: Path) -> Figure | None:
         for k, row in enumerate(summary.rows):
             x, y = averaged([series(logs[run.id], panel) for run in row.runs.values()])
             if x:
-                axes.plot(x, y, color=style.CYCLE[k % len(style.CYCLE)], linestyle=style.DASHES[k % len(style.DASHES)],
-                          marker=style.MARKERS[k % len(style.MARKERS)], markersize=3.5, markevery=max(1, len(x) // 5),
-                          linewidth=1.1, label=row.label)  # fmt: skip
+                marker, colour = style.mark(k)
+                axes.plot(x, y, color=colour, linestyle=style.DASHES[k % len(style.DASHES)], marker=marker,
+                          markersize=3.5, markevery=max(1, len(x) // 5), linewidth=1.1, label=row.label)  # fmt: skip
                 hover.mark(axes, x[-1], y[-1], f"{row.label}: {panel.title} ends at {y[-1]:.4g}")
         axes.set_title(panel.title, loc="left")
         axes.set_xlabel(panel.x)

@@ -85,3 +85,9 @@ def footnote(figure: Figure, text: str) -> None:
 
 def no_grid(axes: Axes) -> None:
     axes.grid(visible=False)
+
+
+def mark(number: int) -> tuple[str, str]:
+    """Marker and colour of the so many-th thing in a figure: no two alike among the first 64."""
+    again = number // len(CYCLE)
+    return MARKERS[(number + again) % len(MARKERS)], CYCLE[number % len(CYCLE)]

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from analysis import front, overlay, plot
+from analysis import front, overlay, plot, style
 from analysis.results import load
 from analysis.summary import Summary, summarise
-from tests.analysis.folders import Builder, write
+from tests.analysis.folders import AXES, SWEEPS, Builder, write
 
 
 def summaries(folder: Path) -> list[Summary]:
@@ -76,6 +76,24 @@ def test_toggles_are_drawn_beside_each_other_also_across_presets(tmp_path: Path)
 def test_names_tell_folders_of_the_same_name_apart(tmp_path: Path) -> None:
     assert overlay.names(tmp_path / "one/results", tmp_path / "two/results") == ("one/results", "two/results")
     assert overlay.names(tmp_path / "A", tmp_path / "B") == ("A", "B")
+
+
+def test_marks_differ_beyond_the_number_of_colours() -> None:
+    assert len({style.mark(number) for number in range(64)}) == 64
+
+
+def test_names_of_many_sweeps_leave_room_for_the_panel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    builder = Builder(tmp_path, queries=50)
+    for number in range(12):
+        name = f"a sweep with a long name, number {number}"
+        monkeypatch.setitem(SWEEPS, name, [("base", {}, 20.0), ("rate", {"finetune.lr": 1e-4 * (number + 1)}, 15.0)])
+        monkeypatch.setitem(AXES, name, ["finetune.lr"])
+        builder.sweep(name)
+    (group,) = front.groups(summaries(tmp_path)).values()
+    figure = front.overall(group)
+    figure.canvas.draw()
+    assert len(figure.legends[0].get_texts()) == 13
+    assert figure.axes[0].get_window_extent().height > 0.35 * figure.bbox.height
 
 
 def test_the_front_has_what_nothing_cheaper_reaches(tmp_path: Path) -> None:
