@@ -11,6 +11,7 @@ from __future__ import annotations
 import bisect
 import itertools
 import time
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ class PyAV:
         self._scaler = Scaler()
         self._until = time.monotonic() + seconds
         self._file = self._open()
+        weakref.finalize(self, self._file.close)  # or it waits for the garbage collector: PyAV's objects are a cycle
         self._stream = _video(self._file, path)
         self._codec = self._stream.codec_context
         self._codec.thread_count = 1
