@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from simvtp.config import Config, flatten
+from simvtp.config import Config, flatten, override
+from simvtp.cost import pretrain_gflop
 from simvtp.validation import ConfigError, nearest
 
 Setting = Mapping[str, Any]
@@ -71,6 +72,22 @@ def distinct(points: Sequence[Point], base: Config) -> list[Point]:
         if changed:
             found.setdefault(tuple(sorted(changed.items())), Point(point.label, changed))
     return [BASE, *found.values()]
+
+
+def at_equal_compute(points: Sequence[Point], base: Config) -> list[Point]:
+    """The same points, each with as many steps of pre-training as the FLOP of the base's pay for.
+
+    Raises ConfigError where the base's length is given in epochs, whose steps depend on the corpus.
+    """
+    number, _, unit = base.pretrain.length.partition(" ")
+    if not unit.startswith("step"):
+        raise ConfigError(f'pretrain.length: equal compute needs a length in steps, not "{base.pretrain.length}"')
+    found = []
+    for point in points:
+        cost = pretrain_gflop(override(base, point.set)) / pretrain_gflop(base)
+        length = {"pretrain.length": f"{round(int(number) / cost)} steps"} if cost != 1 else {}
+        found.append(Point(point.label, {**point.set, **length}))
+    return found
 
 
 def names() -> list[str]:

@@ -2,7 +2,8 @@ import re
 
 import pytest
 
-from simvtp.config import flatten, override
+from simvtp.config import Config, flatten, override
+from simvtp.cost import pretrain_gflop
 from simvtp.presets import preset
 from simvtp.validation import ConfigError
 from sweeps.definition import find, names
@@ -58,10 +59,8 @@ def test_runs_that_differ_after_pretraining_share_its_stage() -> None:
     assert not set(found[0].runs) & set(found[1].runs)
 
 
-def _with(config: object, key: str, value: object) -> object:
-    from simvtp.config import override
-
-    return override(config, {key: value})  # type: ignore[arg-type]
+def _with(config: Config, key: str, value: object) -> Config:
+    return override(config, {key: value})
 
 
 def test_equal_compute_gives_cheaper_steps_more_of_them() -> None:
@@ -70,11 +69,26 @@ def test_equal_compute_gives_cheaper_steps_more_of_them() -> None:
     assert steps["video 50%"] < steps["video 75%"] < 400 < steps["video 95%"]
 
 
+def test_contrast_of_whole_inputs_at_equal_compute_gets_the_steps_that_its_operations_leave() -> None:
+    (table,) = plan("contrast_inputs_compute").tables
+    assert [point.label for point in table.points] == ["base", "contrast clean"]
+    cost = pretrain_gflop(_with(TINY, "objective.contrast", "clean")) / pretrain_gflop(TINY)
+    steps = int(str(table.points[1].set["pretrain.length"]).split()[0])
+    assert 150 < steps < 200
+    assert abs(steps * cost - 400) < cost  # to a step
+
+
+def test_equal_compute_needs_a_length_in_steps() -> None:
+    base = _with(TINY, "pretrain.length", "4 epochs")
+    with pytest.raises(ConfigError, match=r'pretrain\.length: equal compute needs a length in steps, not "4 epochs"'):
+        make_plan("contrast_inputs_compute", "tiny", base, (0,))
+
+
 def test_a_point_that_cannot_be_run_is_named() -> None:
     base = _with(TINY, "pretrain.batch", 4)
-    object.__setattr__(base.mask, "kind", "tub")  # type: ignore[attr-defined]
+    object.__setattr__(base.mask, "kind", "tub")
     with pytest.raises(ConfigError, match=r"sweep mask_ratio, point 'base': mask\.kind"):
-        make_plan("mask_ratio", "tiny", base, (0,))  # type: ignore[arg-type]
+        make_plan("mask_ratio", "tiny", base, (0,))
 
 
 def test_a_changed_base_is_a_sweep_of_its_own() -> None:
@@ -100,7 +114,8 @@ def test_seeds_of_an_earlier_call_stay_in_the_record() -> None:
 
 def test_every_sweep_of_the_folder_has_a_title_and_points() -> None:
     assert names() == [
-        "contrast_inputs", "data_fraction", "decoded_tubes", "decoder", "finetune_lr", "loss_weights", "mask_grid",
+        "contrast_inputs", "contrast_inputs_compute", "data_fraction", "decoded_tubes", "decoder", "finetune_lr",
+        "loss_weights", "mask_grid",
         "mask_kind", "mask_ratio", "mask_ratio_compute", "masked_words", "negatives", "objectives", "paper",
         "temperature", "towers",
     ]  # fmt: skip
