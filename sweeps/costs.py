@@ -12,38 +12,31 @@ from simvtp.cost import pretrain_gflop
 from simvtp.homes import RUNS, homes
 from simvtp.identity import is_pretrained
 from sweeps.ledger import Ledger, State
+from sweeps.outcome import hours_of
 from sweeps.plan import Plan, Run
 
 EARLIER = 1000  # results that an expectation is made from, at most
-
-
-def hours_of(cost: Mapping[str, Any]) -> tuple[float, float]:
-    """(pre-training, fine-tuning and evaluation) of a result's `cost`, in hours of a device."""
-    devices = int(cost.get("devices", 1))
-    rest = float(cost["finetune_seconds"]) + float(cost.get("evaluate_seconds", 0.0))
-    return float(cost["pretrain_seconds"]) * devices / 3600, rest * devices / 3600
 
 
 def spent(plan: Plan, states: Mapping[str, State]) -> float:
     """Hours of a device behind the finished runs of a plan; a pre-training that several share counts once."""
     total, stages = 0.0, set[str]()
     for run in plan.runs.values():
-        result = states[run.id].result
-        if result is None:
+        outcome = states[run.id].outcome
+        if outcome is None:
             continue
-        before, rest = hours_of(result["cost"])
-        total += rest
+        total += outcome.hours
         if run.stage is not None and run.stage not in stages:
             stages.add(run.stage)
-            total += before
+            total += outcome.pretrain_hours
     return total
 
 
 def bill(plan: Plan, states: Mapping[str, State]) -> str:
     """One line: what the finished runs of the plan took."""
-    done = sum(state.result is not None for state in states.values())
-    devices = {str(state.result["cost"]["device"]) for state in states.values() if state.result is not None}
-    return f"cost: {spent(plan, states):.2f} hours of {' and '.join(sorted(devices)) or 'no device'} for {done} runs"
+    found = [state.outcome for state in states.values() if state.outcome is not None]
+    devices = " and ".join(sorted({outcome.device for outcome in found})) or "no device"
+    return f"cost: {spent(plan, states):.2f} hours of {devices} for {len(found)} runs"
 
 
 @dataclass(frozen=True)
@@ -75,7 +68,7 @@ def earlier_rates(ledger: Ledger, preset: str) -> Rates | None:
 def _earlier(ledger: Ledger, preset: str) -> Iterator[Mapping[str, Any]]:
     for folder in homes(ledger.results, RUNS):
         result = ledger.result(folder.name)
-        if result is not None and result.get("preset") == preset and "cost" in result:
+        if result is not None and result.get("preset") == preset:
             yield result
 
 

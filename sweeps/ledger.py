@@ -13,6 +13,7 @@ from simvtp.homes import RUNS, STAGES, home, prepare
 from simvtp.locks import Owner, holder
 from simvtp.validation import ConfigError
 from sweeps.deaths import fail, forget, progress, read_failure
+from sweeps.outcome import Outcome, outcome
 from sweeps.plan import Plan, Run, sweep_record
 from sweeps.queue import WAITING, Queue
 from sweeps.submissions import Submissions
@@ -20,15 +21,12 @@ from sweeps.submissions import Submissions
 STATES = ("done", "running", "queued", "failed", "interrupted", "waiting")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class State:
-    """name: one of STATES; line: the last line of the log, or nothing; reason: why SLURM lets it wait.
-
-    result: R@1 and cost alone, since a sweep may have ten thousand; `Ledger.result` gives all of it.
-    """
+    """name: one of STATES; line: the last line of the log, or nothing; reason: why SLURM lets it wait."""
 
     name: str
-    result: Mapping[str, Any] | None = None
+    outcome: Outcome | None = None
     failure: Mapping[str, Any] | None = None
     owner: Owner | None = None
     line: Mapping[str, Any] = field(default_factory=dict)
@@ -73,8 +71,7 @@ class Ledger:
             found: dict[str, Any] = read_json(path)
             if found["version"] != 1 or found["run"] != run:
                 raise ValueError(f"{path} is not the result of run {run}")
-            for split in ("test", "validation"):
-                float(found["metrics"][split]["text_to_video"]["R@1"])
+            outcome(found)
         except FileNotFoundError:
             return None
         except ValueError as error:
@@ -97,7 +94,7 @@ class Ledger:
     def state(self, run: Run) -> State:
         result = self.result(run.id)
         if result is not None:
-            return State("done", result=_essence(result))
+            return State("done", outcome=outcome(result))
         folders = [self.folder(run.id)]
         if run.stage is not None:
             folders.append(self.stage_folder(run.stage))
@@ -164,15 +161,6 @@ class Ledger:
                 if entry["run"] not in plan.runs:
                     found[entry["run"]] = record["points"][entry["point"]]["label"]
         return found
-
-
-def _essence(result: Mapping[str, Any]) -> dict[str, Any]:
-    """What the controller and the screens ask of a result: R@1 of both splits, and the cost."""
-    scores = {
-        split: {"text_to_video": {"R@1": float(result["metrics"][split]["text_to_video"]["R@1"])}}
-        for split in ("test", "validation")
-    }
-    return {"metrics": scores, "cost": dict(result.get("cost", {}))}
 
 
 def is_retried(state: State, which: str | None) -> bool:

@@ -16,7 +16,7 @@ from simvtp.weight_files import digest
 from sweeps.definition import Point, find
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Run:
     """One config with one seed. stage: its pre-training, None where it has none."""
 

@@ -7,14 +7,14 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from sweeps.costs import hours_of, spent
+from sweeps.costs import spent
 from sweeps.ledger import STATES, State
+from sweeps.outcome import Outcome
 from sweeps.plan import Plan, Run
 
 
@@ -51,26 +51,21 @@ class Screen:
         """Show a table in place of the last one."""
         self.live.update(table, refresh=True)
 
-    def score(self, result: Mapping[str, Any]) -> str:
+    def score(self, outcome: Outcome) -> str:
         """How good a finished run is, in words."""
-        return f"R@1 {recall(result):.1f}"
+        return f"R@1 {outcome.test:.1f}"
 
     def say(self, run: Run, before: State | None, state: State) -> None:
         """One line when a run changes; the first look at a sweep says only what is not simply waiting."""
         if before is None and state.name in ("waiting", "done", "interrupted", "queued"):
             return
         text = f"{time.strftime('%H:%M:%S')} {run.label}, seed {run.seed} ({run.id}): {state.name}"
-        if state.result is not None:
-            text += f", {self.score(state.result)}"
+        if state.outcome is not None:
+            text += f", {self.score(state.outcome)}"
         if state.failure is not None:
             text += f", {state.failure['error']}"
         self.console.print(text, highlight=False, soft_wrap=True)
         sys.stdout.flush()
-
-
-def recall(result: Mapping[str, Any]) -> float:
-    """Text-to-video R@1 on the test gallery, percent."""
-    return float(result["metrics"]["test"]["text_to_video"]["R@1"])
 
 
 COLUMNS = ("run", "point", "seed", "state", "stage", "step", "epoch", "loss", "R@1", "last line", "left", "hours")
@@ -103,13 +98,13 @@ def status_table(
 
 
 def _cells(state: State) -> list[str]:
-    line = state.line if state.result is None else {}
+    line = state.line if state.outcome is None else {}
     hours = ""
-    if state.result is not None:
-        hours = f"{sum(hours_of(state.result['cost'])):.2f}"
+    if state.outcome is not None:
+        hours = f"{state.outcome.pretrain_hours + state.outcome.hours:.2f}"
     elif "since" in line:
         hours = f"{(line['time'] - line['since']) / 3600:.2f}"
-    found = recall(state.result) if state.result else line.get("R@1")
+    found = line.get("R@1") if state.outcome is None else state.outcome.test
     return [
         f"{state.name} ({state.reason})" if state.reason not in ("", "None") else state.name,
         str(line.get("stage", "")),
@@ -144,8 +139,8 @@ def result_table(plan: Plan, states: Mapping[str, State]) -> Table:
         table.add_column(name, justify="right" if name in ("R@1", "seeds") else "left")
     for part in plan.tables:
         for number, point in enumerate(part.points):
-            found = [states[part.runs[number, seed]].result for seed in plan.seeds]
-            scores = [recall(result) for result in found if result is not None]
+            found = [states[part.runs[number, seed]].outcome for seed in plan.seeds]
+            scores = [outcome.test for outcome in found if outcome is not None]
             mean = f"{sum(scores) / len(scores):.1f}" if scores else "-"
             table.add_row(part.name, point.label, mean, f"{len(scores)} of {len(plan.seeds)}")
     return table

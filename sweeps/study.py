@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 from collections.abc import Mapping
 from functools import cached_property
@@ -18,6 +17,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from simvtp.config import flatten
 from sweeps.ledger import State
+from sweeps.outcome import outcome, score
 from sweeps.plan import Plan
 
 
@@ -86,7 +86,7 @@ class Study:
             return
         if run in self.failed and state.name == "failed":
             return  # told by an earlier call
-        value = score(state.result)
+        value = score(state.outcome)
         if value is not None and run not in self.numbers:
             config = self.plan.runs[run]
             self._add(run, config.label, flatten(config.config), value)
@@ -103,7 +103,7 @@ class Study:
 
     def restore(self, run: str, label: str, result: Mapping[str, Any]) -> None:
         """The complete trial of a run of an earlier call, which a lost journal had; nothing where it is there."""
-        value, config = score(result), result["config"]
+        value, config = score(outcome(result)), result["config"]
         possible = all(config.get(key) in choice.choices for key, choice in self._distributions.items())
         if run not in self.numbers and value is not None and possible:
             self._add(run, label, config, value)
@@ -139,14 +139,6 @@ class Study:
 def _open(path: Path, name: str) -> optuna.Study:
     storage = JournalStorage(JournalFileBackend(str(path), lock_obj=JournalFileOpenLock(str(path))))
     return optuna.create_study(study_name=name, storage=storage, direction="maximize", load_if_exists=True)
-
-
-def score(result: Mapping[str, Any] | None) -> float | None:
-    """Validation R@1; None where there is no result or it is no number."""
-    if result is None:
-        return None
-    value = float(result["metrics"]["validation"]["text_to_video"]["R@1"])
-    return value if math.isfinite(value) else None
 
 
 def mend(path: Path) -> None:

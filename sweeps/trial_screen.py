@@ -8,7 +8,6 @@ import sys
 from collections import Counter
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any
 
 from optuna.trial import TrialState
 from rich.console import Console
@@ -18,6 +17,7 @@ from simvtp.config import flatten
 from simvtp.presets import preset
 from sweeps.costs import bill, spent
 from sweeps.ledger import Ledger, State
+from sweeps.outcome import Outcome
 from sweeps.plan import Plan, Run
 from sweeps.screen import Screen
 from sweeps.space import Space
@@ -29,8 +29,8 @@ WORDS = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialStat
 class SearchScreen(Screen):
     """Nobody who chooses should see the test figures: of a finished run it says those of validation."""
 
-    def score(self, result: Mapping[str, Any]) -> str:
-        return f"validation R@1 {result['metrics']['validation']['text_to_video']['R@1']:.1f}"
+    def score(self, outcome: Outcome) -> str:
+        return f"validation R@1 {outcome.validation:.1f}"
 
 
 def with_runs(plan: Plan, trials: Trials) -> Plan:

@@ -21,10 +21,10 @@ from simvtp.files import read_json
 from simvtp.validation import ConfigError
 from sweeps.halving import goes_on
 from sweeps.ledger import State
+from sweeps.outcome import score
 from sweeps.plan import Run
 from sweeps.space import Space
 from sweeps.storage import Copy, Database, Journal, copy_to_journal
-from sweeps.study import score
 
 BASE = "base"
 
@@ -185,7 +185,7 @@ class Trials:
     def tell(self, run: str, state: State) -> None:
         """Take note of what became of a run; `settle` draws the conclusions."""
         if state.name in ("done", "failed"):
-            self.outcomes[run] = score(state.result)
+            self.outcomes[run] = score(state.outcome)
 
     def settle(self) -> bool:
         """Judge the trials whose rung is trained; whether there was one."""

@@ -17,7 +17,9 @@ def run() -> Run:
 
 def result_of(run: Run) -> str:
     scores = {"text_to_video": {"R@1": 10.0}}
-    return json.dumps({"version": 1, "run": run.id, "metrics": {"test": scores, "validation": scores}})
+    cost = {"pretrain_seconds": 1.0, "finetune_seconds": 1.0, "device": "cpu"}
+    whole = {"version": 1, "run": run.id, "cost": cost, "metrics": {"test": scores, "validation": scores}}
+    return json.dumps(whole)
 
 
 def test_states_are_read_from_the_folder(run: Run, tmp_path: Path) -> None:

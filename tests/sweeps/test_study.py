@@ -7,6 +7,7 @@ from optuna.trial import TrialState
 from simvtp.config import flatten
 from simvtp.presets import preset
 from sweeps.ledger import State
+from sweeps.outcome import Outcome
 from sweeps.plan import Plan, make_plan
 from sweeps.study import Study
 
@@ -17,7 +18,7 @@ def plan() -> Plan:
 
 
 def done(score: float) -> State:
-    return State("done", result={"metrics": {"validation": {"text_to_video": {"R@1": score}}}})
+    return State("done", outcome=Outcome(100 - score, score, 0.1, 0.1, "cpu"))
 
 
 def trials(study: Study) -> dict[str, tuple[str, float | None]]:
@@ -101,7 +102,9 @@ def test_a_failure_is_told_once_however_often_the_command_is_given(plan: Plan, t
 
 def test_runs_of_earlier_seeds_come_back_with_a_lost_journal(plan: Plan, tmp_path: Path) -> None:
     run = next(iter(make_plan("objectives", "tiny", preset("tiny"), (7,)).runs.values()))
-    result = dict(done(4.0).result or {}) | {"config": flatten(run.config)}
+    metrics = {"test": {"text_to_video": {"R@1": 3.0}}, "validation": {"text_to_video": {"R@1": 4.0}}}
+    cost = {"pretrain_seconds": 1.0, "finetune_seconds": 1.0, "device": "cpu"}
+    result = {"metrics": metrics, "cost": cost, "config": flatten(run.config)}
     for _ in range(2):
         study = Study(tmp_path, plan)
         study.restore(run.id, run.label, result)
