@@ -1,7 +1,7 @@
 """An epoch of reading from a disk behind a network: `python benchmarks/network_disk.py`.
 
 The disk is a real one over a slow line: sshfs (FUSE) mounts a folder of this machine through SFTP, whose bytes wait
-half of the round trip each way and pass at 1 Gbit/s. It takes root or fuse's permission, and Debian's packages sshfs and
+half of the round trip each way and pass at 1 Gbit/s. It takes FUSE, and Debian's packages sshfs and
 openssh-sftp-server. Two workers read 16 frames of each of 200 videos (320x240, ten seconds) at 224, nothing is trained;
 every mount is new, so nothing is in a cache. Ways that give the same batches are checked to do so, byte by byte.
 """
