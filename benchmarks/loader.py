@@ -8,8 +8,6 @@ the time in which the step has no batch; the first batches, for which workers ar
 from __future__ import annotations
 
 import argparse
-import csv
-import os
 import sys
 import tempfile
 import time
@@ -20,7 +18,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import report
-from benchmarks.decode import make
+from benchmarks.clips import clips
 from simvtp.config import Config, override
 from simvtp.objectives import Pretraining
 from simvtp.presets import preset
@@ -28,20 +26,6 @@ from simvtp.pretrain import masked, train_loader
 from simvtp.stages import starting_model, tokenizer_of, use_machine
 
 CLIPS = 32
-
-
-def files(folder: Path) -> Path:
-    """A list of clips, all links to one video of ten seconds, and a vocabulary."""
-    video = make(folder / "video.mp4", 320, 240)
-    with (folder / "clips.csv").open("w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(("video", "caption"))
-        for number in range(CLIPS):
-            os.link(video, folder / f"{number}.mp4")
-            rows.writerow((f"{number}.mp4", "a moving texture with grain"))
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "moving", "texture", "with", "grain"]
-    (folder / "vocab.txt").write_text("\n".join(words))
-    return folder / "clips.csv"
 
 
 def row(name: str, config: Config, steps: int) -> dict[str, str]:
@@ -70,7 +54,7 @@ def main() -> None:
     report.print_environment()
     tiny = preset("tiny")
     with tempfile.TemporaryDirectory() as folder:
-        place = {"data.pretrain": f"csv:{files(Path(folder))}", "data.tokenizer": "corpus", "pretrain.batch": 4}
+        place = {"data.pretrain": f"csv:{clips(Path(folder), CLIPS)}", "data.tokenizer": "corpus", "pretrain.batch": 4}
         base = override(preset("base"), {**place, "pretrain.precision": "fp32"})
         found = [row("tiny", override(tiny, {"machine.workers": workers}), 30) for workers in (0, 2)]
         found += [row("base", override(base, {"machine.workers": workers}), 3) for workers in (0, 2)]

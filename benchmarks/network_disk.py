@@ -9,7 +9,6 @@ every mount is new, so nothing is in a cache. Ways that give the same batches ar
 from __future__ import annotations
 
 import argparse
-import csv
 import hashlib
 import os
 import queue
@@ -26,7 +25,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import report
-from benchmarks.decode import make
+from benchmarks.clips import clips
 from simvtp.config import Config, override
 from simvtp.data.pack import pack
 from simvtp.presets import preset
@@ -94,16 +93,8 @@ def mounted(folder: Path, place: Path, milliseconds: float) -> Iterator[Path]:
 
 def disk(folder: Path) -> Path:
     """The corpus as files and as shards."""
-    video = make(folder / "video.mp4", 320, 240)
-    with (folder / "clips.csv").open("w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(("video", "caption"))
-        for number in range(CLIPS):
-            shutil.copy(video, folder / f"{number:03}.mp4")
-            rows.writerow((f"{number:03}.mp4", "a moving texture with grain"))
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "moving", "texture", "with", "grain"]
-    (folder / "vocab.txt").write_text("\n".join(words))
-    pack(f"csv:{folder / 'clips.csv'}", folder / "shards", CLIPS * video.stat().st_size / SHARDS / 2**20)
+    listed = clips(folder, CLIPS, copies=True)
+    pack(f"csv:{listed}", folder / "shards", CLIPS * (folder / "video.mp4").stat().st_size / SHARDS / 2**20)
     shutil.copy(folder / "vocab.txt", folder / "shards")
     return folder
 
@@ -143,7 +134,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--round-trips", type=float, nargs="+", default=[0, 1, 10, 50], metavar="MS")
     parser.add_argument("--relay", type=float, help=argparse.SUPPRESS)
-    arguments, _ = parser.parse_known_args()  # sshfs calls this as ssh, with words of its own
+    arguments, others = parser.parse_known_args()
+    if others and arguments.relay is None:  # sshfs calls the relay as ssh, with words of its own
+        parser.error(f"unknown: {' '.join(others)}")
     if arguments.relay is not None:
         relay(arguments.relay)
         return
