@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Annotation
 from matplotlib.ticker import LogLocator, NullLocator
+from matplotlib.transforms import Bbox
 
 from analysis import findings, hover, style
 from analysis.panels import R1, headroom, time_unit, wrap
 from analysis.summary import MAIN, Row, Summary
 
 _FRONT = "front of the means"
+# Of a name beside its mark, in points, the best first: above to the left or right, then ever further away.
+PLACES = tuple((side * 4, up) for up in (4, 13, 22, -9, -18, 31, 40) for side in (-1, 1))
 
 
 def draw(summary: Summary) -> Figure:
@@ -51,18 +55,13 @@ def overall(summaries: Sequence[Summary]) -> Figure:
     for k, summary in enumerate(summaries):
         for row in summary.finished_rows:
             rows.setdefault(tuple(run.id for run in row.runs.values()), (row, k))
-    figure, panel = plt.subplots(figsize=(style.WIDTH, 3.4 + 0.2 * len(summaries)), layout="constrained")
+    figure, panel = plt.subplots(figsize=(style.WIDTH, 3.6 + 0.1 * len(summaries)), layout="constrained")
     unit, minutes = time_unit([row for row, _ in rows.values()])
     named: set[int] = set()
     for row, k in rows.values():
         _mark(panel, row, minutes, k, None if k in named else summaries[k].sweep.title)
         named.add(k)
     front = _step(panel, [row for row, _ in rows.values()], minutes)
-    names = {row.label: row for row in reversed(front)}  # sweeps may share the name of a point
-    for label, row in names.items():
-        first = row is front[0]  # it stands at the left edge
-        panel.annotate(label, (row.device_minutes / minutes, row.mean("R@1")), (4 if first else -4, 4), fontsize=7,
-                       ha="left" if first else "right", textcoords="offset points")  # fmt: skip
     highest = max(row.mean("R@1") for row, _ in rows.values())
     panel.set_ylim(0, min(1.5 * highest, 1.05 * max(row.level[MAIN].high for row, _ in rows.values())))
     panel.set_xscale("log")
@@ -76,7 +75,38 @@ def overall(summaries: Sequence[Summary]) -> Figure:
         "once, though several sweeps may share it). The front is that of the means: what lies near it may be noise.",
         140,
     ))  # fmt: skip
+    names = {row.label: row for row in reversed(front)}  # sweeps may share the name of a point
+    marks = [(row.device_minutes / minutes, row.mean("R@1")) for row, _ in rows.values()]
+    name(panel, {label: (row.device_minutes / minutes, row.mean("R@1")) for label, row in names.items()}, marks)
     return figure
+
+
+def name(panel: Axes, names: Mapping[str, tuple[float, float]], marks: Sequence[tuple[float, float]]) -> None:
+    """Write each name beside its place, where it covers no other name, no mark, and stays in the panel.
+
+    Where no place is free it is the one that covers least. The layout must be final: the figure is drawn for its sizes.
+    """
+    figure = panel.get_figure(root=True)
+    assert figure is not None
+    figure.draw_without_rendering()
+    inside, dots = panel.get_window_extent(), panel.transData.transform(marks)
+    taken: list[Bbox] = []
+    for label, point in names.items():
+        covers = []
+        for place in PLACES:
+            trial = _write(panel, label, point, place)
+            box = trial.get_window_extent()
+            trial.remove()
+            out = bool(box.x0 < inside.x0 or box.y0 < inside.y0 or box.x1 > inside.x1 or box.y1 > inside.y1)
+            covers.append(len(dots) * out + sum(map(box.overlaps, taken)) + box.padded(2).count_contains(dots))
+        taken.append(_write(panel, label, point, PLACES[covers.index(min(covers))]).get_window_extent())
+
+
+def _write(panel: Axes, label: str, point: tuple[float, float], place: tuple[int, int]) -> Annotation:
+    side = "left" if place[0] > 0 else "right"
+    found = panel.annotate(label, point, place, fontsize=7, ha=side, textcoords="offset points")
+    found.set_in_layout(False)
+    return found
 
 
 def _mark(panel: Axes, row: Row, minutes: int, number: int, label: str | None) -> None:
@@ -100,8 +130,11 @@ def _finish(figure: Figure, panel: Axes, unit: str) -> None:
     panel.set_ylabel(R1)
     if panel.get_xscale() == "linear":
         panel.set_xlim(left=0)
-    longest = max(len(label) for label in panel.get_legend_handles_labels()[1])
-    figure.legend(loc="outside right upper" if longest < 32 else "outside upper left")
+    labels = panel.get_legend_handles_labels()[1]
+    if max(map(len, labels)) < 32:
+        figure.legend(loc="outside right upper")
+    else:
+        figure.legend(loc="outside upper left", ncols=2 if len(labels) > 6 else 1, fontsize=6.5)
 
 
 def front(rows: Sequence[Row]) -> list[Row]:

@@ -29,6 +29,13 @@ AXES = {
     "mask.text": Axis("text mask ratio", "words masked (%)", 100),
     "mask.decoded": Axis("decoded tubes", "share of masked tubes decoded (%)", 100),
     "data.fraction": Axis("pre-training data", "share of the pre-training videos (%)", 100, log=True),
+    "model.decoder_width": Axis("decoder width", "width of the pixel decoder"),
+    "model.decoder_depth": Axis("decoder depth", "layers of the pixel decoder"),
+    "objective.mvm": Axis("weight of MVM", "weight of MVM"),
+    "objective.mlm": Axis("weight of MLM", "weight of MLM"),
+    "objective.vtc": Axis("weight of VTC", "weight of VTC"),
+    "objective.vtm": Axis("weight of VTM", "weight of VTM"),
+    "objective.temperature": Axis("temperature", "temperature of the contrast"),
     "finetune.lr": Axis("fine-tuning rate", "learning rate of fine-tuning", log=True),
 }
 

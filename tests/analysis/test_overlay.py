@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import pytest
 
 from analysis import front, overlay, plot, style
@@ -132,3 +133,23 @@ def test_costs_count_devices(tmp_path: Path) -> None:
     (summary,) = summaries(tmp_path)
     assert summary.rows[0].device_minutes == pytest.approx(4 * (7200 + 22) / 60)
     assert front.draw(summary).axes[0].get_xlabel().endswith("(GPU h)")
+
+
+def test_names_on_the_front_cover_neither_each_other_nor_a_mark_and_stay_in_the_panel() -> None:
+    figure, panel = plt.subplots(figsize=(4, 3))
+    marks = [(1.0, 10.0), (1.02, 10.1), (1.04, 10.2), (5.0, 30.0)]
+    panel.plot(*zip(*marks, strict=True), "o")
+    panel.set_ylim(0, 31)
+    front.name(
+        panel, {"decoded a quarter": marks[0], "another long name": marks[1], "third": marks[2], "top": marks[3]}, marks
+    )
+    boxes = [text.get_window_extent() for text in panel.texts]
+    assert len(boxes) == 4
+    assert not any(one.overlaps(other) for k, one in enumerate(boxes) for other in boxes[:k])
+    dots = panel.transData.transform(marks)
+    inside = panel.get_window_extent()
+    for box in boxes:
+        assert box.count_contains(dots) == 0
+        assert inside.x0 <= box.x0 < box.x1 <= inside.x1
+        assert inside.y0 <= box.y0 < box.y1 <= inside.y1
+    plt.close(figure)
