@@ -108,7 +108,8 @@ class Data:
     failures: float = setting("share of the training videos that may be broken; above it training stops", 0.01)
     missing: str = setting("a test video that is missing or broken: error, or miss (it counts as not found)", "error")
     order: str = setting(
-        "of training videos: shuffled, or shards (of a corpus shards:DIR; eight at a time, shuffled among them)",
+        "of training videos: shuffled, shards (of a corpus shards:DIR; eight at a time, shuffled among them), or "
+        "lengths (batches of captions of like length: less padding, but it chooses who is contrasted with whom)",
         "shuffled",
     )
     queries: str = setting("what finds a video: caption (each by itself) or paragraph (all captions joined)", "caption")

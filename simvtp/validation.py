@@ -20,7 +20,7 @@ CHOICES = {
     "mask.words": ("kept", "dropped"),
     "data.queries": ("caption", "paragraph"),
     "data.missing": ("error", "miss"),
-    "data.order": ("shuffled", "shards"),
+    "data.order": ("shuffled", "shards", "lengths"),
     "data.reader": ("auto", "pyav", "decord", "torchcodec"),
     "objective.contrast": ("masked", "clean"),
     "objective.negatives": ("random", "hard"),

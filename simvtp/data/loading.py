@@ -128,8 +128,8 @@ class TrainLoader:
     stride: frames from one sampled frame to the next, at a random place in the video; None: the frames are spread
     over the whole video. crop: none, multiscale or resized. replaced: samples replaced so far in this process because
     their video could not be decoded (in any process). failures: share of the videos that may turn out to be broken.
-    accumulate: parts that a batch is computed in. order: shuffled or shards (`order`). stream: a folder that shards
-    are copied to, window by window, and read from (`streaming`); empty: videos are read at their place. Raises
+    accumulate: parts that a batch is computed in. order: shuffled, shards or lengths (`order`). stream: a folder that
+    shards are copied to, window by window, and read from (`streaming`); empty: videos are read at their place. Raises
     DataError where the corpus has fewer samples than a batch.
     """
 
@@ -168,7 +168,7 @@ class TrainLoader:
         self._pad = tokenizer.pad
         self._captions = tokenise(corpus, tokenizer, words)
         self._clips = Clips(corpus, cache, decoding)
-        self._order = Order(corpus.samples, seed, order)
+        self._order = Order(corpus.samples, seed, order, batch, lambda epoch, index: len(self._caption(epoch, index)))
         self._stream = stream if self._order.windows and self._clips.cached is None else ""
         self._copies: Copies | None = None
 
@@ -215,15 +215,19 @@ class TrainLoader:
                         raise DataError(f"machine.stream: {file_of(copy)} is gone before its time") from error
                     broken.append(f"{self.corpus.samples[index].path}\0{error}")
                     continue
-                chosen.append((index, draws))
+                chosen.append(index)
                 break
             else:
                 why = broken[-1].partition("\0")[2]
                 raise DataError(f"{self.corpus.name}: none of the {len(order)} videos can be decoded; {why}")
-        captions = [self._captions[index][int(draws[0] * len(self._captions[index]))] for index, draws in chosen]
-        words = pad_batch(captions, self._pad)
-        ids = [self.corpus.samples[index].video_id for index, _ in chosen]
+        words = pad_batch([self._caption(epoch, index) for index in chosen], self._pad)
+        ids = [self.corpus.samples[index].video_id for index in chosen]
         return Batch(torch.from_numpy(np.stack(videos)), words, words, ids, broken)
+
+    def _caption(self, epoch: int, index: int) -> list[int]:
+        """Token ids of the caption that an epoch shows of a sample."""
+        captions = self._captions[index]
+        return captions[0] if len(captions) == 1 else captions[int(_draws(self.seed, epoch, index)[0] * len(captions))]
 
     def _windows_of(self, step: int) -> tuple[int, int]:
         """First and last window, counted over all epochs, that a step shows."""

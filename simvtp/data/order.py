@@ -2,13 +2,15 @@
 
 shuffled: every video may come anywhere. shards: the shards of a packed corpus are shuffled, and so are the videos of
 each window of eight shards, one window after another; then all reads of a time fall into a few files, which
-`streaming` fetches as wholes. A corpus that is not packed is shuffled.
+`streaming` fetches as wholes. A corpus that is not packed is shuffled. lengths: shuffled; then the videos of each pool
+of sixteen batches are sorted by the length of the caption that the epoch shows, and its batches are shuffled, so a
+batch has captions of like length and little padding. That also chooses whose captions are contrasted with each other.
 """
 
 from __future__ import annotations
 
 import bisect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +21,7 @@ from simvtp.data.corpora import Sample
 from simvtp.data.members import file_of
 
 WINDOW = 8  # shards whose videos are shuffled among each other
+POOL = 16  # batches that are made of the same videos, sorted by length
 
 
 @dataclass(frozen=True)
@@ -42,16 +45,24 @@ class Epoch:
 
 
 class Order:
-    """The epochs of one training set. kind: shuffled or shards. windows: how many an epoch has, 0 where it has none."""
+    """The epochs of one training set. windows: how many an epoch has, 0 where it has none.
 
-    def __init__(self, samples: Sequence[Sample], seed: int, kind: str) -> None:
-        self.count, self.seed = len(samples), seed
+    kind: shuffled, shards or lengths. length: words of the caption that (epoch, sample) shows; for lengths only.
+    """
+
+    def __init__(
+        self, samples: Sequence[Sample], seed: int, kind: str, batch: int, length: Callable[[int, int], int]
+    ) -> None:
+        self.count, self.seed, self.batch = len(samples), seed, batch
+        self.length = length if kind == "lengths" else None
         self.shards = _by_shard(samples) if kind == "shards" else {}
         self.windows = -(-len(self.shards) // WINDOW)
         self.epoch = lru_cache(maxsize=2)(self._epoch)  # at the end of one, the next is fetched already
 
     def _epoch(self, number: int) -> Epoch:
         random = np.random.default_rng([self.seed, number])
+        if self.length is not None:
+            return Epoch(self._by_length(number, random, self.length))
         if not self.shards:
             return Epoch(random.permutation(self.count).tolist())
         names, order, windows = list(self.shards), list[int](), []
@@ -62,6 +73,18 @@ class Order:
             order += random.permutation(members).tolist()
             windows.append(Window(shards, len(order)))
         return Epoch(order, tuple(windows))
+
+    def _by_length(self, epoch: int, random: np.random.Generator, length: Callable[[int, int], int]) -> list[int]:
+        shuffled: list[int] = random.permutation(self.count).tolist()
+        whole = self.count - self.count % self.batch  # what is left over makes no batch
+        order = list[int]()
+        for first in range(0, whole, POOL * self.batch):
+            pool = sorted(
+                shuffled[first : min(first + POOL * self.batch, whole)], key=lambda index: length(epoch, index)
+            )
+            batches = [pool[start : start + self.batch] for start in range(0, len(pool), self.batch)]
+            order += [index for place in random.permutation(len(batches)) for index in batches[place]]
+        return order + shuffled[whole:]
 
 
 def _by_shard(samples: Sequence[Sample]) -> dict[Path, list[int]]:

@@ -67,6 +67,21 @@ def test_an_epoch_shows_every_video_once_and_all_captions_come_up(corpus_name: s
     assert len(texts) == 16 * 5
 
 
+def test_by_length_an_epoch_shows_the_same_captions_with_less_padding(corpus_name: str, tokenizer: Tokenizer):
+    corpus = load(corpus_name, "train")
+    shuffled, sorted_ = (training(corpus, tokenizer, batch=4, order=order) for order in ("shuffled", "lengths"))
+    for epoch in range(5):
+        shown = [first(loader, 4, step=4 * epoch) for loader in (shuffled, sorted_)]
+        texts = [{(i, tokenizer.decode(w.tolist())) for b in batches for i, w in zip(b.ids, b.words, strict=True)}
+                 for batches in shown]  # fmt: skip
+        assert texts[0] == texts[1]
+        longest = [sorted(batch.words.shape[1] for batch in batches) for batches in shown]
+        lengths = sorted(int((w != tokenizer.pad).sum()) for b in shown[0] for w in b.words)
+        assert longest[1] == lengths[3::4]  # the least that four batches of four can be padded to
+        assert sum(longest[1]) <= sum(longest[0])
+    assert same(first(sorted_, 5, step=2), first(sorted_, 7)[2:])
+
+
 @pytest.mark.parametrize(("crop", "augmentation"), [
     ("none", Augmentation()), ("multiscale", Augmentation()), ("resized", Augmentation("m7-n4", "safe", 0.5)),
 ])  # fmt: skip
