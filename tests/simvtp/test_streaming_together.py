@@ -33,5 +33,6 @@ def test_two_processes_share_copies(quick: dict[str, str], tmp_path: Path) -> No
     for (ids, sums, _), *parts in zip(alone, *halves, strict=True):
         assert ids == [video for part in parts for video in part[0]]
         assert sums == [number for part in parts for number in part[1]]
-        assert [part[2] for part in parts] == [1, 1]
+    # After the last step the one may have ended, and taken the copies along, before the other looks.
+    assert [part[2] for half in halves for part in half[:-1]] == [1] * 10
     assert not list(fast.iterdir())
