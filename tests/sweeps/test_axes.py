@@ -28,6 +28,13 @@ EXPECTED: dict[str, dict[str, dict[str, Any]]] = {
         "decoder depth 4": {"model.decoder_depth": 4},
     },
     "decoded_tubes": {f"decoded {share:.0%}": {"mask.decoded": share} for share in (0.25, 0.5, 0.75)},
+    "claims": {
+        "video 75%": {"mask.video": 0.75},
+        "text 15%": {"mask.text": 0.15},
+        "no VTM": {"objective.vtm": 0.0},
+        "data 10%": {"data.fraction": 0.1},
+        "no pre-training": {"pretrain.length": "0 steps"},
+    },
     "towers": {"towers shared": {"model.towers": "shared"}},
 }
 
