@@ -164,7 +164,7 @@ class Machine:
     stream: str = setting(
         "folder on a fast disk that data.order=shards copies shards to, ahead of use; empty: read where they are", ""
     )
-    products: str = setting("fp32 products on the CPU: torch's choice (MKL), or onednn, faster on AMD", "torch")
+    products: str = setting("fp32 products on the CPU: torch (MKL), onednn, or auto (onednn on AMD, or torch)", "torch")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,13 +5,15 @@ something that is kept anyway, it can be computed again in the backward pass ins
 bit the same: a third of what a layer keeps.
 
 In fp32 on the CPU torch multiplies by MKL; on an AMD processor with AVX-512 oneDNN, which torch uses for short floats,
-was measured a quarter faster (docs/performance.md). The results differ by rounding. `use` chooses for the process.
+was measured a quarter faster, on an Intel one a fifth slower (docs/performance.md). The results differ by rounding.
+`use` chooses for the process.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -35,6 +37,7 @@ def _by_onednn(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 PRODUCTS: dict[str, Product] = {"torch": _by_torch, "onednn": _by_onednn}
+PROCESSOR = Path("/proc/cpuinfo")
 
 
 @dataclass
@@ -53,11 +56,19 @@ _choice = _Choice()
 def use(name: str, *, recompute: bool) -> None:
     """From now on this process multiplies by PRODUCTS[name] and keeps no norms and GELUs where `recompute`.
 
-    Raises RuntimeError where oneDNN is asked for and torch was built without it.
+    auto: onednn on a processor of AMD, torch elsewhere. Raises RuntimeError where oneDNN is asked for and torch was
+    built without it.
     """
+    if name == "auto":
+        name = "onednn" if torch.backends.mkldnn.is_available() and is_amd(PROCESSOR) else "torch"
     if name == "onednn" and not torch.backends.mkldnn.is_available():
         raise RuntimeError("machine.products: this build of torch has no oneDNN; set machine.products=torch")
     _choice.product, _choice.recompute = PRODUCTS[name], recompute
+
+
+def is_amd(described: Path) -> bool:
+    """Whether Linux's description of the processors names AMD; False where there is none."""
+    return described.is_file() and "AuthenticAMD" in described.read_text()
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -24,7 +24,7 @@ CHOICES = {
     "data.reader": ("auto", "pyav", "decord", "torchcodec"),
     "objective.contrast": ("masked", "clean"),
     "objective.negatives": ("random", "hard"),
-    "machine.products": ("torch", "onednn"),
+    "machine.products": ("torch", "onednn", "auto"),
 }
 PRECISIONS = ("fp32", "bf16")
 CROPS = ("none", "multiscale", "resized")

@@ -1,6 +1,7 @@
 """Linear maps and what stands before them against the same maps written with torch's own operations."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -103,3 +104,21 @@ def test_clips_have_no_gradient() -> None:
     products.linear(given["x"].detach(), given["weight"], given["bias"]).sum().backward()  # type: ignore[no-untyped-call]
     assert given["x"].grad is None
     assert given["weight"].grad is not None
+
+
+@pytest.mark.parametrize(
+    ("described", "chosen"),
+    [
+        ("processor : 0\nvendor_id : AuthenticAMD\n", "onednn"),
+        ("processor : 0\nvendor_id : GenuineIntel\n", "torch"),
+        (None, "torch"),
+    ],
+)
+def test_auto_follows_the_processor(
+    described: str | None, chosen: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if described is not None:
+        (tmp_path / "cpuinfo").write_text(described)
+    monkeypatch.setattr(products, "PROCESSOR", tmp_path / "cpuinfo")
+    products.use("auto", recompute=False)
+    assert products._choice.product is products.PRODUCTS[chosen]
