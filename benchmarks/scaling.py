@@ -3,7 +3,8 @@
 One row for each change to the preset. `predicted` is the cost that the count of tokens gives (`simvtp/cost.py`) as a
 multiple of the preset's own; `measured` the seconds, the same way, as the median over turns in which all configs of an
 axis step one after another. Processes: one batch shared by two that train together, and two jobs side by side, against
-one process doing the same work.
+one process doing the same work. All of this for `tiny`; of `small`, whose products are large enough to fill a core, the
+mask ratio alone.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ AXES: dict[str, Mapping[str, Sequence[str]]] = {
     "frames": {str(frames): [f"model.frames={frames}"] for frames in (4, 16)},
     "batch": {share: [f"batch x {share}"] for share in ("1/4", "1/2", "2")},
 }
+# preset -> samples a step, turns, and what is changed
+SIZES = {"tiny": (BATCHES["tiny"], 12, tuple(AXES)), "small": (8, 4, ("mask ratio",)), "base": (2, 3, ("mask ratio",))}
 Row = dict[str, str]
 
 
@@ -35,9 +38,8 @@ def batch_of(change: str, batch: int) -> int:
     return batch * int(above) // int(below or 1)
 
 
-def measure(preset: str, kind: str, axis: str, turns: int) -> list[Row]:
-    """The preset itself and the changes of one axis, in turns."""
-    whole = BATCHES[preset]
+def measure(preset: str, kind: str, axis: str, whole: int, turns: int) -> list[Row]:
+    """The preset itself, `whole` samples a step, and the changes of one axis, in turns."""
     points = {"preset's": (whole, list[str]())}
     for name, assignments in AXES[axis].items():
         points[name] = (batch_of(name, whole), []) if axis == "batch" else (whole, list(assignments))
@@ -112,15 +114,17 @@ def processes(preset: str, kind: str, turns: int) -> list[Row]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--preset", default="tiny")
+    parser.add_argument("--preset", action="append", dest="presets", choices=SIZES, help="again for more (tiny, small)")
     parser.add_argument("--bf16", action="store_true", help="steps in bf16 instead of fp32")
-    parser.add_argument("--turns", type=int, default=12, help="steps of every config (12)")
     arguments = parser.parse_args()
     kind = "ours bf16" if arguments.bf16 else "ours fp32"
     print_environment()
-    rows = [row for axis in AXES for row in measure(arguments.preset, kind, axis, arguments.turns)]
+    rows = []
+    for preset in arguments.presets or ["tiny", "small"]:
+        batch, turns, axes = SIZES[preset]
+        rows += [row for axis in axes for row in measure(preset, kind, axis, batch, turns)]
     print(markdown(rows), end="\n\n", flush=True)
-    print(markdown(processes(arguments.preset, kind, arguments.turns)))
+    print(markdown(processes("tiny", kind, SIZES["tiny"][1])))
 
 
 if __name__ == "__main__":
