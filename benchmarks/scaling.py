@@ -28,7 +28,7 @@ AXES: dict[str, Mapping[str, Sequence[str]]] = {
     "batch": {share: [f"batch x {share}"] for share in ("1/4", "1/2", "2")},
 }
 # preset -> samples a step, turns, and what is changed
-SIZES = {"tiny": (BATCHES["tiny"], 12, tuple(AXES)), "small": (8, 4, ("mask ratio",)), "base": (2, 3, ("mask ratio",))}
+SIZES = {"tiny": (BATCHES["tiny"], 12, tuple(AXES)), "small": (4, 4, ("mask ratio",)), "base": (2, 3, ("mask ratio",))}
 Row = dict[str, str]
 
 
