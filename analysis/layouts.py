@@ -212,7 +212,7 @@ def _tex_groups(shown: list[Column]) -> tuple[str, str]:
     return " & ".join(cells) + r" \\", "".join(rules)
 
 
-_TEX = {letter: f"\\{letter}" for letter in "&%$#_{}"} | {
+_TEX = str.maketrans({letter: f"\\{letter}" for letter in "&%$#_{}"} | {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
@@ -220,13 +220,12 @@ _TEX = {letter: f"\\{letter}" for letter in "&%$#_{}"} | {
     ">": "$>$",
     "±": r"$\pm$",
     "→": r"$\to$",
-}
+})  # fmt: skip
 
 
 def tex(text: str) -> str:
     """Plain text with all that LaTeX would take for itself escaped; signs of numbers as minus signs."""
-    escaped = "".join(_TEX.get(letter, letter) for letter in text)
-    return re.sub(r"(?<![\w.])-(?=\d)", "$-$", escaped)
+    return re.sub(r"(?<![\w.])-(?=\d)", "$-$", text.translate(_TEX))
 
 
 def raw_csv(summary: Summary) -> str:

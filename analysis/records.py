@@ -170,12 +170,13 @@ def _owners(found: Any, captions: int, videos: int) -> npt.NDArray[np.intp] | No
 
 
 def _check_ranks(ranks: npt.NDArray[np.float32], metrics: Mapping[str, float], way: str) -> None:
-    if ranks.ndim != 1 or not ranks.size or not np.isfinite(ranks).all() or ranks.min() < 1:
+    # Written so that a NaN, for which no comparison holds, is refused.
+    if ranks.ndim != 1 or not ranks.size or not (ranks.min() >= 1 and ranks.max() < math.inf):
         raise ValueError(f"ranks.test.{way} is not a list of ranks from 1")
     wrong = [name for name in METRICS if not math.isfinite(float(metrics[name]))]
     if wrong:
         raise ValueError(f"metrics.test.{way}.{wrong[0]} is not a number")
-    seen, stored = 100 * float((ranks <= 1).mean()), float(metrics["R@1"])
+    seen, stored = 100 * int(np.count_nonzero(ranks <= 1)) / ranks.size, float(metrics["R@1"])
     if abs(seen - stored) > _ROUNDING:
         raise ValueError(f"metrics.test.{way}.R@1 is {stored}, but its ranks give {seen:.2f}")
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ class Row:
     level: dict[str, Interval]
     difference: Difference | None  # text-to-video R@1 against the base; None for the base and where nothing pairs
     published: Published | None
+    _means: dict[tuple[str, str, str], float] = field(default_factory=dict, repr=False, compare=False)  # of `mean`
 
     @property
     def seeds(self) -> int:
@@ -43,8 +45,11 @@ class Row:
 
     def mean(self, name: str, direction: str = MAIN, split: str = "test") -> float:
         """Mean over seeds; NaN where there is none, or where a run has no such split."""
-        found = [run.metric(name, direction, split) for run in self.runs.values()]
-        return sum(found) / len(found) if found else math.nan
+        key = (name, direction, split)
+        if key not in self._means:  # every form of the table asks again
+            found = [run.metric(name, direction, split) for run in self.runs.values()]
+            self._means[key] = sum(found) / len(found) if found else math.nan
+        return self._means[key]
 
     @property
     def minutes(self) -> float:
@@ -122,9 +127,10 @@ def summarise(sweep: Sweep, collection: Collection, wanted: float = WANTED) -> S
         else:
             missing.append(f"{point.label}, seed {seed}{_why(name, (place, seed), sweep, collection)}")
     base = next((runs for point, runs in rows if point.base), {})
-    compared = {k: sorted(runs.keys() & base.keys()) for k, (point, runs) in enumerate(rows) if not point.base}
+    compared = {k: tuple(sorted(runs.keys() & base.keys())) for k, (point, runs) in enumerate(rows) if not point.base}
     compared = {k: seeds for k, seeds in compared.items() if seeds}
-    pairs = [(_hits(rows[k][1], seeds), _hits(base, seeds)) for k, seeds in compared.items()]
+    against = {seeds: _hits(base, seeds) for seeds in set(compared.values())}  # mostly one: all rows have all seeds
+    pairs = [(_hits(rows[k][1], seeds), against[seeds]) for k, seeds in compared.items()]
     found = dict(zip(compared, differences(pairs), strict=True))
     return Summary(
         sweep,
@@ -142,7 +148,7 @@ def _why(name: str, key: tuple[int, int], sweep: Sweep, collection: Collection) 
     return f" (failed: {collection.failures[name]})" if name in collection.failures else ""
 
 
-def _hits(runs: dict[int, Run], seeds: list[int], direction: str = MAIN) -> npt.NDArray[np.float32]:
+def _hits(runs: dict[int, Run], seeds: Sequence[int], direction: str = MAIN) -> npt.NDArray[np.float32]:
     """[S, Q]"""
     return np.stack([runs[seed].hits(direction) for seed in seeds])
 

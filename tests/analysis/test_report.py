@@ -176,7 +176,11 @@ def test_the_config_of_every_run_can_be_read_off(folder: Path) -> None:
     usual, lines = contents.all_runs(collection)
     assert len(lines) == 13
     for line in lines:
-        assert {**usual[line.run.preset], **line.own} == line.run.config
+        config = collection.runs[line.id].config
+        told = {key: str(value) for key, value in usual[line.preset].items()} | dict(
+            own.split(" ", 1) for own in line.own
+        )
+        assert told == {key: str(value) for key, value in config.items()}
 
 
 def test_shared_pretraining_costs_once(folder: Path) -> None:
