@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -37,12 +38,13 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Section:
-    """One sweep. `headings` are (group, heading) of the table's columns; `rows` pair whether it is the base, cells."""
+    """One sweep. `groups` are (name, columns it spans), '' for none; `rows` pair whether it is the base, cells."""
 
     anchor: str
     summary: Summary
     finding: str
-    headings: list[tuple[str, str]]
+    groups: list[tuple[str, int]]
+    headings: list[str]
     rows: list[tuple[bool, list[Cell]]]
     notes: list[str]
     pictures: list[Picture]
@@ -85,7 +87,7 @@ def section(sweep: Sweep, collection: Collection) -> Section:
     summary = summarise(sweep, collection)
     name = f"sweep-{anchor(sweep.folder)}"
     if not summary.done:
-        return Section(name, summary, "nothing finished yet", [], [], [summary.state()], [], [])
+        return Section(name, summary, "nothing finished yet", [], [], [], [summary.state()], [], [])
     shown = layouts.columns(summary)
     marked = [layouts.marks(summary, column) for column in shown]
     rows = [
@@ -93,8 +95,10 @@ def section(sweep: Sweep, collection: Collection) -> Section:
         for k, row in enumerate(summary.rows)
     ]
     return Section(
-        name, summary, findings.against_base(summary.rows), [(column.group, column.heading) for column in shown],
-        rows, layouts.notes(summary), _pictures(summary, collection.folder), _recipes(summary),
+        name, summary, findings.against_base(summary.rows),
+        [(group, len(list(members))) for group, members in itertools.groupby(column.group for column in shown)],
+        [column.heading for column in shown], rows, layouts.notes(summary), _pictures(summary, collection.folder),
+        _recipes(summary),
     )  # fmt: skip
 
 

@@ -120,7 +120,7 @@ def test_a_reader_without_eyes_or_mouse_gets_it_all(page: Page) -> None:
     assert images[-1]["alt"] == rebuilt
     tables = [tag for tag, _ in page.tags].count("table")
     assert [tag for tag, _ in page.tags].count("caption") == tables
-    assert all(found.get("scope") in ("col", "row") for tag, found in page.tags if tag == "th")
+    assert all(found.get("scope") in ("col", "row", "colgroup") for tag, found in page.tags if tag == "th")
     regions = [found for _, found in page.tags if found.get("class") == "scroll"]
     assert all(found["tabindex"] == "0" and found["aria-label"] and found["role"] == "region" for found in regions)
     labelled = [found["aria-labelledby"] for tag, found in page.tags if tag == "section"]
