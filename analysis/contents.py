@@ -14,7 +14,7 @@ from typing import Any
 from analysis import figures, findings, front, layouts, learning, provenance
 from analysis.embedding import Picture, drawn, from_png
 from analysis.records import DIRECTIONS, Run, Sweep, Unreadable
-from analysis.results import Collection
+from analysis.results import Collection, Skip
 from analysis.summary import Summary, summarise
 from simvtp.config import ConfigError
 
@@ -216,12 +216,14 @@ def _own(config: Mapping[str, Any], usual: Mapping[str, Any]) -> list[str]:
     return [f"{key} {value}" for key, value in config.items() if key not in usual or usual[key] != value]
 
 
-def reconstructions(folder: Path) -> list[Picture]:
-    """What analysis/reconstruct.py drew, figures/reconstruct-<run>-<video>.png; raises Unreadable for no PNG."""
-    found = []
+def reconstructions(folder: Path) -> tuple[list[Picture], list[Skip]]:
+    """What analysis/reconstruct.py drew, figures/reconstruct-<run>-<video>.png, and what is no PNG."""
+    found, damaged = [], []
     for path in sorted((folder / "figures").glob("reconstruct-*.png")):
         run, _, video = path.stem.removeprefix("reconstruct-").partition("-")
-        found.append(
-            from_png(path, f"Original, masked and rebuilt frames of video {video or 'not named'}, by run {run}")
-        )
-    return found
+        title = f"Original, masked and rebuilt frames of video {video or 'not named'}, by run {run}"
+        try:
+            found.append(from_png(path, title))
+        except Unreadable as problem:
+            damaged.append(Skip(f"figures/{path.name}", str(problem)))
+    return found, damaged

@@ -120,6 +120,9 @@ def notes(summary: Summary) -> list[str]:
             "± and [ ]: 95% intervals over seeds and test queries (paired bootstrap over queries, t over seeds); "
             "verdicts are Holm-corrected over the table."
         )
+    base = summary.base
+    if base and any(row is not base and row.difference is None and row.runs.keys() & base.runs.keys() for row in rows):
+        found.append("-: tested on other queries than the base, so not compared with it.")
     if any(row.seeds == 1 for row in rows):
         found.append("*: one seed, so the interval covers test queries only and no difference is claimed.")
     found.append("min/run counts pre-training in full, also where several runs shared it.")

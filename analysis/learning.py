@@ -65,7 +65,7 @@ def series(lines: Sequence[dict[str, Any]], panel: Panel) -> dict[float, float]:
         x, y = line.get(panel.x), line.get(panel.key)
         if line.get("stage") != panel.stage or not isinstance(x, int | float) or not isinstance(y, int | float):
             continue
-        if math.isfinite(y):
+        if math.isfinite(x) and math.isfinite(y):
             found[float(x)] = float(y)
     return dict(sorted(found.items()))
 

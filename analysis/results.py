@@ -79,7 +79,9 @@ def load(folder: Path) -> Collection:
 
 def _nothing(collection: Collection) -> str:
     folder = collection.folder
-    state = "there is no such folder" if not folder.is_dir() else "it holds no finished run that can be read"
+    state = "there is no such folder"
+    if folder.exists():
+        state = "it holds no finished run that can be read" if folder.is_dir() else "it is a file, not a folder"
     text = f"Nothing to show in {folder}: {state}."
     if collection.skipped:
         text += f" {len(collection.skipped)} left out, the first {collection.skipped[0].where}: "
@@ -176,10 +178,12 @@ def _disagreement(wanted: Mapping[str, Any], run: Run) -> str | None:
 def _corpus_mark(run: Run, kind: str) -> tuple[tuple[Any, ...], str] | None:
     """What must agree (the key) and the fingerprint with the gallery's size; None where the run has no such corpus."""
     fingerprint = run.corpus.get(kind)
-    if not fingerprint:
+    if not fingerprint and kind != "test":  # how many queries there were counts in any case
         return None
     if kind == "pretrain":
         share = run.config.get("data.fraction")
-        return (run.config.get("data.pretrain"), share, run.config.get("seed") if share != 1 else None), fingerprint
+        key = (run.config.get("data.pretrain"), share, run.config.get("seed") if share != 1 else None)
+        return key, str(fingerprint)
     sizes = "/".join(str(len(run.ranks[way])) for way in DIRECTIONS)
-    return (run.config.get("data.finetune"),), f"{fingerprint} ({sizes} queries)"
+    grouped = "" if run.owners is None else ", captions grouped by video"
+    return (run.config.get("data.finetune"),), f"{fingerprint or 'not named'} ({sizes} queries{grouped})"

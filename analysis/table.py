@@ -66,7 +66,7 @@ def _cell(text: str, mark: str) -> Text:
 def show(arguments: argparse.Namespace, collection: Collection, sweeps: Sequence[Sweep]) -> int:
     """Writes and prints the tables; returns how many sweeps have nothing to show yet."""
     console = Console(width=None if sys.stdout.isatty() else _WIDTH)
-    folder, empty = Path(arguments.folder) / "tables", 0
+    folder, empty = arguments.output or Path(arguments.folder) / "tables", 0
     for sweep in sweeps:
         summary = summarise(sweep, collection, arguments.wanted)
         if not summary.done:
@@ -93,6 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = command.parser("python analysis/table.py", str(__doc__))
     parser.add_argument("--wanted", type=_points, default=WANTED, metavar="POINTS",
                         help=f"say how many seeds a difference of R@1 of this size takes ({WANTED:g})")  # fmt: skip
+    parser.add_argument("--output", type=Path, metavar="DIR", help="where to write them (tables/ in the folder)")
     return command.run(parser.parse_args(arguments), show)
 
 
