@@ -65,7 +65,9 @@ class Run:
         """Whether both were tested on the same queries in the same order, so that a difference can be paired."""
         same = self.corpus.get("test") == other.corpus.get("test")
         same = same and all(len(self.ranks[way]) == len(other.ranks[way]) for way in DIRECTIONS)
-        return same and (self.owners is other.owners or np.array_equal(self.owners, other.owners))
+        if self.owners is None or other.owners is None:
+            return same and self.owners is other.owners
+        return same and np.array_equal(self.owners, other.owners)
 
     @property
     def minutes(self) -> float:
