@@ -76,7 +76,17 @@ def name_skipped(collection: Collection) -> None:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Replace `path` in one step."""
+    """Replace `path` in one step; raises ResultsError where it cannot be written."""
+    try:
+        _replace(path, content)
+    except OSError as problem:
+        raise ResultsError(
+            f"{path} cannot be written ({problem.strerror}). Make its folder writable, or name another place: "
+            "--output of table.py, plot.py, report.py and compare.py."
+        ) from problem
+
+
+def _replace(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

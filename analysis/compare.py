@@ -65,7 +65,8 @@ def _pair(pair: Pair) -> list[Block]:
     for group in pair.groups:
         runs = f"{len(group.runs)} run{'s' if len(group.runs) > 1 else ''} in both ({_few(group.runs)})"
         if group.differing:
-            said += [f"{runs} differ in:", _values(group.differing)]
+            verb = "differ" if len(group.runs) > 1 else "differs"
+            said += [f"{runs} {verb} in:", _values(group.differing)]
         else:
             same = ", code and environment" if group.recorded else "; of code and environment nothing was kept"
             said.append(f"{runs}: the same settings{same}.")

@@ -15,6 +15,9 @@ from analysis.panels import R1, wrap
 from analysis.statistics import Interval
 from analysis.summary import MAIN, Summary
 
+_BELOW = 0.2  # of a row's bar, its single seeds
+_JOINED = 12  # rows up to which lines from seed to seed can be told apart
+
 
 def toggles(summary: Summary) -> Figure:
     """Rows as paired points (a thin line joins one seed's runs), and their differences to the base beside."""
@@ -35,6 +38,10 @@ def toggles(summary: Summary) -> Figure:
             _seeds(right, gaps_, place, style.RED)
         elif row.point.base and row.runs:
             right.plot([0], [place], "D", color=style.BLACK, markersize=4)
+    for seed in sorted({seed for row in rows for seed in row.runs} if len(rows) <= _JOINED else ()):
+        path = [(row.runs[seed].metric("R@1"), place - _BELOW) for row, place in zip(rows, places, strict=True)
+                if seed in row.runs]  # fmt: skip
+        left.plot(*zip(*path, strict=True), color=style.BLUE, linewidth=0.6, alpha=0.3, zorder=1)
     left.axvline(summary.chance, color="0.25", linestyle=":", linewidth=1)
     left.annotate(
         "chance", (summary.chance, places[0] + 0.42), (2, 0), textcoords="offset points", fontsize=6.5, color="0.25"
@@ -52,14 +59,15 @@ def toggles(summary: Summary) -> Figure:
     left.set_title("Level", loc="left")
     right.set_title("Paired difference (filled: shown; open: not shown)", loc="left")
     figure.suptitle(wrap(f"{summary.sweep.title}: {findings.against_base(rows)}", 100), x=0.01, ha="left")
-    style.footnote(figure, wrap(findings.footnote(summary, "Differences pair runs of one seed."), 140))
+    note = findings.footnote(summary, "Thin lines join runs of one seed; differences pair them.")
+    style.footnote(figure, wrap(note, 140))
     return figure
 
 
 def _seeds(panel: Axes, values: Sequence[float] | npt.NDArray[np.float64], place: float, colour: str) -> None:
     """Small circles below the bar; none for a single seed, which is the mean itself."""
     if len(values) > 1:
-        panel.plot(values, [place - 0.2] * len(values), "o", color=colour, markerfacecolor="none", markersize=2.8,
+        panel.plot(values, [place - _BELOW] * len(values), "o", color=colour, markerfacecolor="none", markersize=2.8,
                    markeredgewidth=0.7)  # fmt: skip
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from analysis import figures, findings, front, layouts, learning, provenance, search
+from analysis import figures, findings, front, layouts, learning, provenance
 from analysis.embedding import Picture, drawn, from_png
-from analysis.records import Run, Sweep, Unreadable
-from analysis.results import Collection
+from analysis.records import DIRECTIONS, Run, Sweep, Unreadable
+from analysis.results import Collection, Skip
 from analysis.summary import Summary, summarise
 from simvtp.config import ConfigError
 
@@ -36,12 +38,13 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Section:
-    """One sweep. `headings` are (group, heading) of the table's columns; `rows` pair whether it is the base, cells."""
+    """One sweep. `groups` are (name, columns it spans), '' for none; `rows` pair whether it is the base, cells."""
 
     anchor: str
     summary: Summary
     finding: str
-    headings: list[tuple[str, str]]
+    groups: list[tuple[str, int]]
+    headings: list[str]
     rows: list[tuple[bool, list[Cell]]]
     notes: list[str]
     pictures: list[Picture]
@@ -65,11 +68,14 @@ class Search:
 
 @dataclass(frozen=True)
 class RunLine:
-    """A run in the list of all: where it stands, and what of its config is not the usual of its preset."""
+    """A run in the list of all: its figures, where it stands, what of its config is not the usual of its preset."""
 
-    run: Run
+    id: str
+    preset: str
+    figures: list[str]  # seed, R@1 there and back, minutes
     places: str
-    own: Mapping[str, Any]
+    own: list[str]  # "mask.video 0.5" and so on
+    finished: str
 
 
 def anchor(text: str) -> str:
@@ -81,7 +87,7 @@ def section(sweep: Sweep, collection: Collection) -> Section:
     summary = summarise(sweep, collection)
     name = f"sweep-{anchor(sweep.folder)}"
     if not summary.done:
-        return Section(name, summary, "nothing finished yet", [], [], [summary.state()], [], [])
+        return Section(name, summary, "nothing finished yet", [], [], [], [summary.state()], [], [])
     shown = layouts.columns(summary)
     marked = [layouts.marks(summary, column) for column in shown]
     rows = [
@@ -89,8 +95,10 @@ def section(sweep: Sweep, collection: Collection) -> Section:
         for k, row in enumerate(summary.rows)
     ]
     return Section(
-        name, summary, findings.against_base(summary.rows), [(column.group, column.heading) for column in shown],
-        rows, layouts.notes(summary), _pictures(summary, collection.folder), _recipes(summary),
+        name, summary, findings.against_base(summary.rows),
+        [(group, len(list(members))) for group, members in itertools.groupby(column.group for column in shown)],
+        [column.heading for column in shown], rows, layouts.notes(summary), _pictures(summary, collection.folder),
+        _recipes(summary),
     )  # fmt: skip
 
 
@@ -119,6 +127,8 @@ BEST = 10  # trials that are listed of a search
 
 def search_of(name: str, collection: Collection) -> Search:
     """The report of one search; a journal that cannot be read is said."""
+    from analysis import search  # imports Optuna, half a second: only where there is a search
+
     place = f"search-{anchor(name)}"
     try:
         study = search.read(collection.folder / "sweeps" / name / "study.journal")
@@ -183,7 +193,13 @@ def all_runs(collection: Collection) -> tuple[dict[str, dict[str, Any]], list[Ru
         members.setdefault(one.preset, []).append(one)
     usual = {preset: _usual(runs) for preset, runs in sorted(members.items())}
     lines = [
-        RunLine(one, "; ".join(places.get(one.id, ["in no sweep"])), _own(one.config, usual[preset]))
+        RunLine(
+            one.id, preset,
+            [str(one.config["seed"]), *(layouts.one(one.metric("R@1", way)) for way in DIRECTIONS),
+             layouts.one(one.minutes)],
+            "; ".join(places.get(one.id, ["in no sweep"])), _own(one.config, usual[preset]),
+            str(one.rest.get("finished") or "-")[:16].replace("T", " "),
+        )
         for preset, runs in sorted(members.items()) for one in runs
     ]  # fmt: skip
     return usual, lines
@@ -191,20 +207,23 @@ def all_runs(collection: Collection) -> tuple[dict[str, dict[str, Any]], list[Ru
 
 def _usual(runs: Sequence[Run]) -> dict[str, Any]:
     """The most frequent value of each setting that every one of the runs has."""
-    shared = [key for key in runs[0].config if all(key in run.config for run in runs)]
-    return {key: Counter(run.config[key] for run in runs).most_common(1)[0][0] for key in shared}
+    configs = [run.config for run in runs]
+    shared = set(configs[0]).intersection(*configs)
+    return {key: Counter(map(itemgetter(key), configs)).most_common(1)[0][0] for key in configs[0] if key in shared}
 
 
-def _own(config: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in config.items() if key not in usual or usual[key] != value}
+def _own(config: Mapping[str, Any], usual: Mapping[str, Any]) -> list[str]:
+    return [f"{key} {value}" for key, value in config.items() if key not in usual or usual[key] != value]
 
 
-def reconstructions(folder: Path) -> list[Picture]:
-    """What analysis/reconstruct.py drew, figures/reconstruct-<run>-<video>.png; raises Unreadable for no PNG."""
-    found = []
+def reconstructions(folder: Path) -> tuple[list[Picture], list[Skip]]:
+    """What analysis/reconstruct.py drew, figures/reconstruct-<run>-<video>.png, and what is no PNG."""
+    found, damaged = [], []
     for path in sorted((folder / "figures").glob("reconstruct-*.png")):
         run, _, video = path.stem.removeprefix("reconstruct-").partition("-")
-        found.append(
-            from_png(path, f"Original, masked and rebuilt frames of video {video or 'not named'}, by run {run}")
-        )
-    return found
+        title = f"Original, masked and rebuilt frames of video {video or 'not named'}, by run {run}"
+        try:
+            found.append(from_png(path, title))
+        except Unreadable as problem:
+            damaged.append(Skip(f"figures/{path.name}", str(problem)))
+    return found, damaged

@@ -149,9 +149,8 @@ def _obstacle(one: Row, other: Row, seeds: list[int]) -> str:
         return "not finished in " + " and ".join(name for name, row in (("A", one), ("B", other)) if not row.runs)
     if not seeds:
         return "no seed in both"
-    tests = [{row.runs[seed].corpus.get("test") for seed in seeds} for row in (one, other)]
-    sizes = [{len(row.runs[seed].ranks[MAIN]) for seed in seeds} for row in (one, other)]
-    return "" if tests[0] == tests[1] and sizes[0] == sizes[1] else "another test corpus: levels cannot be compared"
+    paired = all(one.runs[seed].asked_like(other.runs[seed]) for seed in seeds)
+    return "" if paired else "another test corpus: levels cannot be compared"
 
 
 def _hits(row: Row, seeds: list[int]) -> np.ndarray:

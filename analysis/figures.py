@@ -119,11 +119,13 @@ def _levels(panel: Axes, x: Sequence[float], rows: Sequence[Row], summary: Summa
     means = np.array([found.mean for found in intervals])
     reach = [means - [found.low for found in intervals], [found.high for found in intervals] - means]
     panel.errorbar(places, means, yerr=reach, fmt="-o", color=style.BLUE, label=HELD_OUT if two else TEST, zorder=3)
+    beside = offset_copy(panel.transData, panel.get_figure(root=True), x=5, units="points")
+    seeds = [(place, float(value)) for place, row in done if row.seeds > 1 for value in row.values("R@1")]
+    if seeds:
+        panel.plot(*zip(*seeds, strict=True), "o", color=style.BLUE, markerfacecolor="none", markersize=2.8,
+                   markeredgewidth=0.7, transform=beside, zorder=2)  # fmt: skip
     for place, row in done:
         if row.seeds > 1:
-            beside = offset_copy(panel.transData, panel.get_figure(root=True), x=5, units="points")
-            panel.plot([place] * row.seeds, row.values("R@1"), "o", color=style.BLUE, markerfacecolor="none",
-                       markersize=2.8, markeredgewidth=0.7, transform=beside, zorder=2)  # fmt: skip
             for seed, value in zip(row.runs, row.values("R@1"), strict=True):
                 hover.mark(panel, place, float(value), findings.seed_words(row, seed), beside)
         hover.mark(panel, place, row.mean("R@1"), findings.row_words(row))

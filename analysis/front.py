@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from matplotlib.text import Annotation
 from matplotlib.ticker import LogLocator, NullLocator
 from matplotlib.transforms import Bbox
@@ -16,6 +17,7 @@ from analysis.panels import R1, headroom, time_unit, wrap
 from analysis.summary import MAIN, Row, Summary
 
 _FRONT = "front of the means"
+_MOST = 20  # rows that the legend beside the panel has room for; of more, those on the front are named
 # Of a name beside its mark, in points, the best first: above to the left or right, then ever further away.
 PLACES = tuple((side * 4, up) for up in (4, 13, 22, -9, -18, 31, 40) for side in (-1, 1))
 
@@ -24,13 +26,22 @@ def draw(summary: Summary) -> Figure:
     """One sweep, a mark per row; on the dashed front no row is both cheaper and higher."""
     figure, panel = plt.subplots(figsize=(style.WIDTH, 3.6), layout="constrained")
     unit, minutes = time_unit(summary.rows)
-    for k, row in enumerate(summary.finished_rows):
-        _mark(panel, row, minutes, k, row.label)
-    front = _step(panel, summary.finished_rows, minutes)
+    rows, crowd = summary.finished_rows, len(summary.finished_rows) > _MOST
+    if crowd:
+        others = [row for row in rows if not row.point.base]
+        _bars(panel, others, minutes, "row", "o", style.BLUE)
+        if summary.base:
+            _bars(panel, [summary.base], minutes, summary.base.label, "D", style.BLACK)
+    for k, row in enumerate(() if crowd else rows):
+        _bars(panel, [row], minutes, row.label, *style.mark(k))
+    front = _step(panel, rows, minutes)
     note = headroom([panel], summary)
     panel.set_title(wrap(f"{summary.sweep.title}: {_words(front)}", 84), loc="left")
     _finish(figure, panel, unit)
     style.footnote(figure, wrap(findings.footnote(summary, note).replace(", small circles", ""), 140))
+    if crowd:
+        places = [(row.device_minutes / minutes, row.mean("R@1")) for row in rows]
+        name(panel, {row.label: places[rows.index(row)] for row in front}, places)
     return figure
 
 
@@ -59,7 +70,7 @@ def overall(summaries: Sequence[Summary]) -> Figure:
     unit, minutes = time_unit([row for row, _ in rows.values()])
     named: set[int] = set()
     for row, k in rows.values():
-        _mark(panel, row, minutes, k, None if k in named else summaries[k].sweep.title)
+        _bars(panel, [row], minutes, None if k in named else summaries[k].sweep.title, *style.mark(k))
         named.add(k)
     front = _step(panel, [row for row, _ in rows.values()], minutes)
     highest = max(row.mean("R@1") for row, _ in rows.values())
@@ -105,21 +116,25 @@ def name(panel: Axes, names: Mapping[str, tuple[float, float]], marks: Sequence[
 def _write(panel: Axes, label: str, point: tuple[float, float], place: tuple[int, int]) -> Annotation:
     side = "left" if place[0] > 0 else "right"
     found = panel.annotate(label, point, place, fontsize=7, ha=side, textcoords="offset points")
+    found.set_path_effects([withStroke(linewidth=2, foreground="white")])  # to be read across a bar or a line
     found.set_in_layout(False)
     return found
 
 
-def _mark(panel: Axes, row: Row, minutes: int, number: int, label: str | None) -> None:
-    found = row.level[MAIN]
-    reach = [[found.mean - found.low], [found.high - found.mean]]
-    marker, colour = style.mark(number)
-    panel.errorbar([row.device_minutes / minutes], [found.mean], yerr=reach, elinewidth=0.8, label=label, fmt=marker,
+def _bars(panel: Axes, rows: Sequence[Row], minutes: int, label: str | None, marker: str, colour: str) -> None:
+    """Rows of one look: marks with their intervals."""
+    costs, levels = [row.device_minutes / minutes for row in rows], [row.level[MAIN] for row in rows]
+    reach = [[found.mean - found.low for found in levels], [found.high - found.mean for found in levels]]
+    panel.errorbar(costs, [found.mean for found in levels], yerr=reach, elinewidth=0.8, label=label, fmt=marker,
                    color=colour)  # fmt: skip
-    hover.mark(panel, row.device_minutes / minutes, found.mean, findings.row_words(row))
+    for cost, found, row in zip(costs, levels, rows, strict=True):
+        hover.mark(panel, cost, found.mean, findings.row_words(row))
 
 
 def _step(panel: Axes, rows: Sequence[Row], minutes: int) -> list[Row]:
     found = front(rows)
+    if len(found) == 1:
+        return found  # a mark is no line
     panel.step([row.device_minutes / minutes for row in found], [row.mean("R@1") for row in found], where="post",
                color=style.QUIET, linestyle="--", linewidth=1, zorder=1, label=_FRONT)  # fmt: skip
     return found
@@ -129,7 +144,7 @@ def _finish(figure: Figure, panel: Axes, unit: str) -> None:
     panel.set_xlabel(f"cost of a run: pre-training, fine-tuning, evaluation ({unit})")
     panel.set_ylabel(R1)
     if panel.get_xscale() == "linear":
-        panel.set_xlim(left=0)
+        panel.set_xlim(0, 1.06 * max(panel.dataLim.x1, 1e-9))  # else half of the last mark is cut off
     labels = panel.get_legend_handles_labels()[1]
     if max(map(len, labels)) < 32:
         figure.legend(loc="outside right upper")

@@ -46,15 +46,21 @@ def spots(figure: Figure) -> list[Spot]:
     Marks that cover each other are one spot that says both.
     """
     found: list[tuple[int, Spot]] = []
-    panels = {panel: number for number, panel in enumerate(figure.axes)}
+    panels = {panel: (number, panel.get_window_extent().padded(3)) for number, panel in enumerate(figure.axes)}
+    near: dict[tuple[int, int, int], list[int]] = {}  # panel and place in steps of _NEAR -> indices in `found`
+    shares = figure.transFigure.inverted()
     for one in _MARKS.get(figure, []):
         place = one.transform.transform((one.x, one.y))
-        if not one.panel.get_window_extent().padded(3).contains(*place):
+        panel, inside = panels[one.panel]
+        if not inside.contains(*place):
             continue  # cut off by the panel's limits
-        across, up = figure.transFigure.inverted().transform(place)
-        spot, panel = Spot(round(float(across), 4), round(1 - float(up), 4), one.text), panels[one.panel]
-        covered = next((k for k, (where, other) in enumerate(found) if where == panel and _covers(other, spot)), None)
+        across, up = shares.transform(place)
+        spot = Spot(round(float(across), 4), round(1 - float(up), 4), one.text)
+        column, line = int(spot.left / _NEAR), int(spot.top / _NEAR)
+        around = [near.get((panel, column + dx, line + dy), []) for dx in (-1, 0, 1) for dy in (-1, 0, 1)]
+        covered = min((k for those in around for k in those if _covers(found[k][1], spot)), default=None)
         if covered is None:
+            near.setdefault((panel, column, line), []).append(len(found))
             found.append((panel, spot))
         else:
             other = found[covered][1]

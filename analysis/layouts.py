@@ -120,6 +120,9 @@ def notes(summary: Summary) -> list[str]:
             "± and [ ]: 95% intervals over seeds and test queries (paired bootstrap over queries, t over seeds); "
             "verdicts are Holm-corrected over the table."
         )
+    base = summary.base
+    if base and any(row is not base and row.difference is None and row.runs.keys() & base.runs.keys() for row in rows):
+        found.append("-: tested on other queries than the base, so not compared with it.")
     if any(row.seeds == 1 for row in rows):
         found.append("*: one seed, so the interval covers test queries only and no difference is claimed.")
     found.append("min/run counts pre-training in full, also where several runs shared it.")
@@ -212,7 +215,7 @@ def _tex_groups(shown: list[Column]) -> tuple[str, str]:
     return " & ".join(cells) + r" \\", "".join(rules)
 
 
-_TEX = {letter: f"\\{letter}" for letter in "&%$#_{}"} | {
+_TEX = str.maketrans({letter: f"\\{letter}" for letter in "&%$#_{}"} | {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
@@ -220,13 +223,12 @@ _TEX = {letter: f"\\{letter}" for letter in "&%$#_{}"} | {
     ">": "$>$",
     "±": r"$\pm$",
     "→": r"$\to$",
-}
+})  # fmt: skip
 
 
 def tex(text: str) -> str:
     """Plain text with all that LaTeX would take for itself escaped; signs of numbers as minus signs."""
-    escaped = "".join(_TEX.get(letter, letter) for letter in text)
-    return re.sub(r"(?<![\w.])-(?=\d)", "$-$", escaped)
+    return re.sub(r"(?<![\w.])-(?=\d)", "$-$", text.translate(_TEX))
 
 
 def raw_csv(summary: Summary) -> str:

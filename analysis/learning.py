@@ -15,11 +15,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analysis import hover, style
+from analysis.panels import wrap
 from analysis.records import Run
 from analysis.summary import Summary
 from simvtp.homes import RUNS, STAGES, home
 
 _BINS = 40
+_MOST = 20  # rows that can be told apart
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def series(lines: Sequence[dict[str, Any]], panel: Panel) -> dict[float, float]:
         x, y = line.get(panel.x), line.get(panel.key)
         if line.get("stage") != panel.stage or not isinstance(x, int | float) or not isinstance(y, int | float):
             continue
-        if math.isfinite(y):
+        if math.isfinite(x) and math.isfinite(y):
             found[float(x)] = float(y)
     return dict(sorted(found.items()))
 
@@ -85,7 +87,11 @@ def averaged(curves: Sequence[dict[float, float]]) -> tuple[list[float], list[fl
 
 def draw(summary: Summary, folder: Path) -> Figure | None:
     """A panel per loss and for validation R@1, a line per point (mean over seeds); None where nothing was logged."""
-    logs = {run.id: _lines(run, folder) for row in summary.rows for run in row.runs.values()}
+    shown = summary.finished_rows
+    if len(shown) > _MOST:
+        highest = sorted(shown, key=lambda row: -row.mean("R@1"))[:_MOST]
+        shown = [row for row in shown if row.point.base or any(row is one for one in highest)]
+    logs = {run.id: _lines(run, folder) for row in shown for run in row.runs.values()}
     panels = [p for p in PANELS if any(series(lines, p) for lines in logs.values())]
     if not panels:
         return None
@@ -94,14 +100,17 @@ def draw(summary: Summary, folder: Path) -> Figure | None:
                                 layout="constrained")  # fmt: skip
     for spare in grid.flat[len(panels) :]:
         spare.set_axis_off()
+    ends: dict[str, float] = {}  # label of a row -> its last validation
     for axes, panel in zip(grid.flat, panels, strict=False):
-        for k, row in enumerate(summary.rows):
+        for k, row in enumerate(shown):
             x, y = averaged([series(logs[run.id], panel) for run in row.runs.values()])
             if x:
                 marker, colour = style.mark(k)
                 axes.plot(x, y, color=colour, linestyle=style.DASHES[k % len(style.DASHES)], marker=marker,
                           markersize=3.5, markevery=max(1, len(x) // 5), linewidth=1.1, label=row.label)  # fmt: skip
                 hover.mark(axes, x[-1], y[-1], f"{row.label}: {panel.title} ends at {y[-1]:.4g}")
+                if panel.stage == "validation":
+                    ends[row.label] = y[-1]
         axes.set_title(panel.title, loc="left")
         axes.set_xlabel(panel.x)
         axes.set_ylabel(panel.label)
@@ -109,9 +118,18 @@ def draw(summary: Summary, folder: Path) -> Figure | None:
     handles = {t: h for axes in grid.flat for h, t in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=min(4, len(handles)))
     seeds = "1 seed" if summary.seed_counts == "1" else f"mean of n = {summary.seed_counts} seeds"
-    title = f"{summary.sweep.title}: learning curves, {seeds}"
-    figure.suptitle(title[:1].upper() + title[1:], x=0.01, ha="left")
+    some = len(summary.finished_rows) - len(shown)
+    title = f"{summary.sweep.title}: learning curves, {seeds}{_highest(ends)}"
+    title += f"; {some} rows of lower test R@1 are left out" if some else ""
+    figure.suptitle(wrap(title, 100), x=0.01, ha="left")
     return figure
+
+
+def _highest(ends: dict[str, float]) -> str:
+    if len(ends) < 2:
+        return ""
+    best = max(ends, key=lambda label: ends[label])
+    return f"; {best} ends highest on validation ({ends[best]:.1f}%)"
 
 
 def _lines(run: Run, folder: Path) -> list[dict[str, Any]]:

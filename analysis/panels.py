@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import LogLocator, NullLocator
 
 from analysis.summary import MAIN, Row, Summary
 
+_TICKS = 12  # values that are each named below the axis
 R1 = "R@1, text-to-video (%)"
 
 
@@ -60,7 +61,11 @@ def ratio_axis(panel: Axes, x: Sequence[float], axis: Axis) -> None:
     if axis.log:
         panel.set_xscale("log")
         panel.xaxis.set_minor_locator(NullLocator())
-    panel.set_xticks(x, [f"{place:g}" for place in x])
+    if len(set(x)) <= _TICKS:
+        panel.set_xticks(x, [f"{place:g}" for place in x])
+    elif axis.log:
+        panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        panel.xaxis.set_major_formatter("{x:g}")
     panel.set_xlabel(axis.label + (", log scale" if axis.log else ""))
     if not axis.log and x:
         margin = 0.08 * (max(x) - min(x) or 1)

@@ -16,7 +16,7 @@ if __name__ == "__main__" and not __package__:  # run as a file: this folder mus
 
 from matplotlib.figure import Figure
 
-from analysis import command, contrast, figures, front, learning, overlay, search, style
+from analysis import command, contrast, figures, front, learning, overlay, style
 from analysis.records import Sweep, Unreadable
 from analysis.results import Collection, load
 from analysis.summary import Summary, summarise
@@ -60,6 +60,8 @@ def _sweep(summary: Summary, collection: Collection, save: Save) -> bool:
 
 
 def _search(name: str, collection: Collection, save: Save) -> bool:
+    from analysis import search  # imports Optuna, half a second: only where there is a search
+
     try:
         study = search.read(collection.folder / "sweeps" / name / "study.journal")
     except Unreadable as problem:

@@ -61,10 +61,13 @@ def environments(folder: Path, runs: Iterable[str]) -> tuple[list[Environment], 
         except Unreadable:
             without.append(run)
             continue
-        code = content.get("code") or {}
+        code, packages = content.get("code") or {}, content.get("packages") or {}
+        if not isinstance(code, dict) or not isinstance(packages, dict):
+            without.append(run)
+            continue
         facts = {name: _plain(content.get(name)) for name in ("python", "system", "cores", "threads", "gpu")}
-        facts["commit"] = code.get("commit") or "not known"
-        packages = {name: version or "-" for name, version in (content.get("packages") or {}).items()}
+        facts["commit"] = str(code.get("commit") or "not known")
+        packages = {name: str(version or "-") for name, version in packages.items()}
         key = json.dumps([facts, packages, code.get("diff")], sort_keys=True)
         groups.setdefault(key, Environment(facts, packages, str(code.get("diff") or ""), [])).runs.append(run)
     return sorted(groups.values(), key=lambda group: -len(group.runs)), without

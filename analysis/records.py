@@ -15,6 +15,9 @@ import orjson
 from simvtp.config import completed
 
 VERSION = 1
+_NUMBERS: frozenset[type] = frozenset({int, float})
+_PLAIN: frozenset[type] = frozenset({int, float, bool, str, type(None)})
+_COSTS = ("pretrain_seconds", "pretrain_steps", "pretrain_gflop", "finetune_seconds", "evaluate_seconds", "devices")
 DIRECTIONS = ("text_to_video", "video_to_text")
 METRICS = ("R@1", "R@5", "R@10", "MdR", "MnR")
 _ROUNDING = 0.06  # percentage points between a stored R@1 and the one of its ranks
@@ -57,6 +60,14 @@ class Run:
         queries, mean = np.bincount(self.owners), found.mean(dtype=np.float64)
         apart = np.bincount(self.owners, weights=found) - mean * queries
         return (mean + apart * len(queries) / len(found)).astype(np.float32)
+
+    def asked_like(self, other: Run) -> bool:
+        """Whether both were tested on the same queries in the same order, so that a difference can be paired."""
+        same = self.corpus.get("test") == other.corpus.get("test")
+        same = same and all(len(self.ranks[way]) == len(other.ranks[way]) for way in DIRECTIONS)
+        if self.owners is None or other.owners is None:
+            return same and self.owners is other.owners
+        return same and np.array_equal(self.owners, other.owners)
 
     @property
     def minutes(self) -> float:
@@ -135,6 +146,7 @@ def read_run(path: Path) -> Run:
     if content.get("run") != path.parent.name:
         raise Unreadable(f"its result.json is of run {content.get('run')!r}, not of this folder")
     try:
+        _check_form(content)
         metrics, config = content["metrics"], content["config"]
         ranks = {way: np.asarray(content["ranks"]["test"][way], dtype=np.float32) for way in DIRECTIONS}
         for way in DIRECTIONS:
@@ -160,6 +172,37 @@ def read_run(path: Path) -> Run:
         raise Unreadable(f"result.json: {problem}") from problem
 
 
+def _check_form(content: Mapping[str, Any]) -> None:
+    """Raises ValueError, naming the field, where a value is not of the kind that all commands count on."""
+    for name in ("metrics", "controls"):
+        for split, ways in _mapping(content.get(name) or {}, name).items():
+            for way, scores in _mapping(ways, f"{name}.{split}").items():
+                _need(_mapping(scores, f"{name}.{split}.{way}"), f"{name}.{split}.{way}", _NUMBERS, "number")
+    _need(_mapping(content.get("losses") or {}, "losses"), "losses", _PLAIN, "plain value")
+    _need(_mapping(content["config"], "config"), "config", _PLAIN, "plain value")
+    _need(_mapping(content["corpus"], "corpus"), "corpus", _PLAIN, "plain value")
+    cost = _mapping(content["cost"], "cost")
+    _need({name: cost.get(name) or 0 for name in _COSTS}, "cost", _NUMBERS, "number")
+    if type(content["config"].get("seed")) is not int:
+        raise ValueError(f"config.seed is {content['config'].get('seed')!r}, not a whole number")
+    if not isinstance(content["preset"], str):
+        raise ValueError(f"preset is {content['preset']!r}, not a name")
+    if not isinstance(content["pretrain"], str | None):
+        raise ValueError(f"pretrain is {content['pretrain']!r}, not an id")
+
+
+def _mapping(found: Any, name: str) -> Mapping[str, Any]:
+    if not isinstance(found, dict):
+        raise ValueError(f"{name} is {found!r:.60}, not an object")
+    return found
+
+
+def _need(values: Mapping[str, Any], name: str, kinds: frozenset[type], word: str) -> None:
+    if not kinds.issuperset(map(type, values.values())):
+        key = next(key for key, value in values.items() if type(value) not in kinds)
+        raise ValueError(f"{name}.{key} is {values[key]!r:.60}, not a {word}")
+
+
 def _owners(found: Any, captions: int, videos: int) -> npt.NDArray[np.intp] | None:
     if found is None:
         return None
@@ -170,27 +213,39 @@ def _owners(found: Any, captions: int, videos: int) -> npt.NDArray[np.intp] | No
 
 
 def _check_ranks(ranks: npt.NDArray[np.float32], metrics: Mapping[str, float], way: str) -> None:
-    if ranks.ndim != 1 or not ranks.size or not np.isfinite(ranks).all() or ranks.min() < 1:
+    # Written so that a NaN, for which no comparison holds, is refused.
+    if ranks.ndim != 1 or not ranks.size or not (ranks.min() >= 1 and ranks.max() < math.inf):
         raise ValueError(f"ranks.test.{way} is not a list of ranks from 1")
     wrong = [name for name in METRICS if not math.isfinite(float(metrics[name]))]
     if wrong:
         raise ValueError(f"metrics.test.{way}.{wrong[0]} is not a number")
-    seen, stored = 100 * float((ranks <= 1).mean()), float(metrics["R@1"])
-    if abs(seen - stored) > _ROUNDING:
-        raise ValueError(f"metrics.test.{way}.R@1 is {stored}, but its ranks give {seen:.2f}")
+    for first in (1, 5, 10):
+        seen, stored = 100 * int(np.count_nonzero(ranks <= first)) / ranks.size, float(metrics[f"R@{first}"])
+        if abs(seen - stored) > _ROUNDING:
+            raise ValueError(f"metrics.test.{way}.R@{first} is {stored}, but its ranks give {seen:.2f}")
+    middle = float(metrics["MdR"])
+    if 2 * max(int(np.count_nonzero(ranks < middle)), int(np.count_nonzero(ranks > middle))) > ranks.size:
+        raise ValueError(f"metrics.test.{way}.MdR is {middle}, but that is not the middle of its ranks")
 
 
 def read_sweep(folder: str, content: Mapping[str, Any]) -> tuple[Sweep, list[str]]:
     """Content of sweeps/<folder>/sweep.json -> Sweep, and what it names twice; raises Unreadable."""
     _need_version(content, "sweep.json")
     try:
-        points = tuple(Point(str(p["label"]), dict(p["set"]), bool(p["base"])) for p in content["points"])
+        points = tuple(Point(_line(p["label"]), dict(p["set"]), bool(p["base"])) for p in content["points"])
         if not points:
-            raise Unreadable("it has no points")
+            raise ValueError("it has no points")
+        base, axes = completed(content["base"]), content["axes"]
+        if not isinstance(axes, list):
+            raise ValueError(f"axes is {axes!r}, not a list")
+        if lacking := [axis for axis in axes if axis not in base]:
+            raise ValueError(f"its base lacks the axis {lacking[0]!r}")
         runs: dict[tuple[int, int], str] = {}
         doubles = []
         for entry in content["runs"]:
-            key = (int(entry["point"]), int(entry["seed"]))
+            key = (_whole(entry, "point"), _whole(entry, "seed"))
+            if not 0 <= key[0] < len(points):
+                raise ValueError(f"run {entry['run']} is of point {key[0]}; there are points 0 to {len(points) - 1}")
             label = points[key[0]].label
             if key in runs and runs[key] != entry["run"]:
                 doubles.append(f"{label}, seed {key[1]} is named twice; run {entry['run']} is left out")
@@ -199,15 +254,26 @@ def read_sweep(folder: str, content: Mapping[str, Any]) -> tuple[Sweep, list[str
             folder=folder,
             name=str(content["name"]),
             preset=str(content["preset"]),
-            title=str(content["title"]),
+            title=_line(content["title"]),
             command=str(content["command"]),
-            axes=tuple(content["axes"]),
-            base=completed(content["base"]),
+            axes=tuple(axes),
+            base=base,
             points=points,
             runs=runs,
         )
         return sweep, doubles
     except KeyError as problem:
         raise Unreadable(f"sweep.json lacks {problem}") from problem
-    except (TypeError, IndexError, AttributeError) as problem:
+    except (TypeError, ValueError, IndexError, AttributeError) as problem:
         raise Unreadable(f"sweep.json is not what a sweep writes: {problem}") from problem
+
+
+def _line(found: Any) -> str:
+    """Text on one line, as the cell of a table needs it."""
+    return " ".join(str(found).split())
+
+
+def _whole(entry: Mapping[str, Any], name: str) -> int:
+    if type(entry[name]) is not int:
+        raise ValueError(f"{name} of run {entry['run']} is {entry[name]!r}, not a whole number")
+    return int(entry[name])

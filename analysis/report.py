@@ -31,6 +31,7 @@ def page(collection: Collection, sections: Sequence[contents.Section], searches:
     css, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
     groups, without = provenance.environments(collection.folder, collection.runs)
     usual, lines = contents.all_runs(collection)
+    pictures, damaged = contents.reconstructions(collection.folder)
     return engine.get_template("report.html").render(
         # Marked as ours: these two files are part of the code, and the policy below admits nothing but them.
         css=Markup(css),
@@ -41,9 +42,9 @@ def page(collection: Collection, sections: Sequence[contents.Section], searches:
         sections=sections,
         searches=searches,
         fronts=contents.fronts(sections),
-        reconstructions=contents.reconstructions(collection.folder),
+        reconstructions=pictures,
         failures=provenance.failures(collection.folder, collection.failures),
-        skipped=collection.skipped,
+        skipped=[*collection.skipped, *damaged],
         costs=provenance.costs(collection.runs.values()),
         environments=groups,
         without_environment=without,

@@ -7,16 +7,18 @@ what the sweep asked for, from another corpus) is left out, counted and named: s
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from analysis.records import DIRECTIONS, Run, Sweep, Unreadable, read_json, read_run, read_sweep
 from simvtp.config import ConfigError, unflatten
 from simvtp.homes import RUNS, homes
 from simvtp.identity import run_id
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 REFERENCE = "results/reference/"
 
@@ -46,6 +48,8 @@ class Collection:
 
     def frame(self) -> pd.DataFrame:
         """A row per run: run, pretrain, preset, config keys, test.text_to_video.R@1 and so on, costs."""
+        import pandas as pd  # 0.3 s that no command needs
+
         return pd.DataFrame([_row(run) for run in self.runs.values()])
 
 
@@ -75,7 +79,9 @@ def load(folder: Path) -> Collection:
 
 def _nothing(collection: Collection) -> str:
     folder = collection.folder
-    state = "there is no such folder" if not folder.is_dir() else "it holds no finished run that can be read"
+    state = "there is no such folder"
+    if folder.exists():
+        state = "it holds no finished run that can be read" if folder.is_dir() else "it is a file, not a folder"
     text = f"Nothing to show in {folder}: {state}."
     if collection.skipped:
         text += f" {len(collection.skipped)} left out, the first {collection.skipped[0].where}: "
@@ -132,8 +138,11 @@ def _trusted(sweep: Sweep, collection: Collection) -> Sweep:
     """The sweep, refusing runs that are not what it asked for, or that were tested or trained on another corpus."""
     refused: dict[tuple[int, int], str] = {}
     done = {key: collection.runs[name] for key, name in sweep.runs.items() if name in collection.runs}
+    asked = [{**sweep.base, **point.set} for point in sweep.points]
+    machine = {name: value for name, value in sweep.base.items() if name.startswith("machine.")}
     for key, run in done.items():
-        if wrong := _disagreement(sweep, key, run):
+        wanted = {**asked[key[0]], "seed": key[1]}
+        if {**run.config, **machine} != wanted and (wrong := _disagreement(wanted, run)):
             refused[key] = wrong
     for kind in ("test", "finetune", "pretrain"):
         groups: dict[tuple[Any, ...], dict[tuple[int, int], str]] = {}
@@ -151,9 +160,8 @@ def _trusted(sweep: Sweep, collection: Collection) -> Sweep:
     return replace(sweep, refused=frozenset(refused))
 
 
-def _disagreement(sweep: Sweep, key: tuple[int, int], run: Run) -> str | None:
-    """Why the run is not the sweep's point and seed; None where it is. Settings of the machine may differ."""
-    wanted = {**sweep.base, **sweep.points[key[0]].set, "seed": key[1]}
+def _disagreement(wanted: Mapping[str, Any], run: Run) -> str | None:
+    """Why the run is not of the wanted settings; None where it is. Settings of the machine may differ."""
     differing = [name for name in wanted.keys() | run.config.keys()
                  if not name.startswith("machine.") and wanted.get(name) != run.config.get(name)]  # fmt: skip
     if not differing:
@@ -170,10 +178,12 @@ def _disagreement(sweep: Sweep, key: tuple[int, int], run: Run) -> str | None:
 def _corpus_mark(run: Run, kind: str) -> tuple[tuple[Any, ...], str] | None:
     """What must agree (the key) and the fingerprint with the gallery's size; None where the run has no such corpus."""
     fingerprint = run.corpus.get(kind)
-    if not fingerprint:
+    if not fingerprint and kind != "test":  # how many queries there were counts in any case
         return None
     if kind == "pretrain":
         share = run.config.get("data.fraction")
-        return (run.config.get("data.pretrain"), share, run.config.get("seed") if share != 1 else None), fingerprint
+        key = (run.config.get("data.pretrain"), share, run.config.get("seed") if share != 1 else None)
+        return key, str(fingerprint)
     sizes = "/".join(str(len(run.ranks[way])) for way in DIRECTIONS)
-    return (run.config.get("data.finetune"),), f"{fingerprint} ({sizes} queries)"
+    grouped = "" if run.owners is None else ", captions grouped by video"
+    return (run.config.get("data.finetune"),), f"{fingerprint or 'not named'} ({sizes} queries{grouped})"

@@ -174,14 +174,20 @@ def differences(pairs: Sequence[tuple[Values, Values]]) -> list[Difference]:
 def _p_value(parts: Spread) -> float:
     """The alpha whose interval just touches 0, by bisection: the p that belongs to this interval."""
     size = abs(float(parts.mean))
+    own, shared, alone = (float(part) for part in (parts.seed_part, parts.query_part, parts.queries_alone))
+
+    def half_width(alpha: float) -> float:  # `parts.half_width` in plain numbers, a tenth of the time
+        z, t = _normal(alpha / 2), _student(alpha / 2, parts.seeds - 1)
+        return max(math.sqrt(t**2 * own + z**2 * shared), z * math.sqrt(alone))
+
     low, high = 1e-12, 1.0
-    if size <= 0 or size <= float(parts.half_width(1.0)):
+    if size <= 0 or size <= half_width(1.0):
         return 1.0
-    if size > float(parts.half_width(low)):
+    if size > half_width(low):
         return low
     for _ in range(60):
         middle = math.sqrt(low * high)
-        low, high = (low, middle) if float(parts.half_width(middle)) < size else (middle, high)
+        low, high = (low, middle) if half_width(middle) < size else (middle, high)
     return high
 
 

@@ -51,6 +51,7 @@ _SETTINGS: dict[Any, Any] = {
     "lines.markersize": 5,
     "errorbar.capsize": 2.5,
     "savefig.dpi": 200,
+    "text.parse_math": False,  # a dollar in a label is a dollar
     "svg.hashsalt": "simvtp",
     "pdf.fonttype": 42,
 }

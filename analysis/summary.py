@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ class Row:
     level: dict[str, Interval]
     difference: Difference | None  # text-to-video R@1 against the base; None for the base and where nothing pairs
     published: Published | None
+    _means: dict[tuple[str, str, str], float] = field(default_factory=dict, repr=False, compare=False)  # of `mean`
 
     @property
     def seeds(self) -> int:
@@ -43,8 +45,11 @@ class Row:
 
     def mean(self, name: str, direction: str = MAIN, split: str = "test") -> float:
         """Mean over seeds; NaN where there is none, or where a run has no such split."""
-        found = [run.metric(name, direction, split) for run in self.runs.values()]
-        return sum(found) / len(found) if found else math.nan
+        key = (name, direction, split)
+        if key not in self._means:  # every form of the table asks again
+            found = [run.metric(name, direction, split) for run in self.runs.values()]
+            self._means[key] = sum(found) / len(found) if found else math.nan
+        return self._means[key]
 
     @property
     def minutes(self) -> float:
@@ -84,7 +89,10 @@ class Summary:
     def gallery(self) -> int:
         """Videos of the test gallery; 0 while nothing is finished."""
         runs = [run for row in self.rows for run in row.runs.values()]
-        return int(runs[0].metric("gallery")) if runs else 0
+        if not runs:
+            return 0
+        told = runs[0].metric("gallery")
+        return int(told) if math.isfinite(told) else len(runs[0].ranks["video_to_text"])
 
     @property
     def queries(self) -> int:
@@ -122,9 +130,10 @@ def summarise(sweep: Sweep, collection: Collection, wanted: float = WANTED) -> S
         else:
             missing.append(f"{point.label}, seed {seed}{_why(name, (place, seed), sweep, collection)}")
     base = next((runs for point, runs in rows if point.base), {})
-    compared = {k: sorted(runs.keys() & base.keys()) for k, (point, runs) in enumerate(rows) if not point.base}
+    compared = {k: tuple(_paired(runs, base)) for k, (point, runs) in enumerate(rows) if not point.base}
     compared = {k: seeds for k, seeds in compared.items() if seeds}
-    pairs = [(_hits(rows[k][1], seeds), _hits(base, seeds)) for k, seeds in compared.items()]
+    against = {seeds: _hits(base, seeds) for seeds in set(compared.values())}  # mostly one: all rows have all seeds
+    pairs = [(_hits(rows[k][1], seeds), against[seeds]) for k, seeds in compared.items()]
     found = dict(zip(compared, differences(pairs), strict=True))
     return Summary(
         sweep,
@@ -142,7 +151,12 @@ def _why(name: str, key: tuple[int, int], sweep: Sweep, collection: Collection) 
     return f" (failed: {collection.failures[name]})" if name in collection.failures else ""
 
 
-def _hits(runs: dict[int, Run], seeds: list[int], direction: str = MAIN) -> npt.NDArray[np.float32]:
+def _paired(runs: dict[int, Run], base: dict[int, Run]) -> list[int]:
+    """Seeds that both have and tested on the same queries."""
+    return [seed for seed in sorted(runs.keys() & base.keys()) if runs[seed].asked_like(base[seed])]
+
+
+def _hits(runs: dict[int, Run], seeds: Sequence[int], direction: str = MAIN) -> npt.NDArray[np.float32]:
     """[S, Q]"""
     return np.stack([runs[seed].hits(direction) for seed in seeds])
 
@@ -162,7 +176,8 @@ def _label(sweep: Sweep, point: Point) -> str:
         return point.label
     if point.label != "base":
         return f"{point.label} (base)"
-    values = [f"{_SHARES[axis]} {float(sweep.base[axis]):.0%}" for axis in sweep.axes if axis in _SHARES]
+    values = [f"{_SHARES[axis]} {sweep.base[axis]:.0%}" for axis in sweep.axes
+              if axis in _SHARES and isinstance(sweep.base[axis], int | float)]  # fmt: skip
     return f"base ({', '.join(values)})" if values else "base"
 
 
@@ -177,13 +192,18 @@ def _finetune_settings(config: dict[str, Any]) -> dict[str, Any]:
 def _unpretrained(sweep: Sweep, collection: Collection, base: dict[int, Run]) -> Row | None:
     """Runs without pre-training that are otherwise the sweep's base, tested on the same gallery."""
     wanted = _finetune_settings(dict(sweep.base))
-    prints = {run.corpus.get("finetune") for run in base.values()}
+    found = [
+        run
+        for run in collection.runs.values()
+        if run.pretrain is None and _finetune_settings(dict(run.config)) == wanted
+    ]
+    like = next(iter([*base.values(), *found]), None)
+    if like is None:
+        return None
     runs = {
         int(run.config["seed"]): run
-        for run in collection.runs.values()
-        if run.pretrain is None
-        and _finetune_settings(dict(run.config)) == wanted
-        and (not prints or run.corpus.get("finetune") in prints)
+        for run in found
+        if run.corpus.get("finetune") == like.corpus.get("finetune") and run.asked_like(like)
     }
     if not runs:
         return None

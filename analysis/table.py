@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 if __name__ == "__main__" and not __package__:  # run as a file: this folder must not hide the standard `statistics`
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from rich.console import Console
-from rich.markup import escape
+from rich.cells import cell_len
+from rich.console import Console, JustifyMethod
 from rich.table import Table
+from rich.text import Text
 
 from analysis import command, layouts
 from analysis.records import Sweep
@@ -31,34 +32,41 @@ def screen(summary: Summary, width: int) -> Table:
         back = column.group == layouts.GROUPS[layouts.BACK]
         if not back or column.heading == "R@1":
             shown["R@1 v→t" if back else column.heading] = column
-    ruler = Console(width=1000)
-    for name in ("", *_EXPENDABLE):
-        shown.pop(name, None) if name else None
-        table = _table(summary, shown)
-        if ruler.measure(table).maximum <= width:
+    cells = {heading: [column.text(row) for row in summary.rows] for heading, column in shown.items()}
+    widths = {heading: max(map(cell_len, (heading, *texts))) for heading, texts in cells.items()}
+    for name in _EXPENDABLE:
+        if _table_width(widths) <= width:
             break
-    return table
-
-
-def _table(summary: Summary, shown: dict[str, layouts.Column]) -> Table:
-    table = Table(title=f"{summary.sweep.title} ({summary.sweep.folder})", title_justify="left")
-    for heading in shown:
-        table.add_column(heading, justify="left" if heading in ("", "verdict") else "right")
-    marked = [layouts.marks(summary, column) for column in shown.values()]
+        widths.pop(name, None)
+    table = Table(title=Text(f"{summary.sweep.title} ({summary.sweep.folder})"), title_justify="left")
+    fits = _table_width(widths) <= width  # then Rich need not measure every cell once more
+    for heading, needed in widths.items():
+        justify: JustifyMethod = "left" if heading in ("", "verdict") else "right"
+        table.add_column(Text(heading), justify=justify, width=needed if fits else None, no_wrap=fits)
+    marked = {heading: layouts.marks(summary, shown[heading]) for heading in widths}
     for k, row in enumerate(summary.rows):
-        cells = []
-        for column, mark in zip(shown.values(), marked, strict=True):
-            text = escape(column.text(row))
-            style = {"best": "bold", "second": "underline"}.get(mark.get(k, ""))
-            cells.append(f"[{style}]{text}[/{style}]" if style else text)
-        table.add_row(*cells, style="reverse" if row.point.base else None)
+        texts = [_cell(cells[heading][k], marked[heading].get(k, "")) for heading in widths]
+        table.add_row(*texts, style="reverse" if row.point.base else None)
     return table
+
+
+def _table_width(widths: Mapping[str, int]) -> int:
+    """Of Rich's table: a space each side of a cell, a line each side of a column."""
+    return sum(widths.values()) + 3 * len(widths) + 1
+
+
+def _cell(text: str, mark: str) -> Text:
+    """As plain text, so that nothing in a label is taken for markup."""
+    cell = Text(text)
+    if mark:
+        cell.stylize({"best": "bold", "second": "underline"}[mark])
+    return cell
 
 
 def show(arguments: argparse.Namespace, collection: Collection, sweeps: Sequence[Sweep]) -> int:
     """Writes and prints the tables; returns how many sweeps have nothing to show yet."""
     console = Console(width=None if sys.stdout.isatty() else _WIDTH)
-    folder, empty = Path(arguments.folder) / "tables", 0
+    folder, empty = arguments.output or Path(arguments.folder) / "tables", 0
     for sweep in sweeps:
         summary = summarise(sweep, collection, arguments.wanted)
         if not summary.done:
@@ -85,6 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = command.parser("python analysis/table.py", str(__doc__))
     parser.add_argument("--wanted", type=_points, default=WANTED, metavar="POINTS",
                         help=f"say how many seeds a difference of R@1 of this size takes ({WANTED:g})")  # fmt: skip
+    parser.add_argument("--output", type=Path, metavar="DIR", help="where to write them (tables/ in the folder)")
     return command.run(parser.parse_args(arguments), show)
 
 

@@ -17,7 +17,7 @@ function sorted(rows, column, direction) {
 
 for (const table of document.querySelectorAll("table.sortable")) {
   const body = table.tBodies[0], original = [...body.rows];
-  const heads = [...table.tHead.rows[0].cells];
+  const heads = [...[...table.tHead.rows].at(-1).cells];  // above it, what several columns have in common
   heads.forEach((head, column) => {
     const label = head.querySelector(".head"), button = document.createElement("button");
     button.type = "button";

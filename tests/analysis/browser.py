@@ -101,6 +101,7 @@ def browser(profile: Path) -> Iterator[Browser]:
     child_in, to = os.pipe()
     back, child_out = os.pipe()
     words = [BINARY, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
+             "--disable-background-networking", "--disable-component-update", "--disable-sync",
              "--remote-debugging-pipe", f"--user-data-dir={profile}"]  # fmt: skip
     start = [sys.executable, "-c", _PIPES, str(child_in), str(child_out), *words]
     kept = (child_in, child_out)
