@@ -139,7 +139,7 @@ def result_table(plan: Plan, states: Mapping[str, State]) -> Table:
         table.add_column(name, justify="right" if name in ("R@1", "seeds") else "left")
     for part in plan.tables:
         for number, point in enumerate(part.points):
-            found = [states[part.runs[number, seed]].outcome for seed in plan.seeds]
+            found = [states[run].outcome for run in part.of(number)]
             scores = [outcome.test for outcome in found if outcome is not None]
             mean = f"{sum(scores) / len(scores):.1f}" if scores else "-"
             table.add_row(part.name, point.label, mean, f"{len(scores)} of {len(plan.seeds)}")

@@ -216,7 +216,7 @@ def show_status(console: Console, asked: Quest, ledger: Ledger, *, watch: bool) 
             ledger.queue.refresh()
             trials = asked.look(ledger)
             plan = with_runs(asked.plan(), trials)
-            states = {run.id: ledger.state(run) for run in plan.runs.values()}
+            states = ledger.states(plan)
             if show is None:
                 console.print(search_table(plan, trials, states, most=console.height if watch else None))
             else:

@@ -29,7 +29,7 @@ PREFIX = "simvtp-"
 PATIENCE_SECONDS = 300.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Item:
     """A piece of work of its own folder. kind: `run`, or `pretrain`: a stage that several runs wait for."""
 
@@ -38,7 +38,7 @@ class Item:
     config: Config
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Claim:
     """Which task of which submission a run or stage was handed to."""
 

@@ -4,6 +4,7 @@ import itertools
 import json
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ def run(stage: int, number: int = 0) -> Run:
     return Run(run_id(config), pretrain_id(config), config, f"{stage}/{number}", stage)
 
 
-def names(found: list[Array]) -> list[tuple[list[list[str]], int | None, int | None]]:
+def names(found: Iterable[Array]) -> list[tuple[list[list[str]], int | None, int | None]]:
     """Arrays with items named by seed (and rate of fine-tuning for runs)."""
 
     def name(item: Item) -> str:
@@ -80,7 +81,7 @@ def test_what_is_made_is_not_waited_for_and_long_arrays_are_cut() -> None:
 @pytest.mark.parametrize(("pack", "longest"), list(itertools.product((1, 2, 3), (1, 2, 7))))
 def test_every_run_once_after_its_own_stage(pack: int, longest: int) -> None:
     runs = [run(stage, number) for stage, count in enumerate((1, 4, 2, 2, 3, 1, 9)) for number in range(count)]
-    found = arrays(runs, unmade(runs), pack, longest)
+    found = list(arrays(runs, unmade(runs), pack, longest))
     items = [item.id for array in found for task in array.tasks for item in task if item.kind == "run"]
     assert sorted(items) == sorted(r.id for r in runs)
     assert all(len(array.tasks) <= longest and all(len(task) <= pack for task in array.tasks) for array in found)
