@@ -147,15 +147,16 @@ class Ledger:
         if run.stage is not None:
             folders.append(self.stage_folder(run.stage))
         line = next(filter(None, (progress(folder / "log.jsonl") for folder in folders)), NO_LINE)
-        for folder in folders:
-            owner = holder(folder / "lock")
+        owners = [holder(folder / "lock") for folder in folders]
+        claim = self.submissions.claim("run", run.id)
+        place = self.queue.last.state(claim.token, claim.task) if claim is not None else None
+        waits = place is not None and place[0] in WAITING
+        for owner in owners[: 1 if waits else 2]:  # one whose job waits for its stage is not at work on that
             if owner is not None:
                 return State("running", owner=owner, line=line)
         failure = read_failure(self.folder(run.id) / "failure.json")
         if failure is not None:
             return State("failed", failure=failure, line=line)
-        claim = self.submissions.claim("run", run.id)
-        place = self.queue.last.state(claim.token, claim.task) if claim is not None else None
         if place is not None:
             return State("queued" if place[0] in WAITING else "running", line=line, reason=place[1])
         started = any((folder / "log.jsonl").exists() for folder in folders)

@@ -88,14 +88,17 @@ def why(console: Console, plan: Plan, ledger: Ledger, run: Run) -> int:
         made = "made" if ledger.made(run.stage) else "to be made"
         say(f"pre-training {run.stage}: {made}" + (f", shared by {len(users)} runs" if users else ""))
         folders["pre-training"] = ledger.stage_folder(run.stage)
+    claims = {name: ledger.submissions.claim("run" if name == "run" else "pretrain", folder.name)
+              for name, folder in folders.items()}  # fmt: skip
+    jobs = {name: number for name, claim in claims.items() if (number := ledger.submissions.number(claim)) is not None}
+    accounts = ledger.queue.accounts(list(jobs.values()))
     for name, folder in folders.items():
         owner = holder(folder / "lock")
         if owner is not None:
             say(f"{name}: at work in {owner}")
-        claim = ledger.submissions.claim("run" if name == "run" else "pretrain", folder.name)
-        record = ledger.submissions.read(claim.token) if claim else None
-        if claim is not None and record is not None and record.job:
-            say(f"{name}: last submitted as job {record.number(claim.task)}{_accounted(record.number(claim.task))}")
+        if name in jobs:
+            states = accounts.get(jobs[name], [])
+            say(f"{name}: last submitted as job {jobs[name]}" + (": " + "; then ".join(states) if states else ""))
         for death in deaths(folder):
             when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(death["time"]))
             job = f" ({death['job']})" if death["job"] else ""
@@ -107,16 +110,6 @@ def why(console: Console, plan: Plan, ledger: Ledger, run: Run) -> int:
     path = output_of(ledger, run)
     say(f"output: {path}" if path else "no job has written output yet")
     return 0
-
-
-def _accounted(job: str) -> str:
-    """What SLURM's accounting says of a job, where there is one."""
-    if shutil.which("sacct") is None:
-        return ""
-    words = ["sacct", "-X", "-n", "-P", "-D", "-o", "State,NodeList,Elapsed,ExitCode", "-j", job]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    states = [" ".join(line.split("|")) for line in done.stdout.splitlines()]
-    return ": " + "; then ".join(states) if states else ""
 
 
 def cancel(ledger: Ledger, runs: Sequence[Run]) -> int:

@@ -150,6 +150,11 @@ class Submissions:
         except FileNotFoundError:
             return []
 
+    def number(self, claim: Claim | None) -> str | None:
+        """SLURM's number of the job of a claim; None where there is no claim, or the number is not known yet."""
+        record = self.read(claim.token) if claim is not None else None
+        return record.number(claim.task) if claim is not None and record is not None and record.job else None
+
     def _write(self, record: Record) -> None:
         write_json(self.folder / record.token / "record.json", {
             "version": 1, "token": record.token, "job": record.job, "created": record.created,

@@ -10,6 +10,8 @@ from sweeps.deaths import fail
 from sweeps.ledger import Ledger, State, States
 from sweeps.outcome import Outcome
 from sweeps.plan import Run, make_plan
+from sweeps.queue import Snapshot
+from sweeps.submissions import Item
 
 
 @pytest.fixture
@@ -93,3 +95,15 @@ def test_states_of_finished_runs_are_kept_whole_in_few_bytes() -> None:
     assert states["c"] is states["d"]
     del states["a"]
     assert list(states) == ["b", "c", "d", "e"]
+
+
+def test_a_run_whose_job_waits_for_its_stage_is_queued_not_running(run: Run, tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    record = ledger.submissions.open("tiny", [[Item("run", run.id, run.config)]], {})
+    assert run.stage is not None
+    with Lock(ledger.stage_folder(run.stage) / "lock"):
+        assert ledger.state(run).name == "running"  # on this machine there are no jobs that wait
+        ledger.queue.last = Snapshot(1.0, {}, {record.token: {"0": ("PENDING", "Dependency")}})
+        assert (ledger.state(run).name, ledger.state(run).reason) == ("queued", "Dependency")
+        with Lock(ledger.folder(run.id) / "lock"):
+            assert ledger.state(run).name == "running"

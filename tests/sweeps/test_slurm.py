@@ -1,5 +1,6 @@
 """How runs become job arrays, and how submissions are found again; on a SLURM, see tests/cluster."""
 
+import errno
 import itertools
 import json
 import sys
@@ -142,6 +143,42 @@ def test_squeue_is_asked_once_in_ten_seconds_by_all_together(tmp_path: Path, mon
     assert submissions.opened() == []
     assert len((tmp_path / "squeue.calls").read_text().splitlines()) == 2
     assert json.loads((tmp_path / "jobs" / "queue.json").read_text())["tasks"] == {}
+
+
+def test_who_may_only_read_the_folder_still_sees_what_slurm_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submissions, r = Submissions(tmp_path), run(0)
+    record = submissions.open("tiny", [[Item("run", r.id, r.config)]], {})
+    fake("squeue", tmp_path, monkeypatch).write_text(f"simvtp-{record.token}|77|0|PENDING|Priority\n")
+
+    def refuse(path: Path, content: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr("sweeps.queue.write_json", refuse)
+    assert Queue(submissions).look().state(record.token, 0) == ("PENDING", "Priority")
+
+
+def test_accounting_is_asked_once_in_ten_seconds_by_whoever_wonders_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer, now = fake("sacct", tmp_path, monkeypatch), 1000.0
+    answer.write_text("7_0|PREEMPTED|n1|00:00:09|0:0\n7_0|RUNNING|n2|00:00:03|0:0\n8_0|COMPLETED|n1|00:01:00|0:0\n")
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    monkeypatch.setattr("time.time", lambda: now)
+    monkeypatch.setattr("time.sleep", sleep)
+    queues = [Queue(Submissions(tmp_path)) for _ in range(2)]
+    told = {"7_0": ["PREEMPTED n1 00:00:09 0:0", "RUNNING n2 00:00:03 0:0"], "8_0": ["COMPLETED n1 00:01:00 0:0"]}
+    assert [queue.accounts(["7_0", "8_0"]) for queue in queues] == [told, told]
+    assert len((tmp_path / "sacct.calls").read_text().splitlines()) == 1
+    now += 4
+    assert queues[0].accounts(["9_1"]) == {}
+    assert now == 1010
+    assert len((tmp_path / "sacct.calls").read_text().splitlines()) == 2
 
 
 def test_a_squeue_that_fails_says_nothing_of_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
