@@ -152,7 +152,7 @@ def test_who_may_only_read_the_folder_still_sees_what_slurm_says(
     record = submissions.open("tiny", [[Item("run", r.id, r.config)]], {})
     fake("squeue", tmp_path, monkeypatch).write_text(f"simvtp-{record.token}|77|0|PENDING|Priority\n")
 
-    def refuse(path: Path, content: object) -> None:
+    def refuse(path: Path, _: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
     monkeypatch.setattr("sweeps.queue.write_json", refuse)
