@@ -112,7 +112,8 @@ class Controller:
             if state.name in ("waiting", "interrupted") and self.ledger.fail_with_stage(run):
                 return self.ledger.state(run)
             return state
-        if state.name == "failed" and (state.failure or {}).get("kind") == "cancelled":
+        cancelled = state.name == "failed" and (state.failure or {}).get("kind") == "cancelled"
+        if cancelled and sum(other == job for other in self.active.values()) == 1:  # of several, the job stops the one
             self.place.stop([job])
         if state.name in ("waiting", "interrupted"):
             return replace(state, name="running")  # its job is there, between two stages

@@ -115,11 +115,12 @@ class Queue:
             return
         jobs: dict[str, str] = {}
         tasks: dict[str, dict[str, Sequence[str]]] = {}
+        alike: dict[tuple[str, str], tuple[str, str]] = {}  # ten thousand tasks wait for few reasons
         for line in done.stdout.splitlines():
             name, job, task, state, reason = line.split("|", 4)
             token = name.removeprefix(PREFIX)
             jobs[token] = job
-            tasks.setdefault(token, {})[task] = (state, reason)
+            tasks.setdefault(token, {})[task] = alike.setdefault((state, reason), (state, reason))
         self.last = Snapshot(began, jobs, tasks)
         if _kept(self.path, {"time": began, "jobs": jobs, "tasks": tasks}):
             self._release()

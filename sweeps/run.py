@@ -118,7 +118,7 @@ def main(words: list[str] | None = None) -> int:
         if arguments.cancel is not None:
             every = list(plan.runs.values())
             return steering.cancel(
-                ledger, every if arguments.cancel == "all" else [steering.find_run(plan, arguments.cancel)]
+                plan, ledger, every if arguments.cancel == "all" else [steering.find_run(plan, arguments.cancel)]
             )
         from sweeps import bring  # Submitit and Optuna take a second to load: not for --status
 
