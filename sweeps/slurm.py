@@ -83,6 +83,8 @@ class Slurm:
 
     def attach(self, runs: Sequence[Run]) -> dict[str, Claim]:
         """Jobs of an earlier controller, or of another sweep, in which some of these runs still are."""
+        if runs:
+            take(self.ledger.results)  # what the sweep begins with, not what is edited before a job is submitted
         self.queue.look()
         claims = {run.id: self.submissions.claim("run", run.id) for run in runs}
         return {run: claim for run, claim in claims.items() if claim is not None and not self.over(claim)}
