@@ -62,7 +62,7 @@ class TrialJournal:
                 self._study = self._studies if self._study is None else self._study
             self._studies += 1
         elif operation == TRIAL:
-            self._trials += 1
+            self._trials += line["study_id"] < self._studies  # Optuna counts no trial of a study that is not there
             if line["study_id"] == self._study:
                 if line["distributions"] != self._shown:
                     raise ValueError("it is of other values or another version of this sweep")

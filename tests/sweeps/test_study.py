@@ -166,6 +166,19 @@ def test_a_journal_that_optuna_wrote_or_added_notes_to_is_gone_on_with(plan: Pla
     assert not (tmp_path / "study.journal.old").exists()
 
 
+def test_a_journal_deleted_under_its_controller_is_whole_after_the_next_command(plan: Plan, tmp_path: Path) -> None:
+    study, runs = Study(tmp_path, plan), list(plan.runs)
+    study.begin(*runs[:3])
+    study.path.unlink()
+    study.tell(runs[0], done(1.0))
+    study.begin(runs[3])
+    again = Study(tmp_path, plan)
+    again.begin(*runs[:3])
+    for run in runs[:3]:
+        again.tell(run, done(1.0))
+    assert trials(again) == dict.fromkeys(runs[:3], ("COMPLETE", 1.0))
+
+
 def test_a_study_keeps_a_number_a_run(tmp_path: Path) -> None:
     """Ten thousand trials as Optuna's objects take 15 MB."""
     seeds = tuple(range(500))
