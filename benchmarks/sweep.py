@@ -3,7 +3,7 @@
 Nothing is trained: the place of this benchmark is a fake that writes a result for a run as soon as it is submitted, of
 the length that a test of 1000 queries gives. All else is what `sweeps/run.py` does: the plan, the scan of the folder,
 the study, the records of submissions, the status. Seconds; MB is the most that a process of its own took for that many
-runs; entries are those of the fullest folder.
+runs, and the most that any one of its children did; entries are those of the fullest folder.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from simvtp.config import flatten
 from simvtp.presets import preset
 from sweeps.arrays import arrays
 from sweeps.controller import Controller
-from sweeps.ledger import Ledger
+from sweeps.ledger import Ledger, States
 from sweeps.plan import Plan, Run, make_plan
 from sweeps.screen import Screen, status_table
 from sweeps.study import Study
@@ -41,7 +41,8 @@ from sweeps.submissions import Claim, Submissions
 POINTS = 4  # of sweep finetune_lr: each seed is one stage that so many runs share
 ARRAY = 1000
 QUERIES = 1000
-WHOLE = ("runs", "MB", "entries")
+WHOLE = ("runs", "entries")
+TENTHS = ("MB", "MB of children")
 
 
 class Fake:
@@ -110,8 +111,8 @@ def measure(runs: int, folder: Path) -> dict[str, float]:
     seconds["plan"], plan = timed(lambda: make_plan("finetune_lr", "tiny", preset("tiny"), seeds))
     ledger = Ledger(folder)
 
-    def scan() -> dict[str, Any]:
-        return {run.id: ledger.state(run) for run in plan.runs.values()}
+    def scan() -> States:
+        return ledger.states(plan)
 
     seconds["scan, empty"], _ = timed(scan)
     seconds["controller"], _ = timed(lambda: control(plan, ledger))
@@ -122,6 +123,7 @@ def measure(runs: int, folder: Path) -> dict[str, float]:
     seconds["controller again"], _ = timed(lambda: control(plan, ledger))
     seconds["controller, ms a run"] = 1000 * seconds["controller"] / len(plan.runs)
     seconds["MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    seconds["MB of children"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     seconds["entries"] = max(len(folders) + len(files) for _, folders, files in os.walk(folder))
     return {"runs": len(plan.runs), **seconds}
 
@@ -133,11 +135,11 @@ def measured(runs: int) -> dict[str, float]:
 
 def control(plan: Plan, ledger: Ledger) -> None:
     """A controller from its start to its end, its words not shown."""
-    with contextlib.redirect_stdout(io.StringIO()):
+    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
         study = Study(ledger.results / "sweeps" / plan.folder, plan)
         ledger.write_sweeps(plan, "benchmark")
         ledger.prepare(plan.runs.values())
-        Controller(plan, ledger, study, Fake(ledger), Screen(Console(file=io.StringIO()))).run()
+        Controller(plan, ledger, study, Fake(ledger), Screen(Console(file=nowhere))).run()
 
 
 def main() -> None:
@@ -148,7 +150,8 @@ def main() -> None:
     for count in parser.parse_args().runs:
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as alone:
             found = alone.submit(measured, count).result()
-        rows.append({name: f"{value:.0f}" if name in WHOLE else f"{value:.3f}" for name, value in found.items()})
+        digits = dict.fromkeys(WHOLE, 0) | dict.fromkeys(TENTHS, 1)
+        rows.append({name: f"{value:.{digits.get(name, 3)}f}" for name, value in found.items()})
     print(markdown(rows))
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,16 @@ from simvtp.data.errors import DataError
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Replace `path` in one step: a reader, also after a crash, sees the old content or the new."""
+    write_parts(path, (content,))
+
+
+def write_parts(path: Path, parts: Iterable[bytes]) -> None:
+    """`write_bytes` of what comes piece by piece, and is never whole in memory."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(content)
+            file.writelines(parts)
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).chmod(0o644)
@@ -31,7 +38,8 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 def write_json(path: Path, content: Any) -> None:
     """JSON with an end-of-line; NaN and infinity are refused."""
-    write_bytes(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
+    pieces = json.JSONEncoder(indent=1, allow_nan=False).iterencode(content)
+    write_parts(path, (piece.encode() for piece in itertools.chain(pieces, "\n")))
 
 
 def settle(folder: Path, name: str, wanted: dict[str, Any]) -> None:

@@ -11,7 +11,9 @@ place that knows. A folder that is there stays where it is.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 RUNS, STAGES = "runs", "pretrained"
@@ -24,7 +26,7 @@ def home(results: Path, kind: str, name: str) -> Path:
     plain = results / kind / name
     if plain.exists():
         return plain
-    deep = results / kind / name[:_DIGITS] / name
+    deep = results / kind / _shelf(name[:_DIGITS]) / name
     return deep if deep.exists() else plain
 
 
@@ -42,7 +44,14 @@ def prepare(results: Path, kind: str, names: Iterable[str]) -> None:
     if len(new) + len(_folders(results / kind)) <= FEW:
         return
     for name in new:
-        (results / kind / name[:_DIGITS] / name).mkdir(parents=True, exist_ok=True)
+        (results / kind / _shelf(name[:_DIGITS]) / name).mkdir(parents=True, exist_ok=True)
+
+
+@cache
+def _shelf(digits: str) -> str:
+    """The same text every time: pathlib interns the parts of each path, and Python's table of interned texts doubles
+    where thousands come and go."""
+    return sys.intern(digits)
 
 
 def _folders(folder: Path) -> list[Path]:

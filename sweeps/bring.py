@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 
@@ -17,7 +18,7 @@ from simvtp.locks import Busy, Lock, holder
 from sweeps.controller import Controller, Stopped
 from sweeps.costs import bill
 from sweeps.launch import Place, place
-from sweeps.ledger import Ledger, State, is_retried
+from sweeps.ledger import Ledger, State, States, is_retried
 from sweeps.plan import Plan
 from sweeps.screen import Screen, result_table
 from sweeps.study import Study
@@ -47,21 +48,26 @@ def bring_about(plan: Plan, ledger: Ledger, arguments: argparse.Namespace, conso
     return finish(console, plan, states, arguments)
 
 
-def _control(plan: Plan, ledger: Ledger, where: Place, arguments: argparse.Namespace, command: str) -> dict[str, State]:
+def _control(plan: Plan, ledger: Ledger, where: Place, arguments: argparse.Namespace, command: str) -> States:
     """Be the sweep's controller; the caller holds its lock."""
     ledger.write_sweeps(plan, command)
     ledger.prepare(plan.runs.values())
-    before = {run.id: ledger.state(run) for run in plan.runs.values()}
-    retried = [run for run, state in before.items() if is_retried(state, arguments.retry)]
-    if retried or any(state.name in ("waiting", "interrupted") for state in before.values()):
-        prepare(plan)
-    for run in retried:  # after the corpora are known to be there
-        ledger.retry(plan.runs[run])
+    _begin(plan, ledger, arguments.retry)
     study = Study(ledger.results / "sweeps" / plan.folder, plan)
     return drive(Controller(plan, ledger, study, where, Screen()))
 
 
-def drive(controller: Controller) -> dict[str, State]:
+def _begin(plan: Plan, ledger: Ledger, retry: str | None) -> None:
+    """See to the corpora where there is something to train, and let failed runs be tried again."""
+    before = ledger.states(plan)
+    retried = [run for run, state in before.items() if is_retried(state, retry)]
+    if retried or any(state.name in ("waiting", "interrupted") for state in before.values()):
+        prepare(plan)
+    for run in retried:  # after the corpora are known to be there
+        ledger.retry(plan.runs[run])
+
+
+def drive(controller: Controller) -> States:
     """Let a controller run to its end, to Ctrl-C, or until it stops since all fails; gives the last states."""
     where = controller.place
     try:
@@ -76,16 +82,16 @@ def drive(controller: Controller) -> dict[str, State]:
     except Stopped as stop:
         print(f"stopping: {stop}", file=sys.stderr, flush=True)
         controller.stop()
-        return {run.id: controller.ledger.state(run) for run in controller.plan.runs.values()}
+        return controller.ledger.states(controller.plan)
 
 
-def _watch(plan: Plan, ledger: Ledger, lock: Path) -> dict[str, State] | None:
+def _watch(plan: Plan, ledger: Ledger, lock: Path) -> States | None:
     """Show the sweep that another controller does; its last states, or None where that controller is gone before."""
     owner = holder(lock)
     if owner is None:
         return None
     print(f"attached: {owner} does this sweep; Ctrl-C leaves it at work", file=sys.stderr, flush=True)
-    states: dict[str, State] = {}
+    states = States()
     with Screen() as screen:
         while holder(lock) is not None:
             for run in plan.runs.values():
@@ -97,7 +103,7 @@ def _watch(plan: Plan, ledger: Ledger, lock: Path) -> dict[str, State] | None:
             ledger.queue.read()
             screen.show(plan, states, set())
             time.sleep(WATCH_SECONDS)
-    states = {run.id: ledger.state(run) for run in plan.runs.values()}
+    states = ledger.states(plan)
     return states if all(state.name in ("done", "failed") for state in states.values()) else None
 
 
@@ -130,7 +136,7 @@ def prepare(plan: Plan) -> None:
         Clips(load(spec, split), cache)
 
 
-def finish(console: Console, plan: Plan, states: dict[str, State], arguments: argparse.Namespace) -> int:
+def finish(console: Console, plan: Plan, states: Mapping[str, State], arguments: argparse.Namespace) -> int:
     """The table, what failed, what it cost, and what to type next."""
     console.print(result_table(plan, states))
     failed = [run for run in plan.runs.values() if states[run.id].name == "failed"]

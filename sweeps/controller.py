@@ -11,13 +11,13 @@ from typing import Any, Protocol
 
 from sweeps.deaths import deaths, died, is_full
 from sweeps.launch import Place
-from sweeps.ledger import Ledger, State
+from sweeps.ledger import Ledger, State, States
 from sweeps.plan import Plan, Run
 from sweeps.screen import Screen
 from sweeps.slurm import Refused
 
 ALIKE = 3  # so many failures of one kind, before any run is done, stop the sweep
-IDLE_SECONDS = 10.0  # from one look at the folder of a run that has no job to the next
+IDLE_SECONDS = 10.0  # from one look at the folders of runs that have no job to the next
 AGAIN_SECONDS = 30.0
 OVER = ("done", "failed")
 
@@ -49,13 +49,13 @@ class Controller:
         self.plan, self.ledger, self.study, self.place, self.screen = plan, ledger, study, place, screen
         self.active: dict[str, Any] = {}
         self.began: dict[str, float] = {}
-        self.states: dict[str, State] = {}
-        self.looked: dict[str, float] = {}
+        self.states = States()
+        self.looked = -IDLE_SECONDS  # when runs without a job were looked at
         self.open = dict(plan.runs)
         self.hold = 0.0  # nothing is submitted before this time
         self.failures: dict[str, str] = {}  # what failed under this controller -> its error, numbers left out
 
-    def run(self) -> dict[str, State]:
+    def run(self) -> States:
         """Until every run is done or failed; gives their last states. Raises Stopped."""
         for run, label in self.ledger.earlier(self.plan).items():
             result = self.ledger.result(run)
@@ -84,12 +84,13 @@ class Controller:
         self.place.stop(list(self.active.values()))
 
     def _look(self) -> None:
-        now = time.monotonic()
+        idle = time.monotonic() - self.looked >= IDLE_SECONDS
+        if idle:
+            self.looked = time.monotonic()
         for run in list(self.open.values()):
             before, job = self.states.get(run.id), self.active.get(run.id)
-            if job is None and now - self.looked.get(run.id, -IDLE_SECONDS) < IDLE_SECONDS:
+            if job is None and before is not None and not idle:
                 continue
-            self.looked[run.id] = now
             waits = job is not None and self.place.waits(job)
             state = State("queued") if waits else self._read(run, job)
             self.states[run.id] = state
@@ -111,7 +112,8 @@ class Controller:
             if state.name in ("waiting", "interrupted") and self.ledger.fail_with_stage(run):
                 return self.ledger.state(run)
             return state
-        if state.name == "failed" and (state.failure or {}).get("kind") == "cancelled":
+        cancelled = state.name == "failed" and (state.failure or {}).get("kind") == "cancelled"
+        if cancelled and sum(other == job for other in self.active.values()) == 1:  # of several, the job stops the one
             self.place.stop([job])
         if state.name in ("waiting", "interrupted"):
             return replace(state, name="running")  # its job is there, between two stages

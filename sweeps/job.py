@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -25,13 +26,14 @@ from sweeps.work import Work
 
 # Jobs are requeued as often as it takes: each goes on where the last one stopped.
 REQUEUES = 1_000_000
+LOOK_SECONDS = 1.0
 
 
 class Pack:
     """Several runs side by side in one job, each a process of its own, on the job's cores and GPUs."""
 
-    def __init__(self, folder: Path, count: int) -> None:
-        self.folder, self.count = folder, count
+    def __init__(self, folder: Path, homes: Sequence[Path]) -> None:
+        self.folder, self.homes, self.count = folder, homes, len(homes)
 
     def __call__(self) -> str:
         passed: list[int] = []
@@ -47,7 +49,7 @@ class Pack:
         for number in range(self.count):
             words = [sys.executable, "-u", "-m", "sweeps.job", str(self.folder), "--item", str(number)]
             children.append(subprocess.Popen(words))
-        codes = [child.wait() for child in children]
+        codes = self._wait(children)
         for number, handler in before.items():
             signal.signal(number, handler)
         if signal.SIGUSR2 in passed and any(codes):
@@ -56,6 +58,17 @@ class Pack:
         if any(codes):
             raise RuntimeError(f"{sum(code != 0 for code in codes)} of {self.count} runs of this job did not end well")
         return "done"
+
+    def _wait(self, children: Sequence[subprocess.Popen[bytes]]) -> list[int]:
+        """Exit codes. A run that --cancel ended is stopped; SLURM could only end the job, and the others with it."""
+        told: set[int] = set()
+        while any(child.poll() is None for child in children):
+            for child, home in zip(children, self.homes, strict=True):
+                if child.poll() is None and child.pid not in told and (home / "failure.json").exists():
+                    child.terminate()  # it writes a checkpoint first
+                    told.add(child.pid)
+            time.sleep(LOOK_SECONDS)
+        return [child.wait() for child in children]
 
     def checkpoint(self) -> DelayedSubmission:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # as Work does
@@ -72,17 +85,16 @@ def main() -> None:
     record = submissions.read(folder.name)
     if record is None:
         sys.exit(f"{folder}/record.json is not there: nothing to do")
-    works = [
-        Work(item.kind, item.id, flatten(item.config), submissions.results, record.preset)
-        for item in record.items(task)
-    ]
+    items = record.items(task)
+    works = [Work(item.kind, item.id, flatten(item.config), submissions.results, record.preset) for item in items]
+    homes = [submissions.home(item) for item in items]
     if arguments.item is not None:
         works[arguments.item]()
         return
     os.environ["SUBMITIT_FOLDER"] = str(folder)
     environment = JobEnvironment()
     if environment.global_rank == 0:
-        call = DelayedSubmission(works[0] if len(works) == 1 else Pack(folder, len(works)))
+        call = DelayedSubmission(works[0] if len(works) == 1 else Pack(folder, homes))
         call.set_timeout(60 * 24 * 365, REQUEUES)
         made = environment.paths.submitted_pickle
         for name in (made, environment.paths.result_pickle):  # left by a kill in the middle of a dump

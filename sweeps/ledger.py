@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import struct
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from simvtp.files import read_json, write_json
@@ -19,6 +23,7 @@ from sweeps.queue import WAITING, Queue
 from sweeps.submissions import Submissions
 
 STATES = ("done", "running", "queued", "failed", "interrupted", "waiting")
+NO_LINE: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +34,51 @@ class State:
     outcome: Outcome | None = None
     failure: Mapping[str, Any] | None = None
     owner: Owner | None = None
-    line: Mapping[str, Any] = field(default_factory=dict)
+    line: Mapping[str, Any] = field(default_factory=lambda: NO_LINE)
     reason: str = ""
+
+
+class States(MutableMapping[str, State]):
+    """The last state of each run. There may be ten thousand: of a finished one only its figures are kept, as bytes,
+    and those of whom there is nothing to say but their name share one state."""
+
+    _figures = struct.Struct("4dI")
+
+    def __init__(self) -> None:
+        self._of: dict[str, State | bytes] = {}
+        self._devices: list[str] = []
+
+    def __setitem__(self, run: str, state: State) -> None:
+        found = state.outcome
+        if found is None:
+            plain = state.line is NO_LINE and state.owner is None and state.failure is None
+            self._of[run] = _plain(state.name, state.reason) if plain else state
+            return
+        if found.device not in self._devices:
+            self._devices.append(found.device)
+        figures = (found.test, found.validation, found.pretrain_hours, found.hours)
+        self._of[run] = self._figures.pack(*figures, self._devices.index(found.device))
+
+    def __getitem__(self, run: str) -> State:
+        found = self._of[run]
+        if isinstance(found, State):
+            return found
+        test, validation, pretrain_hours, hours, device = self._figures.unpack(found)
+        return State("done", outcome=Outcome(test, validation, pretrain_hours, hours, self._devices[device]))
+
+    def __delitem__(self, run: str) -> None:
+        del self._of[run]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._of)
+
+    def __len__(self) -> int:
+        return len(self._of)
+
+
+@cache
+def _plain(name: str, reason: str) -> State:
+    return State(name, reason=reason)
 
 
 class Ledger:
@@ -98,20 +146,28 @@ class Ledger:
         folders = [self.folder(run.id)]
         if run.stage is not None:
             folders.append(self.stage_folder(run.stage))
-        line = next(filter(None, (progress(folder / "log.jsonl") for folder in folders)), {})
-        for folder in folders:
-            owner = holder(folder / "lock")
+        line = next(filter(None, (progress(folder / "log.jsonl") for folder in folders)), NO_LINE)
+        owners = [holder(folder / "lock") for folder in folders]
+        claim = self.submissions.claim("run", run.id)
+        place = self.queue.last.state(claim.token, claim.task) if claim is not None else None
+        waits = place is not None and place[0] in WAITING
+        for owner in owners[: 1 if waits else 2]:  # one whose job waits for its stage is not at work on that
             if owner is not None:
                 return State("running", owner=owner, line=line)
         failure = read_failure(self.folder(run.id) / "failure.json")
         if failure is not None:
             return State("failed", failure=failure, line=line)
-        claim = self.submissions.claim("run", run.id)
-        place = self.queue.last.state(claim.token, claim.task) if claim is not None else None
         if place is not None:
             return State("queued" if place[0] in WAITING else "running", line=line, reason=place[1])
         started = any((folder / "log.jsonl").exists() for folder in folders)
         return State("interrupted" if started else "waiting", line=line)
+
+    def states(self, plan: Plan) -> States:
+        """Of every run of a plan."""
+        found = States()
+        for run in plan.runs.values():
+            found[run.id] = self.state(run)
+        return found
 
     def made(self, stage: str) -> bool:
         """Whether the weights of a pre-training stage are there."""
@@ -146,7 +202,7 @@ class Ledger:
         """sweep.json of every table of the plan, and of the plan where it has parts."""
         for table in plan.tables:
             path = self.results / "sweeps" / table.folder / "sweep.json"
-            write_json(path, sweep_record(plan, table, command, read_sweep(path)))
+            write_json(path, sweep_record(plan, table, command, read_sweep(path, plan)))
         if len(plan.tables) > 1:
             parts = [table.folder for table in plan.tables]
             record = {"version": 1, "name": plan.name, "preset": plan.preset, "command": command, "parts": parts}
@@ -154,12 +210,10 @@ class Ledger:
 
     def earlier(self, plan: Plan) -> dict[str, str]:
         """Runs of earlier calls, with other seeds, that the plan's sweep.json files still name -> their labels."""
-        found = {}
+        found: dict[str, str] = {}
         for table in plan.tables:
-            record = read_sweep(self.results / "sweeps" / table.folder / "sweep.json") or {"runs": []}
-            for entry in record["runs"]:
-                if entry["run"] not in plan.runs:
-                    found[entry["run"]] = record["points"][entry["point"]]["label"]
+            record = read_sweep(self.results / "sweeps" / table.folder / "sweep.json", plan) or {"runs": []}
+            found |= {entry["run"]: record["points"][entry["point"]]["label"] for entry in record["runs"]}
         return found
 
 
@@ -170,11 +224,19 @@ def is_retried(state: State, which: str | None) -> bool:
     return which == "failed" or str((state.failure or {}).get("error")).startswith("Vanished")
 
 
-def read_sweep(path: Path) -> dict[str, Any] | None:
-    """Content of a sweep.json; None where there is none, or a damaged one: it is derived, and written anew."""
+def read_sweep(path: Path, plan: Plan) -> dict[str, Any] | None:
+    """Content of a sweep.json, but for the runs of the plan itself, which may be ten thousand.
+
+    None where there is none, or a damaged one: it is derived, and written anew.
+    """
+
+    def unless_known(entry: dict[str, Any]) -> dict[str, Any] | None:
+        return None if entry.keys() == {"point", "seed", "run"} and entry["run"] in plan.runs else entry
+
     try:
-        found = read_json(path)
+        found = json.loads(path.read_bytes(), object_hook=unless_known)
     except (FileNotFoundError, ValueError):
         return None
-    whole = isinstance(found, dict) and {"points", "base", "runs"} <= found.keys()
-    return found if whole else None
+    if not isinstance(found, dict) or not {"points", "base", "runs"} <= found.keys():
+        return None
+    return {**found, "runs": [entry for entry in found["runs"] if entry is not None]}

@@ -80,8 +80,10 @@ class Local:
         self.gpus, self.cores = visible_gpus(), sorted(os.sched_getaffinity(0))
         self.holders: list[tuple[Any, int]] = []  # job, and its place among `jobs`
 
-    def attach(self, runs: Sequence[Run]) -> dict[str, Any]:  # noqa: ARG002
+    def attach(self, runs: Sequence[Run]) -> dict[str, Any]:
         """None: what an earlier controller left at work here is seen by the locks it holds."""
+        if runs:
+            take(self.ledger.results)  # what the sweep begins with, not what is edited before a run is started
         return {}
 
     def submit(self, runs: Sequence[Run]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,25 +19,42 @@ from sweeps.definition import Point, find
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One config with one seed. stage: its pre-training, None where it has none."""
+    """One config with one seed. stage: its pre-training, None where it has none.
+
+    settings: the config but for the seed, which all seeds of a point share, since there may be ten thousand runs.
+    """
 
     id: str
     stage: str | None
-    config: Config
+    settings: Config
     label: str
     seed: int
+
+    @property
+    def config(self) -> Config:
+        return replace(self.settings, seed=self.seed)
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The flat config."""
+        return {**flatten(self.settings), "seed": self.seed}
 
 
 @dataclass(frozen=True)
 class Table:
-    """One sweep of the plan: runs[(point, seed)] is a run id."""
+    """One sweep of the plan. ids: of its runs, by point and then by seed, as `seeds` has them."""
 
     name: str
     folder: str
     title: str
     axes: tuple[str, ...]
     points: tuple[Point, ...]
-    runs: dict[tuple[int, int], str]
+    seeds: tuple[int, ...]
+    ids: tuple[str, ...]
+
+    def of(self, point: int) -> tuple[str, ...]:
+        """Ids of the runs of a point, one for each seed."""
+        return self.ids[point * len(self.seeds) : (point + 1) * len(self.seeds)]
 
 
 @dataclass
@@ -67,12 +85,9 @@ def make_plan(name: str, preset: str, base: Config, seeds: Sequence[int]) -> Pla
     for part in find(name).parts or (name,):
         sweep = find(part)
         points = tuple(sweep.points(base))
-        runs = {}
-        for number, point in enumerate(points):
-            for seed, run in _runs(part, point, base, seeds):
-                runs[number, seed] = run.id
-                plan.runs.setdefault(run.id, run)
-        plan.tables.append(Table(part, part + suffix, sweep.title, sweep.axes, points, runs))
+        made = (run for point in points for run in _runs(part, point, base, seeds))
+        ids = tuple(plan.runs.setdefault(run.id, run).id for run in made)
+        plan.tables.append(Table(part, part + suffix, sweep.title, sweep.axes, points, plan.seeds, ids))
     return plan
 
 
@@ -95,13 +110,14 @@ def suffix_of(preset: str, base: Config, more: Mapping[str, Any] | None = None) 
     return f"-{preset}-{hashlib.sha256(text.encode()).hexdigest()[:6]}" if changes else f"-{preset}"
 
 
-def _runs(sweep: str, point: Point, base: Config, seeds: Sequence[int]) -> Iterator[tuple[int, Run]]:
-    """One config for each seed; they share their sections, so that thousands of them are little more than one."""
+def _runs(sweep: str, point: Point, base: Config, seeds: Sequence[int]) -> Iterator[Run]:
+    """One run for each seed."""
     try:
         settings = resolved(override(base, point.set))
         for seed in seeds:
             config = replace(settings, seed=seed)
-            yield seed, Run(run_id(config), pretrain_id(config), config, point.label, seed)
+            stage = pretrain_id(config)  # one text for all runs that share it
+            yield Run(run_id(config), sys.intern(stage) if stage else None, settings, point.label, seed)
     except ConfigError as error:
         raise ConfigError(f"sweep {sweep}, point {point.label!r}: {error}") from error
 
@@ -112,10 +128,12 @@ def sweep_record(plan: Plan, table: Table, command: str, before: Mapping[str, An
     It was not where the sweep's file or the preset has changed since: one table never mixes two configs.
     """
     base = {key: value for key, value in flatten(plan.base).items() if key != "seed"}
-    runs = [{"point": point, "seed": seed, "run": run} for (point, seed), run in table.runs.items()]
+    pairs = ((point, seed) for point in range(len(table.points)) for seed in table.seeds)
+    runs = [{"point": point, "seed": seed, "run": run} for (point, seed), run in zip(pairs, table.ids, strict=True)]
     points = [{"label": p.label, "set": dict(p.set), "base": not p.set} for p in table.points]
     if before and before["points"] == points and _outcome(before["base"]) == _outcome(base):
-        runs += [old for old in before["runs"] if old["seed"] not in plan.seeds]
+        known = set(plan.seeds)
+        runs += [old for old in before["runs"] if old["seed"] not in known]
     runs.sort(key=lambda run: (run["point"], run["seed"]))
     return {
         "version": 1, "name": table.name, "preset": plan.preset, "title": table.title, "command": command,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import subprocess
 import sys
@@ -63,6 +64,39 @@ class Queue:
         """`look` where this machine can ask SLURM; elsewhere what another one was told last."""
         return self.look() if shutil.which("squeue") is not None else self.read()
 
+    def accounts(self, jobs: Sequence[str]) -> dict[str, list[str]]:
+        """Job -> what accounting says of each of its starts, oldest first; none of a job that it does not know.
+
+        Asked at most once in ten seconds, whoever asks; in between an answer is of the last time.
+        """
+        path = self.submissions.folder / "accounts.json"
+        try:
+            found: Any = read_json(path)
+            asked, known = float(found["time"]), dict(found["jobs"])
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            asked, known = 0.0, {}
+        wait = asked + QUERY_SECONDS - time.time()
+        if jobs and shutil.which("sacct") is not None and not (wait > 0 and known.keys() >= set(jobs)):
+            time.sleep(min(max(wait, 0.0), QUERY_SECONDS))  # somebody asked of other jobs a moment ago
+            words = [
+                "sacct",
+                "-X",
+                "-n",
+                "-P",
+                "-D",
+                "-o",
+                "JobID,State,NodeList,Elapsed,ExitCode",
+                "-j",
+                ",".join(jobs),
+            ]
+            done = subprocess.run(words, capture_output=True, text=True, check=False)
+            known = {job: [] for job in jobs}
+            for line in done.stdout.splitlines():
+                job, *states = line.split("|")
+                known.setdefault(job, []).append(" ".join(states))
+            _kept(path, {"time": time.time(), "jobs": known})
+        return {job: known[job] for job in jobs if known.get(job)}
+
     def _ask(self) -> None:
         began = self.tried = time.time()
         tokens = self.submissions.opened()
@@ -81,15 +115,16 @@ class Queue:
             return
         jobs: dict[str, str] = {}
         tasks: dict[str, dict[str, Sequence[str]]] = {}
+        alike: dict[tuple[str, str], tuple[str, str]] = {}  # ten thousand tasks wait for few reasons
         for line in done.stdout.splitlines():
             name, job, task, state, reason = line.split("|", 4)
             token = name.removeprefix(PREFIX)
             jobs[token] = job
-            tasks.setdefault(token, {})[task] = (state, reason)
+            tasks.setdefault(token, {})[task] = alike.setdefault((state, reason), (state, reason))
         self.last = Snapshot(began, jobs, tasks)
-        write_json(self.path, {"time": began, "jobs": jobs, "tasks": tasks})
-        self._release()
-        self._settle(tokens)
+        if _kept(self.path, {"time": began, "jobs": jobs, "tasks": tasks}):
+            self._release()
+            self._settle(tokens)
 
     def _release(self) -> None:
         """SLURM holds a job whose start a node failed, for an operator to look at: let it try again elsewhere."""
@@ -114,3 +149,14 @@ class Queue:
                     self.submissions.numbered(record, self.last.jobs[token])
             elif record.created + QUERY_SECONDS < self.last.time:
                 self.submissions.close(token)
+
+
+def _kept(path: Path, answer: Mapping[str, Any]) -> bool:
+    """Write down what SLURM said; False for who may only read this results folder, and so asks for himself alone."""
+    try:
+        write_json(path, answer)
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        return False
+    return True

@@ -118,7 +118,7 @@ def main(words: list[str] | None = None) -> int:
         if arguments.cancel is not None:
             every = list(plan.runs.values())
             return steering.cancel(
-                ledger, every if arguments.cancel == "all" else [steering.find_run(plan, arguments.cancel)]
+                plan, ledger, every if arguments.cancel == "all" else [steering.find_run(plan, arguments.cancel)]
             )
         from sweeps import bring  # Submitit and Optuna take a second to load: not for --status
 
@@ -156,7 +156,7 @@ def show_status(console: Console, plan: Plan, ledger: Ledger, *, watch: bool) ->
     with show or nullcontext():
         while True:
             ledger.queue.refresh()
-            states = {run.id: ledger.state(run) for run in plan.runs.values()}
+            states = ledger.states(plan)
             if show is None:
                 console.print(status_table(plan, states, most=None if not watch else console.height))
             else:
@@ -169,14 +169,14 @@ def show_status(console: Console, plan: Plan, ledger: Ledger, *, watch: bool) ->
 def show_plan(console: Console, plan: Plan, ledger: Ledger, arguments: argparse.Namespace) -> int:
     """--dry-run: every run, what it shares, and what would be started or submitted."""
     ledger.queue.refresh()
-    states = {run.id: ledger.state(run) for run in plan.runs.values()}
+    states = ledger.states(plan)
     if arguments.retry is not None:
-        states |= {run: State("waiting") for run, state in states.items() if is_retried(state, arguments.retry)}
+        states.update({run: State("waiting") for run, state in states.items() if is_retried(state, arguments.retry)})
     console.print(plan_table(plan, states))
     start = [run for run in plan.runs.values() if states[run.id].name in ("waiting", "interrupted")]
     stages = {run.stage for run in start if run.stage is not None and not ledger.made(run.stage)}
     cached = sum(state.name == "done" for state in states.values())
-    asked = sum(len(table.runs) for table in plan.tables)
+    asked = sum(len(table.ids) for table in plan.tables)
     lines = [
         f"{asked} asked for, {len(plan.runs)} different; {cached} cached, {len(start)} would start "
         f"with {len(stages)} pre-trainings; nothing was started",

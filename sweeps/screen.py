@@ -70,6 +70,7 @@ class Screen:
 
 COLUMNS = ("run", "point", "seed", "state", "stage", "step", "epoch", "loss", "R@1", "last line", "left", "hours")
 LEFT = ("run", "point", "state", "stage")
+WHOLE = ("run", "state", "step", "loss", "R@1")  # on a narrow terminal the others are cut
 ORDER = ("running", "failed", "interrupted", "queued", "waiting", "done")
 
 
@@ -91,7 +92,7 @@ def status_table(
         hidden, runs = len(runs) - max(1, most - 7), runs[: max(1, most - 7)]
     table = Table(title=title, title_justify="left", caption=f"and {hidden} more" if hidden else None)
     for name in COLUMNS:
-        table.add_column(name, justify="left" if name in LEFT else "right")
+        table.add_column(name, justify="left" if name in LEFT else "right", no_wrap=name in WHOLE)
     for run in runs:
         table.add_row(run.id, run.label, str(run.seed), *_cells(states[run.id]))
     return table
@@ -139,7 +140,7 @@ def result_table(plan: Plan, states: Mapping[str, State]) -> Table:
         table.add_column(name, justify="right" if name in ("R@1", "seeds") else "left")
     for part in plan.tables:
         for number, point in enumerate(part.points):
-            found = [states[part.runs[number, seed]].outcome for seed in plan.seeds]
+            found = [states[run].outcome for run in part.of(number)]
             scores = [outcome.test for outcome in found if outcome is not None]
             mean = f"{sum(scores) / len(scores):.1f}" if scores else "-"
             table.add_row(part.name, point.label, mean, f"{len(scores)} of {len(plan.seeds)}")

@@ -216,7 +216,7 @@ def show_status(console: Console, asked: Quest, ledger: Ledger, *, watch: bool) 
             ledger.queue.refresh()
             trials = asked.look(ledger)
             plan = with_runs(asked.plan(), trials)
-            states = {run.id: ledger.state(run) for run in plan.runs.values()}
+            states = ledger.states(plan)
             if show is None:
                 console.print(search_table(plan, trials, states, most=console.height if watch else None))
             else:
@@ -230,11 +230,11 @@ def cancel(asked: Quest, ledger: Ledger, which: str) -> int:
     """End a run, whose trial then fails, or all that are at work, and choose no more."""
     plan = with_runs(asked.plan(), asked.look(ledger))
     if which != "all":
-        return steering.cancel(ledger, [steering.find_run(plan, which)])
+        return steering.cancel(plan, ledger, [steering.find_run(plan, which)])
     mark = ledger.results / "sweeps" / asked.folder / CANCELLED
     mark.parent.mkdir(parents=True, exist_ok=True)
     mark.touch()
-    return steering.cancel(ledger, list(plan.runs.values()))
+    return steering.cancel(plan, ledger, list(plan.runs.values()))
 
 
 def search(quest: Quest, ledger: Ledger, arguments: argparse.Namespace, console: Console, command: str) -> int:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -82,6 +83,8 @@ class Slurm:
 
     def attach(self, runs: Sequence[Run]) -> dict[str, Claim]:
         """Jobs of an earlier controller, or of another sweep, in which some of these runs still are."""
+        if runs:
+            take(self.ledger.results)  # what the sweep begins with, not what is edited before a job is submitted
         self.queue.look()
         claims = {run.id: self.submissions.claim("run", run.id) for run in runs}
         return {run: claim for run, claim in claims.items() if claim is not None and not self.over(claim)}
@@ -101,8 +104,8 @@ class Slurm:
                 stages = own if array.after is None else {}
                 record = self.submissions.open(self.preset, array.tasks, stages)
                 record = self.submissions.numbered(record, self._send(record, code, _dependency(array, sent)))
-                sent.append(record)
-                self.records[record.token] = record
+                self.records[record.token] = replace(record, entries=())  # kept without them: there may be thousands
+                sent.append(self.records[record.token])
                 for number, task in enumerate(array.tasks):
                     jobs |= {item.id: Claim(record.token, number) for item in task if item.kind == "run"}
         return jobs
@@ -116,7 +119,7 @@ class Slurm:
     def intended(self, runs: Sequence[Run]) -> list[str]:
         """The arrays that would be submitted."""
         wanted, made = self._missing(runs)
-        found = arrays(wanted, made, self.cluster.pack, self.longest)
+        found = list(arrays(wanted, made, self.cluster.pack, self.longest))
         lines = []
         for number, array in enumerate(found):
             kind = "stages" if array.tasks[0][0].kind == "pretrain" else "runs"
@@ -205,7 +208,7 @@ class Slurm:
         if known is None or known.job is None:
             known = self.submissions.read(token)
             if known is not None:
-                self.records[token] = known
+                self.records[token] = replace(known, entries=())
         return known
 
     def described(self, job: Claim) -> str:

@@ -6,6 +6,7 @@ import hashlib
 import shutil
 import subprocess
 import uuid
+from functools import cache
 from pathlib import Path
 
 from simvtp.files import write_json
@@ -15,8 +16,11 @@ PACKAGES = ("simvtp", "sweeps")
 SUFFIXES = (".py", ".toml", ".txt", ".json")
 
 
+@cache
 def take(results: Path) -> Path:
     """The folder results/code/<hash of the code> with a copy of the packages; what is there already is used again.
+
+    One for all that a command starts: a sweep whose code is edited while it runs is not made by two codes.
 
     code.json in it holds the git commit and the diff of tracked files against it, for environment.json.
     """

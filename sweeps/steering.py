@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -17,7 +17,7 @@ from rich.console import Console
 from simvtp.config import flatten
 from simvtp.locks import holder
 from simvtp.validation import ConfigError, nearest
-from sweeps.deaths import deaths, fail, tail
+from sweeps.deaths import deaths, fail, read_failure, tail
 from sweeps.ledger import Ledger
 from sweeps.plan import Plan, Run
 
@@ -88,14 +88,17 @@ def why(console: Console, plan: Plan, ledger: Ledger, run: Run) -> int:
         made = "made" if ledger.made(run.stage) else "to be made"
         say(f"pre-training {run.stage}: {made}" + (f", shared by {len(users)} runs" if users else ""))
         folders["pre-training"] = ledger.stage_folder(run.stage)
+    claims = {name: ledger.submissions.claim("run" if name == "run" else "pretrain", folder.name)
+              for name, folder in folders.items()}  # fmt: skip
+    jobs = {name: number for name, claim in claims.items() if (number := ledger.submissions.number(claim)) is not None}
+    accounts = ledger.queue.accounts(list(jobs.values()))
     for name, folder in folders.items():
         owner = holder(folder / "lock")
         if owner is not None:
             say(f"{name}: at work in {owner}")
-        claim = ledger.submissions.claim("run" if name == "run" else "pretrain", folder.name)
-        record = ledger.submissions.read(claim.token) if claim else None
-        if claim is not None and record is not None and record.job:
-            say(f"{name}: last submitted as job {record.number(claim.task)}{_accounted(record.number(claim.task))}")
+        if name in jobs:
+            states = accounts.get(jobs[name], [])
+            say(f"{name}: last submitted as job {jobs[name]}" + (": " + "; then ".join(states) if states else ""))
         for death in deaths(folder):
             when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(death["time"]))
             job = f" ({death['job']})" if death["job"] else ""
@@ -109,18 +112,11 @@ def why(console: Console, plan: Plan, ledger: Ledger, run: Run) -> int:
     return 0
 
 
-def _accounted(job: str) -> str:
-    """What SLURM's accounting says of a job, where there is one."""
-    if shutil.which("sacct") is None:
-        return ""
-    words = ["sacct", "-X", "-n", "-P", "-D", "-o", "State,NodeList,Elapsed,ExitCode", "-j", job]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    states = [" ".join(line.split("|")) for line in done.stdout.splitlines()]
-    return ": " + "; then ".join(states) if states else ""
+def cancel(plan: Plan, ledger: Ledger, runs: Sequence[Run]) -> int:
+    """End runs that are not done, for good: until --retry failed. Jobs at work write a checkpoint first.
 
-
-def cancel(ledger: Ledger, runs: Sequence[Run]) -> int:
-    """End runs that are not done, for good: until --retry failed. Jobs at work write a checkpoint first."""
+    A shared pre-training that no other run of the plan waits for ends with them.
+    """
     ended = []
     for run in runs:
         state = ledger.state(run)
@@ -131,21 +127,29 @@ def cancel(ledger: Ledger, runs: Sequence[Run]) -> int:
             "error": f"Cancelled: by --cancel on {socket.gethostname()}", "kind": "cancelled", "traceback": "",
         })  # fmt: skip
         ended.append(run)
-    _end_jobs(ledger, ended)
+    stages = {run.stage for run in ended if run.stage is not None and not ledger.made(run.stage)}
+    for run in plan.runs.values():
+        if run.stage in stages and read_failure(ledger.folder(run.id) / "failure.json") is None:
+            stages.remove(run.stage)
+    _end_jobs(ledger, ended, stages)
     print(f"{len(ended)} runs are cancelled; --retry failed starts them again")
     return 0
 
 
-def _end_jobs(ledger: Ledger, runs: Sequence[Run]) -> None:
+def _end_jobs(ledger: Ledger, runs: Sequence[Run], stages: Collection[str]) -> None:
     """Signal what is at work here, scancel what SLURM has; elsewhere the sweep's controller, or the job, sees to it."""
     numbers = set[str]()
     for run in runs:
         owner = holder(ledger.folder(run.id) / "lock")
         if owner is not None and not owner.job and owner.host == socket.gethostname():
             os.kill(owner.pid, signal.SIGTERM)
-        claim = ledger.submissions.claim("run", run.id)
+    for kind, name in (*(("run", run.id) for run in runs), *(("pretrain", stage) for stage in stages)):
+        claim = ledger.submissions.claim(kind, name)
         record = ledger.submissions.read(claim.token) if claim is not None else None
-        if claim is not None and record is not None and record.job and len(record.entries[claim.task]) == 1:
+        if claim is None or record is None or not record.job:
+            continue
+        (entry, *others) = record.entries[claim.task]
+        if not others and entry["id"] == name:  # several in one job are stopped by the job itself
             numbers.add(record.number(claim.task))
     if numbers and shutil.which("scancel") is None:
         print("there is no scancel on this machine: jobs end when the sweep's controller sees it", file=sys.stderr)

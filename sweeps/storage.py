@@ -23,7 +23,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from simvtp.validation import ConfigError
 from sweeps.concealment import VARIABLE
-from sweeps.study import mend
+from sweeps.journal import mend
 
 EXTRAS = {"postgresql": "postgresql", "mysql": "mysql"}  # database -> the optional extra with its driver
 

@@ -29,7 +29,7 @@ PREFIX = "simvtp-"
 PATIENCE_SECONDS = 300.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Item:
     """A piece of work of its own folder. kind: `run`, or `pretrain`: a stage that several runs wait for."""
 
@@ -38,7 +38,7 @@ class Item:
     config: Config
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Claim:
     """Which task of which submission a run or stage was handed to."""
 
@@ -149,6 +149,11 @@ class Submissions:
             return sorted(path.name for path in (self.folder / "open").iterdir())
         except FileNotFoundError:
             return []
+
+    def number(self, claim: Claim | None) -> str | None:
+        """SLURM's number of the job of a claim; None where there is no claim, or the number is not known yet."""
+        record = self.read(claim.token) if claim is not None else None
+        return record.number(claim.task) if claim is not None and record is not None and record.job else None
 
     def _write(self, record: Record) -> None:
         write_json(self.folder / record.token / "record.json", {

@@ -95,7 +95,7 @@ def intended(space: Space, trials: Trials, wanted: int) -> list[str]:
 def sum_up(console: Console, plan: Plan, trials: Trials, ledger: Ledger) -> int:
     """The trials, the best one and how to try it over new seeds, what failed, the bill; gives the exit code."""
     plan = with_runs(plan, trials)
-    states = {run.id: ledger.state(run) for run in plan.runs.values()}
+    states = ledger.states(plan)
     console.print(search_table(plan, trials, states))
     failed = trials.failed()
     for trial in failed:

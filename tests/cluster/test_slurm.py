@@ -147,3 +147,34 @@ def test_alike_failures_stop_the_sweep_before_the_rest_is_burnt(corpus_cache: Pa
     assert "stopping: the first 3 failures are alike" in done.stderr
     assert len(list(tmp_path.glob("pretrained/*/failure.json"))) < 12
     wait_until("SLURM has no job of it", lambda: not tasks(tmp_path), 30)
+
+
+def test_a_cancelled_run_leaves_those_beside_it_in_its_job_alone(
+    corpus_cache: Path, cluster: Callable[[str], str], tmp_path: Path
+) -> None:
+    del corpus_cache
+    words, changes = ("objectives", "--cluster", cluster("pack = 3\n")), {**CHANGES, "pretrain.length": "150 steps"}
+    line = command(tmp_path, *words, changes=changes)
+    with (tmp_path / "out").open("w") as out:
+        process = subprocess.Popen(line, cwd=ROOT, stdout=out, stderr=out)
+    wait_until("two stages train", lambda: len(list(tmp_path.glob("pretrained/*/checkpoints/step-*.pt"))) > 1)
+    run = next(path.parent.name for path in tmp_path.glob("runs/*/config.json") if '"150 steps"' in path.read_text())
+    assert "1 runs are cancelled" in call(tmp_path, *words, "--cancel", run, changes=changes).stdout
+    assert process.wait(timeout=240) == 1, (tmp_path / "out").read_text()
+    assert len(list(tmp_path.glob("runs/*/result.json"))) == 4
+    assert not (tmp_path / "runs" / run / "result.json").exists()
+    assert len(list((tmp_path / "jobs").glob("*/record.json"))) == 1  # nobody was submitted again
+
+
+def test_a_cancelled_sweep_takes_its_shared_stage_with_it(corpus_cache: Path, tmp_path: Path) -> None:
+    """But not where a run that is left waits for it."""
+    del corpus_cache
+    words, changes = ("finetune_lr", "--cluster", "slurm"), {"pretrain.length": "100000 steps"}
+    assert call(tmp_path, *words, "--detach", changes=changes).returncode == 0
+    wait_until("the stage trains", lambda: list(tmp_path.glob("pretrained/*/log.jsonl")))
+    run = next(path.parent.name for path in tmp_path.glob("runs/*/job.json"))
+    call(tmp_path, *words, "--cancel", run, changes=changes)
+    wait_until("its own job is gone", lambda: len(tasks(tmp_path)) == 4)
+    assert len(tasks(tmp_path, "R")) == 1
+    call(tmp_path, *words, "--cancel", changes=changes)
+    wait_until("SLURM has no job of it", lambda: not tasks(tmp_path), 60)

@@ -139,7 +139,7 @@ def _json(path: Path) -> dict[str, object]:
     ("words", "message"),
     [
         (["mask_rato"], "did you mean 'mask_ratio'"),
-        ([], "name a sweep: one of contrast_inputs"),
+        ([], "name a sweep: one of batch_lengths"),
         (["mask_ratio", "--preset", "tini"], "did you mean 'tiny'"),
         (["mask_ratio", "--set", "mask.vide=0.5"], "did you mean 'mask.video'"),
         (["mask_ratio", "--set", "mask.text=1"], r"mask.text: 1.0 is not possible; it takes a ratio in [0, 1)"),

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -6,8 +7,11 @@ import pytest
 from simvtp.locks import Lock
 from simvtp.presets import preset
 from sweeps.deaths import fail
-from sweeps.ledger import Ledger
+from sweeps.ledger import Ledger, State, States
+from sweeps.outcome import Outcome
 from sweeps.plan import Run, make_plan
+from sweeps.queue import Snapshot
+from sweeps.submissions import Item
 
 
 @pytest.fixture
@@ -78,3 +82,28 @@ def test_runs_of_earlier_calls_are_known_by_the_sweep_file(tmp_path: Path) -> No
         assert ledger.earlier(second) == {}
         ledger.write_sweeps(second, "x")
         assert json.loads(path.read_text())["seeds"] == [1]
+
+
+def test_states_of_finished_runs_are_kept_whole_in_few_bytes() -> None:
+    states = States()
+    outcome = Outcome(12.5, 37.5, 0.25, 1e-3, "cpu")
+    failed = State("failed", failure={"error": "x"}, line={"step": 3})
+    given = {"a": State("done", outcome=outcome), "b": State("done", outcome=replace(outcome, device="H100")),
+             "c": State("queued", reason="Priority"), "d": State("queued", reason="Priority"), "e": failed}  # fmt: skip
+    states.update(given)
+    assert dict(states) == given
+    assert states["c"] is states["d"]
+    del states["a"]
+    assert list(states) == ["b", "c", "d", "e"]
+
+
+def test_a_run_whose_job_waits_for_its_stage_is_queued_not_running(run: Run, tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    record = ledger.submissions.open("tiny", [[Item("run", run.id, run.config)]], {})
+    assert run.stage is not None
+    with Lock(ledger.stage_folder(run.stage) / "lock"):
+        assert ledger.state(run).name == "running"  # on this machine there are no jobs that wait
+        ledger.queue.last = Snapshot(1.0, {}, {record.token: {"0": ("PENDING", "Dependency")}})
+        assert (ledger.state(run).name, ledger.state(run).reason) == ("queued", "Dependency")
+        with Lock(ledger.folder(run.id) / "lock"):
+            assert ledger.state(run).name == "running"

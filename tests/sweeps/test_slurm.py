@@ -1,9 +1,11 @@
 """How runs become job arrays, and how submissions are found again; on a SLURM, see tests/cluster."""
 
+import errno
 import itertools
 import json
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -26,7 +28,7 @@ def run(stage: int, number: int = 0) -> Run:
     return Run(run_id(config), pretrain_id(config), config, f"{stage}/{number}", stage)
 
 
-def names(found: list[Array]) -> list[tuple[list[list[str]], int | None, int | None]]:
+def names(found: Iterable[Array]) -> list[tuple[list[list[str]], int | None, int | None]]:
     """Arrays with items named by seed (and rate of fine-tuning for runs)."""
 
     def name(item: Item) -> str:
@@ -80,7 +82,7 @@ def test_what_is_made_is_not_waited_for_and_long_arrays_are_cut() -> None:
 @pytest.mark.parametrize(("pack", "longest"), list(itertools.product((1, 2, 3), (1, 2, 7))))
 def test_every_run_once_after_its_own_stage(pack: int, longest: int) -> None:
     runs = [run(stage, number) for stage, count in enumerate((1, 4, 2, 2, 3, 1, 9)) for number in range(count)]
-    found = arrays(runs, unmade(runs), pack, longest)
+    found = list(arrays(runs, unmade(runs), pack, longest))
     items = [item.id for array in found for task in array.tasks for item in task if item.kind == "run"]
     assert sorted(items) == sorted(r.id for r in runs)
     assert all(len(array.tasks) <= longest and all(len(task) <= pack for task in array.tasks) for array in found)
@@ -141,6 +143,42 @@ def test_squeue_is_asked_once_in_ten_seconds_by_all_together(tmp_path: Path, mon
     assert submissions.opened() == []
     assert len((tmp_path / "squeue.calls").read_text().splitlines()) == 2
     assert json.loads((tmp_path / "jobs" / "queue.json").read_text())["tasks"] == {}
+
+
+def test_who_may_only_read_the_folder_still_sees_what_slurm_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submissions, r = Submissions(tmp_path), run(0)
+    record = submissions.open("tiny", [[Item("run", r.id, r.config)]], {})
+    fake("squeue", tmp_path, monkeypatch).write_text(f"simvtp-{record.token}|77|0|PENDING|Priority\n")
+
+    def refuse(path: Path, _: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr("sweeps.queue.write_json", refuse)
+    assert Queue(submissions).look().state(record.token, 0) == ("PENDING", "Priority")
+
+
+def test_accounting_is_asked_once_in_ten_seconds_by_whoever_wonders_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer, now = fake("sacct", tmp_path, monkeypatch), 1000.0
+    answer.write_text("7_0|PREEMPTED|n1|00:00:09|0:0\n7_0|RUNNING|n2|00:00:03|0:0\n8_0|COMPLETED|n1|00:01:00|0:0\n")
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    monkeypatch.setattr("time.time", lambda: now)
+    monkeypatch.setattr("time.sleep", sleep)
+    queues = [Queue(Submissions(tmp_path)) for _ in range(2)]
+    told = {"7_0": ["PREEMPTED n1 00:00:09 0:0", "RUNNING n2 00:00:03 0:0"], "8_0": ["COMPLETED n1 00:01:00 0:0"]}
+    assert [queue.accounts(["7_0", "8_0"]) for queue in queues] == [told, told]
+    assert len((tmp_path / "sacct.calls").read_text().splitlines()) == 1
+    now += 4
+    assert queues[0].accounts(["9_1"]) == {}
+    assert now == 1010
+    assert len((tmp_path / "sacct.calls").read_text().splitlines()) == 2
 
 
 def test_a_squeue_that_fails_says_nothing_of_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,15 +1,19 @@
 import time
+import tracemalloc
 from pathlib import Path
 
+import optuna
 import pytest
-from optuna.trial import TrialState
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from simvtp.config import flatten
 from simvtp.presets import preset
 from sweeps.ledger import State
 from sweeps.outcome import Outcome
 from sweeps.plan import Plan, make_plan
-from sweeps.study import Study
+from sweeps.study import COMPLETE, Study
 
 
 @pytest.fixture
@@ -21,10 +25,16 @@ def done(score: float) -> State:
     return State("done", outcome=Outcome(100 - score, score, 0.1, 0.1, "cpu"))
 
 
+def opened(study: Study) -> list[FrozenTrial]:
+    """The trials as Optuna itself reads them from the file."""
+    storage = JournalStorage(JournalFileBackend(str(study.path)))
+    found = optuna.load_study(study_name=study.plan.folder, storage=storage)
+    assert found.direction == optuna.study.StudyDirection.MAXIMIZE
+    return found.get_trials()
+
+
 def trials(study: Study) -> dict[str, tuple[str, float | None]]:
-    return {
-        t.user_attrs["run"]: (t.state.name, t.value) for t in study.study.get_trials() if t.state != TrialState.FAIL
-    }
+    return {t.user_attrs["run"]: (t.state.name, t.value) for t in opened(study) if t.state != TrialState.FAIL}
 
 
 def test_one_trial_a_run_told_once(plan: Plan, tmp_path: Path) -> None:
@@ -39,7 +49,7 @@ def test_one_trial_a_run_told_once(plan: Plan, tmp_path: Path) -> None:
     again.begin(runs[1])
     again.tell(runs[1], done(3.0))
     assert trials(again) == {runs[0]: ("COMPLETE", 12.5), runs[1]: ("COMPLETE", 3.0)}
-    parameters = again.study.get_trials()[0].params
+    parameters = opened(again)[0].params
     assert parameters == {"objective.vtc": 1.0, "objective.vtm": 1.0, "pretrain.length": "400 steps"}
 
 
@@ -70,7 +80,7 @@ def test_a_deleted_or_torn_journal_is_filled_from_the_run_folders(
 
 
 def parameters(study: Study) -> list[tuple[str, ...]]:
-    return [tuple(sorted(trial.params)) for trial in study.study.get_trials()]
+    return [tuple(sorted(trial.params)) for trial in opened(study)]
 
 
 @pytest.mark.parametrize("content", [b"{}\n", b"null\n", b"7\n", b'{"op_code":99}\n'])
@@ -93,11 +103,11 @@ def test_a_failure_is_told_once_however_often_the_command_is_given(plan: Plan, t
     run, failed = next(iter(plan.runs)), State("failed", failure={"error": "x"})
     for _ in range(3):
         Study(tmp_path, plan).tell(run, failed)
-    assert [t.state for t in Study(tmp_path, plan).study.get_trials()] == [TrialState.FAIL]
+    assert [t.state for t in opened(Study(tmp_path, plan))] == [TrialState.FAIL]
     study = Study(tmp_path, plan)
     study.begin(run)  # --retry failed
     study.tell(run, failed)
-    assert [t.state for t in study.study.get_trials()] == [TrialState.FAIL, TrialState.FAIL]
+    assert [t.state for t in opened(study)] == [TrialState.FAIL, TrialState.FAIL]
 
 
 def test_runs_of_earlier_seeds_come_back_with_a_lost_journal(plan: Plan, tmp_path: Path) -> None:
@@ -117,7 +127,7 @@ def test_runs_of_earlier_seeds_come_back_with_a_lost_journal(plan: Plan, tmp_pat
 def test_what_has_no_score_fails_its_trial_and_may_be_tried_again(plan: Plan, tmp_path: Path, state: State) -> None:
     study, run = Study(tmp_path, plan), next(iter(plan.runs))
     study.tell(run, state)
-    assert [t.state for t in study.study.get_trials()] == [TrialState.FAIL]
+    assert [t.state for t in opened(study)] == [TrialState.FAIL]
     study.tell(run, done(5.0))
     assert trials(study) == {run: ("COMPLETE", 5.0)}
 
@@ -131,3 +141,55 @@ def test_a_sweep_whose_values_changed_gets_a_new_study(plan: Plan, tmp_path: Pat
     new = Study(tmp_path, other)
     new.begin(next(iter(other.runs)))
     assert (tmp_path / "study.journal.old").exists()
+
+
+def test_a_journal_that_optuna_wrote_or_added_notes_to_is_gone_on_with(plan: Plan, tmp_path: Path) -> None:
+    """As older versions did, as Optuna Dashboard does, and with a study of somebody else in the same file."""
+    ours, runs = Study(tmp_path, plan), list(plan.runs)
+    ours.begin(runs[0])
+    axes, config = ours.journal.axes, plan.runs[runs[1]].values
+    storage = JournalStorage(JournalFileBackend(str(ours.path)))
+    optuna.create_study(study_name="of somebody else", storage=storage).add_trial(create_trial(value=1.0))
+    theirs = optuna.load_study(study_name=plan.folder, storage=storage)
+    theirs.set_user_attr("note", "x")
+    storage.set_trial_system_attr(theirs.get_trials()[0]._trial_id, "dashboard:note", "y")
+    theirs.add_trial(create_trial(
+        state=TrialState.RUNNING, params={key: config[key] for key in axes}, distributions=dict(axes),
+        user_attrs={"run": runs[1]},
+    ))  # fmt: skip
+    study = Study(tmp_path, plan)
+    study.begin(*runs[:3])
+    for score, run in enumerate(runs[:4]):
+        study.tell(run, done(float(score)))
+    assert trials(study) == {run: ("COMPLETE", float(score)) for score, run in enumerate(runs[:4])}
+    assert len(opened(study)) == 4
+    assert not (tmp_path / "study.journal.old").exists()
+
+
+def test_a_journal_deleted_under_its_controller_is_whole_after_the_next_command(plan: Plan, tmp_path: Path) -> None:
+    study, runs = Study(tmp_path, plan), list(plan.runs)
+    study.begin(*runs[:3])
+    study.path.unlink()
+    study.tell(runs[0], done(1.0))
+    study.begin(runs[3])
+    again = Study(tmp_path, plan)
+    again.begin(*runs[:3])
+    for run in runs[:3]:
+        again.tell(run, done(1.0))
+    assert trials(again) == dict.fromkeys(runs[:3], ("COMPLETE", 1.0))
+
+
+def test_a_study_keeps_a_number_a_run(tmp_path: Path) -> None:
+    """Ten thousand trials as Optuna's objects take 15 MB."""
+    seeds = tuple(range(500))
+    plan = make_plan("finetune_lr", "tiny", preset("tiny"), seeds)
+    tracemalloc.start()
+    study = Study(tmp_path, plan)
+    study.begin(*plan.runs)
+    for run in plan.runs:
+        study.tell(run, done(1.0))
+    assert set(Study(tmp_path, plan).trials.values()) == {COMPLETE}
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < 300 * len(plan.runs)
+    assert len(opened(study)) == 2000
