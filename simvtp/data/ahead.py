@@ -13,6 +13,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from simvtp.data.errors import DataError
 
+# From taking one to making the next: who took it has begun its step by then, and waits for the interpreter no more.
+PAUSE_SECONDS = 0.005
 CLOSING_SECONDS = 5.0  # that what is half made is waited for, when no more is wanted
 
 
@@ -51,7 +53,7 @@ def _take(
     made: Iterator[Any], taken: queue.SimpleQueue[Any], room: threading.Semaphore, closed: threading.Event
 ) -> None:
     """Put each into the queue, one ahead of the last that was taken from it."""
-    while room.acquire() and not closed.is_set():
+    while room.acquire() and not closed.wait(PAUSE_SECONDS):
         try:
             found = next(made, _End())
         except Exception as error:  # noqa: BLE001  (raised where the batch would have come)
