@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ try:
 except ImportError:
     decord = None
 
-_guards: dict[tuple[int, float], Guard] = {}  # one a process: a child must not talk into its parent's pipe
+# one a process and thread: a child must not talk into its parent's pipe, nor two threads into one at a time
+_guards: dict[tuple[int, int, float], Guard] = {}
 
 
 class Decord:
@@ -36,7 +38,7 @@ class Decord:
         return found
 
     def _ask(self, wanted: Any) -> Any:
-        key = os.getpid(), self.seconds
+        key = os.getpid(), threading.get_ident(), self.seconds
         if key not in _guards:
             _guards[key] = Guard(answer, None, self.seconds)
         found = _guards[key].answer((self.path, wanted))

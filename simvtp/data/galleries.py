@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from simvtp.data.ahead import in_order
 from simvtp.data.corpora import Corpus
 from simvtp.data.crops import views
 from simvtp.data.errors import DataError
-from simvtp.data.loading import Clips, in_order, tokenise
+from simvtp.data.loading import Clips, tokenise
 from simvtp.data.text import Tokenizer
 from simvtp.data.video import DEFAULT, Decoding, Frames, segment_indices
 

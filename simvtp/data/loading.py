@@ -8,19 +8,17 @@ nothing.
 from __future__ import annotations
 
 import hashlib
-import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
+from simvtp.data.ahead import in_order
 from simvtp.data.augmentation import Augmentation
 from simvtp.data.cache import open_frames
 from simvtp.data.corpora import Corpus, Sample
@@ -60,7 +58,9 @@ class Clips:
         self.cached: NDArray[np.uint8] | None = None
         if cache and all(sample.there for sample in self.samples):
             whole = corpus.whole or corpus  # one cache for all fractions of a corpus
-            self.cached = open_frames([sample.path for sample in whole.samples], f"{corpus.name}, {corpus.split}")
+            paths = [sample.path for sample in whole.samples]
+            # as a plain array: each slice of a memory map costs more than the pixels of a small frame
+            self.cached = np.asarray(open_frames(paths, f"{corpus.name}, {corpus.split}"))
             rows = {sample.video_id: row for row, sample in enumerate(whole.samples)}
             self.rows = [rows[sample.video_id] for sample in self.samples]
 
@@ -85,41 +85,6 @@ class Clips:
                 raise
             # the copy is gone soon: what is broken lies where the corpus is
             raise DataError(str(error).replace(str(copy.parents[2]), str(path.parents[2]))) from error
-
-
-class _Steps(Dataset[Any]):
-    """Step or batch number -> what `make` gives for it; runs in the workers."""
-
-    def __init__(self, make: Callable[[int], Any]) -> None:
-        self.make = make
-
-    def __getitem__(self, step: int) -> Any:
-        try:
-            return self.make(step)
-        except DataError as error:
-            return error  # raised, it would come out of the DataLoader wrapped in a traceback
-
-
-def in_order(make: Callable[[int], Any], numbers: range, workers: int) -> Iterator[Any]:
-    """make(number) for every number, computed ahead by worker processes where there are any."""
-    if workers == 0:
-        yield from map(make, numbers)
-        return
-    ahead: DataLoader[Any] = DataLoader(
-        _Steps(make), batch_size=None, sampler=numbers, num_workers=workers, prefetch_factor=2,
-        multiprocessing_context="fork", worker_init_fn=_ignore_signals,
-        generator=torch.Generator(),  # its own: the global one belongs to the training
-    )  # fmt: skip
-    for made in ahead:
-        if isinstance(made, DataError):
-            raise made
-        yield made
-
-
-def _ignore_signals(_: int) -> None:
-    """In a worker: what is meant for the training process (it checkpoints and then stops its workers) is not for it."""
-    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
-        signal.signal(name, signal.SIG_IGN)
 
 
 class TrainLoader:

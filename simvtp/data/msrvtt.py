@@ -48,7 +48,13 @@ def _training_ids(root: Path, path: Path, split_of: dict[str, str]) -> list[str]
         both = sorted(tested.intersection(listed))
         if both:
             raise DataError(f"{path}: {len(both)} videos are in the test list as well, such as {both[0]!r}")
-    kept = [video for video in dict.fromkeys(listed) if split_of.get(video) != "validate"]
+    unknown = [video for video in listed if video not in split_of]
+    if unknown:
+        raise DataError(
+            f"{path}: {len(unknown)} of its videos are not in MSRVTT_data.json, such as {unknown[0]!r}; the two files "
+            "do not belong together"
+        )
+    kept = [video for video in dict.fromkeys(listed) if split_of[video] != "validate"]
     if len(kept) < len(set(listed)):
         count = len(set(listed)) - len(kept)
         say(f"msrvtt:{root}: {count} of the {len(set(listed))} videos in {path.name} are validation videos, on which "
@@ -69,10 +75,13 @@ def video_folder(root: Path) -> Path:
 
 
 def _videos(content: Any, path: Path) -> dict[str, str]:
-    return {
-        text_field(video, "video_id", f"{path}, videos[{i}]"): text_field(video, "split", f"{path}, videos[{i}]")
-        for i, video in enumerate(_entries(content, "videos", path))
-    }
+    split_of: dict[str, str] = {}
+    for i, entry in enumerate(_entries(content, "videos", path)):
+        where = f"{path}, videos[{i}]"
+        video, split = text_field(entry, "video_id", where), text_field(entry, "split", where)
+        if split_of.setdefault(video, split) != split:
+            raise DataError(f"{where}: the video {video!r} is both in split {split_of[video]} and in split {split}")
+    return split_of
 
 
 def _sentences(content: Any, path: Path) -> dict[str, list[str]]:

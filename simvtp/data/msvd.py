@@ -20,7 +20,7 @@ def read(root: Path, split: str) -> tuple[list[Record], Path]:
     if not isinstance(content, dict):
         raise DataError(f"{captions}: no mapping of video ids to captions; this is not MSVD's {CAPTIONS}")
     folder = first_folder(root, ("videos", "YouTubeClips", "MSVD_Videos"))
-    clips = [(video, video, _captions(content, video, captions)) for video in read_lines(listed)]
+    clips = [(video, video, _captions(content, video, captions)) for video in map(str.strip, read_lines(listed))]
     return unique_ids(with_files(clips, folder), listed), folder
 
 
@@ -29,7 +29,11 @@ def _captions(content: dict[Any, Any], video: str, path: Path) -> tuple[str, ...
     entries = content.get(video)
     if not isinstance(entries, list) or not entries:
         raise DataError(f"{path}: no list of captions for the video {video!r}")
-    texts = [clean(" ".join(map(str, entry)) if isinstance(entry, list | tuple) else str(entry)) for entry in entries]
+    sentences = [[entry] if isinstance(entry, str) else entry for entry in entries]
+    for i, words in enumerate(sentences):
+        if not isinstance(words, list | tuple) or not all(isinstance(word, str) for word in words):
+            raise DataError(f"{path}: caption {i} of the video {video!r} is neither text nor a list of words")
+    texts = [clean(" ".join(words)) for words in sentences]
     if not all(texts):
         raise DataError(f"{path}: caption {texts.index('')} of the video {video!r} is empty")
     return tuple(texts)

@@ -29,4 +29,4 @@ def read_pickle(path: Path) -> Any:
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror or error})") from error
     except Exception as error:  # damaged pickles raise nearly anything, IndexError and KeyError among it
-        raise DataError(f"{path} is refused or damaged as a pickle: {error or type(error).__name__}") from error
+        raise DataError(f"{path} is refused or damaged as a pickle: {str(error) or type(error).__name__}") from error

@@ -12,7 +12,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from simvtp.data.errors import DataError
-from simvtp.data.records import DELIMITERS, Record, clean, read_json_file, read_rows, text_field
+from simvtp.data.records import Record, clean, read_header, read_json_file, read_rows, text_field
 
 VIDEO = ("video", "path", "file")
 CAPTION = ("caption", "text", "sentence", "name")
@@ -20,22 +20,11 @@ CAPTION = ("caption", "text", "sentence", "name")
 
 def read_table(path: Path, split: str) -> tuple[list[Record], Path]:
     """Records of a CSV or TSV, and its folder."""
-    columns = read_columns(path)
+    columns, _ = read_header(path)
     video, caption = (_column(names, columns, path) for names in (VIDEO, CAPTION))
     rows = read_rows(path, (video, caption))
     entries = [(row.get("split") or "train", row[video], [row[caption]]) for row in rows]
     return _records(entries, split, path), path.parent
-
-
-def read_columns(path: Path) -> list[str]:
-    """The names in a table's first line."""
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            header = file.readline()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read as text ({error})") from error
-    delimiter = max(DELIMITERS, key=header.count)
-    return [column.strip().strip('"') for column in header.split(delimiter)]
 
 
 def _column(names: Sequence[str], columns: Sequence[str], path: Path) -> str:
@@ -56,7 +45,7 @@ def read_json(path: Path, split: str) -> tuple[list[Record], Path]:
     for i, entry in enumerate(content):
         where = f"{path}, entry {i}"
         video = text_field(entry, "video", where)
-        entries.append((str(entry.get("split", "train")), video, _captions(entry, where)))
+        entries.append((str(entry.get("split") or "train").strip(), video, _captions(entry, where)))
     return _records(entries, split, path), path.parent
 
 

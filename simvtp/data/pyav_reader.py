@@ -106,8 +106,7 @@ class PyAV:
                 return {}
             groups.setdefault(keys[place], {})[pts] = index
         for key, wanted in groups.items():
-            last = max(wanted)
-            for frame in self._needed(self._from_key(key), wanted, last + self._window(keys, last)):
+            for frame in self._needed(self._from_key(key), set(wanted)):
                 if frame.pts in wanted:
                     found[wanted.pop(frame.pts)] = self._picture(frame, short_side)
                 if not wanted:
@@ -115,29 +114,32 @@ class PyAV:
         return found
 
     def _from_key(self, key: int) -> Iterable[Any]:
-        """Packets from a key frame on; the last one is empty: it makes the decoder give what it still holds."""
+        """Packets from a key frame on."""
         if self._kept is None:
             self._file.seek(key, stream=self._stream, backward=True)
             return self._file.demux(self._stream)
-        self._codec.flush_buffers()
-        return itertools.chain(itertools.islice(self._kept, self._keys[key], None), [None])
+        return itertools.islice(self._kept, self._keys[key], None)
 
-    def _needed(self, packets: Iterable[Any], wanted: dict[int, int], end: int) -> Iterator[Any]:
-        """Decoded frames, without those that are neither wanted nor referred to, until a key frame after `end`."""
+    def _needed(self, packets: Iterable[Any], wanted: set[int]) -> Iterator[Any]:
+        """Decoded frames, without those that are neither wanted nor referred to.
+
+        After the last packet of a wanted frame the decoder is made to give what it still holds: it would hold frames
+        back until it has decoded those that might be shown before them.
+        """
+        self._codec.flush_buffers()
         skipped: str | None = None
         for packet in self._in_time(packets):
-            over = packet is None or not packet.size
-            skip = "DEFAULT" if over or packet.pts in wanted else "NONREF"
+            if not packet.size:  # the end of the file
+                break
+            skip = "DEFAULT" if packet.pts in wanted else "NONREF"
             if skip != skipped:
                 self._codec.skip_frame = skipped = skip
             yield from self._codec.decode(packet)
-            if not over and packet.is_keyframe and packet.pts is not None and packet.pts > end:
-                return  # a whole group further on: it will not come any more
-
-    def _window(self, keys: list[int], last: int) -> int:
-        """The time from `last` to the second key frame after it: frames may come that late, no later."""
-        place = bisect.bisect_right(keys, last) + 1
-        return keys[place] - last if place < len(keys) else self._order[-1] - last
+            wanted.discard(packet.pts)
+            if not wanted:
+                break
+        self._codec.skip_frame = "DEFAULT"
+        yield from self._codec.decode(None)
 
     def _from_start(self, indices: Sequence[int], short_side: int | None) -> dict[int, Frames]:
         wanted, found = set(indices), {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -14,6 +15,7 @@ from simvtp.data.members import file_of
 from simvtp.validation import nearest
 
 DELIMITERS = ",;\t"
+QUOTE = "a field with the separator, a quotation mark or a line break in it takes quotation marks around it"
 
 
 @dataclass(frozen=True)
@@ -25,36 +27,55 @@ class Record:
     captions: tuple[str, ...]
 
 
+def read_header(path: Path, delimiters: str = DELIMITERS) -> tuple[list[str], str]:
+    """The names in a table's first line, and the delimiter: the one that the line uses most; raises DataError."""
+    with _open_text(path) as file:
+        try:
+            line = file.readline()
+        except UnicodeDecodeError as error:
+            raise _no_text(path) from error
+    delimiter = max(delimiters, key=line.count)
+    return [name.strip() for name in next(csv.reader([line], delimiter=delimiter), [])], delimiter
+
+
 def read_rows(path: Path, needed: Sequence[str], delimiters: str = DELIMITERS) -> list[dict[str, str]]:
     """Rows of a table with a header line, columns in any order; the delimiter is the one that the header uses.
 
-    Raises DataError where the file, a needed column or a needed field is missing.
+    Raises DataError where the file, a needed column or a needed field is missing, a needed column is there twice, or a
+    row has more fields than the header: a caption with the delimiter in it that is not quoted.
     """
+    columns, delimiter = read_header(path, delimiters)
+    for name in needed:
+        if name not in columns:
+            raise DataError(
+                f"{path}: no column {name!r} in its first line, which has {', '.join(columns) or 'nothing'}"
+                f"{nearest(name, columns)}"
+            )
+        if columns.count(name) > 1:
+            raise DataError(f"{path}: the column {name!r} is there twice in its first line; rename or remove one")
+    rows, line = list[dict[str, str]](), 1  # line: where a row begins
     with _open_text(path) as file:
+        reader = csv.reader(file, delimiter=delimiter, strict=True)
         try:
-            header = file.readline()
+            for fields in reader:
+                if line > 1 and fields:
+                    rows.append(_row(columns, fields, needed, path, line))
+                line = reader.line_num + 1
+        except csv.Error as error:
+            raise DataError(f"{path}, the row that begins in line {line}: {error}; {QUOTE}") from error
         except UnicodeDecodeError as error:
-            raise DataError(f"{path}, line 1: no UTF-8 text ({error})") from error
-        delimiter = max(delimiters, key=header.count)
-        file.seek(0)
-        reader = csv.DictReader(file, delimiter=delimiter, strict=True)
-        try:
-            columns = [column.strip() for column in reader.fieldnames or ()]
-            for name in needed:
-                if name not in columns:
-                    raise DataError(
-                        f"{path}: no column {name!r} in its first line, which has {', '.join(columns) or 'nothing'}"
-                        f"{nearest(name, columns)}"
-                    )
-            reader.fieldnames = columns
-            rows = list(reader)
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise DataError(f"{path}, line {reader.line_num}: {error}") from error
-    for number, row in enumerate(rows, start=2):
-        for name in needed:
-            if not (row[name] or "").strip():
-                raise DataError(f"{path}, row {number}: the field {name!r} is empty")
+            raise _no_text(path) from error
     return rows
+
+
+def _row(columns: Sequence[str], fields: Sequence[str], needed: Sequence[str], path: Path, line: int) -> dict[str, str]:
+    if len(fields) > len(columns) and any(field.strip() for field in fields[len(columns) :]):
+        raise DataError(f"{path}, line {line}: {len(fields)} fields where the first line names {len(columns)}; {QUOTE}")
+    row = dict(zip(columns, [field.strip() for field in fields], strict=False))
+    for name in needed:
+        if not row.get(name):
+            raise DataError(f"{path}, line {line}: the field {name!r} is empty")
+    return row
 
 
 def _open_text(path: Path) -> Any:
@@ -64,22 +85,43 @@ def _open_text(path: Path) -> Any:
         raise DataError(f"{path} cannot be read ({error.strerror or error})") from error
 
 
+def _no_text(path: Path) -> DataError:
+    """An error that names the first line that is no UTF-8: the decoder tells a place in a block of many lines."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                line.decode()
+            except UnicodeDecodeError as error:
+                return DataError(f"{path}, line {number}: no UTF-8 text ({error}); save the file as UTF-8")
+    return DataError(f"{path}: no UTF-8 text; save the file as UTF-8")
+
+
 def read_lines(path: Path) -> list[str]:
     """The lines of a text file that hold something, without the ends of line; raises DataError that names the file."""
     try:
         with _open_text(path) as file:
             return [line.rstrip("\r\n") for line in file if line.strip()]
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}: no UTF-8 text ({error})") from error
+        raise _no_text(path) from error
 
 
 def read_json_file(path: Path) -> Any:
-    """Raises DataError that names the file where it is missing or no JSON."""
+    """Raises DataError that names the file where it is missing, no JSON, or a mapping has a key twice."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+            raise DataError(f"{path}: the key {twice!r} is there twice, and only one of its values would be read")
+        return found
+
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
+        return json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=unique)
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror or error})") from error
-    except ValueError as error:
+    except DataError:
+        raise
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is not whole JSON: {error}") from error
 
 
@@ -94,14 +136,18 @@ def text_field(entry: Any, name: str, where: str) -> str:
 
 
 def clean(caption: str) -> str:
-    """A caption with its white space made plain."""
-    return " ".join(caption.split())
+    """A caption with its white space made plain, and without the half of a character that a cut JSON escape leaves."""
+    return " ".join(caption.encode(errors="ignore").decode().split())
 
 
 def inside(root: Path, file: str) -> Path:
     """root / file; raises DataError where that leads out of root."""
     pure = PurePath(file)
-    if pure.is_absolute() or ".." in pure.parts or "\0" in file:
+    if "\0" in file:
+        raise DataError(
+            f"{root}: the path {file!r} of an annotation holds a NUL byte; the file is damaged, or no UTF-8"
+        )
+    if pure.is_absolute() or ".." in pure.parts:
         raise DataError(f"{root}: the path {file!r} of an annotation leads outside this folder, which is refused")
     return root / pure
 

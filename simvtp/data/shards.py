@@ -26,7 +26,10 @@ def read(root: Path, split: str) -> tuple[list[Record], Path]:
             f"{root} has no {SUMMARY}: it holds no shards, or packing them was interrupted (the same command of "
             "python -m simvtp.data.pack goes on)"
         )
-    splits = read_json_file(root / SUMMARY).get("splits", {})
+    content = read_json_file(root / SUMMARY)
+    splits = content.get("splits") if isinstance(content, dict) else None
+    if not isinstance(splits, dict) or not all(isinstance(count, int) for count in splits.values()):
+        raise DataError(f"{root / SUMMARY} does not say how many shards each split has; pack again")
     name = "train" if split == "pretrain" and split not in splits else split
     if name not in splits:
         raise DataError(f"{root}: split {name!r} was not packed; there is {', '.join(splits) or 'nothing'}")
@@ -46,6 +49,8 @@ def _listed(root: Path, shard: str) -> list[Record]:
 
 
 def _record(shard: str, entry: dict[str, Any]) -> Record:
-    captions = tuple(str(caption) for caption in entry["captions"])
+    captions = entry["captions"]
+    if not isinstance(captions, list) or not captions or not all(isinstance(caption, str) for caption in captions):
+        raise ValueError(f"no captions of {entry['video_id']!r}")
     file = member(shard, int(entry["start"]), int(entry["size"]), entry["name"])
-    return Record(str(entry["video_id"]), file, captions)
+    return Record(str(entry["video_id"]), file, tuple(captions))

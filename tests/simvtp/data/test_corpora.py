@@ -97,7 +97,7 @@ def test_links_on_the_disk_are_followed(tmp_path: Path):
     ("header", "rows", "message"),
     [
         ("videoid,page_dir,nam", [("1", "a", "x")], "no column 'name'.*did you mean 'nam'"),
-        ("videoid,page_dir,name", [("1", "a", " ")], "row 2: the field 'name' is empty"),
+        ("videoid,page_dir,name", [("1", "a", " ")], "train.csv, line 2: the field 'name' is empty"),
         ("videoid,page_dir,name", [("1", "a", "x"), ("1", "a", "y")], "'1' is listed twice"),
     ],
 )

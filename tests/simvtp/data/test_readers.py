@@ -50,6 +50,19 @@ def test_msvd_has_every_caption_as_a_query(tmp_path: Path):
         load(spec, "test")
 
 
+@pytest.mark.parametrize("caption", [None, b"x", {"a": 1}, ["a", 3], [["a"]]])
+def test_an_msvd_caption_that_is_no_text_is_named(tmp_path: Path, caption: object):
+    spec = msvd(tmp_path)
+    (tmp_path / "train_list.txt").write_text("a_1_5 \n")
+    (tmp_path / "raw-captions.pkl").write_bytes(pickle.dumps({"a_1_5": ["fine"]}))
+    assert shown(spec, "train") == {"a_1_5": ("fine",)}
+    (tmp_path / "raw-captions.pkl").write_bytes(pickle.dumps({"a_1_5": ["fine", caption]}))
+    with pytest.raises(
+        DataError, match=r"raw-captions\.pkl: caption 1 of the video 'a_1_5' is neither text nor a list"
+    ):
+        load(spec, "train")
+
+
 class Command:
     """Its pickle runs a command when it is loaded by Python's own reader."""
 
@@ -158,6 +171,20 @@ def test_standard_splits_of_msrvtt(tmp_path: Path, standard: str, train: list[st
     assert shown(spec, "test") == test
 
 
+def test_files_of_msrvtt_that_do_not_belong_together(tmp_path: Path):
+    root = msrvtt(tmp_path)
+    (root / "MSRVTT_train.7k.csv").write_text("video_id\nvideo1\nvideo77\n")
+    with pytest.raises(
+        DataError, match=r"train\.7k\.csv: 1 of its videos are not in MSRVTT_data\.json, such as 'video77'"
+    ):
+        load(f"msrvtt:{root}?split=7k", "train")
+    content = json.loads((root / "MSRVTT_data.json").read_text())
+    content["videos"].append({"video_id": "video0", "split": "test"})
+    (root / "MSRVTT_data.json").write_text(json.dumps(content))
+    with pytest.raises(DataError, match=r"videos\[6\]: the video 'video0' is both in split train and in split test"):
+        load(f"msrvtt:{root}?split=full", "test")
+
+
 def test_a_named_split_needs_its_list(tmp_path: Path):
     root = msrvtt(tmp_path)
     (root / "MSRVTT_train.7k.csv").unlink()
@@ -193,3 +220,24 @@ def test_real_didemo_annotations(tmp_path: Path, shared: Path):
     assert sum(len(caption[0].split()) for caption in found.values()) == sum(
         len(entry["description"].split()) for entry in entries
     )
+
+
+@pytest.mark.parametrize(
+    ("summary", "listed", "message"),
+    [
+        ([], [], r"packed\.json does not say how many shards"),
+        ({"splits": {"train": "1"}}, [], r"packed\.json does not say how many shards"),
+        ({"splits": {"train": 1}}, [{"captions": []}], r"000000\.json is no list .*no captions of 'a'"),
+        ({"splits": {"train": 1}}, [{"captions": "text"}], r"000000\.json is no list .*no captions of 'a'"),
+        ({"splits": {"train": 1}}, [{"name": "../../../a.mp4"}], r"leads outside"),
+    ],
+)
+def test_damaged_lists_of_shards_are_named(
+    tmp_path: Path, summary: object, listed: list[dict[str, object]], message: str
+):
+    entry = {"video_id": "a", "captions": ["x"], "start": 512, "size": 9, "name": "a.mp4"}
+    (tmp_path / "packed.json").write_text(json.dumps(summary))
+    touch(tmp_path, "train/000000.tar")
+    (tmp_path / "train/000000.json").write_text(json.dumps({"videos": [entry | change for change in listed]}))
+    with pytest.raises(DataError, match=message):
+        load(f"shards:{tmp_path}", "train")

@@ -4,6 +4,7 @@ import gc
 import importlib.util
 import os
 import signal
+import threading
 import time
 from collections.abc import Sequence
 from fractions import Fraction
@@ -195,7 +196,7 @@ def test_decord_is_killed_when_its_time_is_over(tmp_path: Path):
     pytest.importorskip("decord")
     path = numbered(tmp_path / "v.mp4", 20)
     opened = Video(path, "decord", 3.0)
-    guard = decord_reader._guards[os.getpid(), 3.0]
+    guard = decord_reader._guards[os.getpid(), threading.get_ident(), 3.0]
     assert guard.process is not None
     os.kill(guard.process.pid, signal.SIGSTOP)
     began = time.monotonic()
@@ -203,6 +204,24 @@ def test_decord_is_killed_when_its_time_is_over(tmp_path: Path):
         opened.frames([0])
     assert 2.5 < time.monotonic() - began < 20
     assert Video(path, "decord", 3.0).frames([3]).shape == (1, 64, 64, 3)
+
+
+def test_threads_do_not_get_each_others_frames(tmp_path: Path):
+    """A training thread reads ahead while the main thread evaluates."""
+    pytest.importorskip("decord")
+    paths = [numbered(tmp_path / f"{count}.mp4", count) for count in (20, 30)]
+    wrong: list[tuple[int, int]] = []
+
+    def read(path: Path, count: int) -> None:
+        found = [Video(path, "decord").frame_count for _ in range(100)]
+        wrong.extend((count, other) for other in found if other != count)
+
+    threads = [threading.Thread(target=read, args=pair) for pair in zip(paths, (20, 30), strict=True)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
 
 
 def test_a_reader_that_is_not_installed_is_said(tmp_path: Path):

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from simvtp.data import pyav_reader
+from simvtp.data.pyav_reader import PyAV
+
+
+@pytest.mark.parametrize("kept", [2**26, 0])
+def test_nothing_is_decoded_behind_the_last_wanted_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: int):
+    """All packets after the one of frame 9 are destroyed, and frames 3 and 9, of value 6 i, come nevertheless."""
+    monkeypatch.setattr(pyav_reader, "KEPT_BYTES", kept)
+    path = tmp_path / "v.mp4"
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("libx264", rate=30, options={"qp": "4", "bf": "3", "g": "400"})
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        for number in range(40):
+            pixels = np.full((64, 96, 3), 6 * number, np.uint8)
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format="yuv420p")))
+        file.mux(stream.encode())
+    with av.open(str(path)) as file:
+        packets = [packet for packet in file.demux(file.streams.video[0]) if packet.size]
+    order = sorted(packet.pts for packet in packets)
+    place = next(i for i, packet in enumerate(packets) if packet.pts == order[9])
+    content = bytearray(path.read_bytes())
+    for packet in packets[place + 1 :]:
+        content[packet.pos : packet.pos + packet.size] = b"\xff" * packet.size
+    path.write_bytes(content)
+    found = PyAV(path, 60).read([3, 9], None).astype(float).mean(axis=(1, 2, 3))
+    assert np.abs(found - [18, 54]).max() < 2.6
