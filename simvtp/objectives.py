@@ -9,12 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd import Function
-from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from simvtp.config import Config
@@ -168,38 +165,21 @@ MISMATCHED = {"random": _with_random, "hard": _with_hard}
 def pixel_targets(tubes: Tensor) -> Tensor:
     """uint8 [B, M, P] -> float [B, M, P]: each tube with mean 0 and unbiased variance 1 in every colour channel.
 
-    (x - mean) / (std + 1e-6), pixels x in [0, 1] (SimVTP section 3.3, as in VideoMAE); left in bytes, 255 times that
-    above and below: one pass over the pixels less.
+    (x - mean) / (std + 1e-6), pixels x in [0, 1] (SimVTP section 3.3, as in VideoMAE). One fused pass gives the biased
+    normalisation, one in place corrects it: half the memory traffic of the formula as written.
     """
-    pixels = tubes.unflatten(2, (3, -1)).float()
-    pixels.sub_(pixels.mean(dim=3, keepdim=True))
-    deviation = torch.linalg.vector_norm(pixels, dim=3, keepdim=True) / math.sqrt(pixels.shape[3] - 1)
-    return pixels.mul_((deviation + 255e-6).reciprocal_()).flatten(2)
-
-
-class _SquaredError(Function):
-    """mse_loss, of which one tensor is kept instead of two, in half the passes over memory."""
-
-    @staticmethod
-    def forward(context: Any, predicted: Tensor, targets: Tensor) -> Tensor:
-        error = predicted.float() - targets
-        context.save_for_backward(error)
-        context.dtype = predicted.dtype
-        return torch.linalg.vector_norm(error, dim=-1).square().sum() / error.numel()
-
-    @staticmethod
-    @once_differentiable
-    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        (error,) = context.saved_tensors
-        return (error * (gradients[0] * (2 / error.numel()))).to(context.dtype), None
+    pixels = tubes.unflatten(2, (3, -1)).float().mul_(1 / 255)
+    count = pixels.shape[3]
+    normed, _, reciprocal = torch.native_layer_norm(pixels, (count,), None, None, 1e-12)  # a flat tube gives zeros
+    biased = reciprocal.reciprocal()
+    return normed.mul_(biased / (biased * math.sqrt(count / (count - 1)) + 1e-6)).flatten(2)
 
 
 def masked_video_loss(predicted: Tensor, targets: Tensor) -> Tensor:
     """Mean squared error on masked tubes, both [B, M, P]; zero, with zero gradient, where none is masked."""
     if targets.numel() == 0:
         return predicted.sum() * 0.0
-    found: Tensor = _SquaredError.apply(predicted, targets)
-    return found
+    return functional.mse_loss(predicted.float(), targets)
 
 
 def masked_word_loss(logits: Tensor, targets: Tensor) -> Tensor:
