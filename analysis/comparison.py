@@ -57,9 +57,10 @@ def toggles(summary: Summary) -> Figure:
     reach = min(1.1 * max([max(-gap.low, gap.high) for gap in gaps], default=1), 1.5 * highest)
     right.set_xlim(-reach, reach)
     left.set_title("Level", loc="left")
-    right.set_title("Paired difference (filled: shown; open: not shown)", loc="left")
+    right.set_title("Paired difference", loc="left")
     figure.suptitle(wrap(f"{summary.sweep.title}: {findings.against_base(rows)}", 100), x=0.01, ha="left")
-    note = findings.footnote(summary, "Thin lines join runs of one seed; differences pair them.")
+    marks = "Thin lines join runs of one seed; differences pair them. Filled: shown; open: not shown."
+    note = findings.footnote(summary, marks)
     style.footnote(figure, wrap(note, 140))
     return figure
 
