@@ -5,7 +5,7 @@ something that is kept anyway, it can be computed again in the backward pass ins
 bit the same: a third of what a layer keeps.
 
 In fp32 on the CPU torch multiplies by MKL; on an AMD processor with AVX-512 oneDNN, which torch uses for short floats,
-was measured a quarter faster, on an Intel one a fifth slower (docs/performance.md). The results differ by rounding.
+was measured a quarter faster, on an Intel one no faster (docs/performance.md). The results differ by rounding.
 `use` chooses for the process.
 """
 
