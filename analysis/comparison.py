@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from analysis import findings, hover, style
 from analysis.panels import R1, wrap
 from analysis.statistics import Interval
-from analysis.summary import MAIN, Summary
+from analysis.summary import MAIN, Row, Summary
 
 _BELOW = 0.2  # of a row's bar, its single seeds
 _JOINED = 12  # rows up to which lines from seed to seed can be told apart
@@ -33,9 +33,7 @@ def toggles(summary: Summary) -> Figure:
         if row.difference and summary.base:
             _bar(right, row.difference.interval, place, style.RED, filled=row.difference.shown)
             hover.mark(right, row.difference.interval.mean, place, f"{row.label}: {findings.difference_words(row)}")
-            both = [seed for seed in row.runs if seed in summary.base.runs]
-            gaps_ = [row.runs[seed].metric("R@1") - summary.base.runs[seed].metric("R@1") for seed in both]
-            _seeds(right, gaps_, place, style.RED)
+            _seeds(right, _gaps(row, summary.base), place, style.RED)
         elif row.point.base and row.runs:
             right.plot([0], [place], "D", color=style.BLACK, markersize=4)
     for seed in sorted({seed for row in rows for seed in row.runs} if len(rows) <= _JOINED else ()):
@@ -51,11 +49,7 @@ def toggles(summary: Summary) -> Figure:
     left.set_ylim(-0.6, len(rows) - 0.4)
     left.set_xlabel(R1)
     right.set_xlabel("difference to the base, R@1 (points)")
-    highest = max((value for row in rows for value in row.values("R@1")), default=1)
-    left.set_xlim(0, min(max([1.05 * row.level[MAIN].high for row in rows if row.runs], default=1), 1.5 * highest))
-    gaps = [row.difference.interval for row in rows if row.difference]
-    reach = min(1.1 * max([max(-gap.low, gap.high) for gap in gaps], default=1), 1.5 * highest)
-    right.set_xlim(-reach, reach)
+    _limits(left, right, summary)
     left.set_title("Level", loc="left")
     right.set_title("Paired difference", loc="left")
     figure.suptitle(wrap(f"{summary.sweep.title}: {findings.against_base(rows)}", 100), x=0.01, ha="left")
@@ -65,11 +59,29 @@ def toggles(summary: Summary) -> Figure:
     return figure
 
 
+def _gaps(row: Row, base: Row) -> list[float]:
+    """R@1 over that of the base, seed by seed."""
+    return [run.metric("R@1") - base.runs[seed].metric("R@1") for seed, run in row.runs.items() if seed in base.runs]
+
+
+def _limits(left: Axes, right: Axes, summary: Summary) -> None:
+    """Every seed is inside; an interval of few seeds may reach further than half again the highest, and is cut."""
+    rows = [row for row in summary.rows if row.runs]
+    highest = max((value for row in rows for value in row.values("R@1")), default=1)
+    ends = [row.level[MAIN].high for row in rows]
+    left.set_xlim(0, 1.05 * max(highest, min(max(ends, default=1), 1.4 * highest)) or 1)
+    intervals = [row.difference.interval for row in rows if row.difference]
+    gaps = [abs(gap) for row in rows if row.difference and summary.base for gap in _gaps(row, summary.base)]
+    widest = max([max(-gap.low, gap.high) for gap in intervals], default=1)
+    reach = 1.08 * max([*gaps, min(widest, 1.4 * highest)])
+    right.set_xlim(-reach or -1, reach or 1)
+
+
 def _seeds(panel: Axes, values: Sequence[float] | npt.NDArray[np.float64], place: float, colour: str) -> None:
     """Small circles below the bar; none for a single seed, which is the mean itself."""
     if len(values) > 1:
         panel.plot(values, [place - _BELOW] * len(values), "o", color=colour, markerfacecolor="none", markersize=2.8,
-                   markeredgewidth=0.7)  # fmt: skip
+                   markeredgewidth=0.7, clip_on=False)  # fmt: skip
 
 
 def _bar(panel: Axes, interval: Interval, place: float, colour: str, filled: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -117,19 +117,31 @@ def draw(summary: Summary, folder: Path) -> Figure | None:
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     handles = {t: h for axes in grid.flat for h, t in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=min(4, len(handles)))
-    seeds = "1 seed" if summary.seed_counts == "1" else f"mean of n = {summary.seed_counts} seeds"
+    logged = {row.label: sum(bool(logs[run.id]) for run in row.runs.values()) for row in shown}
+    title = f"{summary.sweep.title}: learning curves, {_seeds(logged)}{_ends(ends)}"
     some = len(summary.finished_rows) - len(shown)
-    title = f"{summary.sweep.title}: learning curves, {seeds}{_highest(ends)}"
     title += f"; {some} rows of lower test R@1 are left out" if some else ""
     figure.suptitle(wrap(title, 100), x=0.01, ha="left")
+    unseen = [label for label, count in logged.items() if not count]
+    if unseen:
+        style.footnote(figure, wrap(f"No log is left of {', '.join(unseen)}.", 140))
     return figure
 
 
-def _highest(ends: dict[str, float]) -> str:
+def _seeds(logged: Mapping[str, int]) -> str:
+    """How many runs a line is the mean of: those whose logs are there, which may be fewer than have results."""
+    counts = sorted({count for count in logged.values() if count})
+    if counts == [1]:
+        return "1 seed"
+    return f"mean of n = {counts[0]} seeds" if len(counts) == 1 else f"mean of n = {counts[0]} to {counts[-1]} seeds"
+
+
+def _ends(ends: Mapping[str, float]) -> str:
+    """Where validation ends, in words that claim no difference."""
     if len(ends) < 2:
         return ""
-    best = max(ends, key=lambda label: ends[label])
-    return f"; {best} ends highest on validation ({ends[best]:.1f}%)"
+    low, high = min(ends, key=lambda label: ends[label]), max(ends, key=lambda label: ends[label])
+    return f"; validation R@1 ends between {ends[low]:.1f}% ({low}) and {ends[high]:.1f}% ({high})"
 
 
 def _lines(run: Run, folder: Path) -> list[dict[str, Any]]:

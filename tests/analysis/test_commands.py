@@ -15,7 +15,7 @@ from analysis import figures, learning, plot, table
 from analysis.layouts import tex
 from analysis.panels import wrap
 from analysis.results import load
-from analysis.summary import summarise
+from analysis.summary import Summary, summarise
 from tests.analysis.folders import Builder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -198,6 +198,28 @@ def test_learning_curves_take_the_last_word_on_a_step_and_skip_a_cut_line(tmp_pa
     log.write_text("\n".join(json.dumps(line) for line in lines) + '\n{"stage": "pretrain", "st')
     assert learning.series(learning.read(log), learning.PANELS[0]) == {10.0: 1.0}
     assert learning.averaged([{0.0: 1.0, 5.0: 3.0}, {0.0: 2.0, 5.0: 5.0}]) == ([0.0, 5.0], [1.5, 4.0])
+
+
+def test_learning_curves_count_the_runs_whose_logs_are_there(tmp_path: Path) -> None:
+    Builder(tmp_path, queries=60, logs=True).sweep("objectives", seeds=(0, 1, 2))
+    found = load(tmp_path)
+    summary = summarise(found.sweeps[0], found)
+    assert "learning curves, mean of n = 3 seeds; validation R@1 ends between" in _title(summary, tmp_path)
+    first, second = summary.rows[:2]
+    for row, seeds in ((first, (0, 1, 2)), (second, (0,))):
+        for run in (row.runs[seed] for seed in seeds):
+            for log in (tmp_path / "runs" / run.id / "log.jsonl", tmp_path / f"pretrained/{run.pretrain}/log.jsonl"):
+                log.unlink(missing_ok=True)
+    assert "learning curves, mean of n = 2 to 3 seeds; " in _title(summary, tmp_path)
+    figure = learning.draw(summary, tmp_path)
+    assert figure is not None
+    assert figure.get_supxlabel() == f"No log is left of {first.label}."
+
+
+def _title(summary: Summary, folder: Path) -> str:
+    figure = learning.draw(summary, folder)
+    assert figure is not None
+    return figure.get_suptitle().replace("\n", " ")
 
 
 def test_an_unknown_sweep_is_refused_with_the_nearest(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
