@@ -43,6 +43,7 @@ class PyAV:
         self._kept: list[Any] | None = []
         # frame i of presentation; key frames, with their places; both empty: only decoding tells the order
         self._order, self._keys = list[int](), dict[int, int]()
+        self._refuse_cut()
         self._list()
         self.frame_count = len(self._order) or self._counted()
 
@@ -58,6 +59,15 @@ class PyAV:
     def _open(self) -> Any:
         # the first limit is on opening, the second on each read: a network disk that does not answer
         return av.open(opened_as(self.path), timeout=(self.seconds, self.seconds))
+
+    def _refuse_cut(self) -> None:
+        """Where the file's own index says that frames lie behind its end; of formats without one, nothing is known.
+
+        What is there could be read, and would be a video that ends before its caption does.
+        """
+        end = max((entry.pos + entry.size for entry in self._stream.index_entries), default=0)
+        if end > self._file.size > 0:
+            raise DataError(f"{self.path}: cut off, {self._file.size} of at least {end} bytes are there; copy it again")
 
     def _list(self) -> None:
         """Times of all frames that are shown, and the packets themselves where there is room."""
