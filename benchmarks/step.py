@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import resource
 import statistics
@@ -36,7 +37,7 @@ from benchmarks.report import markdown, print_environment
 from benchmarks.shapes import seconds_of_products
 from simvtp.config import Config, override, parse_assignments
 from simvtp.data.loading import Batch
-from simvtp.distributed import joined, rank, rows_of
+from simvtp.distributed import decide, joined, rank, rows_of
 from simvtp.model import SimVTP
 from simvtp.objectives import Masked, Pretraining
 from simvtp.presets import preset
@@ -140,13 +141,14 @@ def seconds_of(action: Callable[[], object]) -> float:
     """The mean of as many calls as take half a second, after one that is not timed.
 
     In training steps follow each other; the first after a pause, in which others take the caches, was measured a
-    quarter slower.
+    quarter slower. Processes that train together wait for each other in every step, so all do as many as the leading.
     """
+    began = time.perf_counter()
     action()
-    began, calls = time.perf_counter(), 0
-    while time.perf_counter() - began < AT_LEAST:
+    calls = decide(lambda: math.ceil(AT_LEAST / (time.perf_counter() - began)))
+    began = time.perf_counter()
+    for _ in range(calls):
         action()
-        calls += 1
     return (time.perf_counter() - began) / calls
 
 

@@ -1,0 +1,50 @@
+"""What a timing is made of."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from benchmarks import step
+from simvtp.distributed import joined
+from simvtp.presets import preset
+
+
+def test_a_timing_is_the_mean_of_calls_after_one_that_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(step, "AT_LEAST", 0.05)
+    lasting = iter([0.02] + [0.01] * 20)
+    assert step.seconds_of(lambda: time.sleep(next(lasting))) == pytest.approx(0.01, abs=0.004)
+
+
+def _count(place: dict[str, str], pause: float, answer: Path) -> None:
+    os.environ.update(place)
+
+    calls = []
+    with joined(preset("tiny").machine):
+        step.seconds_of(lambda: (calls.append(1), time.sleep(pause)))
+    answer.write_text(json.dumps(len(calls)))
+
+
+def test_processes_that_train_together_make_as_many_calls(tmp_path: Path) -> None:
+    """One that made more would wait for the others forever."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    context = multiprocessing.get_context("spawn")
+    started = []
+    for rank, pause in enumerate((0.05, 0.2)):
+        place = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1",
+                 "MASTER_PORT": port}  # fmt: skip
+        started.append(context.Process(target=_count, args=(place, pause, tmp_path / str(rank))))
+        started[-1].start()
+    for process in started:
+        process.join(60)
+        process.kill()
+    counts = [json.loads((tmp_path / str(rank)).read_text()) for rank in range(2)]
+    assert counts[0] == counts[1] > 5
