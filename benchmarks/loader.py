@@ -9,6 +9,7 @@ steps are made on the last batch, without a loader: what reading ahead takes fro
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 import time
@@ -34,6 +35,7 @@ STEPS = {"tiny": 30, "base": 3}
 
 def row(name: str, config: Config, steps: int) -> dict[str, str]:
     device = use_machine(config.machine)
+    torch.set_num_threads(config.machine.threads or len(os.sched_getaffinity(0)))  # not what the preset before it had
     tokenizer = tokenizer_of(config)
     model = starting_model(config, tokenizer).to(device)
     forward, batches = Pretraining(model, config), train_loader(config, tokenizer).batches(0)
