@@ -19,7 +19,7 @@ from typing import Any
 import av
 import numpy as np
 
-from simvtp.data.errors import DataError
+from simvtp.data.errors import CutOff, DataError
 from simvtp.data.frames import Frames, Scaler, target
 from simvtp.data.members import opened_as
 
@@ -67,7 +67,7 @@ class PyAV:
         """
         end = max((entry.pos + entry.size for entry in self._stream.index_entries), default=0)
         if end > self._file.size > 0:
-            raise DataError(f"{self.path}: cut off, {self._file.size} of at least {end} bytes are there; copy it again")
+            raise CutOff(f"{self.path}: cut off, {self._file.size} of at least {end} bytes are there; copy it again")
 
     def _list(self) -> None:
         """Times of all frames that are shown, and the packets themselves where there is room."""

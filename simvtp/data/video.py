@@ -13,7 +13,7 @@ import av
 import numpy as np
 
 from simvtp.data.decord_reader import Decord, decord
-from simvtp.data.errors import DataError
+from simvtp.data.errors import CutOff, DataError
 from simvtp.data.frames import SECONDS, Frames, Reader
 from simvtp.data.members import file_of
 from simvtp.data.pyav_reader import PyAV
@@ -86,6 +86,8 @@ class Video:
             self.reader, opening = self._left.pop(0)
             try:
                 self._reader = opening(self.path, self.seconds)
+            except CutOff:
+                raise
             except _FAILURES as error:
                 self._errors.append(_said(self.reader, error, self.path))
             else:

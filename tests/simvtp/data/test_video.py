@@ -76,30 +76,6 @@ def test_broken_files_are_named(tmp_path: Path, decoder: str):
     assert decoder
 
 
-@pytest.mark.parametrize("reader", ["auto", "pyav"])
-def test_a_video_cut_behind_its_index_is_refused_even_where_the_frames_are_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reader: str
-):
-    monkeypatch.setitem(video.READERS, "auto", video.READERS[reader])
-    whole = numbered(tmp_path / "whole.mp4", 20)
-    with (
-        av.open(str(whole)) as made,
-        av.open(str(tmp_path / "front.mp4"), "w", options={"movflags": "faststart"}) as to,
-    ):
-        stream = to.add_stream_from_template(made.streams.video[0])
-        for packet in made.demux(made.streams.video[0]):
-            if packet.size:
-                packet.stream = stream
-                to.mux(packet)
-    content = (tmp_path / "front.mp4").read_bytes()
-    (tmp_path / "cut.mp4").write_bytes(content[:-20])  # the last frame is not whole
-    assert len(read(tmp_path / "front.mp4", [0, 19])) == 2
-    with pytest.raises(
-        DataError, match=rf"cut\.mp4: cannot be read .*cut off, {len(content) - 20} of at least {len(content)} bytes"
-    ):
-        read(tmp_path / "cut.mp4", [0, 5])
-
-
 def test_odd_videos_are_read_or_refused_by_name(shared: Path, decoder: str):
     """58 odd files: frames of one size, or a DataError that names the file; never another exception."""
     refused = set()
