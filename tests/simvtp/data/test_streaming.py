@@ -82,10 +82,10 @@ def test_every_shard_is_read_once_an_epoch_from_its_start_and_deleted(
     for _ in itertools.islice(made.batches(0), 2 * EPOCH):
         (folder,) = (path for path in tmp_path.iterdir() if path.is_dir())
         most = max(most, sum(path.is_dir() for path in folder.glob("[0-9]*")))
-    assert len(opened) == 80
+    assert 80 <= len(opened) <= 88  # the next batch is made ahead
     assert all(path.is_relative_to(tmp_path) for path in opened)
     assert brought == list(range(len(brought)))
-    assert len(brought) in (2 * windows, 2 * windows + 1)  # the next epoch's first, ahead
+    assert 2 * windows <= len(brought) <= 2 * windows + 2  # the next epoch's first, and the one after it, ahead
     assert most <= 5  # those of a batch, the next, and one that is not deleted yet
     assert not list(tmp_path.iterdir())
 
