@@ -17,9 +17,16 @@ from simvtp.presets import preset
 
 
 def test_a_timing_is_the_mean_of_calls_after_one_that_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(step, "AT_LEAST", 0.05)
-    lasting = iter([0.02] + [0.01] * 20)
-    assert step.seconds_of(lambda: time.sleep(next(lasting))) == pytest.approx(0.01, abs=0.004)
+    now = 0.0
+
+    def action() -> None:
+        nonlocal now
+        now += next(lasting)
+
+    monkeypatch.setattr(time, "perf_counter", lambda: now)
+    lasting = iter([0.25, 0.125, 0.375])  # half a second takes two more calls like the first
+    assert step.seconds_of(action) == 0.25
+    assert not list(lasting)
 
 
 def _count(place: dict[str, str], pause: float, answer: Path) -> None:
@@ -47,4 +54,4 @@ def test_processes_that_train_together_make_as_many_calls(tmp_path: Path) -> Non
         process.join(60)
         process.kill()
     counts = [json.loads((tmp_path / str(rank)).read_text()) for rank in range(2)]
-    assert counts[0] == counts[1] > 5
+    assert counts[0] == counts[1] >= 2
