@@ -94,7 +94,7 @@ def history(study: optuna.Study, name: str) -> Figure:
     top = finished(study)
     found = f"best {top[0].value:.1f} at trial {top[0].number}" if top else "no trial has finished"
     panel.set_title(wrap(f"{name}, {len(done)} of {len(trials)} trials finished: {found}", 84), loc="left")
-    panel.legend(loc="lower right")
+    figure.legend(loc="outside upper right", ncols=4)  # inside, it would lie on the marks of late trials
     note = (
         "The best of many trials on a validation set is too high by luck: judge it by its test figures over new seeds."
     )

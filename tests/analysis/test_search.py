@@ -47,6 +47,7 @@ def test_history_shows_every_trial_and_the_best_so_far(tmp_path: Path) -> None:
     assert panel.get_title(loc="left").startswith(
         f"Search-tiny, 10 of 12 trials finished: best {max(values.values()):.1f}"
     )
+    assert (panel.get_legend(), len(figure.legends)) == (None, 1)  # in the panel it would lie on trials
     figure.canvas.draw()
     assert len(spots(figure)) == 10
 
