@@ -45,7 +45,7 @@ def test_processes_that_train_together_make_as_many_calls(tmp_path: Path) -> Non
         port = str(free.getsockname()[1])
     context = multiprocessing.get_context("spawn")
     started = []
-    for rank, pause in enumerate((0.05, 0.2)):
+    for rank, pause in enumerate((0.02, 0.1)):
         place = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1",
                  "MASTER_PORT": port}  # fmt: skip
         started.append(context.Process(target=_count, args=(place, pause, tmp_path / str(rank))))
@@ -54,4 +54,4 @@ def test_processes_that_train_together_make_as_many_calls(tmp_path: Path) -> Non
         process.join(60)
         process.kill()
     counts = [json.loads((tmp_path / str(rank)).read_text()) for rank in range(2)]
-    assert counts[0] == counts[1] >= 2
+    assert counts[0] == counts[1] > 5

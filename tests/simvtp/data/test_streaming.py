@@ -83,6 +83,7 @@ def test_every_shard_is_read_once_an_epoch_from_its_start_and_deleted(
         (folder,) = (path for path in tmp_path.iterdir() if path.is_dir())
         most = max(most, sum(path.is_dir() for path in folder.glob("[0-9]*")))
     assert 80 <= len(opened) <= 88  # the next batch is made ahead
+    assert len(set(opened)) == len(opened)  # a copy's path names its window, which is another in the next epoch
     assert all(path.is_relative_to(tmp_path) for path in opened)
     assert brought == list(range(len(brought)))
     assert 2 * windows <= len(brought) <= 2 * windows + 2  # the next epoch's first, and the one after it, ahead
