@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import shlex
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
@@ -254,7 +256,7 @@ def read_sweep(folder: str, content: Mapping[str, Any]) -> tuple[Sweep, list[str
             folder=folder,
             name=str(content["name"]),
             preset=str(content["preset"]),
-            title=_line(content["title"]),
+            title=_title(content),
             command=str(content["command"]),
             axes=tuple(axes),
             base=base,
@@ -266,6 +268,15 @@ def read_sweep(folder: str, content: Mapping[str, Any]) -> tuple[Sweep, list[str
         raise Unreadable(f"sweep.json lacks {problem}") from problem
     except (TypeError, ValueError, IndexError, AttributeError) as problem:
         raise Unreadable(f"sweep.json is not what a sweep writes: {problem}") from problem
+
+
+def _title(content: Mapping[str, Any]) -> str:
+    """Its title, and what `--set` changed in its base, or two sweeps of one name would look alike."""
+    words = shlex.split(str(content["command"]))
+    changes = [word.removeprefix("--set=") for word in words if word.startswith("--set=")]
+    changes += [after for word, after in itertools.pairwise(words) if word == "--set"]
+    told = [change for change in changes if not change.startswith("machine.")]
+    return _line(content["title"]) + (f" ({_line(', '.join(told))})" if told else "")
 
 
 def _line(found: Any) -> str:

@@ -232,3 +232,10 @@ def test_failures_are_told_with_their_reason(tmp_path: Path) -> None:
     summary = summarise(found.sweeps[0], found)
     assert summary.missing == ["video 95%, seed 0 (failed: loss is NaN at step 7)"]
     assert summary.state().startswith("Unfinished: 6 of 7 runs.")
+
+
+def test_a_sweep_whose_base_was_changed_says_so_in_its_title(folder: Path) -> None:
+    changes = '--set pretrain.length="1600 steps" --set=finetune.lr=0.002 --set machine.threads=1'
+    edit(folder / "sweeps/mask_ratio-tiny/sweep.json", lambda content: content.update(command=f"run.py {changes}"))
+    (sweep,) = load(folder).sweeps
+    assert sweep.title == "mask ratio (finetune.lr=0.002, pretrain.length=1600 steps)"
