@@ -70,7 +70,7 @@ def overall(summaries: Sequence[Summary]) -> Figure:
     unit, minutes = time_unit([row for row, _ in rows.values()])
     named: set[int] = set()
     for row, k in rows.values():
-        _bars(panel, [row], minutes, None if k in named else summaries[k].sweep.title, *style.mark(k))
+        _bars(panel, [row], minutes, None if k in named else wrap(summaries[k].sweep.title, 76), *style.mark(k))
         named.add(k)
     front = _step(panel, [row for row, _ in rows.values()], minutes)
     highest = max(row.mean("R@1") for row, _ in rows.values())
