@@ -37,6 +37,7 @@ from simvtp.stages import (
     tell,
     tokenizer_of,
     use_machine,
+    warn_of_slow_bf16,
     write_config,
 )
 from simvtp.stopping import stoppable
@@ -112,6 +113,7 @@ def _train(config: Config, folder: Path, results: Path, preset: str) -> None:
     tokenizer = tokenizer_of(config)
     corpus, validation = retrieval_corpus(config, "train"), gallery(config, tokenizer, "val", views=False)
     stage, model = config.finetune, dual_encoder(config, results, tokenizer).to(device)
+    warn_of_slow_bf16("finetune", stage, device)
     loader = TrainLoader(
         corpus, tokenizer, frames=config.model.frames, stride=None, size=config.model.size, crop=stage.crop,
         augmentation=augmentation_of(stage), batch=stage.batch, accumulate=stage.accumulate, words=config.model.words,

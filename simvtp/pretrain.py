@@ -29,6 +29,7 @@ from simvtp.stages import (
     starting_model,
     tokenizer_of,
     use_machine,
+    warn_of_slow_bf16,
     write_config,
 )
 from simvtp.stopping import stoppable
@@ -58,6 +59,7 @@ def _train(config: Config, folder: Path, preset: str) -> None:
     device = use_machine(config.machine)
     tokenizer = tokenizer_of(config)
     stage, model = config.pretrain, starting_model(config, tokenizer).to(device)
+    warn_of_slow_bf16("pretrain", stage, device)
     loader = train_loader(config, tokenizer)
     weights = {name: getattr(config.objective, name) for name in ("mvm", "mlm", "vtc", "vtm")}
     trainer = Trainer(

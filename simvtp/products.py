@@ -11,6 +11,7 @@ was measured a quarter faster, on an Intel one no faster (docs/performance.md). 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,6 +70,12 @@ def use(name: str, *, recompute: bool) -> None:
 def is_amd(described: Path) -> bool:
     """Whether Linux's description of the processors names AMD; False where there is none."""
     return described.is_file() and "AuthenticAMD" in described.read_text()
+
+
+def multiplies_bf16(described: Path) -> bool:
+    """Whether Linux's description of the processors names products of bf16; True where it lists no instructions."""
+    flags = re.search(r"^flags\s*:(.*)$", described.read_text(), re.MULTILINE) if described.is_file() else None
+    return flags is None or not {"avx512_bf16", "amx_bf16"}.isdisjoint(flags[1].split())
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -122,3 +122,18 @@ def test_auto_follows_the_processor(
     monkeypatch.setattr(products, "PROCESSOR", tmp_path / "cpuinfo")
     products.use("auto", recompute=False)
     assert products._choice.product is products.PRODUCTS[chosen]
+
+
+@pytest.mark.parametrize(
+    ("described", "found"),
+    [
+        ("model name\t: Xeon\nflags\t\t: fpu avx512f avx512_vnni\nbugs\t\t: avx512_bf16\n", False),
+        ("flags\t\t: fpu avx512f avx512_bf16 la57\n", True),
+        ("flags\t\t: fpu amx_tile amx_bf16\n", True),
+        ("Features\t: fp asimd bf16\n", True),
+    ],
+)
+def test_bf16_is_known_by_the_processors_instructions(tmp_path: Path, described: str, found: bool) -> None:
+    (tmp_path / "cpuinfo").write_text(described)
+    assert products.multiplies_bf16(tmp_path / "cpuinfo") is found
+    assert products.multiplies_bf16(tmp_path / "absent")
