@@ -22,6 +22,7 @@ from rich.table import Table
 from simvtp.command import main
 from simvtp.data import skipping
 from simvtp.data.corpora import each_split, kind_of, listed
+from simvtp.data.errors import DataError
 from simvtp.data.guarded import Lost, each_guarded
 from simvtp.data.looking import Seen, look
 from simvtp.data.records import Record, existing
@@ -30,17 +31,19 @@ from simvtp.data.video import Video, spread_indices
 from simvtp.files import write_bytes
 
 OPENED = 500  # videos of a split that are opened without --deep
+NAMED = 3  # missing files of a split
 SHOWN = 12  # clips on the contact sheet
 SIDE, LINE, MARGIN, FRAMES = 112, 16, 6, 4
 
 
 @dataclass(frozen=True)
 class Split:
-    """A split as it was found. bad: file as listed, and why it cannot be read."""
+    """A split as it was found. missing: where a file was looked for; bad: file as listed, and why it cannot be read."""
 
     name: str
     records: list[Record]
     found: list[tuple[Record, Path]]
+    missing: list[Path]
     seen: dict[str, Seen]
     bad: list[tuple[str, str]]
 
@@ -49,6 +52,8 @@ def check(spec: str, split: str, *, deep: bool, seconds: float) -> Split:
     """Raises DataError where the annotations cannot be read."""
     records, root = listed(spec, split)
     found, _ = existing(records, root, strict=False, corpus=spec)
+    there = {record.file for record, _ in found}
+    missing = [root / record.file for record in records if record.file not in there]
     chosen = found if deep else _some(found, OPENED)
     files = {path: record.file for record, path in chosen}
     seen, bad = {}, []
@@ -58,7 +63,7 @@ def check(spec: str, split: str, *, deep: bool, seconds: float) -> Split:
             seen[files[path]] = answer
         else:
             bad.append((files[path], f"{path}: {answer.why}" if isinstance(answer, Lost) else answer))
-    return Split(split, records, found, seen, sorted(bad))
+    return Split(split, records, found, missing, seen, sorted(bad))
 
 
 def _some(found: list[tuple[Record, Path]], count: int) -> list[tuple[Record, Path]]:
@@ -71,7 +76,7 @@ def report(splits: Sequence[Split], deep: bool) -> Table:
     table = Table("", *(split.name for split in splits), box=None)
     rows = {
         "videos listed": lambda s: str(len(s.records)),
-        "of these missing": lambda s: str(len(s.records) - len(s.found)),
+        "of these missing": lambda s: str(len(s.missing)),
         "decoded whole" if deep else "opened": lambda s: str(len(s.seen) + len(s.bad)),
         "of these unreadable": lambda s: str(len(s.bad)),
         "captions a video": lambda s: _spread([len(r.captions) for r in s.records]),
@@ -128,17 +133,31 @@ def _main() -> None:
     found = each_split(given.corpus, lambda name: check(given.corpus, name, deep=given.deep, seconds=given.seconds))
     splits = list(found.values())
     Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 140).print(report(splits, given.deep))
+    for split in splits:
+        if split.missing:
+            print(f"missing from {split.name}: {', '.join(map(str, split.missing[:NAMED]))}{_more(split.missing)}")
+    if not any(split.found for split in splits):
+        raise DataError(f"{given.corpus}: none of its videos is there; are they below another folder?")
     bad = sorted({entry for split in splits for entry in split.bad})
     for file, why in bad:
         print(f"unreadable: {file}\t{why}")
     if given.deep:
         skipping.write(given.list, kind_of(given.corpus), bad)
         say(f"{len(bad)} videos for training to skip: --set data.skip={given.list}")
+    if any(split.seen for split in splits):
+        _save_sheet(splits, given.sheet)
+
+
+def _more(missing: Sequence[Path]) -> str:
+    return f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
+
+
+def _save_sheet(splits: Sequence[Split], path: Path) -> None:
     largest = max(splits, key=lambda split: len(split.seen))
     picture = io.BytesIO()
     contact_sheet(largest).save(picture, "PNG")
-    write_bytes(given.sheet, picture.getvalue())
-    say(f"contact sheet of {largest.name}: {given.sheet}")
+    write_bytes(path, picture.getvalue())
+    say(f"contact sheet of {largest.name}: {path}")
 
 
 if __name__ == "__main__":

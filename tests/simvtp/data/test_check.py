@@ -61,6 +61,26 @@ def test_deep_names_every_bad_file_and_training_skips_them(corpus: Path, tmp_pat
     assert len(load(spec, "test", skip=skip).samples) == 4
 
 
+def test_missing_files_are_named_where_they_were_looked_for(corpus: Path, tmp_path: Path) -> None:
+    done = command(f"csv:{corpus}", folder=tmp_path)
+    assert f"missing from train: {tmp_path / 'v3.mp4'}" in done.stdout.splitlines()
+    assert "missing from test" not in done.stdout
+    for number in (1, 2, 4, 6):
+        (tmp_path / f"v{number}.mp4").unlink()
+    first = ", ".join(str(tmp_path / f"v{number}.mp4") for number in (1, 2, 3))
+    assert f"missing from train: {first} and 2 more" in command(f"csv:{corpus}", folder=tmp_path).stdout.splitlines()
+
+
+def test_a_corpus_without_any_file_is_an_error_and_has_no_picture(corpus: Path, tmp_path: Path) -> None:
+    for video in tmp_path.glob("*.mp4"):
+        video.unlink()
+    done = command(f"csv:{corpus}", folder=tmp_path)
+    assert done.returncode == 2
+    assert f"error: csv:{corpus}: none of its videos is there" in done.stderr
+    assert str(tmp_path / "v0.mp4") in done.stdout
+    assert not (tmp_path / "corpus.png").exists()
+
+
 def test_commands_on_corpora_start_without_torch() -> None:
     code = "import sys, simvtp.data.check, simvtp.data.prepare; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
