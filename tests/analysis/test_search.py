@@ -87,6 +87,16 @@ def test_importance_finds_the_setting_that_matters(tmp_path: Path) -> None:
     assert "mask.video mattered most" in panel.get_title(loc="left")
 
 
+def test_importance_by_few_trials_is_called_a_hint(tmp_path: Path) -> None:
+    figure = search.importance(search.read(write_journal(tmp_path / "search-tiny/study.journal", 20)), "search-tiny")
+    assert figure is not None
+    assert figure.axes[0].get_title(loc="left").endswith("stands first, by 20 trials: a hint")
+    assert any("the best tenth, here 2, from the rest" in text.get_text().replace("\n", " ") for text in figure.texts)
+    more = search.importance(search.read(write_journal(tmp_path / "search-more/study.journal", 21)), "search-tiny")
+    assert more is not None
+    assert more.axes[0].get_title(loc="left").endswith("mattered most to reach the best trials")
+
+
 def test_importance_waits_for_enough_trials(tmp_path: Path) -> None:
     study = search.read(write_journal(tmp_path / "search-tiny/study.journal", search.FEWEST - 1))
     assert search.importance(study, "search-tiny") is None
