@@ -51,9 +51,7 @@ class Split:
 def check(spec: str, split: str, *, deep: bool, seconds: float) -> Split:
     """Raises DataError where the annotations cannot be read."""
     records, root = listed(spec, split)
-    found, _ = existing(records, root, strict=False, corpus=spec)
-    there = {record.file for record, _ in found}
-    missing = [root / record.file for record in records if record.file not in there]
+    found, missing = existing(records, root, strict=False, corpus=spec)
     chosen = found if deep else _some(found, OPENED)
     files = {path: record.file for record, path in chosen}
     seen, bad = {}, []

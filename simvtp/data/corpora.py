@@ -94,7 +94,7 @@ def load(spec: str, split: str, missing: str = "error", skip: str = "") -> Corpu
     found, lost = existing(records, root, strict=strict, corpus=f"{spec}, split {split}")
     if lost:
         fate = "count as misses" if evaluation else "are left out"
-        say(f"{spec}, split {split}: {lost} of {len(records)} videos have no file and {fate}")
+        say(f"{spec}, split {split}: {len(lost)} of {len(records)} videos have no file and {fate}")
     samples = tuple(Sample(record.video_id, path, record.captions) for record, path in found)
     if samples and evaluation and lost:
         there = {sample.video_id for sample in samples}

@@ -100,7 +100,7 @@ def _videos(spec: str) -> dict[Path, str]:
         records, root = listed(spec, split)
         kept, lost = existing(records, root, strict=False, corpus=spec)
         if lost:
-            say(f"{spec}, split {split}: {lost} of {len(records)} videos have no file")
+            say(f"{spec}, split {split}: {len(lost)} of {len(records)} videos have no file")
         return {path: record.file for record, path in kept}
 
     found = {path: file for videos in each_split(spec, there).values() for path, file in videos.items()}

@@ -154,8 +154,8 @@ def inside(root: Path, file: str) -> Path:
 
 def existing(
     records: Sequence[Record], root: Path, *, strict: bool, corpus: str
-) -> tuple[list[tuple[Record, Path]], int]:
-    """Records whose file is there, and how many are not; `strict`: raises DataError that names those."""
+) -> tuple[list[tuple[Record, Path]], list[Path]]:
+    """Records whose file is there, and where the others should be; `strict`: raises DataError that names those."""
     paths = [inside(root, record.file) for record in records]
     names: dict[Path, set[str]] = {}
     files = [file_of(path) for path in paths]
@@ -166,13 +166,12 @@ def existing(
             names[folder] = set()
     there = [file.name in names[file.parent] for file in files]
     found = [pair for pair, here in zip(zip(records, paths, strict=True), there, strict=True) if here]
-    missing = len(records) - len(found)
+    missing = [root / record.file for record, here in zip(records, there, strict=True) if not here]
     if missing and strict:
-        lost = [record for record, here in zip(records, there, strict=True) if not here]
-        shown = ", ".join(str(root / record.file) for record in lost[:5]) + (", ..." if missing > 5 else "")
+        shown = ", ".join(map(str, missing[:5])) + (", ..." if len(missing) > 5 else "")
         raise DataError(
-            f"{corpus}: {missing} of {len(records)} videos are missing: {shown}. A gallery with holes gives figures "
-            "that compare with nobody's, so all of them must be there; data.missing=miss counts them as not found"
+            f"{corpus}: {len(missing)} of {len(records)} videos are missing: {shown}. A gallery with holes gives "
+            "figures that compare with nobody's, so all must be there; data.missing=miss counts them as not found"
         )
     return found, missing
 
