@@ -60,8 +60,8 @@ class Interval:
 
     @property
     def half(self) -> float:
-        """Half the width of the interval: the number after the +-."""
-        return (self.high - self.low) / 2
+        """The number after the +-: the longer half, where the interval ends at 0% or 100%."""
+        return max(self.high - self.mean, self.mean - self.low)
 
     @property
     def queries_only(self) -> bool:
@@ -131,16 +131,26 @@ def spread(values: Values) -> Spread:
 
 
 def interval(values: Values, low: float = 0.0, high: float = 100.0) -> Interval:
-    """Mean and 95% interval of a level in [low, high] from values [S, Q] that are each `low` or `high`."""
+    """Mean and 95% interval of a level in [low, high] from values [S, Q] in [low, high].
+
+    Of one seed, and where every value is `low` or every one `high`, so that nothing varies, it is Wilson's.
+    """
     parts = spread(values)
     mean, half = float(parts.mean), float(parts.half_width())
-    if parts.seeds == 1:
-        bottom, top = wilson((mean - low) / (high - low), values.shape[-1])
-        return Interval(mean, low + (high - low) * bottom, low + (high - low) * top, math.nan, 1)
+    if parts.seeds == 1 or mean in (low, high):
+        bottom, top = wilson((mean - low) / (high - low), _trials(parts, low, high, values.shape[-1]))
+        return Interval(mean, low + (high - low) * bottom, low + (high - low) * top, _deviation(parts), parts.seeds)
     return Interval(mean, max(low, mean - half), min(high, mean + half), _deviation(parts), parts.seeds)
 
 
-def wilson(share: float, trials: int) -> tuple[float, float]:
+def _trials(parts: Spread, low: float, high: float, queries: int) -> float:
+    """How many independent yes-or-no queries vary as much: Q of them where each value is `low` or `high`, more where
+    a value is a mean over captions of one video."""
+    mean, variance = float(parts.mean), float(parts.queries_alone)
+    return (mean - low) * (high - mean) / variance if variance > 0 else queries
+
+
+def wilson(share: float, trials: float) -> tuple[float, float]:
     """Wilson's score interval (1927) of a share seen in that many trials."""
     z = _normal((1 - CONFIDENCE) / 2)
     scale = 1 + z**2 / trials
@@ -201,17 +211,26 @@ def holm(p: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def seeds_needed(wanted: float, deviation: float, query_variance: float = 0.0, power: float = 0.8) -> int | None:
-    """Fewest seeds with which a true difference of `wanted` is shown (5%, two-sided) with this power.
+def detectable(seeds: int, deviation: float, query_variance: float = 0.0, power: float = 0.8, rows: int = 1) -> float:
+    """The smallest true difference of one row that a table of `rows` differences shows with this power (two or more
+    seeds; 5%, two-sided, by the first step of Holm's correction, which a single true difference has to pass).
 
-    `deviation` is that of the paired difference over seeds, `query_variance` the B of the difference. None where no
-    number of seeds up to 10,000 does: then the test queries are too few.
+    `deviation` is that of the paired difference over seeds, `query_variance` the B of the difference.
     """
-    z = _normal((1 - CONFIDENCE) / 2) + _normal(1 - power)
-    if z**2 * query_variance >= wanted**2:
-        return None
+    tail = (1 - CONFIDENCE) / 2 / rows
+    t = _student(tail, seeds - 1) + _student(1 - power, seeds - 1)
+    z = _normal(tail) + _normal(1 - power)
+    return math.sqrt(t**2 * deviation**2 / seeds + z**2 * query_variance)
+
+
+def seeds_needed(
+    wanted: float, deviation: float, query_variance: float = 0.0, power: float = 0.8, rows: int = 1
+) -> int | None:
+    """Fewest seeds with which `detectable` is no more than `wanted`.
+
+    None where no number of seeds up to 10,000 does: then the test queries are too few.
+    """
     for seeds in (*range(2, 200), *range(200, 10_001, 50)):
-        t = _student((1 - CONFIDENCE) / 2, seeds - 1) + _student(1 - power, seeds - 1)
-        if t**2 * deviation**2 / seeds + z**2 * query_variance <= wanted**2:
+        if detectable(seeds, deviation, query_variance, power, rows) <= wanted:
             return seeds
     return None

@@ -13,13 +13,16 @@ import numpy.typing as npt
 from analysis.paper import VARIED, Published, published
 from analysis.records import Point, Run, Sweep
 from analysis.results import Collection
-from analysis.statistics import Difference, Interval, differences, interval, seeds_needed
+from analysis.statistics import Difference, Interval, detectable, differences, interval, seeds_needed
 
 MAIN = "text_to_video"
 WANTED = 3.0
 # Settings a run without pre-training depends on; all else may differ between it and a sweep that it is compared with.
 _FINETUNE_SECTIONS = ("model.", "finetune.", "evaluate.")
-_FINETUNE_KEYS = ("data.finetune", "data.tokenizer", "objective.temperature", "objective.learn_temperature")
+_FINETUNE_KEYS = (
+    *("data.finetune", "data.queries", "data.tokenizer", "data.missing", "data.skip", "data.reader", "data.order"),
+    *("objective.temperature", "objective.learn_temperature"),
+)
 
 
 @dataclass(frozen=True)
@@ -190,12 +193,12 @@ def _finetune_settings(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _unpretrained(sweep: Sweep, collection: Collection, base: dict[int, Run]) -> Row | None:
-    """Runs without pre-training that are otherwise the sweep's base, tested on the same gallery."""
-    wanted = _finetune_settings(dict(sweep.base))
+    """Runs of the sweep's seeds without pre-training that are otherwise its base, tested on the same gallery."""
+    wanted, seeds = _finetune_settings(dict(sweep.base)), {seed for _, seed in sweep.runs}
     found = [
         run
         for run in collection.runs.values()
-        if run.pretrain is None and _finetune_settings(dict(run.config)) == wanted
+        if run.pretrain is None and run.config["seed"] in seeds and _finetune_settings(dict(run.config)) == wanted
     ]
     like = next(iter([*base.values(), *found]), None)
     if like is None:
@@ -213,18 +216,23 @@ def _unpretrained(sweep: Sweep, collection: Collection, base: dict[int, Run]) ->
 
 
 def power_note(summary: Summary) -> str:
-    """How many seeds a difference of `summary.wanted` points would need, from this sweep's own paired deviations."""
+    """What this many seeds can show, and how many a difference of `summary.wanted` points takes, by this sweep's own
+    paired deviations. '' where they say nothing of it."""
     found = [row.difference for row in summary.finished_rows if row.difference and row.difference.interval.seeds > 1]
-    variances = [difference.interval.deviation**2 for difference in found]
-    shared = [difference.query_variance for difference in found]
-    if not variances:
+    deviation = math.sqrt(float(np.mean([gap.interval.deviation**2 for gap in found]))) if found else 0.0
+    if not deviation:
         return ""
-    deviation = math.sqrt(float(np.mean(variances)))
-    seeds_wanted = seeds_needed(summary.wanted, deviation, float(np.mean(shared)))
-    start = (
-        f"The paired difference to the base varies over seeds with a deviation of {deviation:.1f} points (root mean "
+    shared, rows = float(np.mean([gap.query_variance for gap in found])), len(found)
+    has = min(gap.interval.seeds for gap in found)
+    over = "" if rows == 1 else f" over {rows} rows"
+    text = f"The paired difference to the base varies over seeds with a deviation of {deviation:.1f} points"
+    text += f" (root mean square{over}). " if over else ". "
+    text += (
+        f"{has} seeds show a true difference of {detectable(has, deviation, shared, rows=rows):.1f} points four times "
     )
-    start += f"square over rows); to show a true difference of {summary.wanted:g} points four times in five takes "
-    if seeds_wanted is None:
-        return start + "a larger test gallery: with these queries no number of seeds does."
-    return start + f"about {seeds_wanted} seeds."
+    text += f"in five{f', Holm-corrected{over}' if over else ''}; one of {summary.wanted:g} takes "
+    needed = seeds_needed(summary.wanted, deviation, shared, rows=rows)
+    if needed is None:
+        return text + "a larger test gallery: with these queries no number of seeds does."
+    alone = f" ({seeds_needed(summary.wanted, deviation, shared)} for a row that is tested alone)" if over else ""
+    return text + f"about {needed} seeds{alone}."

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.statistics import Difference, Interval, differences, holm, interval, seeds_needed, spread
+from analysis.statistics import Difference, Interval, detectable, differences, holm, interval, seeds_needed, spread
 
 QUERIES = 200
 WORLDS = 1500
@@ -189,8 +189,50 @@ def test_seeds_needed_agree_with_the_power_of_a_t_test() -> None:
         assert abs(seeds - smallest) <= 1
 
 
+@pytest.mark.parametrize(("rows", "deviation"), [(1, 2.1), (7, 2.1), (7, 3.2)])
+def test_the_number_of_seeds_shows_one_true_difference_of_a_whole_table(rows: int, deviation: float) -> None:
+    """By simulation of the verdicts themselves: one row is 3 points above the base, the others are like it."""
+    seeds = seeds_needed(3.0, deviation, rows=rows)
+    assert seeds is not None
+    random, tables, shown = np.random.default_rng(rows), 400, 0
+    for _ in range(tables):
+        gaps = (
+            deviation * random.standard_normal((rows, seeds, 1)) + np.array([3.0] + [0.0] * (rows - 1))[:, None, None]
+        )
+        found = differences([(np.repeat(gap, 4, 1), np.zeros((seeds, 4))) for gap in gaps])
+        shown += found[0].shown
+    assert shown / tables == pytest.approx(0.8, abs=0.07)  # three standard errors of 400 tables
+
+
+def test_what_the_needed_seeds_can_show_is_what_was_wanted() -> None:
+    needed = seeds_needed(3.0, 3.2, rows=7)
+    assert needed is not None
+    assert detectable(needed, 3.2, rows=7) <= 3.0 < detectable(needed - 1, 3.2, rows=7)
+
+
 def test_no_number_of_seeds_makes_up_for_too_few_queries() -> None:
     assert seeds_needed(1.0, 2.0, query_variance=1.0) is None
+
+
+def test_where_nothing_was_found_the_interval_is_that_of_as_many_queries() -> None:
+    """Of 0 in 50 Wilson's upper end is z^2 / (50 + z^2); three seeds that agree do not make it a certainty."""
+    z = stats.norm.isf(0.025)
+    top = 100 * z**2 / (50 + z**2)
+    nothing, all_found = interval(np.zeros((3, 50))), interval(np.full((3, 50), 100.0))
+    assert (nothing.low, nothing.high) == (0.0, pytest.approx(top))
+    assert (all_found.low, all_found.high) == (pytest.approx(100 - top), 100.0)
+    assert nothing.half == pytest.approx(top)
+
+
+def test_the_number_after_the_sign_reaches_the_longer_end() -> None:
+    assert Interval(mean=20.0, low=0.0, high=56.5, deviation=3.0, seeds=2).half == 36.5
+
+
+def test_one_seed_with_several_captions_a_video_varies_as_its_videos_do() -> None:
+    """Values are shares of 20 captions: the interval is that of the mean of 670 such values."""
+    shares = 100 * np.random.default_rng(5).binomial(20, 0.4, size=(1, 670)) / 20
+    expected = 1.96 * shares.std() / math.sqrt(670)
+    assert interval(shares).half == pytest.approx(expected, rel=0.05)
 
 
 def test_empty_values_are_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from analysis import findings, paper
 from analysis.results import load
+from analysis.statistics import detectable, seeds_needed
 from analysis.summary import Summary, power_note, summarise
 from simvtp.config import flatten, override
 from simvtp.presets import TINY
@@ -68,12 +70,39 @@ def test_the_level_without_pretraining_is_of_the_same_fine_tuning(tmp_path: Path
     assert summary_of(tmp_path, "mask_ratio").unpretrained is None
 
 
+def test_the_level_without_pretraining_is_of_the_seeds_and_the_settings_of_the_sweep(tmp_path: Path) -> None:
+    builder = Builder(tmp_path)
+    builder.sweep("objectives", seeds=(0, 1, 2))
+    builder.sweep("mask_ratio", seeds=(0, 1))
+    for changes in ({"seed": 1, "data.queries": "paragraph"}, {"seed": 1, "data.reader": "decord"}):
+        builder.run(flatten(override(TINY, {"pretrain.length": "0 steps", **changes})), 40.0)
+    row = summary_of(tmp_path, "mask_ratio").unpretrained
+    assert row is not None
+    assert list(row.runs) == [0, 1]
+    assert all(run.config["data.queries"] == "caption" for run in row.runs.values())
+    assert row.mean("R@1") < 20
+
+
 def test_one_seed_claims_nothing(tmp_path: Path) -> None:
     Builder(tmp_path).sweep("objectives")
     summary = summary_of(tmp_path, "objectives")
     assert findings.against_base(summary.rows) == "one seed, so no difference can be claimed"
     assert "over 400 test queries only" in findings.footnote(summary)
     assert power_note(summary) == ""
+
+
+def test_the_number_of_seeds_is_that_of_the_corrected_table(tmp_path: Path) -> None:
+    Builder(tmp_path).sweep("mask_ratio", seeds=range(4))
+    summary = summary_of(tmp_path, "mask_ratio")
+    found = [row.difference for row in summary.rows if row.difference]
+    deviation = math.sqrt(np.mean([gap.interval.deviation**2 for gap in found]))
+    shared = float(np.mean([gap.query_variance for gap in found]))
+    note = power_note(summary)
+    assert len(found) == 6
+    assert f"4 seeds show a true difference of {detectable(4, deviation, shared, rows=6):.1f} points" in note
+    assert "Holm-corrected over 6 rows" in note
+    assert f"about {seeds_needed(3.0, deviation, shared, rows=6)} seeds" in note
+    assert f"({seeds_needed(3.0, deviation, shared)} for a row that is tested alone)" in note
 
 
 def test_a_clear_difference_is_said_in_words(tmp_path: Path) -> None:
