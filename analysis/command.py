@@ -51,9 +51,10 @@ def _chosen(collection: Collection, only: str | None) -> list[Sweep]:
         )
     if only is None:
         return collection.sweeps
-    chosen = [sweep for sweep in collection.sweeps if only in (sweep.name, sweep.folder)]
+    parts = {part for name, folders in collection.parts.items() if only in _names(name) for part in folders}
+    chosen = [sweep for sweep in collection.sweeps if only in (sweep.name, sweep.folder) or sweep.folder in parts]
     if not chosen and not searches(collection, only):
-        names = sorted({*(sweep.name for sweep in collection.sweeps), *collection.searches})
+        names = sorted({*(sweep.name for sweep in collection.sweeps), *collection.searches, *collection.parts})
         close = difflib.get_close_matches(only, names, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         raise ResultsError(
@@ -63,8 +64,13 @@ def _chosen(collection: Collection, only: str | None) -> list[Sweep]:
 
 
 def searches(collection: Collection, only: str | None) -> list[str]:
-    """The searches that were asked for, by folder, or by name: the folder without its preset."""
-    return [name for name in collection.searches if only in (None, name, name.rpartition("-")[0])]
+    """The searches that were asked for."""
+    return [name for name in collection.searches if only is None or only in _names(name)]
+
+
+def _names(folder: str) -> tuple[str, str]:
+    """What a folder under sweeps/ is called by: itself, or without its preset."""
+    return folder, folder.rpartition("-")[0]
 
 
 def name_skipped(collection: Collection) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
@@ -11,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis import findings, hover, style
-from analysis.panels import R1, wrap
+from analysis.panels import CUT, R1, wrap
 from analysis.statistics import Interval
 from analysis.summary import MAIN, Row, Summary
 
@@ -45,16 +46,16 @@ def toggles(summary: Summary) -> Figure:
         "chance", (summary.chance, places[0] + 0.42), (2, 0), textcoords="offset points", fontsize=6.5, color="0.25"
     )
     right.axvline(0, color="0.25", linewidth=0.8)
-    left.set_yticks(places, [row.label for row in rows])
+    left.set_yticks(places, [textwrap.fill(row.label, 36) for row in rows])
     left.set_ylim(-0.6, len(rows) - 0.4)
     left.set_xlabel(R1)
     right.set_xlabel("difference to the base, R@1 (points)")
-    _limits(left, right, summary)
+    cut = _limits(left, right, summary)
     left.set_title("Level", loc="left")
     right.set_title("Paired difference", loc="left")
     figure.suptitle(wrap(f"{summary.sweep.title}: {findings.against_base(rows)}", 100), x=0.01, ha="left")
-    marks = "Thin lines join runs of one seed; differences pair them. Filled: shown; open: not shown."
-    note = findings.footnote(summary, marks)
+    marks = "Thin lines join runs of one seed; differences pair them. Filled: shown (Holm-corrected)."
+    note = findings.footnote(summary, f"{marks} {cut}".strip())
     style.footnote(figure, wrap(note, 140))
     return figure
 
@@ -64,17 +65,19 @@ def _gaps(row: Row, base: Row) -> list[float]:
     return [run.metric("R@1") - base.runs[seed].metric("R@1") for seed, run in row.runs.items() if seed in base.runs]
 
 
-def _limits(left: Axes, right: Axes, summary: Summary) -> None:
-    """Every seed is inside; an interval of few seeds may reach further than half again the highest, and is cut."""
+def _limits(left: Axes, right: Axes, summary: Summary) -> str:
+    """Every seed is inside; an interval of few seeds may reach further than half again the highest: a note then."""
     rows = [row for row in summary.rows if row.runs]
     highest = max((value for row in rows for value in row.values("R@1")), default=1)
     ends = [row.level[MAIN].high for row in rows]
-    left.set_xlim(0, 1.05 * max(highest, min(max(ends, default=1), 1.4 * highest)) or 1)
+    end = 1.05 * max(highest, min(max(ends, default=1), 1.4 * highest)) or 1
+    left.set_xlim(0, end)
     intervals = [row.difference.interval for row in rows if row.difference]
     gaps = [abs(gap) for row in rows if row.difference and summary.base for gap in _gaps(row, summary.base)]
     widest = max([max(-gap.low, gap.high) for gap in intervals], default=1)
     reach = 1.08 * max([*gaps, min(widest, 1.4 * highest)])
     right.set_xlim(-reach or -1, reach or 1)
+    return CUT if max(ends, default=0) > end or (intervals and widest > reach) else ""
 
 
 def _seeds(panel: Axes, values: Sequence[float] | npt.NDArray[np.float64], place: float, colour: str) -> None:

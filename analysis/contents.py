@@ -57,13 +57,13 @@ class Section:
 
 @dataclass(frozen=True)
 class Search:
-    """A search: the state in words, its figures, and its best trials as (trial, value, run, settings)."""
+    """A search: the state in words, its figures, and its best trials as (trial, value, run, settings, command)."""
 
     anchor: str
     name: str
     state: str
     pictures: list[Picture]
-    best: list[tuple[int, str, str, str]]
+    best: list[tuple[int, str, str, str, str]]
 
 
 @dataclass(frozen=True)
@@ -113,13 +113,18 @@ def _recipes(summary: Summary) -> list[Recipe]:
     found = []
     for row in summary.rows:
         for seed, run in row.runs.items():
-            command, obstacle = "", ""
-            try:
-                command = provenance.command(run)
-            except ConfigError as problem:
-                obstacle = str(problem)
-            found.append(Recipe(row.label, seed, run.id, command, obstacle))
+            found.append(Recipe(row.label, seed, run.id, *_command(run)))
     return found
+
+
+def _command(run: Run | None) -> tuple[str, str]:
+    """The command that gives the run again, or '' and why there is none."""
+    if run is None:
+        return "", "its run is not there"
+    try:
+        return provenance.command(run), ""
+    except ConfigError as problem:
+        return "", str(problem)
 
 
 BEST = 10  # trials that are listed of a search
@@ -142,10 +147,11 @@ def search_of(name: str, collection: Collection) -> Search:
     bars = search.importance(study, name)
     if bars is not None:
         pictures.append(drawn(bars, f"{name}-importance"))
-    best = [
-        (trial.number, f"{search.value_of(trial):.1f}", str(trial.user_attrs.get("run", "-")), search.settings(trial))
-        for trial in done[:BEST]
-    ]
+    best = []
+    for trial in done[:BEST]:
+        run = str(trial.user_attrs.get("run", "-"))
+        command, _ = _command(collection.runs.get(run))
+        best.append((trial.number, f"{search.value_of(trial):.1f}", run, search.settings(trial), command))
     return Search(place, name, state, pictures, best)
 
 
@@ -161,8 +167,11 @@ def overview(collection: Collection, sections: Sequence[Section]) -> list[str]:
     dates = sorted(str(run.rest["finished"])[:10] for run in collection.runs.values() if run.rest.get("finished"))
     hours = ", ".join(f"{cost.hours:.3g} {cost.device} hours" for cost in provenance.costs(collection.runs.values()))
     several = "s" if len(presets) > 1 else ""
+    inside = f"{count(len(sections), 'sweep')} of preset{several}"
+    if len(sections) < len(collection.sweeps):
+        inside = f"{count(len(collection.sweeps), 'sweep')}, of which {len(sections)} is here, of preset{several}"
     lines = [
-        f"{count(len(collection.runs), 'finished run')} in {count(len(sections), 'sweep')} of preset{several} "
+        f"{count(len(collection.runs), 'finished run')} in {inside} "
         f"{', '.join(presets)}; {hours}" + (f"; the last run ended on {dates[-1]}." if dates else ".")
     ]
     if len(presets) > 1:
@@ -187,7 +196,10 @@ def all_runs(collection: Collection) -> tuple[dict[str, dict[str, Any]], list[Ru
     for sweep in collection.sweeps:
         for (point, seed), run in sweep.runs.items():
             if (point, seed) not in sweep.refused:
-                places.setdefault(run, []).append(f"{sweep.name}: {sweep.points[point].label}")
+                places.setdefault(run, []).append(f"{sweep.folder}: {sweep.points[point].label}")
+    for name in collection.searches:
+        for run, trial in _trials(collection.folder / "sweeps" / name / "study.journal").items():
+            places.setdefault(run, []).append(f"{name}: trial {trial}")
     members: dict[str, list[Run]] = {}
     for one in collection.runs.values():
         members.setdefault(one.preset, []).append(one)
@@ -203,6 +215,17 @@ def all_runs(collection: Collection) -> tuple[dict[str, dict[str, Any]], list[Ru
         for preset, runs in sorted(members.items()) for one in runs
     ]  # fmt: skip
     return usual, lines
+
+
+def _trials(journal: Path) -> dict[str, int]:
+    """Id of a run -> its trial; nothing of a journal that cannot be read, which its section says."""
+    from analysis import search  # see `search_of`
+
+    try:
+        trials = search.read(journal).get_trials(deepcopy=False)
+    except Unreadable:
+        return {}
+    return {str(trial.user_attrs["run"]): trial.number for trial in trials if "run" in trial.user_attrs}
 
 
 def _usual(runs: Sequence[Run]) -> dict[str, Any]:

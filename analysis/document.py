@@ -14,7 +14,7 @@ if __name__ == "__main__" and not __package__:  # run as a file: this folder mus
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from analysis import command
-from analysis.layouts import tex
+from analysis.latex import tex
 from analysis.records import Sweep
 from analysis.results import Collection, ResultsError
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from matplotlib.transforms import offset_copy
 
 from analysis import findings, hover, paper, style
 from analysis.comparison import toggles
-from analysis.panels import R1, axis_of, headroom, ratio_axis, time_unit, wrap
+from analysis.panels import R1, axis_of, cost_end, headroom, ratio_axis, time_unit, wrap
 from analysis.summary import MAIN, Row, Summary
 
 
@@ -48,7 +49,8 @@ def _is_tied(summary: Summary) -> bool:
 
 def _numeric(summary: Summary) -> bool:
     sweep = summary.sweep
-    return all(_is_number(sweep.value(point, axis)) for point in sweep.points for axis in sweep.axes)
+    numbers = all(_is_number(sweep.value(point, axis)) for point in sweep.points for axis in sweep.axes)
+    return bool(sweep.axes) and numbers
 
 
 def _is_number(value: Any) -> bool:
@@ -82,7 +84,12 @@ def curves(summary: Summary) -> Figure:
             lower.set_ylabel("")
         uppers.append(upper)
         lowers.append(lower)
-    note = headroom(uppers, summary)
+    rows = summary.finished_rows
+    circles = [value for row in rows for value in row.values("R@1")]
+    seen = [value for row in rows if math.isfinite(value := row.mean("R@1", MAIN, "test_seen"))]
+    note = headroom(uppers[0], rows, [*circles, *seen])
+    if summary.unpretrained and str(summary.unpretrained.seeds) != summary.seed_counts:
+        note = f"{note} No pre-training: n = {summary.unpretrained.seeds}.".strip()
     handles = dict(zip(*reversed(uppers[0].get_legend_handles_labels()), strict=True))
     if quoted:
         _paper_panel(figure.add_subplot(grid[:, -1]))
@@ -90,7 +97,8 @@ def curves(summary: Summary) -> Figure:
     ordered = sorted(handles, key=lambda label: _LEGEND.index(label))
     figure.legend([handles[label] for label in ordered], ordered, loc="outside upper center", ncols=6,
                   columnspacing=1.4)  # fmt: skip
-    style.footnote(figure, wrap(findings.footnote(summary, note.strip()), 140))
+    note = f"{note} Cost: median of the seeds, bars from least to most, cut where they leave the panel.".strip()
+    style.footnote(figure, wrap(findings.footnote(summary, note), 140))
     return figure
 
 
@@ -142,18 +150,18 @@ def _levels(panel: Axes, x: Sequence[float], rows: Sequence[Row], summary: Summa
 
 def _costs(panel: Axes, x: Sequence[float], rows: Sequence[Row], summary: Summary) -> None:
     unit, minutes = time_unit(summary.rows)
+    finished = [row for row in rows if row.runs]
     done = [(place, row.device_minutes / minutes) for place, row in zip(x, rows, strict=True) if row.runs]
-    panel.plot([place for place, _ in done], [time for _, time in done], "-D", color=style.QUIET, markersize=4)
-    for place, row in zip(x, rows, strict=True):
-        if row.runs:
-            hover.mark(
-                panel,
-                place,
-                row.device_minutes / minutes,
-                f"{row.label}: {row.device_minutes / minutes:.3g} {unit} a run",
-            )
+    reach = [
+        [time - row.device_minutes_range[0] / minutes for (_, time), row in zip(done, finished, strict=True)],
+        [row.device_minutes_range[1] / minutes - time for (_, time), row in zip(done, finished, strict=True)],
+    ]
+    panel.errorbar([place for place, _ in done], [time for _, time in done], yerr=reach, fmt="-D", color=style.QUIET,
+                   markersize=4, elinewidth=0.8)  # fmt: skip
+    for (place, time), row in zip(done, finished, strict=True):
+        hover.mark(panel, place, time, f"{row.label}: {findings.cost_words(row, unit, minutes)}")
     panel.set_ylabel(f"cost ({unit}/run)")
-    panel.set_ylim(0, 1.25 * max(row.device_minutes / minutes for row in summary.finished_rows))
+    panel.set_ylim(0, cost_end(summary.finished_rows, minutes))
 
 
 def _paper_panel(panel: Axes) -> None:

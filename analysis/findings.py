@@ -13,7 +13,9 @@ def against_base(rows: Sequence[Row], base: str = "the base") -> str:
     if not compared:
         return "nothing to compare yet"
     if all(row.difference and row.difference.interval.queries_only for row in compared):
-        return "one seed, so no difference can be claimed"
+        if all(row.seeds == 1 for row in compared):
+            return "one seed, so no difference can be claimed"
+        return "no row shares two seeds with the base, so no difference can be claimed"
     shown = [row for row in compared if row.difference and row.difference.shown]
     if not shown:
         return f"no difference to {base} shown"
@@ -49,6 +51,13 @@ def difference_words(row: Row) -> str:
     return f"{gap.mean:+.1f} [{gap.low:+.1f}, {gap.high:+.1f}] points to the base: {row.difference.verdict}"
 
 
+def cost_words(row: Row, unit: str, minutes: int) -> str:
+    """Such as '2.8 CPU min a run (2.1 to 6.4)'; the range where there are seeds to have one."""
+    low, high = (value / minutes for value in row.device_minutes_range)
+    span = f" ({low:.3g} to {high:.3g})" if row.seeds > 1 else ""
+    return f"{row.device_minutes / minutes:.3g} {unit} a run{span}"
+
+
 def seed_words(row: Row, seed: int) -> str:
     run = row.runs[seed]
     return f"{row.label}, seed {seed}: R@1 {run.metric('R@1'):.1f}% (run {run.id})"
@@ -63,5 +72,9 @@ def footnote(summary: Summary, also: str = "") -> str:
         if several
         else f"Bars: 95% interval over {queries} only; n = 1 seed, whose own spread is not known."
     )
-    parts = [bars, f"Preset {summary.sweep.preset}.", also, summary.state()]
+    lone = several and any(
+        row.seeds == 1 or (row.difference and row.difference.interval.queries_only) for row in summary.finished_rows
+    )
+    short = "Of a single seed, or paired over one, they cover queries only and are too short." if lone else ""
+    parts = [bars, short, f"Preset {summary.sweep.preset}.", also, summary.state()]
     return " ".join(part for part in parts if part)

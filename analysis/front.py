@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -13,10 +14,11 @@ from matplotlib.ticker import LogLocator, NullLocator
 from matplotlib.transforms import Bbox
 
 from analysis import findings, hover, style
-from analysis.panels import R1, headroom, time_unit, wrap
+from analysis.panels import R1, cost_end, headroom, time_unit, wrap
 from analysis.summary import MAIN, Row, Summary
 
 _FRONT = "front of the means"
+_COSTS = "Costs: median of the seeds, pale bars from least to most."
 _MOST = 20  # rows that the legend beside the panel has room for; of more, those on the front are named
 # Of a name beside its mark, in points, the best first: above to the left or right, then ever further away.
 PLACES = tuple((side * 4, up) for up in (4, 13, 22, -9, -18, 31, 40) for side in (-1, 1))
@@ -35,8 +37,9 @@ def draw(summary: Summary) -> Figure:
     for k, row in enumerate(() if crowd else rows):
         _bars(panel, [row], minutes, row.label, *style.mark(k))
     front = _step(panel, rows, minutes)
-    note = headroom([panel], summary)
-    panel.set_title(wrap(f"{summary.sweep.title}: {_words(front)}", 84), loc="left")
+    note = f"{headroom(panel, rows)} {_COSTS}".strip()
+    panel.set_title(wrap(f"{summary.sweep.title}: {_words(front, rows)}", 84), loc="left")
+    panel.set_xlim(0, cost_end(rows, minutes))
     _finish(figure, panel, unit)
     style.footnote(figure, wrap(findings.footnote(summary, note).replace(", small circles", ""), 140))
     if crowd:
@@ -79,17 +82,32 @@ def overall(summaries: Sequence[Summary]) -> Figure:
     panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     panel.xaxis.set_major_formatter("{x:g}")
     panel.xaxis.set_minor_locator(NullLocator())
-    panel.set_title(wrap(f"All rows of preset {summaries[0].sweep.preset}: {_words(front)}", 84), loc="left")
+    shown = [row for row, _ in rows.values()]
+    panel.set_title(wrap(f"All rows of preset {summaries[0].sweep.preset}: {_words(front, shown)}", 84), loc="left")
     _finish(figure, panel, f"{unit}, log scale")
-    style.footnote(figure, wrap(
-        f"Bars: 95% intervals of R@1, cut at the panel. A mark is the mean of a row's seeds ({len(rows)} rows, each "
-        "once, though several sweeps may share it). The front is that of the means: what lies near it may be noise.",
-        140,
-    ))  # fmt: skip
-    names = {row.label: row for row in reversed(front)}  # sweeps may share the name of a point
-    marks = [(row.device_minutes / minutes, row.mean("R@1")) for row, _ in rows.values()]
+    style.footnote(figure, wrap(_reading(summaries, shown), 140))
+    labels = Counter(row.label for row in shown)  # sweeps may share the name of a point
+    folder = {id(row): summaries[k].sweep.folder for row, k in rows.values()}
+    names = {row.label if labels[row.label] == 1 else f"{row.label} ({folder[id(row)]})": row for row in front}
+    marks = [(row.device_minutes / minutes, row.mean("R@1")) for row in shown]
     name(panel, {label: (row.device_minutes / minutes, row.mean("R@1")) for label, row in names.items()}, marks)
     return figure
+
+
+def _reading(summaries: Sequence[Summary], rows: Sequence[Row]) -> str:
+    """How to read the figure of several sweeps, and what is missing from it."""
+    counts = sorted({row.seeds for row in rows})
+    text = "Bars: 95% intervals of R@1, cut at the panel"
+    text += ", of single seeds over queries only" if counts[0] == 1 else ""
+    text += f". A mark is the mean of a row's seeds (n = {counts[0]}"
+    text += f" to {counts[-1]}" if counts[-1] > counts[0] else ""
+    text += (
+        f"; {len(rows)} row{'' if len(rows) == 1 else 's'}, each once, though several sweeps may share it). {_COSTS} "
+    )
+    text += "The front is that of the means: what lies near it may be noise."
+    missing = sum(len(summary.missing) for summary in summaries)
+    planned = sum(summary.planned for summary in summaries)
+    return text + (f" Unfinished: {missing} of {planned} runs are missing." if missing else "")
 
 
 def name(panel: Axes, names: Mapping[str, tuple[float, float]], marks: Sequence[tuple[float, float]]) -> None:
@@ -125,8 +143,13 @@ def _bars(panel: Axes, rows: Sequence[Row], minutes: int, label: str | None, mar
     """Rows of one look: marks with their intervals."""
     costs, levels = [row.device_minutes / minutes for row in rows], [row.level[MAIN] for row in rows]
     reach = [[found.mean - found.low for found in levels], [found.high - found.mean for found in levels]]
+    ranges = [row.device_minutes_range for row in rows]
+    across = [[cost - low / minutes for cost, (low, _) in zip(costs, ranges, strict=True)],
+              [high / minutes - cost for cost, (_, high) in zip(costs, ranges, strict=True)]]  # fmt: skip
     panel.errorbar(costs, [found.mean for found in levels], yerr=reach, elinewidth=0.8, label=label, fmt=marker,
                    color=colour)  # fmt: skip
+    panel.errorbar(costs, [found.mean for found in levels], xerr=across, elinewidth=0.5, fmt="none", ecolor=colour,
+                   alpha=0.35)  # fmt: skip
     for cost, found, row in zip(costs, levels, rows, strict=True):
         hover.mark(panel, cost, found.mean, findings.row_words(row))
 
@@ -143,8 +166,6 @@ def _step(panel: Axes, rows: Sequence[Row], minutes: int) -> list[Row]:
 def _finish(figure: Figure, panel: Axes, unit: str) -> None:
     panel.set_xlabel(f"cost of a run: pre-training, fine-tuning, evaluation ({unit})")
     panel.set_ylabel(R1)
-    if panel.get_xscale() == "linear":
-        panel.set_xlim(0, 1.06 * max(panel.dataLim.x1, 1e-9))  # else half of the last mark is cut off
     labels = panel.get_legend_handles_labels()[1]
     if max(map(len, labels)) < 32:
         figure.legend(loc="outside right upper")
@@ -161,7 +182,16 @@ def front(rows: Sequence[Row]) -> list[Row]:
     return found
 
 
-def _words(front: Sequence[Row]) -> str:
-    if len(front) == 1:
-        return f"{front[0].label} is the cheapest and has the highest mean"
-    return f"{front[0].label} is the cheapest, {front[-1].label} has the highest mean"
+def _words(front: Sequence[Row], rows: Sequence[Row]) -> str:
+    """Which row is the cheapest, where each of its seeds took less than any of the others', and which the highest."""
+    if len(rows) == 1:
+        return "nothing to compare yet"
+    cheapest, highest = front[0], front[-1]
+    clear = cheapest.seeds > 1 and all(
+        cheapest.device_minutes_range[1] < row.device_minutes_range[0] for row in rows if row is not cheapest
+    )
+    if not clear:
+        return f"{highest.label} has the highest mean, no row is clearly the cheapest"
+    if cheapest is highest:
+        return f"{highest.label} is the cheapest and has the highest mean"
+    return f"{cheapest.label} is the cheapest, {highest.label} has the highest mean"

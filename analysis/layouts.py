@@ -1,11 +1,10 @@
-"""The columns of a sweep's table, and the table as Markdown, LaTeX and CSV."""
+"""The columns of a sweep's table, and the table as Markdown and CSV (as LaTeX: analysis/latex.py)."""
 
 from __future__ import annotations
 
 import csv
 import io
 import math
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -42,7 +41,8 @@ def level(interval: Interval | None) -> str:
 def difference(row: Row) -> str:
     if row.difference is None:
         return "base" if row.point.base and row.runs else "-"
-    return gap(row.difference)
+    shared = row.difference.interval.seeds
+    return gap(row.difference) + (f" (n={shared})" if shared != row.seeds else "")
 
 
 def gap(difference: Difference) -> str:
@@ -120,12 +120,10 @@ def notes(summary: Summary) -> list[str]:
             "± and [ ]: 95% intervals over seeds and test queries (paired bootstrap over queries, t over seeds); "
             "verdicts are Holm-corrected over the table."
         )
-    base = summary.base
-    if base and any(row is not base and row.difference is None and row.runs.keys() & base.runs.keys() for row in rows):
-        found.append("-: tested on other queries than the base, so not compared with it.")
-    if any(row.seeds == 1 for row in rows):
+    found += _not_compared(summary)
+    if any(row.seeds == 1 or (row.difference and row.difference.interval.queries_only) for row in rows):
         found.append("*: one seed, so the interval covers test queries only and no difference is claimed.")
-    found.append("min/run counts pre-training in full, also where several runs shared it.")
+    found.append("min/run: median of the seeds, as measured; pre-training in full, also where several runs shared it.")
     further = further_splits(summary)
     if SEEN in further:
         found.append("Seen: combinations that training showed; all other columns: combinations held out.")
@@ -137,6 +135,22 @@ def notes(summary: Summary) -> list[str]:
         found.append(f"{paper.LABEL} ({paper.CAUTION}; {paper.SOURCE}).")
     note = power_note(summary)
     return [*found, note] if note else found
+
+
+def _not_compared(summary: Summary) -> list[str]:
+    """Which differences are of fewer seeds than their rows, and why some rows have none."""
+    base, found = summary.base, []
+    others = [row for row in summary.finished_rows if not row.point.base]
+    if any(row.difference and row.difference.interval.seeds != row.seeds for row in others):
+        found.append("(n=) at a difference: it is over the seeds that row and base share, fewer than the row has.")
+    alone = [row for row in others if row.difference is None]
+    if alone and base is None:
+        return [*found, "-: no seed of the base is finished, so nothing is compared with it."]
+    if base and any(row.runs.keys() & base.runs.keys() for row in alone):
+        found.append("-: tested on other queries than the base, so not compared with it.")
+    if base and any(not row.runs.keys() & base.runs.keys() for row in alone):
+        found.append("-: no finished seed that the base has too, so not compared with it.")
+    return found
 
 
 def markdown(summary: Summary) -> str:
@@ -161,74 +175,6 @@ _SHORT = {GROUPS[MAIN]: "t→v", GROUPS[BACK]: "v→t"}
 
 def _pipes(cells: list[str]) -> str:
     return "| " + " | ".join(cells) + " |"
-
-
-def latex(summary: Summary) -> str:
-    """A booktabs table over both columns; needs \\usepackage{booktabs} and nothing else. A dagger is the verdict."""
-    shown = [column for column in columns(summary) if column.heading != "verdict"]
-    marked = [marks(summary, column) for column in shown]
-    body = []
-    for k, row in enumerate(summary.rows):
-        cells = []
-        for column, mark in zip(shown, marked, strict=True):
-            text = tex(column.text(row))
-            if column.heading == "difference" and row.difference and row.difference.shown:
-                text += r"$^\dagger$"
-            cells.append({"best": f"\\textbf{{{text}}}", "second": f"\\underline{{{text}}}"}.get(mark.get(k, ""), text))
-        body.append(" & ".join(cells) + r" \\")
-    groups, rules = _tex_groups(shown)
-    return "\n".join(
-        [
-            f"% {summary.sweep.command}",
-            r"\begin{table*}",
-            r"\centering\scriptsize\setlength{\tabcolsep}{3pt}",
-            f"\\caption{{{tex(summary.sweep.title)}. {tex(' '.join(notes(summary)))} "
-            r"$\dagger$: a difference to the base is shown.}",
-            r"\smallskip",
-            f"\\label{{tab:{re.sub(r'[^a-z0-9]+', '-', summary.sweep.folder.lower())}}}",
-            f"\\begin{{tabular}}{{l{'r' * (len(shown) - 1)}}}",
-            r"\toprule",
-            groups,
-            rules,
-            " & ".join(tex(column.heading) for column in shown) + r" \\",
-            r"\midrule",
-            *body,
-            r"\bottomrule",
-            r"\end{tabular}",
-            r"\end{table*}",
-            "",
-        ]
-    )
-
-
-def _tex_groups(shown: list[Column]) -> tuple[str, str]:
-    """The line of spanning heads and the rules below them."""
-    cells, rules, start = [], [], 0
-    while start < len(shown):
-        end = start + 1
-        while end < len(shown) and shown[start].group and shown[end].group == shown[start].group:
-            end += 1
-        cells.append(f"\\multicolumn{{{end - start}}}{{c}}{{{tex(shown[start].group)}}}" if shown[start].group else "")
-        if shown[start].group:
-            rules.append(f"\\cmidrule(lr){{{start + 1}-{end}}}")
-        start = end
-    return " & ".join(cells) + r" \\", "".join(rules)
-
-
-_TEX = str.maketrans({letter: f"\\{letter}" for letter in "&%$#_{}"} | {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": "$<$",
-    ">": "$>$",
-    "±": r"$\pm$",
-    "→": r"$\to$",
-})  # fmt: skip
-
-
-def tex(text: str) -> str:
-    """Plain text with all that LaTeX would take for itself escaped; signs of numbers as minus signs."""
-    return re.sub(r"(?<![\w.])-(?=\d)", "$-$", text.translate(_TEX))
 
 
 def raw_csv(summary: Summary) -> str:

@@ -123,8 +123,9 @@ def draw(summary: Summary, folder: Path) -> Figure | None:
     title += f"; {some} rows of lower test R@1 are left out" if some else ""
     figure.suptitle(wrap(title, 100), x=0.01, ha="left")
     unseen = [label for label, count in logged.items() if not count]
-    if unseen:
-        style.footnote(figure, wrap(f"No log is left of {', '.join(unseen)}.", 140))
+    notes = [f"No log is left of {', '.join(unseen)}." if unseen else "", summary.state()]
+    if any(notes):
+        style.footnote(figure, wrap(" ".join(filter(None, notes)), 140))
     return figure
 
 

@@ -14,7 +14,7 @@ from matplotlib.transforms import offset_copy
 from analysis import findings, hover, style
 from analysis.contrast import Line, lines
 from analysis.figures import is_curves, varying
-from analysis.panels import R1, axis_of, ratio_axis, wrap
+from analysis.panels import CUT, R1, axis_of, headroom, ratio_axis, wrap
 from analysis.summary import MAIN, Row, Summary
 
 
@@ -29,13 +29,24 @@ def names(first: Path, second: Path) -> tuple[str, str]:
 
 def draw(first: Summary, second: Summary, called: tuple[str, str]) -> Figure:
     """Levels of both with their intervals; the title says at how many points a paired difference is shown."""
-    figure = _curves(first, second, called) if is_curves(first) and is_curves(second) else _rows(first, second, called)
+    curves = is_curves(first) and is_curves(second) and set(first.sweep.axes) & set(second.sweep.axes)
+    figure = _curves(first, second, called) if curves else _rows(first, second, called)
     parts = [f"Bars: 95% intervals; {name}: n = {one.seed_counts}, preset {one.sweep.preset}, gallery of {one.gallery}"
              + (f", {one.done} of {one.planned} runs finished" if one.missing else "")
              for name, one in zip(called, (first, second), strict=True)]  # fmt: skip
     note = "; ".join([parts[0], parts[1].removeprefix("Bars: 95% intervals; ")])
-    style.footnote(figure, wrap(f"{note}. Differences in numbers: analysis/compare.py.", 140))
+    lone = any(row.seeds == 1 for summary in (first, second) for row in summary.finished_rows)
+    queries = " Of a single seed they cover queries only." if lone else ""
+    cut = f" {CUT}" if any(map(_cuts, figure.axes)) else ""
+    style.footnote(figure, wrap(f"{note}.{queries}{cut} Differences in numbers: analysis/compare.py.", 140))
     return figure
+
+
+def _cuts(panel: Axes) -> bool:
+    """Whether something drawn in its units reaches beyond it."""
+    (left, bottom), (right, top) = panel.dataLim.min, panel.dataLim.max
+    (x, far_x), (y, far_y) = panel.get_xlim(), panel.get_ylim()
+    return bool(left < x or right > far_x or bottom < y or top > far_y)
 
 
 def _finding(found: Sequence[Line], called: tuple[str, str]) -> str:
@@ -44,25 +55,29 @@ def _finding(found: Sequence[Line], called: tuple[str, str]) -> str:
     if not compared:
         return "no point can be paired" + (f" ({found[0].obstacle})" if found else "")
     shown = [difference.verdict for difference in compared if difference.shown]
-    said = [f"{called[1]} is {word} at {shown.count(word)} of {len(compared)} points"
+    points = f"{len(compared)} point{'' if len(compared) == 1 else 's'}"
+    said = [f"{called[1]} is {word} at {shown.count(word)} of {points}"
             for word in ("higher", "lower") if word in shown]  # fmt: skip
-    return "; ".join(said) or f"no difference shown at {len(compared)} points"
+    return "; ".join(said) or f"no difference shown at {points}"
 
 
 def _curves(first: Summary, second: Summary, called: tuple[str, str]) -> Figure:
     axes = [axis for axis in first.sweep.axes if axis in second.sweep.axes]
     figure, panels = plt.subplots(1, len(axes), figsize=(style.WIDTH, 3.6), sharey=True, squeeze=False,
                                   layout="constrained")  # fmt: skip
+    found = lines(first.rows, second.rows)  # corrected over all of them, as analysis/compare.py does
     for panel, axis in zip(panels[0], axes, strict=True):
         both = [varying(summary, axis) for summary in (first, second)]
         places = [_places(summary, rows, axis) for summary, rows in zip((first, second), both, strict=True)]
         for k in range(2):
             _series(panel, places[k], both[k], called[k], k)
         ratio_axis(panel, sorted({*places[0], *places[1]}), axis_of(axis))
-        panel.set_title(wrap(f"{axis_of(axis).words}: {_finding(lines(*both), called)}", 84 // len(axes)), loc="left")
+        here = [line for line in found if any(line.first is row for row in both[0])]
+        tied = any(set(row.point.set) - {axis} for row in both[0])
+        words = first.sweep.title if tied else axis_of(axis).words
+        panel.set_title(wrap(f"{words}: {_finding(here, called)}", 84 // len(axes)), loc="left")
     panels[0][0].set_ylabel(R1)
-    highest = max(value for summary in (first, second) for row in summary.finished_rows for value in row.values("R@1"))
-    panels[0][0].set_ylim(0, 1.4 * highest or 1)
+    headroom(panels[0][0], [*first.finished_rows, *second.finished_rows])
     handles, labels = panels[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=2)
     return figure

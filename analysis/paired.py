@@ -48,12 +48,8 @@ def find(name: str, results: Path) -> Run:
 
 def comparison(first: Run, second: Run) -> Table:
     """R@1/5/10 of both and the difference, second minus first; raises Unreadable where the tests are not the same."""
-    if first.corpus["test"] != second.corpus["test"]:
-        raise Unreadable(f"{first.id} and {second.id} were tested on different corpora: nothing can be paired")
-    for way in DIRECTIONS:
-        sizes = len(first.ranks[way]), len(second.ranks[way])
-        if sizes[0] != sizes[1]:
-            raise Unreadable(f"{first.id} has {sizes[0]} queries {way}, {second.id} {sizes[1]}: nothing can be paired")
+    if not first.asked_like(second):
+        raise Unreadable(f"{first.id} and {second.id} {_unlike(first, second)}: nothing can be paired")
     table = Table("", f"A {first.id}", f"B {second.id}", "B minus A")
     for way in DIRECTIONS:
         for k in FIRST:
@@ -66,6 +62,16 @@ def comparison(first: Run, second: Run) -> Table:
                 f"{between.mean:+.1f} [{between.low:+.1f}, {between.high:+.1f}]",
             )  # fmt: skip
     return table
+
+
+def _unlike(first: Run, second: Run) -> str:
+    """In what their tests differ."""
+    if first.corpus.get("test") != second.corpus.get("test"):
+        return "were tested on different corpora"
+    for way in DIRECTIONS:
+        if (sizes := (len(first.ranks[way]), len(second.ranks[way])))[0] != sizes[1]:
+            return f"have {sizes[0]} and {sizes[1]} queries {way}"
+    return "group their queries by video in different ways"
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullLocator
 
-from analysis.summary import MAIN, Row, Summary
+from analysis.summary import MAIN, Row
 
 _TICKS = 12  # values that are each named below the axis
 R1 = "R@1, text-to-video (%)"
@@ -57,6 +57,12 @@ def time_unit(rows: Sequence[Row]) -> tuple[str, int]:
     return (f"{device} h", 60) if hours else (f"{device} min", 1)
 
 
+def cost_end(rows: Sequence[Row], minutes: int) -> float:
+    """Where an axis of costs ends: at the longest run, but not so far that one slow run hides what the medians say."""
+    longest = max(row.device_minutes_range[1] for row in rows)
+    return min(1.06 * longest, 1.6 * max(row.device_minutes for row in rows)) / minutes or 1.0
+
+
 def ratio_axis(panel: Axes, x: Sequence[float], axis: Axis) -> None:
     if axis.log:
         panel.set_xscale("log")
@@ -67,16 +73,24 @@ def ratio_axis(panel: Axes, x: Sequence[float], axis: Axis) -> None:
         panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         panel.xaxis.set_major_formatter("{x:g}")
     panel.set_xlabel(axis.label + (", log scale" if axis.log else ""))
-    if not axis.log and x:
-        margin = 0.08 * (max(x) - min(x) or 1)
-        panel.set_xlim(min(x) - margin, max(x) + margin)
+    if not x:
+        return
+    low, high = min(x), max(x)
+    if axis.log:
+        margin = (high / low) ** 0.08 if high > low else 2.0
+        panel.set_xlim(low / margin, high * margin)
+    else:
+        margin = 0.08 * (high - low or 1)
+        panel.set_xlim(low - margin, high + margin)
 
 
-def headroom(panels: Sequence[Axes], summary: Summary) -> str:
-    """From 0 to a little above the highest value; returns a note where an interval reaches further and is cut."""
-    values = [value for row in summary.finished_rows for split in ("test", "test_seen")
-              for value in row.values("R@1", MAIN, split)]  # fmt: skip
-    end = max(row.level[MAIN].high for row in summary.finished_rows)
-    limit = min(1.08 * max(*values, end), 1.5 * max(values)) or 1.0
-    panels[0].set_ylim(0, limit)
-    return "Intervals that reach beyond the panel are cut." if end > limit else ""
+CUT = "Intervals that reach beyond the panel are cut."
+
+
+def headroom(panel: Axes, rows: Sequence[Row], marks: Iterable[float] = ()) -> str:
+    """From 0 to a little above the highest mean or other mark; returns a note where an interval is cut there."""
+    highest = max(*(row.mean("R@1") for row in rows), *marks, 0.0)
+    end = max(row.level[MAIN].high for row in rows)
+    limit = min(1.08 * max(highest, end), 1.5 * highest) or 1.0
+    panel.set_ylim(0, limit)
+    return CUT if end > limit else ""

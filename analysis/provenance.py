@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from analysis.records import Run, Unreadable, read_json
+from analysis.records import Run, Sweep, Unreadable, read_json
 from simvtp.config import ConfigError, flatten, override, unflatten
 from simvtp.homes import RUNS, home
 from simvtp.identity import run_id
@@ -81,21 +81,41 @@ def _plain(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Failure:
+    """A run that failed. `rows`: which points of which sweeps wait for it; `command` trains it outside of them."""
+
     run: str
+    rows: list[str]  # "mask_ratio-tiny: text 90%, seed 2"
     where: str
     error: str
     traceback: str
+    command: str  # '' where no sweep asks for the run, or this code cannot give it
 
 
-def failures(folder: Path, runs: Mapping[str, str]) -> list[Failure]:
+def failures(folder: Path, runs: Mapping[str, str], sweeps: Iterable[Sweep]) -> list[Failure]:
     """What the failure.json of runs without a result tell; `runs` maps their ids to the error in one line."""
+    rows: dict[str, list[str]] = {}
+    commands: dict[str, str] = {}
+    for sweep in sweeps:
+        for (place, seed), run in sweep.runs.items():
+            if run in runs:
+                point = sweep.points[place]
+                rows.setdefault(run, []).append(f"{sweep.folder}: {point.label}, seed {seed}")
+                commands[run] = _command_if_known({**sweep.base, **point.set, "seed": seed}, sweep.preset, run)
     found = []
     for run, error in runs.items():
         content = read_json(home(folder, RUNS, run) / "failure.json")
         stage, step, attempts = (content.get(name) for name in ("stage", "step", "attempts"))
         where = f"in {stage}, step {step}, attempt {attempts}" if stage else "where is not recorded"
-        found.append(Failure(run, where, error, str(content.get("traceback") or "No traceback was recorded.")))
+        traceback = str(content.get("traceback") or "No traceback was recorded.")
+        found.append(Failure(run, rows.get(run, []), where, error, traceback, commands.get(run, "")))
     return found
+
+
+def _command_if_known(config: Mapping[str, Any], name: str, run: str) -> str:
+    try:
+        return command_of(config, name, run)
+    except ConfigError:
+        return ""
 
 
 @dataclass(frozen=True)

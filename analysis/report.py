@@ -43,7 +43,7 @@ def page(collection: Collection, sections: Sequence[contents.Section], searches:
         searches=searches,
         fronts=contents.fronts(sections),
         reconstructions=pictures,
-        failures=provenance.failures(collection.folder, collection.failures),
+        failures=provenance.failures(collection.folder, collection.failures, collection.sweeps),
         skipped=[*collection.skipped, *damaged],
         costs=provenance.costs(collection.runs.values()),
         environments=groups,

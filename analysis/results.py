@@ -42,6 +42,7 @@ class Collection:
     folder: Path
     runs: dict[str, Run] = field(default_factory=dict)
     sweeps: list[Sweep] = field(default_factory=list)
+    parts: dict[str, tuple[str, ...]] = field(default_factory=dict)  # of `paper`: the folders of its sweeps
     searches: list[str] = field(default_factory=list)  # folders under sweeps/ that hold the journal of a search
     failures: dict[str, str] = field(default_factory=dict)  # run id -> one line, for runs without a result
     skipped: list[Skip] = field(default_factory=list)
@@ -113,10 +114,17 @@ def _read(folder: Path) -> Run | Unreadable | str | None:
         if path.exists():
             return read_run(path)
         if (folder / "failure.json").exists():
-            return str(read_json(folder / "failure.json").get("error", "no reason"))
+            return _one_line(str(read_json(folder / "failure.json").get("error", "no reason")))
     except Unreadable as problem:
         return problem
+    except OSError as problem:  # of the folder itself: closed to us, a link to itself
+        return Unreadable(f"cannot be read ({problem.strerror})")
     return None
+
+
+def _one_line(text: str) -> str:
+    """Without line breaks and control characters: it goes into tables, titles and terminals."""
+    return "".join(letter for letter in " ".join(text.split()) if letter.isprintable())
 
 
 def _load_sweeps(collection: Collection) -> None:
@@ -125,6 +133,7 @@ def _load_sweeps(collection: Collection) -> None:
         try:
             content = read_json(path)
             if "parts" in content:  # `paper`: its parts have folders of their own
+                collection.parts[path.parent.name] = tuple(map(str, content["parts"]))
                 continue
             sweep, doubles = read_sweep(path.parent.name, content)
         except Unreadable as problem:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,7 @@ from analysis.statistics import Difference, Interval, detectable, differences, i
 
 MAIN = "text_to_video"
 WANTED = 3.0
+_ERROR = 80  # letters of an error that tables and figures have room for; the report has all of it
 # Settings a run without pre-training depends on; all else may differ between it and a sweep that it is compared with.
 _FINETUNE_SECTIONS = ("model.", "finetune.", "evaluate.")
 _FINETUNE_KEYS = (
@@ -56,13 +58,20 @@ class Row:
 
     @property
     def minutes(self) -> float:
-        """Mean minutes of a run, its pre-training counted in full also where several runs shared it."""
-        return float(np.mean([run.minutes for run in self.runs.values()])) if self.runs else math.nan
+        """Minutes of a run as measured, its pre-training counted in full also where several runs shared it: the median
+        of the seeds, since one run beside other work takes several times as long."""
+        return float(np.median([run.minutes for run in self.runs.values()])) if self.runs else math.nan
 
     @property
     def device_minutes(self) -> float:
         """The same by number of devices."""
-        return float(np.mean([run.device_minutes for run in self.runs.values()])) if self.runs else math.nan
+        return float(np.median([run.device_minutes for run in self.runs.values()])) if self.runs else math.nan
+
+    @property
+    def device_minutes_range(self) -> tuple[float, float]:
+        """The least and the most that a seed took; NaN where there is none."""
+        found = [run.device_minutes for run in self.runs.values()]
+        return (min(found), max(found)) if found else (math.nan, math.nan)
 
 
 @dataclass(frozen=True)
@@ -118,7 +127,8 @@ class Summary:
         """'' where all is finished, else what is missing."""
         if not self.missing:
             return ""
-        named = "; ".join(self.missing[:8]) + (f"; and {len(self.missing) - 8} more" if len(self.missing) > 8 else "")
+        first = sorted(self.missing, key=lambda name: "(failed" not in name)
+        named = "; ".join(first[:8]) + (f"; and {len(self.missing) - 8} more" if len(self.missing) > 8 else "")
         return f"Unfinished: {self.done} of {self.planned} runs. Missing: {named}."
 
 
@@ -150,8 +160,10 @@ def summarise(sweep: Sweep, collection: Collection, wanted: float = WANTED) -> S
 
 def _why(name: str, key: tuple[int, int], sweep: Sweep, collection: Collection) -> str:
     if key in sweep.refused:
-        return " (left out, see above)"
-    return f" (failed: {collection.failures[name]})" if name in collection.failures else ""
+        return " (left out as not to be trusted)"
+    if name not in collection.failures:
+        return ""
+    return f" (failed: {textwrap.shorten(collection.failures[name], _ERROR, placeholder=' ...')})"
 
 
 def _paired(runs: dict[int, Run], base: dict[int, Run]) -> list[int]:

@@ -15,7 +15,7 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
-from analysis import command, layouts
+from analysis import command, latex, layouts
 from analysis.records import Sweep
 from analysis.results import Collection
 from analysis.summary import WANTED, Summary, summarise
@@ -67,13 +67,15 @@ def show(arguments: argparse.Namespace, collection: Collection, sweeps: Sequence
     """Writes and prints the tables; returns how many sweeps have nothing to show yet."""
     console = Console(width=None if sys.stdout.isatty() else _WIDTH)
     folder, empty = arguments.output or Path(arguments.folder) / "tables", 0
+    for name in command.searches(collection, arguments.only):
+        print(f"{name} is a search and has no table: python analysis/plot.py shows it", file=sys.stderr)
     for sweep in sweeps:
         summary = summarise(sweep, collection, arguments.wanted)
         if not summary.done:
             print(f"{sweep.folder}: nothing finished yet. {summary.state()}", file=sys.stderr)
             empty += 1
             continue
-        for ending, render in (("md", layouts.markdown), ("tex", layouts.latex), ("csv", layouts.raw_csv)):
+        for ending, render in (("md", layouts.markdown), ("tex", latex.latex), ("csv", layouts.raw_csv)):
             command.write(folder / f"{sweep.folder}.{ending}", render(summary).encode())
         console.print(screen(summary, console.width))
         for note in layouts.notes(summary):

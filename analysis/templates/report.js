@@ -7,7 +7,7 @@ function value(row, column) {
 
 function sorted(rows, column, direction) {
   const empty = (text) => text === "" || text === "-";
-  const texts = rows.map((row) => value(row, column));
+  const texts = rows.map((row) => value(row, column)).map((text) => text === "base" ? "0" : text);  // a difference
   const numeric = texts.every((text) => empty(text) || /^[+-]?[\d.]+(\s|$|\*)/.test(text));
   const compare = (a, b) => numeric ? parseFloat(a) - parseFloat(b) : a.localeCompare(b, "en", { numeric: true });
   const order = rows.map((row, k) => [texts[k], k, row]);

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from analysis import figures, learning, plot, table
-from analysis.layouts import tex
 from analysis.panels import wrap
 from analysis.results import load
 from analysis.summary import Summary, summarise
@@ -61,7 +60,7 @@ def test_the_seeds_that_a_wanted_difference_takes_fall_as_it_grows(folder: Path)
     for wanted in ("4", "8"):
         assert table.main([str(folder), "--only", "mask_ratio", "--wanted", wanted]) == 0
         text = (folder / "tables/mask_ratio-tiny.md").read_text()
-        (seeds,) = re.findall(rf"a true difference of {wanted} points four times in five takes about (\d+) seeds", text)
+        (seeds,) = re.findall(rf"one of {wanted} takes about (\d+) seeds", text)
         found.append(int(seeds))
     assert found[0] > found[1] >= 2
 
@@ -84,24 +83,6 @@ def test_csv_holds_raw_numbers(folder: Path) -> None:
     ours = [summary.mean("R@1") for summary in summarise(load(folder).sweeps[0], load(folder)).rows]
     assert float(rows[0]["text_to_video.R@1"]) == pytest.approx(ours[0])
     assert run["config"]["mask.video"] == 0.5
-
-
-def test_latex_has_as_many_cells_as_columns_in_every_row(folder: Path) -> None:
-    table.main([str(folder)])
-    text = (folder / "tables/objectives-tiny.tex").read_text()
-    (columns,) = re.findall(r"\\begin\{tabular\}\{(\w+)\}", text)
-    body = text.split(r"\midrule")[1].split(r"\bottomrule")[0].strip().splitlines()
-    assert len(body) == 5
-    assert all(len(re.split(r"(?<!\\)&", line)) == len(columns) for line in body)
-    heads = text.split(r"\toprule")[1].split(r"\cmidrule")[0]
-    spanned = sum(int(n) - 1 for n in re.findall(r"multicolumn\{(\d+)\}", heads))
-    assert heads.count("&") + 1 + spanned == len(columns)
-    assert text.count("{") == text.count("}")
-    assert re.search(r"(?<!\\)%", text.split("\n", 1)[1]) is None
-
-
-def test_latex_escapes_what_latex_would_take_for_itself() -> None:
-    assert tex("50% of a_b & {c} ± -1.5 $") == r"50\% of a\_b \& \{c\} $\pm$ $-$1.5 \$"
 
 
 def test_other_ways_of_scoring_have_columns_of_their_own(tmp_path: Path) -> None:

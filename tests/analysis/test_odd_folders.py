@@ -13,6 +13,7 @@ from analysis import compare, plot, report, table
 from analysis.results import load
 from analysis.summary import summarise
 from tests.analysis.folders import Builder, write
+from tests.analysis.test_search import write_journal
 
 Change = Callable[[dict[str, Any]], object]
 
@@ -198,6 +199,24 @@ def test_a_gallery_that_is_not_told_is_counted(folder: Path) -> None:
     assert codes(folder) == [0, 0, 0, 0]
     found = load(folder)
     assert summarise(found.sweeps[0], found).gallery == 50
+
+
+def test_a_sweep_without_axes_is_shown_by_its_labels(folder: Path) -> None:
+    edit(folder / "sweeps/mask_ratio-tiny/sweep.json", lambda content: content.update({"axes": []}))
+    assert codes(folder) == [0, 0, 0, 0]
+
+
+def test_a_part_and_the_whole_of_paper_can_be_asked_for(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paper = {"version": 1, "name": "paper", "parts": ["mask_ratio-tiny"]}
+    write(folder / "sweeps/paper-tiny/sweep.json", paper)
+    assert table.main([str(folder), "--only", "paper"]) == 0
+    assert "mask_ratio-tiny.{md,tex,csv}" in capsys.readouterr().out
+
+
+def test_a_search_is_said_to_have_no_table(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_journal(folder / "sweeps/search-tiny/study.journal", 3)
+    assert table.main([str(folder), "--only", "search"]) == 0
+    assert "search-tiny is a search and has no table" in capsys.readouterr().err
 
 
 def test_a_base_that_is_no_number_is_shown_by_its_label(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,12 +7,13 @@ import shutil
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 
-from analysis import front, overlay, plot, style
+from analysis import contrast, front, overlay, plot, style
 from analysis.results import load
 from analysis.summary import Summary, summarise
-from tests.analysis.folders import AXES, SWEEPS, Builder, write
+from tests.analysis.folders import AXES, SWEEPS, Builder, metrics_of, write
 
 
 def summaries(folder: Path) -> list[Summary]:
@@ -95,6 +96,69 @@ def test_names_of_many_sweeps_leave_room_for_the_panel(tmp_path: Path, monkeypat
     figure.canvas.draw()
     assert len(figure.legends[0].get_texts()) == 12  # no line for a front of one row
     assert figure.axes[0].get_window_extent().height > 0.35 * figure.bbox.height
+
+
+def test_a_point_has_one_verdict_in_the_figure_and_in_the_comparison(tmp_path: Path) -> None:
+    """Each panel counts what is shown of its own points, corrected over the points of both."""
+    first, second = tmp_path / "A", tmp_path / "B"
+    Builder(first, queries=200, deviation=0.5).sweep("mask_ratio", seeds=(0, 1, 2, 3))
+    Builder(second, queries=200, deviation=1.0).sweep("mask_ratio", seeds=(0, 1, 2, 3))
+    random = np.random.default_rng(0)
+    for path in sorted(second.glob("runs/*/result.json")):
+        content = json.loads(path.read_text())
+        ranks = content["ranks"]["test"]["text_to_video"]
+        missed = [k for k, rank in enumerate(ranks) if rank > 1]
+        lifted = missed[: int(random.integers(2, 22))]
+        for k in lifted:
+            ranks[k] = 1.0
+        content["metrics"]["test"]["text_to_video"] = metrics_of(np.array(ranks))
+        write(path, content)
+    one, other = summaries(first)[0], summaries(second)[0]
+    shown = {line.first.label for line in contrast.lines(one.rows, other.rows)
+             if line.difference and line.difference.verdict == "higher"}  # fmt: skip
+    figure = overlay.draw(one, other, ("A", "B"))
+    text_rows = {"base (video 90%, text 75%)", "text 15%", "text 50%", "text 90%"}
+    expected = len(shown & text_rows)
+    alone = [line.difference.verdict for line in contrast.lines(
+        [row for row in one.rows if row.label in text_rows], [row for row in other.rows if row.label in text_rows]
+    ) if line.difference]  # fmt: skip
+    assert alone.count("higher") > expected > 0  # corrected over four points only, more would be shown
+    assert f"B is higher at {expected} of 4 points" in figure.axes[1].get_title(loc="left").replace("\n", " ")
+    plt.close(figure)
+
+
+def test_every_point_is_inside_a_panel_of_logarithms(tmp_path: Path) -> None:
+    Builder(tmp_path / "A", queries=100).sweep("data_fraction", seeds=(0, 1))
+    Builder(tmp_path / "B", queries=100).sweep("data_fraction", seeds=(0, 1), unfinished=[(0, 0), (0, 1)])
+    figure = overlay.draw(summaries(tmp_path / "A")[0], summaries(tmp_path / "B")[0], ("A", "B"))
+    low, high = figure.axes[0].get_xlim()
+    assert 5 < low < 10  # a tenth and all of the data, with a margin that does not dwarf them
+    assert 100 < high < 200
+    plt.close(figure)
+
+
+def test_no_row_is_called_the_cheapest_where_the_times_of_seeds_overlap(tmp_path: Path) -> None:
+    Builder(tmp_path, queries=100).sweep("mask_ratio", seeds=(0, 1))
+    (summary,) = summaries(tmp_path)
+    assert "video 95% is the cheapest" in _title(summary)
+    path = next(tmp_path / "runs" / run.id for row in summary.rows if row.label == "video 95%"
+                for run in row.runs.values())  # fmt: skip
+    content = json.loads((path / "result.json").read_text())
+    content["cost"]["pretrain_seconds"] *= 40  # one seed ran beside other work
+    write(path / "result.json", content)
+    (summary,) = summaries(tmp_path)
+    assert "no row is clearly the cheapest" in _title(summary)
+
+
+def test_one_row_alone_has_nothing_to_be_compared_with(tmp_path: Path) -> None:
+    Builder(tmp_path, queries=100).sweep("data_fraction", unfinished=[(0, 0), (1, 0), (2, 0)])
+    assert "nothing to compare yet" in _title(summaries(tmp_path)[0])
+
+
+def _title(summary: Summary) -> str:
+    figure = front.draw(summary)
+    plt.close(figure)
+    return figure.axes[0].get_title(loc="left").replace("\n", " ")
 
 
 def test_the_front_has_what_nothing_cheaper_reaches(tmp_path: Path) -> None:

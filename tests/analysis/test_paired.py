@@ -49,6 +49,11 @@ def test_what_cannot_be_paired_is_said(folder: Path, capsys: pytest.CaptureFixtu
     path.write_text(json.dumps(content))
     assert paired.main([first, second, "--results", str(folder)]) == 2
     assert "different corpora" in capsys.readouterr().err
+    content["corpus"]["test"] = "t1"
+    content["owners"] = list(range(len(content["ranks"]["test"]["text_to_video"])))
+    path.write_text(json.dumps(content))
+    assert paired.main([first, second, "--results", str(folder)]) == 2
+    assert "group their queries by video" in capsys.readouterr().err
     path.write_text("{")
     assert paired.main([first, second, "--results", str(folder)]) == 2
     assert "result.json" in capsys.readouterr().err

@@ -145,7 +145,9 @@ def test_unfinished_failed_and_cost_are_told(page: Page) -> None:
     text = " ".join(page.text.split())
     assert "13 finished runs in 1 sweep of preset tiny" in text
     assert "Unfinished: 13 of 14 runs. Missing: video 95%, seed 0 (failed: ValueError" in text
-    assert "in pretrain, step 7, attempt 2" in text
+    assert "mask_ratio-tiny: video 95%, seed 0 (run " in text
+    assert ", in pretrain, step 7, attempt 2" in text
+    assert "--set mask.video=0.95 --results reproduced" in text
     assert "Nothing: every result was read" in text
     assert "Of 10 runs no environment was kept." in text
     assert "-old +new <b>" in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from analysis import report
 from tests.analysis.browser import BINARY, Browser, browser
-from tests.analysis.folders import Builder
+from tests.analysis.folders import Builder, write
 from tests.analysis.test_search import write_journal
 
 pytestmark = [
@@ -23,7 +24,10 @@ DESK, PHONE = (1280, 900), (390, 844)
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("results")
     builder = Builder(folder, queries=60, logs=True)
-    builder.sweep("mask_ratio", seeds=(0, 1), unfinished=[(3, 0)])
+    sweep = json.loads(builder.sweep("mask_ratio", seeds=(0, 1), unfinished=[(3, 0)]).read_text())
+    waiting = next(run["run"] for run in sweep["runs"] if (run["point"], run["seed"]) == (3, 0))
+    error = "out of memory, see https://example.org/" + "a-word-without-an-end" * 40
+    write(folder / "runs" / waiting / "failure.json", {"error": error})
     builder.sweep("objectives", seeds=(0, 1))
     write_journal(folder / "sweeps/search-tiny/study.journal", 12)
     assert report.main([str(folder)]) == 0
@@ -53,6 +57,18 @@ def test_it_fits_the_window_asks_for_nothing_and_has_no_errors(
     assert all(url.startswith(("file:", "data:")) for url in asked)
     wrong = [event for event in page.events if event["method"] in ("Runtime.exceptionThrown", "Log.entryAdded")]
     assert wrong == []
+
+
+def test_differences_sort_by_their_numbers_with_the_base_at_nought(page: Browser, path: Path) -> None:
+    page.open(path, *DESK)
+    heads = "[...document.querySelectorAll('table.sortable')[0].querySelectorAll('th button')]"
+    page.run(f"{heads}.find(button => button.textContent === 'difference').click()")
+    column = page.run(f"{heads}.findIndex(button => button.textContent === 'difference')")
+    rows = "[...document.querySelectorAll('table.sortable')[0].tBodies[0].rows]"
+    texts = page.run(f"{rows}.map(row => row.cells[{column}].textContent.trim())")
+    numbers = [0.0 if text == "base" else float(text.split()[0]) for text in texts]
+    assert numbers == sorted(numbers)
+    assert min(numbers) < 0 < max(numbers)
 
 
 def test_a_heading_sorts_by_its_column_and_back(page: Browser, path: Path) -> None:

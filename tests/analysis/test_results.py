@@ -234,6 +234,47 @@ def test_failures_are_told_with_their_reason(tmp_path: Path) -> None:
     assert summary.state().startswith("Unfinished: 6 of 7 runs.")
 
 
+def test_a_long_error_of_several_lines_is_short_where_it_is_named(tmp_path: Path) -> None:
+    Builder(tmp_path, queries=50).sweep("mask_ratio", unfinished=[(3, 0)])
+    sweep = json.loads((tmp_path / "sweeps/mask_ratio-tiny/sweep.json").read_text())
+    error = "CUDA out of memory.\n\nTried to allocate\x1b[0m 2.00 GiB. " + "GPU 0 has a total capacity. " * 30
+    write(tmp_path / "runs" / sweep["runs"][3]["run"] / "failure.json", {"error": error})
+    found = load(tmp_path)
+    (whole,) = found.failures.values()
+    assert whole.startswith("CUDA out of memory. Tried to allocate[0m 2.00 GiB. GPU 0")
+    (missing,) = summarise(found.sweeps[0], found).missing
+    assert len(missing) < 130
+    assert "failed: CUDA out of memory. Tried to allocate" in missing
+
+
+def test_failures_are_named_before_what_is_merely_waiting(tmp_path: Path) -> None:
+    waiting = [(point, seed) for point in range(3) for seed in range(4)]
+    Builder(tmp_path, queries=50).sweep("mask_ratio", seeds=range(4), unfinished=[*waiting, (6, 3)])
+    sweep = json.loads((tmp_path / "sweeps/mask_ratio-tiny/sweep.json").read_text())
+    (last,) = [run["run"] for run in sweep["runs"] if (run["point"], run["seed"]) == (6, 3)]
+    write(tmp_path / "runs" / last / "failure.json", {"error": "loss is NaN"})
+    found = load(tmp_path)
+    assert "Missing: text 90%, seed 3 (failed: loss is NaN); " in summarise(found.sweeps[0], found).state()
+
+
+def test_a_run_folder_that_cannot_be_opened_is_left_out_and_the_rest_is_shown(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "runs" / "loop12345678").symlink_to("loop12345678")
+    closed = a_run(folder, "base", 0)
+    plain = Path.exists
+
+    def exists(path: Path) -> bool:  # root, as which tests may run, can open everything
+        if path == closed:
+            raise PermissionError(13, "Permission denied")
+        return plain(path)
+
+    monkeypatch.setattr(Path, "exists", exists)
+    found = load(folder)
+    assert len(found.runs) == 13
+    assert only_skip(found) == f"runs/{closed.parent.name}/: cannot be read (Permission denied)"
+
+
 def test_a_sweep_whose_base_was_changed_says_so_in_its_title(folder: Path) -> None:
     changes = '--set pretrain.length="1600 steps" --set=finetune.lr=0.002 --set machine.threads=1'
     edit(folder / "sweeps/mask_ratio-tiny/sweep.json", lambda content: content.update(command=f"run.py {changes}"))

@@ -1,0 +1,25 @@
+"""Cells and notes of a table: which seeds a difference is over, and why there is none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from analysis import table
+from tests.analysis.folders import Builder
+
+
+def test_a_difference_over_fewer_seeds_than_its_row_has_says_so(tmp_path: Path) -> None:
+    Builder(tmp_path, queries=60).sweep("data_fraction", seeds=range(4), unfinished=[(3, 2), (3, 3), (1, 0), (1, 1)])
+    assert table.main([str(tmp_path)]) == 0
+    lines = (tmp_path / "tables/data_fraction-tiny.md").read_text().splitlines()
+    assert "] (n=2) |" in next(line for line in lines if line.startswith("| 10% |"))
+    assert "| - |" in next(line for line in lines if line.startswith("| 25% |"))
+    assert "- (n=) at a difference: it is over the seeds that row and base share, fewer than the row has." in lines
+    assert "- -: no finished seed that the base has too, so not compared with it." in lines
+
+
+def test_without_a_base_the_table_says_why_nothing_is_compared(tmp_path: Path) -> None:
+    Builder(tmp_path, queries=60).sweep("data_fraction", unfinished=[(3, 0)])
+    assert table.main([str(tmp_path)]) == 0
+    text = (tmp_path / "tables/data_fraction-tiny.md").read_text()
+    assert "-: no seed of the base is finished, so nothing is compared with it." in text
