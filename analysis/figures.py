@@ -97,7 +97,7 @@ def curves(summary: Summary) -> Figure:
     ordered = sorted(handles, key=lambda label: _LEGEND.index(label))
     figure.legend([handles[label] for label in ordered], ordered, loc="outside upper center", ncols=6,
                   columnspacing=1.4)  # fmt: skip
-    note = f"{note} Cost: median of the seeds, bars from least to most, cut where they leave the panel.".strip()
+    note = f"{note} {_READING}".strip()
     style.footnote(figure, wrap(findings.footnote(summary, note), 140))
     return figure
 
@@ -105,6 +105,7 @@ def curves(summary: Summary) -> Figure:
 HELD_OUT, TEST, SEEN, BASE, SCRATCH, CHANCE = (
     "held-out combinations", "test", "seen combinations", "base", "no pre-training", "chance",
 )  # fmt: skip
+_READING = "Dashed: means alone. Cost: median of the seeds, bars from least to most, cut where they leave the panel."
 _LEGEND = (HELD_OUT, TEST, SEEN, BASE, SCRATCH, CHANCE)
 
 
@@ -160,7 +161,7 @@ def _costs(panel: Axes, x: Sequence[float], rows: Sequence[Row], summary: Summar
                    markersize=4, elinewidth=0.8)  # fmt: skip
     for (place, time), row in zip(done, finished, strict=True):
         hover.mark(panel, place, time, f"{row.label}: {findings.cost_words(row, unit, minutes)}")
-    panel.set_ylabel(f"cost ({unit}/run)")
+    panel.set_ylabel(f"{unit}\na run")
     panel.set_ylim(0, cost_end(summary.finished_rows, minutes))
 
 

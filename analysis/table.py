@@ -67,7 +67,7 @@ def show(arguments: argparse.Namespace, collection: Collection, sweeps: Sequence
     """Writes and prints the tables; returns how many sweeps have nothing to show yet."""
     console = Console(width=None if sys.stdout.isatty() else _WIDTH)
     folder, empty = arguments.output or Path(arguments.folder) / "tables", 0
-    for name in command.searches(collection, arguments.only):
+    for name in command.searches(collection, arguments.only) if arguments.only else ():
         print(f"{name} is a search and has no table: python analysis/plot.py shows it", file=sys.stderr)
     for sweep in sweeps:
         summary = summarise(sweep, collection, arguments.wanted)
