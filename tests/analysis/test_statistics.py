@@ -210,6 +210,19 @@ def test_what_the_needed_seeds_can_show_is_what_was_wanted() -> None:
     assert detectable(needed, 3.2, rows=7) <= 3.0 < detectable(needed - 1, 3.2, rows=7)
 
 
+def test_a_table_that_is_read_again_as_seeds_come_in_errs_more_often_than_one_that_is_read_once() -> None:
+    """Seven rows without any difference, read at 4, 8, 11 and 12 seeds as docs/ablations.md says of the mask ratios."""
+    random, tables, at_the_end, at_any = np.random.default_rng(3), 400, 0, 0
+    for _ in range(tables):
+        base, rows = 1.9 * random.standard_normal((12, 1)), 2.2 * random.standard_normal((7, 12, 1))
+        wrong = [any(gap.shown for gap in differences([(row[:seeds], base[:seeds]) for row in rows]))
+                 for seeds in (4, 8, 11, 12)]  # fmt: skip
+        at_the_end += wrong[-1]
+        at_any += any(wrong)
+    assert at_the_end / tables <= 0.083  # 5% and three standard errors of 400 tables
+    assert 0.05 < at_any / tables < 0.2
+
+
 def test_no_number_of_seeds_makes_up_for_too_few_queries() -> None:
     assert seeds_needed(1.0, 2.0, query_variance=1.0) is None
 
