@@ -14,7 +14,7 @@ from matplotlib.transforms import offset_copy
 from analysis import findings, hover, style
 from analysis.contrast import Line, lines
 from analysis.figures import is_curves, varying
-from analysis.panels import CUT, R1, axis_of, headroom, ratio_axis, wrap
+from analysis.panels import R1, axis_of, headroom, ratio_axis, wrap
 from analysis.summary import MAIN, Row, Summary
 
 
@@ -30,23 +30,16 @@ def names(first: Path, second: Path) -> tuple[str, str]:
 def draw(first: Summary, second: Summary, called: tuple[str, str]) -> Figure:
     """Levels of both with their intervals; the title says at how many points a paired difference is shown."""
     curves = is_curves(first) and is_curves(second) and set(first.sweep.axes) & set(second.sweep.axes)
-    figure = _curves(first, second, called) if curves else _rows(first, second, called)
+    figure, cut = _curves(first, second, called) if curves else (_rows(first, second, called), "")
     parts = [f"Bars: 95% intervals; {name}: n = {one.seed_counts}, preset {one.sweep.preset}, gallery of {one.gallery}"
              + (f", {one.done} of {one.planned} runs finished" if one.missing else "")
              for name, one in zip(called, (first, second), strict=True)]  # fmt: skip
     note = "; ".join([parts[0], parts[1].removeprefix("Bars: 95% intervals; ")])
     lone = any(row.seeds == 1 for summary in (first, second) for row in summary.finished_rows)
     queries = " Of a single seed they cover queries only." if lone else ""
-    cut = f" {CUT}" if any(map(_cuts, figure.axes)) else ""
-    style.footnote(figure, wrap(f"{note}.{queries}{cut} Differences in numbers: analysis/compare.py.", 140))
+    text = f"{note}.{queries} {cut} Differences in numbers: analysis/compare.py."
+    style.footnote(figure, wrap(" ".join(text.split()), 140))
     return figure
-
-
-def _cuts(panel: Axes) -> bool:
-    """Whether something drawn in its units reaches beyond it."""
-    (left, bottom), (right, top) = panel.dataLim.min, panel.dataLim.max
-    (x, far_x), (y, far_y) = panel.get_xlim(), panel.get_ylim()
-    return bool(left < x or right > far_x or bottom < y or top > far_y)
 
 
 def _finding(found: Sequence[Line], called: tuple[str, str]) -> str:
@@ -61,7 +54,8 @@ def _finding(found: Sequence[Line], called: tuple[str, str]) -> str:
     return "; ".join(said) or f"no difference shown at {points}"
 
 
-def _curves(first: Summary, second: Summary, called: tuple[str, str]) -> Figure:
+def _curves(first: Summary, second: Summary, called: tuple[str, str]) -> tuple[Figure, str]:
+    """The figure, and a note where intervals are cut at its panels."""
     axes = [axis for axis in first.sweep.axes if axis in second.sweep.axes]
     figure, panels = plt.subplots(1, len(axes), figsize=(style.WIDTH, 3.6), sharey=True, squeeze=False,
                                   layout="constrained")  # fmt: skip
@@ -77,10 +71,10 @@ def _curves(first: Summary, second: Summary, called: tuple[str, str]) -> Figure:
         words = first.sweep.title if tied else axis_of(axis).words
         panel.set_title(wrap(f"{words}: {_finding(here, called)}", 84 // len(axes)), loc="left")
     panels[0][0].set_ylabel(R1)
-    headroom(panels[0][0], [*first.finished_rows, *second.finished_rows])
+    cut = headroom(panels[0][0], [*first.finished_rows, *second.finished_rows])
     handles, labels = panels[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=2)
-    return figure
+    return figure, cut
 
 
 def _places(summary: Summary, rows: Sequence[Row], axis: str) -> list[float]:

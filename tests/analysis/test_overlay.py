@@ -9,6 +9,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
 from analysis import contrast, front, overlay, plot, style
 from analysis.results import load
@@ -124,6 +125,18 @@ def test_a_point_has_one_verdict_in_the_figure_and_in_the_comparison(tmp_path: P
     ) if line.difference]  # fmt: skip
     assert alone.count("higher") > expected > 0  # corrected over four points only, more would be shown
     assert f"B is higher at {expected} of 4 points" in figure.axes[1].get_title(loc="left").replace("\n", " ")
+    plt.close(figure)
+
+
+@pytest.mark.parametrize(("seeds", "cut"), [((0, 1, 2, 3), False), ((0, 1), True)])
+def test_a_cut_interval_is_said_and_only_where_there_is_one(tmp_path: Path, seeds: tuple[int, ...], cut: bool) -> None:
+    Builder(tmp_path, queries=200, deviation=3.0 if cut else 0.2).sweep("data_fraction", seeds=seeds)
+    (summary,) = summaries(tmp_path)
+    figure = overlay.draw(summary, summary, ("A", "B"))
+    (_, top), highest = figure.axes[0].get_ylim(), max(row.level["text_to_video"].high for row in summary.rows)
+    assert (highest > top) == cut
+    said = " ".join(text.get_text() for text in figure.findobj(Text))
+    assert ("Intervals that reach beyond the panel are cut." in said.replace("\n", " ")) == cut
     plt.close(figure)
 
 
