@@ -97,7 +97,7 @@ def curves(summary: Summary) -> Figure:
     ordered = sorted(handles, key=lambda label: _LEGEND.index(label))
     figure.legend([handles[label] for label in ordered], ordered, loc="outside upper center", ncols=6,
                   columnspacing=1.4)  # fmt: skip
-    note = f"{note} {_READING}".strip()
+    note = f"{note} Dashed: means alone. {_COSTS if any(row.seeds > 1 for row in rows) else ''}".strip()
     style.footnote(figure, wrap(findings.footnote(summary, note), 140))
     return figure
 
@@ -105,7 +105,7 @@ def curves(summary: Summary) -> Figure:
 HELD_OUT, TEST, SEEN, BASE, SCRATCH, CHANCE = (
     "held-out combinations", "test", "seen combinations", "base", "no pre-training", "chance",
 )  # fmt: skip
-_READING = "Dashed: means alone. Cost: median of the seeds, bars from least to most, cut where they leave the panel."
+_COSTS = "Cost: median of the seeds, bars from least to most, cut where they leave the panel."
 _LEGEND = (HELD_OUT, TEST, SEEN, BASE, SCRATCH, CHANCE)
 
 
