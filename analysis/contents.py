@@ -117,10 +117,8 @@ def _recipes(summary: Summary) -> list[Recipe]:
     return found
 
 
-def _command(run: Run | None) -> tuple[str, str]:
+def _command(run: Run) -> tuple[str, str]:
     """The command that gives the run again, or '' and why there is none."""
-    if run is None:
-        return "", "its run is not there"
     try:
         return provenance.command(run), ""
     except ConfigError as problem:
@@ -150,7 +148,7 @@ def search_of(name: str, collection: Collection) -> Search:
     best = []
     for trial in done[:BEST]:
         run = str(trial.user_attrs.get("run", "-"))
-        command, _ = _command(collection.runs.get(run))
+        command = _command(collection.runs[run])[0] if run in collection.runs else ""
         best.append((trial.number, f"{search.value_of(trial):.1f}", run, search.settings(trial), command))
     return Search(place, name, state, pictures, best)
 
@@ -167,9 +165,8 @@ def overview(collection: Collection, sections: Sequence[Section]) -> list[str]:
     dates = sorted(str(run.rest["finished"])[:10] for run in collection.runs.values() if run.rest.get("finished"))
     hours = ", ".join(f"{cost.hours:.3g} {cost.device} hours" for cost in provenance.costs(collection.runs.values()))
     several = "s" if len(presets) > 1 else ""
-    inside = f"{count(len(sections), 'sweep')} of preset{several}"
-    if len(sections) < len(collection.sweeps):
-        inside = f"{count(len(collection.sweeps), 'sweep')}, of which {len(sections)} is here, of preset{several}"
+    here = f" ({len(sections)} shown here)" if len(sections) < len(collection.sweeps) else ""
+    inside = f"{count(len(collection.sweeps), 'sweep')}{here} of preset{several}"
     lines = [
         f"{count(len(collection.runs), 'finished run')} in {inside} "
         f"{', '.join(presets)}; {hours}" + (f"; the last run ended on {dates[-1]}." if dates else ".")

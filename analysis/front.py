@@ -18,7 +18,6 @@ from analysis.panels import R1, cost_end, headroom, time_unit, wrap
 from analysis.summary import MAIN, Row, Summary
 
 _FRONT = "front of the means"
-_COSTS = "Costs: median of the seeds, pale bars from least to most."
 _MOST = 20  # rows that the legend beside the panel has room for; of more, those on the front are named
 # Of a name beside its mark, in points, the best first: above to the left or right, then ever further away.
 PLACES = tuple((side * 4, up) for up in (4, 13, 22, -9, -18, 31, 40) for side in (-1, 1))
@@ -37,7 +36,7 @@ def draw(summary: Summary) -> Figure:
     for k, row in enumerate(() if crowd else rows):
         _bars(panel, [row], minutes, row.label, *style.mark(k))
     front = _step(panel, rows, minutes)
-    note = f"{headroom(panel, rows)} {_COSTS}".strip()
+    note = f"{headroom(panel, rows)} {_costs(rows)}".strip()
     panel.set_title(wrap(f"{summary.sweep.title}: {_words(front, rows)}", 84), loc="left")
     panel.set_xlim(0, cost_end(rows, minutes))
     _finish(figure, panel, unit)
@@ -94,20 +93,25 @@ def overall(summaries: Sequence[Summary]) -> Figure:
     return figure
 
 
+def _costs(rows: Sequence[Row]) -> str:
+    return "Costs: median of the seeds, pale bars from least to most." if any(row.seeds > 1 for row in rows) else ""
+
+
 def _reading(summaries: Sequence[Summary], rows: Sequence[Row]) -> str:
     """How to read the figure of several sweeps, and what is missing from it."""
     counts = sorted({row.seeds for row in rows})
-    text = "Bars: 95% intervals of R@1, cut at the panel"
-    text += ", of single seeds over queries only" if counts[0] == 1 else ""
-    text += f". A mark is the mean of a row's seeds (n = {counts[0]}"
-    text += f" to {counts[-1]}" if counts[-1] > counts[0] else ""
-    text += (
-        f"; {len(rows)} row{'' if len(rows) == 1 else 's'}, each once, though several sweeps may share it). {_COSTS} "
-    )
-    text += "The front is that of the means: what lies near it may be noise."
-    missing = sum(len(summary.missing) for summary in summaries)
-    planned = sum(summary.planned for summary in summaries)
-    return text + (f" Unfinished: {missing} of {planned} runs are missing." if missing else "")
+    seeds = f"n = {counts[0]}" + (f" to {counts[-1]}" if counts[-1] > counts[0] else "")
+    many = f"{len(rows)} row{'' if len(rows) == 1 else 's'}"
+    lone = ", of single seeds over queries only" if counts[0] == 1 else ""
+    missing, planned = sum(len(part.missing) for part in summaries), sum(part.planned for part in summaries)
+    parts = [
+        f"Bars: 95% intervals of R@1, cut at the panel{lone}.",
+        f"A mark is the mean of a row's seeds ({seeds}; {many}, each once, though several sweeps may share it).",
+        _costs(rows),
+        "The front is that of the means: what lies near it may be noise.",
+        f"Unfinished: {missing} of {planned} runs are missing." if missing else "",
+    ]
+    return " ".join(part for part in parts if part)
 
 
 def name(panel: Axes, names: Mapping[str, tuple[float, float]], marks: Sequence[tuple[float, float]]) -> None:

@@ -88,34 +88,35 @@ class Failure:
     where: str
     error: str
     traceback: str
-    command: str  # '' where no sweep asks for the run, or this code cannot give it
+    command: str  # '' where no sweep asks for the run
+    obstacle: str  # why this code cannot give it
 
 
 def failures(folder: Path, runs: Mapping[str, str], sweeps: Iterable[Sweep]) -> list[Failure]:
     """What the failure.json of runs without a result tell; `runs` maps their ids to the error in one line."""
     rows: dict[str, list[str]] = {}
-    commands: dict[str, str] = {}
+    commands: dict[str, tuple[str, str]] = {}
     for sweep in sweeps:
         for (place, seed), run in sweep.runs.items():
             if run in runs:
                 point = sweep.points[place]
                 rows.setdefault(run, []).append(f"{sweep.folder}: {point.label}, seed {seed}")
-                commands[run] = _command_if_known({**sweep.base, **point.set, "seed": seed}, sweep.preset, run)
+                commands[run] = _command_or_why({**sweep.base, **point.set, "seed": seed}, sweep.preset, run)
     found = []
     for run, error in runs.items():
         content = read_json(home(folder, RUNS, run) / "failure.json")
         stage, step, attempts = (content.get(name) for name in ("stage", "step", "attempts"))
         where = f"in {stage}, step {step}, attempt {attempts}" if stage else "where is not recorded"
         traceback = str(content.get("traceback") or "No traceback was recorded.")
-        found.append(Failure(run, rows.get(run, []), where, error, traceback, commands.get(run, "")))
+        found.append(Failure(run, rows.get(run, []), where, error, traceback, *commands.get(run, ("", ""))))
     return found
 
 
-def _command_if_known(config: Mapping[str, Any], name: str, run: str) -> str:
+def _command_or_why(config: Mapping[str, Any], name: str, run: str) -> tuple[str, str]:
     try:
-        return command_of(config, name, run)
-    except ConfigError:
-        return ""
+        return command_of(config, name, run), ""
+    except ConfigError as problem:
+        return "", str(problem)
 
 
 @dataclass(frozen=True)

@@ -133,6 +133,8 @@ def _load_sweeps(collection: Collection) -> None:
         try:
             content = read_json(path)
             if "parts" in content:  # `paper`: its parts have folders of their own
+                if not isinstance(content["parts"], list):
+                    raise Unreadable(f"sweep.json: parts is {content['parts']!r}, not a list of folders")
                 collection.parts[path.parent.name] = tuple(map(str, content["parts"]))
                 continue
             sweep, doubles = read_sweep(path.parent.name, content)

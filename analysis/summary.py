@@ -242,7 +242,7 @@ def power_note(summary: Summary) -> str:
     text += (
         f"{has} seeds show a true difference of {detectable(has, deviation, shared, rows=rows):.1f} points four times "
     )
-    text += f"in five{f', Holm-corrected{over}' if over else ''}; one of {summary.wanted:g} takes "
+    text += f"in five{f', Holm-corrected{over}' if over else ''}; one of {summary.wanted:g} points takes "
     needed = seeds_needed(summary.wanted, deviation, shared, rows=rows)
     if needed is None:
         return text + "a larger test gallery: with these queries no number of seeds does."

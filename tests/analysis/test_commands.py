@@ -60,7 +60,7 @@ def test_the_seeds_that_a_wanted_difference_takes_fall_as_it_grows(folder: Path)
     for wanted in ("4", "8"):
         assert table.main([str(folder), "--only", "mask_ratio", "--wanted", wanted]) == 0
         text = (folder / "tables/mask_ratio-tiny.md").read_text()
-        (seeds,) = re.findall(rf"one of {wanted} takes about (\d+) seeds", text)
+        (seeds,) = re.findall(rf"one of {wanted} points takes about (\d+) seeds", text)
         found.append(int(seeds))
     assert found[0] > found[1] >= 2
 

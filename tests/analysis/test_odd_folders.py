@@ -213,6 +213,12 @@ def test_a_part_and_the_whole_of_paper_can_be_asked_for(folder: Path, capsys: py
     assert "mask_ratio-tiny.{md,tex,csv}" in capsys.readouterr().out
 
 
+def test_parts_of_another_form_are_left_out_by_name(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(folder / "sweeps/paper-tiny/sweep.json", {"version": 1, "name": "paper", "parts": 3})
+    assert table.main([str(folder)]) == 0
+    assert "sweeps/paper-tiny/sweep.json: sweep.json: parts is 3, not a list of folders" in capsys.readouterr().err
+
+
 def test_a_search_is_said_to_have_no_table(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_journal(folder / "sweeps/search-tiny/study.journal", 3)
     assert table.main([str(folder), "--only", "search"]) == 0

@@ -163,6 +163,28 @@ def test_commands_give_the_very_runs(folder: Path) -> None:
         assert run_id(override(preset("tiny"), parse_assignments(texts))) == run.id
 
 
+def test_a_failed_run_that_this_code_cannot_give_says_why(tmp_path: Path) -> None:
+    Builder(tmp_path, queries=50).sweep("mask_ratio", unfinished=[(3, 0)])
+    path = tmp_path / "sweeps/mask_ratio-tiny/sweep.json"
+    content = json.loads(path.read_text())
+    run = content["runs"][3]["run"] = "0123456789ab"
+    write(path, content)
+    write(tmp_path / "runs" / run / "failure.json", {"error": "loss is NaN"})
+    found = load(tmp_path)
+    (failure,) = provenance.failures(tmp_path, found.failures, found.sweeps)
+    assert failure.rows == ["mask_ratio-tiny: video 95%, seed 0"]
+    assert failure.command == ""
+    assert "another id than 0123456789ab" in failure.obstacle
+
+
+def test_one_of_several_sweeps_is_said_to_be_one_of_them(tmp_path: Path) -> None:
+    builder = Builder(tmp_path, queries=50)
+    for name in ("mask_ratio", "objectives"):
+        builder.sweep(name)
+    assert report.main([str(tmp_path), "--only", "objectives"]) == 0
+    assert "in 2 sweeps (1 shown here) of preset tiny" in (tmp_path / "report.html").read_text()
+
+
 def test_a_run_that_this_code_cannot_give_has_no_command(folder: Path) -> None:
     run = next(iter(load(folder).runs.values()))
     with pytest.raises(ValueError, match="check out the commit"):
