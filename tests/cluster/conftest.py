@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -16,6 +17,7 @@ from simvtp.locks import holder
 from sweeps.submissions import PREFIX
 from tests.sweeps.test_command import call, outcomes
 
+T = TypeVar("T")
 CHANGES = {"pretrain.length": "60 steps", "machine.checkpoint_seconds": "0.2"}
 
 
@@ -71,8 +73,23 @@ def tasks(results: Path, *states: str) -> list[str]:
     return subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
 
 
-def wait_until(what: str, happened: Callable[[], object], seconds: float = 120) -> None:
+def wait_until(what: str, happened: Callable[[], T], seconds: float = 120, every: float = 0.2) -> T:
+    """What `happened` gives, once that is true."""
     until = time.monotonic() + seconds
-    while not happened():
+    while not (found := happened()):
         assert time.monotonic() < until, f"not within {seconds:.0f} s: {what}"
-        time.sleep(0.2)
+        time.sleep(every)
+    return found
+
+
+def freeze(results: Path) -> None:
+    """Stops the processes of runs that train: a short run could else end before the fault meant for it comes.
+
+    SLURM wakes a stopped process when it ends its job.
+    """
+    wait_until("a run trains", lambda: list(results.rglob("log.jsonl")), every=0.01)
+    locks = [*results.glob("pretrained/*/lock"), *results.glob("runs/*/lock")]
+    owners = list(filter(None, map(holder, locks)))
+    assert owners, "the run was over before it could be stopped"
+    for owner in owners:
+        os.kill(owner.pid, signal.SIGSTOP)

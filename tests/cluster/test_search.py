@@ -5,22 +5,24 @@ import signal
 import subprocess
 from pathlib import Path
 
-from tests.cluster.conftest import tasks, wait_until
+from tests.cluster.conftest import freeze, tasks
 from tests.sweeps.test_searching import ROOT, command, outcome
 
 
 def test_a_killed_controller_and_a_cancelled_job_change_no_trial(corpus_cache: Path, tmp_path: Path) -> None:
     del corpus_cache
-    calm = subprocess.run(command(tmp_path / "calm", "--trials", "2"), cwd=ROOT, capture_output=True, check=False)
+    words = ("--trials", "2", "--set=pretrain.length=200 steps")  # long enough to be met while it trains
+    calm = subprocess.run(command(tmp_path / "calm", *words), cwd=ROOT, capture_output=True, check=False)
     assert calm.returncode == 0, calm.stderr
     cut = tmp_path / "cut"
-    line = command(cut, "--trials", "2", "--cluster", "slurm")
+    line = command(cut, *words, "--cluster", "slurm")
     with (tmp_path / "out").open("w") as out:
         process = subprocess.Popen(line, cwd=ROOT, stdout=out, stderr=out, start_new_session=True)
-    wait_until("a trial trains", lambda: list(cut.rglob("log.jsonl")) and tasks(cut, "R"))
+    freeze(cut)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    subprocess.run(["scancel", *tasks(cut, "R")], check=True)
+    (task,) = tasks(cut, "R")
+    subprocess.run(["scancel", task], check=True)
     again = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
     assert again.returncode == 0, again.stderr
     assert outcome(cut) == outcome(tmp_path / "calm")

@@ -25,8 +25,7 @@ def locks(results: Path) -> list[Path]:
 
 def wait_for_log(results: Path) -> str:
     """The first running task once some run has logged a step."""
-    wait_until("a job trains", lambda: list(results.rglob("log.jsonl")) and tasks(results, "R"))
-    return tasks(results, "R")[0]
+    return wait_until("a job trains", lambda: list(results.rglob("log.jsonl")) and tasks(results, "R"))[0]
 
 
 def test_requeued_signalled_and_cancelled_jobs_end_as_undisturbed_ones(undisturbed: list[str], tmp_path: Path) -> None:
