@@ -63,10 +63,25 @@ def test_of_many_takers_of_a_dead_lock_one_wins(tmp_path: Path) -> None:
     path.write_text(json.dumps({"host": "elsewhere", "pid": 1, "started": 1, "job": "", "token": "t"}))
     os.utime(path, (1, 1))
     code = (
-        "import sys, time; from pathlib import Path; from simvtp.locks import Busy, Lock\n"
-        "try:\n with Lock(Path(sys.argv[1])):\n  time.sleep(1.5); print('won')\nexcept Busy:\n print('busy')"
+        "import sys; from pathlib import Path; from simvtp.locks import Busy, Lock\n"
+        "print('ready', flush=True); sys.stdin.readline()\n"
+        "try:\n with Lock(Path(sys.argv[1])):\n  print('won', flush=True); sys.stdin.readline()\n"
+        "except Busy:\n print('busy', flush=True)"
     )
-    many = [
-        subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True) for _ in range(6)
-    ]
-    assert sorted(process.communicate()[0] for process in many) == ["busy\n"] * 5 + ["won\n"]
+    line = [sys.executable, "-c", code, str(path)]
+    many = [subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(6)]
+    assert [heard(process) for process in many] == ["ready\n"] * 6
+    for process in many:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+    assert sorted(heard(process) for process in many) == ["busy\n"] * 5 + ["won\n"]  # the winner holds it still
+    for process in many:
+        process.communicate()  # the end of its input lets the winner go
+    assert [process.returncode for process in many] == [0] * 6
+
+
+def heard(process: subprocess.Popen[str]) -> str:
+    """Its next line."""
+    assert process.stdout is not None
+    return process.stdout.readline()

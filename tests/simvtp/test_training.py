@@ -101,7 +101,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.slow
 def test_kill_9_and_the_same_command_again(quick: dict[str, str], tmp_path: Path) -> None:
-    changes = {**quick, "pretrain.length": "40 steps", "machine.checkpoint_seconds": "0.1"}
+    changes = {**quick, "pretrain.length": "120 steps", "machine.checkpoint_seconds": "0.1"}
     words = [f"--set={key}={value}" for key, value in changes.items()]
     command = [sys.executable, "-m", "simvtp.pretrain", *words, "--results"]
     subprocess.run([*command, str(tmp_path / "whole")], check=True, capture_output=True)

@@ -88,7 +88,7 @@ def test_kill_9_of_the_process_group_changes_nothing(undisturbed: Path, tmp_path
 def test_ctrl_c_stops_resumably_and_a_second_controller_attaches(undisturbed: Path, tmp_path: Path) -> None:
     del undisturbed  # its corpus is there
     line = command(
-        tmp_path, "data_fraction", "--cluster", "local", "--jobs", "1", changes={"pretrain.length": "4000 steps"}
+        tmp_path, "data_fraction", "--cluster", "local", "--jobs", "1", changes={"pretrain.length": "100000 steps"}
     )
     line += ["--set", "data.fraction=1.0", "--set", "pretrain.batch=8"]
     process = subprocess.Popen(line, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True)

@@ -80,7 +80,7 @@ def test_it_goes_on_after_a_kill(webvid: Path, tmp_path: Path) -> None:
     first = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
     until = time.monotonic() + 60
     while not list(out.rglob("[0-9].mp4")) and time.monotonic() < until:
-        time.sleep(0.05)
+        time.sleep(0.005)
     os.killpg(first.pid, signal.SIGKILL)
     first.wait()
     kept = {path: path.stat().st_mtime_ns for path in out.rglob("[0-9].mp4")}
