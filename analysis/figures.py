@@ -15,7 +15,8 @@ from matplotlib.transforms import offset_copy
 
 from analysis import findings, hover, paper, style
 from analysis.comparison import toggles
-from analysis.panels import R1, axis_of, cost_end, headroom, ratio_axis, time_unit, wrap
+from analysis.costs import Cost, Measure, time
+from analysis.panels import R1, axis_of, headroom, ratio_axis, wrap
 from analysis.summary import MAIN, Row, Summary
 
 
@@ -26,11 +27,11 @@ def varying(summary: Summary, axis: str) -> list[Row]:
     return sorted(chosen, key=lambda row: float(summary.sweep.value(row.point, axis)))
 
 
-def draw(summary: Summary) -> Figure:
+def draw(summary: Summary, measure: Measure = time) -> Figure:
     """The figure that fits the sweep's points."""
     sweep = summary.sweep
     if is_curves(summary):
-        return curves(summary)
+        return curves(summary, measure(summary.rows))
     if _numeric(summary) and len(sweep.axes) == 2 and all(set(point.set) <= set(sweep.axes) for point in sweep.points):
         return heat_map(summary)
     return toggles(summary)
@@ -57,8 +58,8 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def curves(summary: Summary) -> Figure:
-    """R@1 along each axis (above) and minutes of a run (below); the paper's own curve beside ours, if it has one."""
+def curves(summary: Summary, cost: Cost) -> Figure:
+    """R@1 along each axis (above) and the cost of a run (below); the paper's own curve beside ours, if it has one."""
     names = list(summary.sweep.axes)
     quoted = names == ["data.fraction"]
     columns = len(names) + quoted
@@ -72,7 +73,7 @@ def curves(summary: Summary) -> Figure:
         rows = varying(summary, name)
         x = [axis_of(name).factor * float(summary.sweep.value(row.point, name)) for row in rows]
         _levels(upper, x, rows, summary)
-        _costs(lower, x, rows, summary)
+        _costs(lower, x, rows, cost, cost.end(summary.finished_rows))
         ratio_axis(lower, x, axis_of(name))
         found = findings.against_base(rows, _base_value(summary, name))
         further = any(set(row.point.set) - {name} for row in rows)
@@ -97,7 +98,8 @@ def curves(summary: Summary) -> Figure:
     ordered = sorted(handles, key=lambda label: _LEGEND.index(label))
     figure.legend([handles[label] for label in ordered], ordered, loc="outside upper center", ncols=6,
                   columnspacing=1.4)  # fmt: skip
-    note = f"{note} Dashed: means alone. {_COSTS if any(row.seeds > 1 for row in rows) else ''}".strip()
+    bars = "bars from least to most, cut where they leave the panel"
+    note = f"{note} Dashed: means alone. {cost.note(rows, bars)}".strip()
     style.footnote(figure, wrap(findings.footnote(summary, note), 140))
     return figure
 
@@ -105,7 +107,6 @@ def curves(summary: Summary) -> Figure:
 HELD_OUT, TEST, SEEN, BASE, SCRATCH, CHANCE = (
     "held-out combinations", "test", "seen combinations", "base", "no pre-training", "chance",
 )  # fmt: skip
-_COSTS = "Cost: median of the seeds, bars from least to most, cut where they leave the panel."
 _LEGEND = (HELD_OUT, TEST, SEEN, BASE, SCRATCH, CHANCE)
 
 
@@ -149,20 +150,17 @@ def _levels(panel: Axes, x: Sequence[float], rows: Sequence[Row], summary: Summa
     panel.set_ylabel(R1)
 
 
-def _costs(panel: Axes, x: Sequence[float], rows: Sequence[Row], summary: Summary) -> None:
-    unit, minutes = time_unit(summary.rows)
-    finished = [row for row in rows if row.runs]
-    done = [(place, row.device_minutes / minutes) for place, row in zip(x, rows, strict=True) if row.runs]
-    reach = [
-        [time - row.device_minutes_range[0] / minutes for (_, time), row in zip(done, finished, strict=True)],
-        [row.device_minutes_range[1] / minutes - time for (_, time), row in zip(done, finished, strict=True)],
-    ]
-    panel.errorbar([place for place, _ in done], [time for _, time in done], yerr=reach, fmt="-D", color=style.QUIET,
-                   markersize=4, elinewidth=0.8)  # fmt: skip
-    for (place, time), row in zip(done, finished, strict=True):
-        hover.mark(panel, place, time, f"{row.label}: {findings.cost_words(row, unit, minutes)}")
-    panel.set_ylabel(f"{unit}\na run")
-    panel.set_ylim(0, cost_end(summary.finished_rows, minutes))
+def _costs(panel: Axes, x: Sequence[float], rows: Sequence[Row], cost: Cost, end: float) -> None:
+    finished = [(place, row) for place, row in zip(x, rows, strict=True) if row.runs]
+    places, costs = [place for place, _ in finished], [cost.typical(row) for _, row in finished]
+    spans = [cost.span(row) for _, row in finished]
+    reach = [[middle - low for middle, (low, _) in zip(costs, spans, strict=True)],
+             [high - middle for middle, (_, high) in zip(costs, spans, strict=True)]]  # fmt: skip
+    panel.errorbar(places, costs, yerr=reach, fmt="-D", color=style.QUIET, markersize=4, elinewidth=0.8)
+    for (place, row), middle in zip(finished, costs, strict=True):
+        hover.mark(panel, place, middle, f"{row.label}: {cost.words(row)}")
+    panel.set_ylabel(f"{cost.unit}\na run")
+    panel.set_ylim(0, end)
 
 
 def _paper_panel(panel: Axes) -> None:

@@ -32,15 +32,15 @@ def against_base(rows: Sequence[Row], base: str = "the base") -> str:
     return "; ".join(parts)
 
 
-def row_words(row: Row) -> str:
-    """A row's level, difference and cost, as a figure says them under the pointer."""
+def row_words(row: Row, cost: str = "") -> str:
+    """A row's level, difference and cost (minutes, where none is given), as a figure says them under the pointer."""
     if not row.runs:
         return f"{row.label}: not finished"
     found, seeds = row.level[MAIN], "1 seed, queries only" if row.seeds == 1 else f"{row.seeds} seeds"
     parts = [f"{row.label}: R@1 {found.mean:.1f}% [{found.low:.1f}, {found.high:.1f}], {seeds}"]
     if row.difference:
         parts.append(difference_words(row))
-    return "; ".join([*parts, f"{row.minutes:.3g} min a run"])
+    return "; ".join([*parts, cost or f"{row.minutes:.3g} min a run"])
 
 
 def difference_words(row: Row) -> str:
@@ -49,13 +49,6 @@ def difference_words(row: Row) -> str:
         return ""
     gap = row.difference.interval
     return f"{gap.mean:+.1f} [{gap.low:+.1f}, {gap.high:+.1f}] points to the base: {row.difference.verdict}"
-
-
-def cost_words(row: Row, unit: str, minutes: int) -> str:
-    """Such as '2.8 CPU min a run (2.1 to 6.4)'; the range where there are seeds to have one."""
-    low, high = (value / minutes for value in row.device_minutes_range)
-    span = f" ({low:.3g} to {high:.3g})" if row.seeds > 1 else ""
-    return f"{row.device_minutes / minutes:.3g} {unit} a run{span}"
 
 
 def seed_words(row: Row, seed: int) -> str:
@@ -76,5 +69,5 @@ def footnote(summary: Summary, also: str = "") -> str:
         row.seeds == 1 or (row.difference and row.difference.interval.queries_only) for row in summary.finished_rows
     )
     short = "Of a single seed, or paired over one, they cover queries only and are too short." if lone else ""
-    parts = [bars, short, f"Preset {summary.sweep.preset}.", also, summary.state()]
+    parts = [bars, short, f"Preset {summary.sweep.setting}.", also, summary.state()]
     return " ".join(part for part in parts if part)

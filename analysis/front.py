@@ -14,35 +14,38 @@ from matplotlib.ticker import LogLocator, NullLocator
 from matplotlib.transforms import Bbox
 
 from analysis import findings, hover, style
-from analysis.panels import R1, cost_end, headroom, time_unit, wrap
+from analysis.costs import Cost, Measure, time
+from analysis.panels import R1, headroom, wrap
 from analysis.summary import MAIN, Row, Summary
 
 _FRONT = "front of the means"
+_BARS = "pale bars from least to most"
 _MOST = 20  # rows that the legend beside the panel has room for; of more, those on the front are named
 # Of a name beside its mark, in points, the best first: above to the left or right, then ever further away.
 PLACES = tuple((side * 4, up) for up in (4, 13, 22, -9, -18, 31, 40) for side in (-1, 1))
 
 
-def draw(summary: Summary) -> Figure:
+def draw(summary: Summary, measure: Measure = time) -> Figure:
     """One sweep, a mark per row; on the dashed front no row is both cheaper and higher."""
+    cost = measure(summary.rows)
     figure, panel = plt.subplots(figsize=(style.WIDTH, 3.6), layout="constrained")
-    unit, minutes = time_unit(summary.rows)
     rows, crowd = summary.finished_rows, len(summary.finished_rows) > _MOST
     if crowd:
         others = [row for row in rows if not row.point.base]
-        _bars(panel, others, minutes, "row", "o", style.BLUE)
+        _bars(panel, others, cost, "row", "o", style.BLUE)
         if summary.base:
-            _bars(panel, [summary.base], minutes, summary.base.label, "D", style.BLACK)
+            _bars(panel, [summary.base], cost, summary.base.label, "D", style.BLACK)
     for k, row in enumerate(() if crowd else rows):
-        _bars(panel, [row], minutes, row.label, *style.mark(k))
-    front = _step(panel, rows, minutes)
-    note = f"{headroom(panel, rows)} {_costs(rows)}".strip()
-    panel.set_title(wrap(f"{summary.sweep.title}: {_words(front, rows)}", 84), loc="left")
-    panel.set_xlim(0, cost_end(rows, minutes))
-    _finish(figure, panel, unit)
+        _bars(panel, [row], cost, row.label, *style.mark(k))
+    front = _step(panel, rows, cost)
+    note = f"{headroom(panel, rows)} {cost.note(rows, _BARS)}".strip()
+    panel.set_title(wrap(f"{summary.sweep.title}: {_words(front, rows, cost)}", 84), loc="left")
+    end = cost.end(rows)
+    panel.set_xlim(0 if all(cost.typical(row) > 0 for row in rows) else -0.03 * end, end)  # a mark at 0 stays whole
+    _finish(figure, panel, cost)
     style.footnote(figure, wrap(findings.footnote(summary, note).replace(", small circles", ""), 140))
     if crowd:
-        places = [(row.device_minutes / minutes, row.mean("R@1")) for row in rows]
+        places = [(cost.typical(row), row.mean("R@1")) for row in rows]
         name(panel, {row.label: places[rows.index(row)] for row in front}, places)
     return figure
 
@@ -62,42 +65,42 @@ def groups(summaries: Sequence[Summary]) -> dict[str, list[Summary]]:
     }
 
 
-def overall(summaries: Sequence[Summary]) -> Figure:
+def overall(summaries: Sequence[Summary], measure: Measure = time) -> Figure:
     """All rows of several sweeps of one preset and test, each row once; those on the front are named."""
     rows: dict[tuple[str, ...], tuple[Row, int]] = {}
     for k, summary in enumerate(summaries):
         for row in summary.finished_rows:
             rows.setdefault(tuple(run.id for run in row.runs.values()), (row, k))
     figure, panel = plt.subplots(figsize=(style.WIDTH, 3.6 + 0.1 * len(summaries)), layout="constrained")
-    unit, minutes = time_unit([row for row, _ in rows.values()])
+    shown = [row for row, _ in rows.values()]
+    cost = measure(shown)
     named: set[int] = set()
     for row, k in rows.values():
-        _bars(panel, [row], minutes, None if k in named else wrap(summaries[k].sweep.title, 76), *style.mark(k))
+        _bars(panel, [row], cost, None if k in named else wrap(summaries[k].sweep.title, 76), *style.mark(k))
         named.add(k)
-    front = _step(panel, [row for row, _ in rows.values()], minutes)
-    highest = max(row.mean("R@1") for row, _ in rows.values())
-    panel.set_ylim(0, min(1.5 * highest, 1.05 * max(row.level[MAIN].high for row, _ in rows.values())))
-    panel.set_xscale("log")
-    panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    panel.xaxis.set_major_formatter("{x:g}")
-    panel.xaxis.set_minor_locator(NullLocator())
-    shown = [row for row, _ in rows.values()]
-    panel.set_title(wrap(f"All rows of preset {summaries[0].sweep.preset}: {_words(front, shown)}", 84), loc="left")
-    _finish(figure, panel, f"{unit}, log scale")
-    style.footnote(figure, wrap(_reading(summaries, shown), 140))
+    front = _step(panel, shown, cost)
+    highest = max(row.mean("R@1") for row in shown)
+    panel.set_ylim(0, min(1.5 * highest, 1.05 * max(row.level[MAIN].high for row in shown)))
+    log = all(cost.typical(row) > 0 for row in shown)
+    if log:
+        panel.set_xscale("log")
+        panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        panel.xaxis.set_major_formatter("{x:g}")
+        panel.xaxis.set_minor_locator(NullLocator())
+    panel.set_title(
+        wrap(f"All rows of preset {summaries[0].sweep.preset}: {_words(front, shown, cost)}", 84), loc="left"
+    )
+    _finish(figure, panel, cost, ", log scale" if log else "")
+    style.footnote(figure, wrap(_reading(summaries, shown, cost), 140))
     labels = Counter(row.label for row in shown)  # sweeps may share the name of a point
     folder = {id(row): summaries[k].sweep.folder for row, k in rows.values()}
     names = {row.label if labels[row.label] == 1 else f"{row.label} ({folder[id(row)]})": row for row in front}
-    marks = [(row.device_minutes / minutes, row.mean("R@1")) for row in shown]
-    name(panel, {label: (row.device_minutes / minutes, row.mean("R@1")) for label, row in names.items()}, marks)
+    marks = [(cost.typical(row), row.mean("R@1")) for row in shown]
+    name(panel, {label: (cost.typical(row), row.mean("R@1")) for label, row in names.items()}, marks)
     return figure
 
 
-def _costs(rows: Sequence[Row]) -> str:
-    return "Costs: median of the seeds, pale bars from least to most." if any(row.seeds > 1 for row in rows) else ""
-
-
-def _reading(summaries: Sequence[Summary], rows: Sequence[Row]) -> str:
+def _reading(summaries: Sequence[Summary], rows: Sequence[Row], cost: Cost) -> str:
     """How to read the figure of several sweeps, and what is missing from it."""
     counts = sorted({row.seeds for row in rows})
     seeds = f"n = {counts[0]}" + (f" to {counts[-1]}" if counts[-1] > counts[0] else "")
@@ -107,7 +110,7 @@ def _reading(summaries: Sequence[Summary], rows: Sequence[Row]) -> str:
     parts = [
         f"Bars: 95% intervals of R@1, cut at the panel{lone}.",
         f"A mark is the mean of a row's seeds ({seeds}; {many}, each once, though several sweeps may share it).",
-        _costs(rows),
+        cost.note(rows, _BARS),
         "The front is that of the means: what lies near it may be noise.",
         f"Unfinished: {missing} of {planned} runs are missing." if missing else "",
     ]
@@ -143,32 +146,32 @@ def _write(panel: Axes, label: str, point: tuple[float, float], place: tuple[int
     return found
 
 
-def _bars(panel: Axes, rows: Sequence[Row], minutes: int, label: str | None, marker: str, colour: str) -> None:
+def _bars(panel: Axes, rows: Sequence[Row], cost: Cost, label: str | None, marker: str, colour: str) -> None:
     """Rows of one look: marks with their intervals."""
-    costs, levels = [row.device_minutes / minutes for row in rows], [row.level[MAIN] for row in rows]
+    costs, levels = [cost.typical(row) for row in rows], [row.level[MAIN] for row in rows]
     reach = [[found.mean - found.low for found in levels], [found.high - found.mean for found in levels]]
-    ranges = [row.device_minutes_range for row in rows]
-    across = [[cost - low / minutes for cost, (low, _) in zip(costs, ranges, strict=True)],
-              [high / minutes - cost for cost, (_, high) in zip(costs, ranges, strict=True)]]  # fmt: skip
+    spans = [cost.span(row) for row in rows]
+    across = [[middle - low for middle, (low, _) in zip(costs, spans, strict=True)],
+              [high - middle for middle, (_, high) in zip(costs, spans, strict=True)]]  # fmt: skip
     panel.errorbar(costs, [found.mean for found in levels], yerr=reach, elinewidth=0.8, label=label, fmt=marker,
                    color=colour)  # fmt: skip
     panel.errorbar(costs, [found.mean for found in levels], xerr=across, elinewidth=0.5, fmt="none", ecolor=colour,
                    alpha=0.35)  # fmt: skip
-    for cost, found, row in zip(costs, levels, rows, strict=True):
-        hover.mark(panel, cost, found.mean, findings.row_words(row))
+    for middle, found, row in zip(costs, levels, rows, strict=True):
+        hover.mark(panel, middle, found.mean, findings.row_words(row, cost.words(row)))
 
 
-def _step(panel: Axes, rows: Sequence[Row], minutes: int) -> list[Row]:
-    found = front(rows)
+def _step(panel: Axes, rows: Sequence[Row], cost: Cost) -> list[Row]:
+    found = front(rows, cost)
     if len(found) == 1:
         return found  # a mark is no line
-    panel.step([row.device_minutes / minutes for row in found], [row.mean("R@1") for row in found], where="post",
+    panel.step([cost.typical(row) for row in found], [row.mean("R@1") for row in found], where="post",
                color=style.QUIET, linestyle="--", linewidth=1, zorder=1, label=_FRONT)  # fmt: skip
     return found
 
 
-def _finish(figure: Figure, panel: Axes, unit: str) -> None:
-    panel.set_xlabel(f"cost of a run: pre-training, fine-tuning, evaluation ({unit})")
+def _finish(figure: Figure, panel: Axes, cost: Cost, scale: str = "") -> None:
+    panel.set_xlabel(f"cost of a run: {cost.what} ({cost.unit}{scale})")
     panel.set_ylabel(R1)
     labels = panel.get_legend_handles_labels()[1]
     if max(map(len, labels)) < 32:
@@ -177,22 +180,22 @@ def _finish(figure: Figure, panel: Axes, unit: str) -> None:
         figure.legend(loc="outside upper left", ncols=2 if len(labels) > 6 else 1, fontsize=6.5)
 
 
-def front(rows: Sequence[Row]) -> list[Row]:
+def front(rows: Sequence[Row], cost: Cost) -> list[Row]:
     """Rows that no cheaper row reaches in mean R@1, by rising cost."""
     found: list[Row] = []
-    for row in sorted(rows, key=lambda row: (row.device_minutes, -row.mean("R@1"))):
+    for row in sorted(rows, key=lambda row: (cost.typical(row), -row.mean("R@1"))):
         if not found or row.mean("R@1") > found[-1].mean("R@1"):
             found.append(row)
     return found
 
 
-def _words(front: Sequence[Row], rows: Sequence[Row]) -> str:
+def _words(front: Sequence[Row], rows: Sequence[Row], cost: Cost) -> str:
     """Which row is the cheapest, where each of its seeds took less than any of the others', and which the highest."""
     if len(rows) == 1:
         return "nothing to compare yet"
     cheapest, highest = front[0], front[-1]
     clear = cheapest.seeds > 1 and all(
-        cheapest.device_minutes_range[1] < row.device_minutes_range[0] for row in rows if row is not cheapest
+        cost.span(cheapest)[1] < cost.span(row)[0] for row in rows if row is not cheapest
     )
     if not clear:
         return f"{highest.label} has the highest mean, no row is clearly the cheapest"

@@ -31,7 +31,7 @@ def draw(first: Summary, second: Summary, called: tuple[str, str]) -> Figure:
     """Levels of both with their intervals; the title says at how many points a paired difference is shown."""
     curves = is_curves(first) and is_curves(second) and set(first.sweep.axes) & set(second.sweep.axes)
     figure, cut = _curves(first, second, called) if curves else (_rows(first, second, called), "")
-    parts = [f"Bars: 95% intervals; {name}: n = {one.seed_counts}, preset {one.sweep.preset}, gallery of {one.gallery}"
+    parts = [f"Bars: 95% intervals; {name}: n = {one.seed_counts}, preset {one.sweep.setting}, gallery of {one.gallery}"
              + (f", {one.done} of {one.planned} runs finished" if one.missing else "")
              for name, one in zip(called, (first, second), strict=True)]  # fmt: skip
     note = "; ".join([parts[0], parts[1].removeprefix("Bars: 95% intervals; ")])

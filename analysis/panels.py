@@ -49,20 +49,6 @@ def wrap(text: str, width: int) -> str:
     return "\n".join(textwrap.wrap(text[:1].upper() + text[1:], width))
 
 
-def time_unit(rows: Sequence[Row]) -> tuple[str, int]:
-    """Such as 'GPU h' or 'CPU min', and how many minutes it has: hours where a run takes more than three."""
-    devices = {run.device for row in rows for run in row.runs.values()}
-    device = devices.pop() if len(devices) == 1 else "device"
-    hours = max((row.device_minutes for row in rows if row.runs), default=0) > 180
-    return (f"{device} h", 60) if hours else (f"{device} min", 1)
-
-
-def cost_end(rows: Sequence[Row], minutes: int) -> float:
-    """Where an axis of costs ends: at the longest run, but not so far that one slow run hides what the medians say."""
-    longest = max(row.device_minutes_range[1] for row in rows)
-    return min(1.06 * longest, 1.6 * max(row.device_minutes for row in rows)) / minutes or 1.0
-
-
 def ratio_axis(panel: Axes, x: Sequence[float], axis: Axis) -> None:
     if axis.log:
         panel.set_xscale("log")

@@ -17,6 +17,7 @@ if __name__ == "__main__" and not __package__:  # run as a file: this folder mus
 from matplotlib.figure import Figure
 
 from analysis import command, contrast, figures, front, learning, overlay, style
+from analysis.costs import MEASURES, Measure
 from analysis.records import Sweep, Unreadable
 from analysis.results import Collection, load
 from analysis.summary import Summary, summarise
@@ -37,20 +38,21 @@ def show(arguments: argparse.Namespace, collection: Collection, sweeps: Sequence
     if arguments.against is not None:
         return _against(collection, sweeps, load(arguments.against), save)
     summaries = [summarise(sweep, collection) for sweep in sweeps]
-    empty = sum(not _sweep(summary, collection, save) for summary in summaries)
+    measure = MEASURES[arguments.cost]
+    empty = sum(not _sweep(summary, collection, measure, save) for summary in summaries)
     if arguments.only is None:
         for name, members in front.groups(summaries).items():
-            save(front.overall(members), f"front-{name}")
+            save(front.overall(members, measure), f"front-{name}")
     return empty + sum(not _search(name, collection, save) for name in command.searches(collection, arguments.only))
 
 
-def _sweep(summary: Summary, collection: Collection, save: Save) -> bool:
+def _sweep(summary: Summary, collection: Collection, measure: Measure, save: Save) -> bool:
     name = summary.sweep.folder
     if not summary.done:
         print(f"{name}: nothing finished yet. {summary.state()}", file=sys.stderr)
         return False
-    save(figures.draw(summary), name)
-    save(front.draw(summary), f"{name}-cost")
+    save(figures.draw(summary, measure), name)
+    save(front.draw(summary, measure), f"{name}-cost")
     curves = learning.draw(summary, collection.folder)
     if curves is not None:
         save(curves, f"{name}-learning")
@@ -99,6 +101,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = command.parser("python analysis/plot.py", str(__doc__))
     parser.add_argument("--against", type=Path, metavar="OTHER", help="another results folder, drawn over this one")
     parser.add_argument("--format", action="append", choices=style.FORMATS, help="only this format; repeatable")
+    parser.add_argument("--cost", choices=MEASURES, default="time", help="of a run: time as measured (the default), or "
+                        "operations of pre-training, which other work on the machine does not change")  # fmt: skip
     parser.add_argument("--output", type=Path, metavar="DIR", help="where to write them (figures/ in the folder)")
     return command.run(parser.parse_args(arguments), show)
 

@@ -103,12 +103,18 @@ class Sweep:
     name: str
     preset: str
     title: str
+    changes: str  # what --set changed in its base, such as 'pretrain.length=182 steps'
     command: str
     axes: tuple[str, ...]
     base: Mapping[str, Any]
     points: tuple[Point, ...]
     runs: Mapping[tuple[int, int], str]
     refused: Set[tuple[int, int]] = frozenset()  # of runs: not what the sweep asked for
+
+    @property
+    def setting(self) -> str:
+        """Its preset, and what was changed in it."""
+        return ", ".join(filter(None, (self.preset, self.changes)))
 
     def value(self, point: Point, axis: str) -> Any:
         return point.set.get(axis, self.base.get(axis))
@@ -252,11 +258,13 @@ def read_sweep(folder: str, content: Mapping[str, Any]) -> tuple[Sweep, list[str
             if key in runs and runs[key] != entry["run"]:
                 doubles.append(f"{label}, seed {key[1]} is named twice; run {entry['run']} is left out")
             runs.setdefault(key, str(entry["run"]))
+        changes = _changes(str(content["command"]))
         sweep = Sweep(
             folder=folder,
             name=str(content["name"]),
             preset=str(content["preset"]),
-            title=_title(content),
+            title=_line(content["title"]) + (f" ({changes})" if changes else ""),  # or two of one name would look alike
+            changes=changes,
             command=str(content["command"]),
             axes=tuple(axes),
             base=base,
@@ -270,13 +278,12 @@ def read_sweep(folder: str, content: Mapping[str, Any]) -> tuple[Sweep, list[str
         raise Unreadable(f"sweep.json is not what a sweep writes: {problem}") from problem
 
 
-def _title(content: Mapping[str, Any]) -> str:
-    """Its title, and what `--set` changed in its base, or two sweeps of one name would look alike."""
-    words = shlex.split(str(content["command"]))
-    changes = [word.removeprefix("--set=") for word in words if word.startswith("--set=")]
-    changes += [after for word, after in itertools.pairwise(words) if word == "--set"]
-    told = [change for change in changes if not change.startswith("machine.")]
-    return _line(content["title"]) + (f" ({_line(', '.join(told))})" if told else "")
+def _changes(command: str) -> str:
+    """What `--set` changed in the base, but for the machine."""
+    words = shlex.split(command)
+    found = [word.removeprefix("--set=") for word in words if word.startswith("--set=")]
+    found += [after for word, after in itertools.pairwise(words) if word == "--set"]
+    return _line(", ".join(change for change in found if not change.startswith("machine.")))
 
 
 def _line(found: Any) -> str:

@@ -62,17 +62,6 @@ class Row:
         of the seeds, since one run beside other work takes several times as long."""
         return float(np.median([run.minutes for run in self.runs.values()])) if self.runs else math.nan
 
-    @property
-    def device_minutes(self) -> float:
-        """The same by number of devices."""
-        return float(np.median([run.device_minutes for run in self.runs.values()])) if self.runs else math.nan
-
-    @property
-    def device_minutes_range(self) -> tuple[float, float]:
-        """The least and the most that a seed took; NaN where there is none."""
-        found = [run.device_minutes for run in self.runs.values()]
-        return (min(found), max(found)) if found else (math.nan, math.nan)
-
 
 @dataclass(frozen=True)
 class Summary:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from simvtp.identity import pretrain_id, run_id
 from simvtp.presets import preset
 
 QUERIES = 400
+Change = Callable[[dict[str, Any]], object]
 Points = list[tuple[str, dict[str, Any], float]]  # label, settings, expected R@1
 MASK_RATIO: Points = [
     ("video 50%", {"mask.video": 0.5}, 22.0), ("video 75%", {"mask.video": 0.75}, 23.0), ("base", {}, 20.0),
@@ -152,6 +153,13 @@ def write(path: Path, content: object) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content), encoding="utf-8")
     return path
+
+
+def edit(path: Path, change: Change) -> None:
+    """Let `change` alter the content of a JSON file."""
+    content = json.loads(path.read_text())
+    change(content)
+    write(path, content)
 
 
 def write_lines(path: Path, lines: Sequence[object]) -> None:

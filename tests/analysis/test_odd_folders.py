@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +11,14 @@ import pytest
 from analysis import compare, plot, report, table
 from analysis.results import load
 from analysis.summary import summarise
-from tests.analysis.folders import Builder, write
+from tests.analysis.folders import Builder, Change, edit, write
 from tests.analysis.test_search import write_journal
-
-Change = Callable[[dict[str, Any]], object]
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     Builder(tmp_path, queries=50).sweep("mask_ratio", seeds=(0, 1))
     return tmp_path
-
-
-def edit(path: Path, change: Change) -> None:
-    content = json.loads(path.read_text())
-    change(content)
-    write(path, content)
 
 
 def a_run(folder: Path, point: int, seed: int) -> Path:

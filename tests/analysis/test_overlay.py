@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
-from analysis import contrast, front, overlay, plot, style
+from analysis import contrast, costs, front, overlay, plot, style
 from analysis.results import load
 from analysis.summary import Summary, summarise
 from tests.analysis.folders import AXES, SWEEPS, Builder, metrics_of, write
@@ -183,7 +183,7 @@ def test_the_front_has_what_nothing_cheaper_reaches(tmp_path: Path) -> None:
         (cost, level) for cost, level in places
         if not any(other != (cost, level) and other[0] <= cost and other[1] >= level for other in places)
     }  # fmt: skip
-    found = front.front(rows)
+    found = front.front(rows, costs.time(rows))
     assert {(row.minutes, row.mean("R@1")) for row in found} == best
     assert len(found) == len(best) > 1
 
@@ -208,7 +208,7 @@ def test_costs_count_devices(tmp_path: Path) -> None:
         content["cost"] |= {"device": "cuda", "devices": 4, "pretrain_seconds": 7200.0}
         write(path, content)
     (summary,) = summaries(tmp_path)
-    assert summary.rows[0].device_minutes == pytest.approx(4 * (7200 + 22) / 60)
+    assert costs.time(summary.rows[:0]).typical(summary.rows[0]) == pytest.approx(4 * (7200 + 22) / 60)
     assert front.draw(summary).axes[0].get_xlabel().endswith("(GPU h)")
 
 

@@ -6,26 +6,19 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from analysis.records import read_run
 from analysis.results import Collection, ResultsError, load
 from analysis.summary import summarise
-from tests.analysis.folders import Builder, write
+from tests.analysis.folders import Builder, edit, write
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     Builder(tmp_path, queries=50).sweep("mask_ratio", seeds=(0, 1))
     return tmp_path
-
-
-def edit(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    content = json.loads(path.read_text())
-    change(content)
-    write(path, content)
 
 
 def a_run(folder: Path, label: str, seed: int) -> Path:

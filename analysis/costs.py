@@ -1,0 +1,82 @@
+"""What the runs of a row cost: time as measured, or operations, which other work on the machine does not change."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from analysis.records import Run
+from analysis.results import ResultsError
+from analysis.summary import Row
+
+_PREFIXES = ("G", "T", "P", "E")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A measure of cost in one unit. `of`: of one run; a row has the median of its seeds, since a run beside other work
+    takes several times as long."""
+
+    unit: str
+    what: str
+    of: Callable[[Run], float]
+
+    def typical(self, row: Row) -> float:
+        """NaN where no seed is finished."""
+        return float(np.median([self.of(run) for run in row.runs.values()])) if row.runs else math.nan
+
+    def span(self, row: Row) -> tuple[float, float]:
+        """The least and the most that a seed took; NaN where there is none."""
+        found = [self.of(run) for run in row.runs.values()]
+        return (min(found), max(found)) if found else (math.nan, math.nan)
+
+    def end(self, rows: Sequence[Row]) -> float:
+        """Where an axis ends: at the dearest run, but not so far that one slow run hides what the medians say."""
+        return min(1.06 * max(self.span(row)[1] for row in rows), 1.6 * max(map(self.typical, rows))) or 1.0
+
+    def words(self, row: Row) -> str:
+        """Such as '2.8 CPU min a run (2.1 to 6.4)'; the range where the seeds have one."""
+        low, high = self.span(row)
+        span = f" ({low:.3g} to {high:.3g})" if low < high else ""
+        return f"{self.typical(row):.3g} {self.unit} a run{span}"
+
+    def note(self, rows: Sequence[Row], bars: str) -> str:
+        """How to read it where rows have several seeds. bars: how their ranges are drawn."""
+        if all(row.seeds == 1 for row in rows):
+            return ""
+        apart = any(low < high for low, high in map(self.span, rows))
+        return f"Cost: median of the seeds, {bars}." if apart else "Cost: the same for each seed of a row."
+
+
+Measure = Callable[[Sequence[Row]], Cost]  # the measure in a unit that suits these rows
+
+
+def time(rows: Sequence[Row]) -> Cost:
+    """Time on a device, such as 'GPU h' or 'CPU min': hours where a run takes more than three."""
+    runs = [run for row in rows for run in row.runs.values()]
+    devices = {run.device for run in runs}
+    device = devices.pop() if len(devices) == 1 else "device"
+    plain = Cost(f"{device} min", "pre-training, fine-tuning, evaluation", lambda run: run.device_minutes)
+    if max((plain.typical(row) for row in rows if row.runs), default=0) <= 180:
+        return plain
+    return Cost(f"{device} h", plain.what, lambda run: run.device_minutes / 60)
+
+
+def operations(rows: Sequence[Row]) -> Cost:
+    """Operations of pre-training (simvtp/cost.py), such as 'TFLOP'. ResultsError where a run has none on record."""
+    found = [_gflop(run) for row in rows for run in row.runs.values()]
+    power = min(max(int(math.log10(max(found, default=0) or 1) // 3), 0), len(_PREFIXES) - 1)
+    return Cost(f"{_PREFIXES[power]}FLOP", "operations of pre-training", lambda run: _gflop(run) / 1000**power)
+
+
+def _gflop(run: Run) -> float:
+    found = run.cost.get("pretrain_gflop")
+    if found is None:
+        raise ResultsError(f"run {run.id}: its result.json has no cost.pretrain_gflop; draw it with --cost time")
+    return float(found)
+
+
+MEASURES: Mapping[str, Measure] = {"time": time, "operations": operations}
