@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis import figures, findings, front, layouts, learning, provenance
+from analysis.costs import Measure, time
 from analysis.embedding import Picture, drawn, from_png
 from analysis.records import DIRECTIONS, Run, Sweep, Unreadable
 from analysis.results import Collection, Skip
@@ -82,7 +83,7 @@ def anchor(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
-def section(sweep: Sweep, collection: Collection) -> Section:
+def section(sweep: Sweep, collection: Collection, measure: Measure = time) -> Section:
     """Table, figures and recipes of a sweep; where nothing is finished, only its state."""
     summary = summarise(sweep, collection)
     name = f"sweep-{anchor(sweep.folder)}"
@@ -97,14 +98,14 @@ def section(sweep: Sweep, collection: Collection) -> Section:
     return Section(
         name, summary, findings.against_base(summary.rows),
         [(group, len(list(members))) for group, members in itertools.groupby(column.group for column in shown)],
-        [column.heading for column in shown], rows, layouts.notes(summary), _pictures(summary, collection.folder),
-        _recipes(summary),
+        [column.heading for column in shown], rows, layouts.notes(summary),
+        _pictures(summary, collection.folder, measure), _recipes(summary),
     )  # fmt: skip
 
 
-def _pictures(summary: Summary, folder: Path) -> list[Picture]:
+def _pictures(summary: Summary, folder: Path, measure: Measure) -> list[Picture]:
     name = summary.sweep.folder
-    found = [drawn(figures.draw(summary), name), drawn(front.draw(summary), f"{name}-cost")]
+    found = [drawn(figures.draw(summary, measure), name), drawn(front.draw(summary, measure), f"{name}-cost")]
     curves = learning.draw(summary, folder)
     return [*found, drawn(curves, f"{name}-learning")] if curves else found
 
@@ -153,10 +154,10 @@ def search_of(name: str, collection: Collection) -> Search:
     return Search(place, name, state, pictures, best)
 
 
-def fronts(sections: Sequence[Section]) -> list[Picture]:
+def fronts(sections: Sequence[Section], measure: Measure = time) -> list[Picture]:
     """R@1 of all rows of a preset against their cost, where several sweeps share a test."""
     groups = front.groups([part.summary for part in sections])
-    return [drawn(front.overall(members), f"front-{name}") for name, members in groups.items()]
+    return [drawn(front.overall(members, measure), f"front-{name}") for name, members in groups.items()]
 
 
 def overview(collection: Collection, sections: Sequence[Section]) -> list[str]:

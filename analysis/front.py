@@ -66,14 +66,20 @@ def groups(summaries: Sequence[Summary]) -> dict[str, list[Summary]]:
 
 
 def overall(summaries: Sequence[Summary], measure: Measure = time) -> Figure:
-    """All rows of several sweeps of one preset and test, each row once; those on the front are named."""
+    """All rows of several sweeps of one preset and test, each row once; those on the front are named.
+
+    The axis of costs is a logarithm: rows that cost nothing are left out, unless there are no others.
+    """
     rows: dict[tuple[str, ...], tuple[Row, int]] = {}
     for k, summary in enumerate(summaries):
         for row in summary.finished_rows:
             rows.setdefault(tuple(run.id for run in row.runs.values()), (row, k))
+    cost = measure([row for row, _ in rows.values()])
+    free = [runs for runs, (row, _) in rows.items() if cost.typical(row) == 0]
+    if len(free) < len(rows):
+        rows = {runs: found for runs, found in rows.items() if runs not in free}
     figure, panel = plt.subplots(figsize=(style.WIDTH, 3.6 + 0.1 * len(summaries)), layout="constrained")
     shown = [row for row, _ in rows.values()]
-    cost = measure(shown)
     named: set[int] = set()
     for row, k in rows.values():
         _bars(panel, [row], cost, None if k in named else wrap(summaries[k].sweep.title, 76), *style.mark(k))
@@ -91,7 +97,8 @@ def overall(summaries: Sequence[Summary], measure: Measure = time) -> Figure:
         wrap(f"All rows of preset {summaries[0].sweep.preset}: {_words(front, shown, cost)}", 84), loc="left"
     )
     _finish(figure, panel, cost, ", log scale" if log else "")
-    style.footnote(figure, wrap(_reading(summaries, shown, cost), 140))
+    left = f"Rows left out since they cost nothing: {len(free)}." if free and log else ""
+    style.footnote(figure, wrap(f"{_reading(summaries, shown, cost)} {left}".strip(), 140))
     labels = Counter(row.label for row in shown)  # sweeps may share the name of a point
     folder = {id(row): summaries[k].sweep.folder for row, k in rows.values()}
     names = {row.label if labels[row.label] == 1 else f"{row.label} ({folder[id(row)]})": row for row in front}
@@ -190,14 +197,13 @@ def front(rows: Sequence[Row], cost: Cost) -> list[Row]:
 
 
 def _words(front: Sequence[Row], rows: Sequence[Row], cost: Cost) -> str:
-    """Which row is the cheapest, where each of its seeds took less than any of the others', and which the highest."""
+    """Which row is clearly the cheapest, if one is, and which the highest."""
     if len(rows) == 1:
         return "nothing to compare yet"
     cheapest, highest = front[0], front[-1]
-    clear = cheapest.seeds > 1 and all(
-        cost.span(cheapest)[1] < cost.span(row)[0] for row in rows if row is not cheapest
-    )
-    if not clear:
+    if cost.alike(rows):
+        return f"{highest.label} has the highest mean, all rows cost the same"
+    if not all(cost.below(cheapest, row) for row in rows if row is not cheapest):
         return f"{highest.label} has the highest mean, no row is clearly the cheapest"
     if cheapest is highest:
         return f"{highest.label} is the cheapest and has the highest mean"

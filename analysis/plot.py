@@ -17,7 +17,7 @@ if __name__ == "__main__" and not __package__:  # run as a file: this folder mus
 from matplotlib.figure import Figure
 
 from analysis import command, contrast, figures, front, learning, overlay, style
-from analysis.costs import MEASURES, Measure
+from analysis.costs import MEASURES, Measure, add_option
 from analysis.records import Sweep, Unreadable
 from analysis.results import Collection, load
 from analysis.summary import Summary, summarise
@@ -39,6 +39,8 @@ def show(arguments: argparse.Namespace, collection: Collection, sweeps: Sequence
         return _against(collection, sweeps, load(arguments.against), save)
     summaries = [summarise(sweep, collection) for sweep in sweeps]
     measure = MEASURES[arguments.cost]
+    for summary in summaries:
+        measure(summary.rows)  # a run without that cost ends the command before anything is drawn
     empty = sum(not _sweep(summary, collection, measure, save) for summary in summaries)
     if arguments.only is None:
         for name, members in front.groups(summaries).items():
@@ -101,8 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = command.parser("python analysis/plot.py", str(__doc__))
     parser.add_argument("--against", type=Path, metavar="OTHER", help="another results folder, drawn over this one")
     parser.add_argument("--format", action="append", choices=style.FORMATS, help="only this format; repeatable")
-    parser.add_argument("--cost", choices=MEASURES, default="time", help="of a run: time as measured (the default), or "
-                        "operations of pre-training, which other work on the machine does not change")  # fmt: skip
+    add_option(parser)
     parser.add_argument("--output", type=Path, metavar="DIR", help="where to write them (figures/ in the folder)")
     return command.run(parser.parse_args(arguments), show)
 

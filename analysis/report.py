@@ -16,13 +16,16 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from analysis import command, contents, provenance, style
+from analysis.costs import MEASURES, Measure, add_option
 from analysis.records import Sweep
 from analysis.results import Collection
 
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def page(collection: Collection, sections: Sequence[contents.Section], searches: Sequence[contents.Search]) -> str:
+def page(
+    collection: Collection, sections: Sequence[contents.Section], searches: Sequence[contents.Search], measure: Measure
+) -> str:
     """The whole page. What is not ours (labels, captions, tracebacks, configs) is escaped by the template engine."""
     engine = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
@@ -41,7 +44,7 @@ def page(collection: Collection, sections: Sequence[contents.Section], searches:
         overview=contents.overview(collection, sections),
         sections=sections,
         searches=searches,
-        fronts=contents.fronts(sections),
+        fronts=contents.fronts(sections, measure),
         reconstructions=pictures,
         failures=provenance.failures(collection.folder, collection.failures, collection.sweeps),
         skipped=[*collection.skipped, *damaged],
@@ -61,10 +64,11 @@ def _hash(text: str) -> str:
 def show(arguments: argparse.Namespace, collection: Collection, sweeps: Sequence[Sweep]) -> int:
     """Writes the page; returns how many sweeps have nothing to show yet."""
     style.apply()
-    sections = [contents.section(sweep, collection) for sweep in sweeps]
+    measure = MEASURES[arguments.cost]
+    sections = [contents.section(sweep, collection, measure) for sweep in sweeps]
     searches = [contents.search_of(name, collection) for name in command.searches(collection, arguments.only)]
     path = arguments.output or collection.folder / "report.html"
-    command.write(path, page(collection, sections, searches).encode())
+    command.write(path, page(collection, sections, searches, measure).encode())
     for part in sections:
         print(f"{part.summary.sweep.folder}: {part.finding}. {part.summary.state()}".rstrip())
     print(f"-> {path}")
@@ -73,6 +77,7 @@ def show(arguments: argparse.Namespace, collection: Collection, sweeps: Sequence
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = command.parser("python analysis/report.py", str(__doc__))
+    add_option(parser)
     parser.add_argument("--output", type=Path, metavar="FILE", help="where to write it (report.html in the folder)")
     return command.run(parser.parse_args(arguments), show)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
 
-from analysis import costs, figures, front, plot
+from analysis import costs, figures, front, plot, report
 from analysis.results import load
 from analysis.summary import Summary, summarise
 from tests.analysis.folders import Builder, edit
@@ -49,7 +50,8 @@ def test_operations_are_those_of_pretraining_and_no_clock_moves_them(summary: Su
 
 
 @pytest.mark.parametrize(
-    ("gflop", "words"), [(0.5, "0.5 GFLOP"), (999.0, "999 GFLOP"), (1e6, "1 PFLOP"), (2.5e12, "2.5e+03 EFLOP")]
+    ("gflop", "words"),
+    [(0.5, "0.5 GFLOP"), (999.0, "999 GFLOP"), (999.96, "1,000 GFLOP"), (1e6, "1 PFLOP"), (2.5e12, "2,500 EFLOP")],
 )
 def test_operations_are_told_in_a_unit_that_suits_them(tmp_path: Path, gflop: float, words: str) -> None:
     Builder(tmp_path, queries=60).sweep("objectives")
@@ -71,11 +73,43 @@ def test_figures_show_the_cost_that_was_asked_for(summary: Summary) -> None:
     assert figures.draw(summary).axes[1].get_ylabel() == "CPU min\na run"
 
 
-def test_all_sweeps_together_show_what_costs_nothing_on_a_plain_axis(summary: Summary) -> None:
-    panel = front.overall([summary], costs.operations).axes[0]
-    assert panel.get_xscale() == "linear"
-    assert panel.get_xlabel() == "cost of a run: operations of pre-training (TFLOP)"
-    assert front.overall([summary]).axes[0].get_xscale() == "log"
+def test_all_sweeps_together_leave_out_what_costs_nothing(summary: Summary) -> None:
+    figure = front.overall([summary], costs.operations)
+    assert figure.axes[0].get_xscale() == "log"
+    assert figure.axes[0].get_xlabel() == "cost of a run: operations of pre-training (TFLOP, log scale)"
+    words = figure.get_supxlabel().replace("\n", " ")
+    assert "6 rows, each once" in words
+    assert words.endswith("Rows left out since they cost nothing: 1.")
+    assert "left out" not in front.overall([summary]).get_supxlabel()
+
+
+@pytest.mark.parametrize(
+    ("gflop", "seeds", "words"),
+    [
+        ({"base": 2753.1, "video 50%": 2746.1}, 2, "all rows cost the same"),  # equal compute, to a step
+        ({"base": 2753.1, "video 50%": 2600.0}, 2, "Video 50% is the cheapest"),
+        ({"base": 2753.1, "video 50%": 2600.0}, 1, "Video 50% is the cheapest"),  # an exact cost takes no seeds
+        ({"base": 2753.1, "video 50%": 2600.0, "video 95%": 2590.0}, 2, "no row is clearly the cheapest"),
+    ],
+)
+def test_titles_call_rows_apart_that_operations_tell_apart(
+    tmp_path: Path, gflop: dict[str, float], seeds: int, words: str
+) -> None:
+    Builder(tmp_path, queries=60).sweep("mask_ratio_compute", seeds=range(seeds))
+    content = json.loads((tmp_path / "sweeps/mask_ratio_compute-tiny/sweep.json").read_text())
+    for run in content["runs"]:
+        value = gflop.get(content["points"][run["point"]]["label"], 2753.1)
+        edit(tmp_path / f"runs/{run['run']}/result.json", lambda c, value=value: c["cost"].update(pretrain_gflop=value))
+    title = front.draw(summarise(load(tmp_path).sweeps[0], load(tmp_path)), costs.operations).axes[0].get_title("left")
+    assert words.lower() in title.replace("\n", " ").lower()
+
+
+def test_what_is_unfinished_has_no_cost(tmp_path: Path) -> None:
+    Builder(tmp_path, queries=60).sweep("mask_ratio", unfinished=[(0, 0)])
+    rows = summarise(load(tmp_path).sweeps[0], load(tmp_path)).rows
+    assert math.isnan(costs.time(rows).typical(rows[0]))
+    assert costs.time(rows).end(rows) > 0
+    assert costs.time(rows).note(rows, "bars so") == ""
 
 
 def test_a_run_without_operations_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -84,4 +118,15 @@ def test_a_run_without_operations_is_named(tmp_path: Path, capsys: pytest.Captur
     edit(path, lambda content: content["cost"].pop("pretrain_gflop"))
     assert plot.main([str(tmp_path), "--format", "png", "--cost", "operations"]) == 2
     assert f"run {path.parent.name}: its result.json has no cost.pretrain_gflop" in capsys.readouterr().err
+    assert not (tmp_path / "figures").exists()
+    assert report.main([str(tmp_path), "--cost", "operations"]) == 2
     assert plot.main([str(tmp_path), "--format", "png", "--cost", "time"]) == 0
+    edit(path, lambda content: content["cost"].update(pretrain_gflop=-5.0))
+    assert plot.main([str(tmp_path), "--format", "png", "--cost", "operations"]) == 2
+    assert "has cost.pretrain_gflop -5.0" in capsys.readouterr().err
+
+
+def test_the_report_shows_operations_too(tmp_path: Path) -> None:
+    Builder(tmp_path, queries=60).sweep("objectives")
+    assert report.main([str(tmp_path), "--cost", "operations"]) == 0
+    assert "1 GFLOP a run" in (tmp_path / "report.html").read_text()
