@@ -66,7 +66,9 @@ class Cost:
         if all(row.seeds < 2 for row in rows):
             return ""
         apart = any(low < high for low, high in map(self.span, rows))
-        return f"Cost: median of the seeds, {bars}." if apart else "Cost: the same for each seed of a row."
+        return (
+            f"Cost: median of the seeds, {bars}." if apart else f"Cost: {self.what}, the same for each seed of a row."
+        )
 
 
 Measure = Callable[[Sequence[Row]], Cost]  # the measure in a unit that suits these rows

@@ -45,7 +45,7 @@ def test_operations_are_those_of_pretraining_and_no_clock_moves_them(summary: Su
     assert cost.unit == "TFLOP"
     assert cost.words(rows["base"]) == "2.75 TFLOP a run"
     assert cost.words(rows["video 50%"]) == "6.19 TFLOP a run"
-    assert cost.note(summary.rows, "bars so") == "Cost: the same for each seed of a row."
+    assert cost.note(summary.rows, "bars so") == "Cost: operations of pre-training, the same for each seed of a row."
     assert cost.end(summary.rows) == pytest.approx(1.06 * 6.1945)
 
 
