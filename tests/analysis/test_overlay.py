@@ -125,7 +125,6 @@ def test_a_point_has_one_verdict_in_the_figure_and_in_the_comparison(tmp_path: P
     ) if line.difference]  # fmt: skip
     assert alone.count("higher") > expected > 0  # corrected over four points only, more would be shown
     assert f"B is higher at {expected} of 4 points" in figure.axes[1].get_title(loc="left").replace("\n", " ")
-    plt.close(figure)
 
 
 @pytest.mark.parametrize(("seeds", "cut"), [((0, 1, 2, 3), False), ((0, 1), True)])
@@ -137,7 +136,6 @@ def test_a_cut_interval_is_said_and_only_where_there_is_one(tmp_path: Path, seed
     assert (highest > top) == cut
     said = " ".join(text.get_text() for text in figure.findobj(Text))
     assert ("Intervals that reach beyond the panel are cut." in said.replace("\n", " ")) == cut
-    plt.close(figure)
 
 
 def test_every_point_is_inside_a_panel_of_logarithms(tmp_path: Path) -> None:
@@ -147,7 +145,6 @@ def test_every_point_is_inside_a_panel_of_logarithms(tmp_path: Path) -> None:
     low, high = figure.axes[0].get_xlim()
     assert 5 < low < 10  # a tenth and all of the data, with a margin that does not dwarf them
     assert 100 < high < 200
-    plt.close(figure)
 
 
 def test_no_row_is_called_the_cheapest_where_the_times_of_seeds_overlap(tmp_path: Path) -> None:
@@ -170,7 +167,6 @@ def test_one_row_alone_has_nothing_to_be_compared_with(tmp_path: Path) -> None:
 
 def _title(summary: Summary) -> str:
     figure = front.draw(summary)
-    plt.close(figure)
     return figure.axes[0].get_title(loc="left").replace("\n", " ")
 
 
@@ -213,7 +209,7 @@ def test_costs_count_devices(tmp_path: Path) -> None:
 
 
 def test_names_on_the_front_cover_neither_each_other_nor_a_mark_and_stay_in_the_panel() -> None:
-    figure, panel = plt.subplots(figsize=(4, 3))
+    _, panel = plt.subplots(figsize=(4, 3))
     marks = [(1.0, 10.0), (1.02, 10.1), (1.04, 10.2), (5.0, 30.0)]
     panel.plot(*zip(*marks, strict=True), "o")
     panel.set_ylim(0, 31)
@@ -229,4 +225,3 @@ def test_names_on_the_front_cover_neither_each_other_nor_a_mark_and_stay_in_the_
         assert box.count_contains(dots) == 0
         assert inside.x0 <= box.x0 < box.x1 <= inside.x1
         assert inside.y0 <= box.y0 < box.y1 <= inside.y1
-    plt.close(figure)
