@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis import figures, findings, front, layouts, learning, provenance
-from analysis.costs import Measure, time
+from analysis.costs import Measure
 from analysis.embedding import Picture, drawn, from_png
 from analysis.records import DIRECTIONS, Run, Sweep, Unreadable
 from analysis.results import Collection, Skip
@@ -83,7 +83,7 @@ def anchor(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
-def section(sweep: Sweep, collection: Collection, measure: Measure = time) -> Section:
+def section(sweep: Sweep, collection: Collection, measure: Measure) -> Section:
     """Table, figures and recipes of a sweep; where nothing is finished, only its state."""
     summary = summarise(sweep, collection)
     name = f"sweep-{anchor(sweep.folder)}"
@@ -154,7 +154,7 @@ def search_of(name: str, collection: Collection) -> Search:
     return Search(place, name, state, pictures, best)
 
 
-def fronts(sections: Sequence[Section], measure: Measure = time) -> list[Picture]:
+def fronts(sections: Sequence[Section], measure: Measure) -> list[Picture]:
     """R@1 of all rows of a preset against their cost, where several sweeps share a test."""
     groups = front.groups([part.summary for part in sections])
     return [drawn(front.overall(members, measure), f"front-{name}") for name, members in groups.items()]

@@ -44,7 +44,7 @@ class Cost:
         done = [row for row in rows if row.runs]
         return min(1.06 * max(self.span(row)[1] for row in done), 1.6 * max(map(self.typical, done))) or 1.0
 
-    def below(self, row: Row, other: Row) -> bool:
+    def clearly_cheaper(self, row: Row, other: Row) -> bool:
         """Whether a row clearly costs less than another: each of its seeds less than any of the other's."""
         if self.margin is None and row.seeds < 2:
             return False
@@ -62,13 +62,10 @@ class Cost:
         return f"{_number(self.typical(row))} {self.unit} a run{span}"
 
     def note(self, rows: Sequence[Row], bars: str) -> str:
-        """How to read it where rows have several seeds. bars: how their ranges are drawn."""
-        if all(row.seeds < 2 for row in rows):
-            return ""
-        apart = any(low < high for low, high in map(self.span, rows))
-        return (
-            f"Cost: median of the seeds, {bars}." if apart else f"Cost: {self.what}, the same for each seed of a row."
-        )
+        """How to read it; '' where there is nothing to say. bars: how the ranges of several seeds are drawn."""
+        if self.margin is not None:
+            return f"Cost: {self.what}."
+        return f"Cost: median of the seeds, {bars}." if any(row.seeds > 1 for row in rows) else ""
 
 
 Measure = Callable[[Sequence[Row]], Cost]  # the measure in a unit that suits these rows

@@ -75,7 +75,7 @@ def overall(summaries: Sequence[Summary], measure: Measure = time) -> Figure:
         for row in summary.finished_rows:
             rows.setdefault(tuple(run.id for run in row.runs.values()), (row, k))
     cost = measure([row for row, _ in rows.values()])
-    free = [runs for runs, (row, _) in rows.items() if cost.typical(row) == 0]
+    free = {runs for runs, (row, _) in rows.items() if cost.typical(row) == 0}
     if len(free) < len(rows):
         rows = {runs: found for runs, found in rows.items() if runs not in free}
     figure, panel = plt.subplots(figsize=(style.WIDTH, 3.6 + 0.1 * len(summaries)), layout="constrained")
@@ -203,7 +203,7 @@ def _words(front: Sequence[Row], rows: Sequence[Row], cost: Cost) -> str:
     cheapest, highest = front[0], front[-1]
     if cost.alike(rows):
         return f"{highest.label} has the highest mean, all rows cost the same"
-    if not all(cost.below(cheapest, row) for row in rows if row is not cheapest):
+    if not all(cost.clearly_cheaper(cheapest, row) for row in rows if row is not cheapest):
         return f"{highest.label} has the highest mean, no row is clearly the cheapest"
     if cheapest is highest:
         return f"{highest.label} is the cheapest and has the highest mean"

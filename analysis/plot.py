@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from analysis import command, contrast, figures, front, learning, overlay, style
 from analysis.costs import MEASURES, Measure, add_option
 from analysis.records import Sweep, Unreadable
-from analysis.results import Collection, load
+from analysis.results import Collection, ResultsError, load
 from analysis.summary import Summary, summarise
 
 Save = Callable[[Figure, str], None]
@@ -36,6 +36,8 @@ def show(arguments: argparse.Namespace, collection: Collection, sweeps: Sequence
         print(f"{folder / name}.{formats[0]}" + (f" ({', '.join(formats[1:])})" if formats[1:] else ""))
 
     if arguments.against is not None:
+        if arguments.cost != "time":
+            raise ResultsError(f"--cost {arguments.cost}: --against draws no costs; leave one of the two out")
         return _against(collection, sweeps, load(arguments.against), save)
     summaries = [summarise(sweep, collection) for sweep in sweeps]
     measure = MEASURES[arguments.cost]

@@ -45,7 +45,7 @@ def test_operations_are_those_of_pretraining_and_no_clock_moves_them(summary: Su
     assert cost.unit == "TFLOP"
     assert cost.words(rows["base"]) == "2.75 TFLOP a run"
     assert cost.words(rows["video 50%"]) == "6.19 TFLOP a run"
-    assert cost.note(summary.rows, "bars so") == "Cost: operations of pre-training, the same for each seed of a row."
+    assert cost.note(summary.rows, "bars so") == "Cost: operations of pre-training."
     assert cost.end(summary.rows) == pytest.approx(1.06 * 6.1945)
 
 
@@ -124,6 +124,12 @@ def test_a_run_without_operations_is_named(tmp_path: Path, capsys: pytest.Captur
     edit(path, lambda content: content["cost"].update(pretrain_gflop=-5.0))
     assert plot.main([str(tmp_path), "--format", "png", "--cost", "operations"]) == 2
     assert "has cost.pretrain_gflop -5.0" in capsys.readouterr().err
+
+
+def test_costs_of_an_overlay_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Builder(tmp_path, queries=60).sweep("objectives")
+    assert plot.main([str(tmp_path), "--against", str(tmp_path), "--cost", "operations"]) == 2
+    assert "--cost operations: --against draws no costs" in capsys.readouterr().err
 
 
 def test_the_report_shows_operations_too(tmp_path: Path) -> None:
