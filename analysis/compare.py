@@ -15,10 +15,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from analysis import command, layouts
-from analysis.contrast import Contrast, Line, Pair, Values, contrast
-from analysis.results import ResultsError, load
-from analysis.summary import MAIN
+from analysis import cli
+from analysis.runs.load import ResultsError, load
+from analysis.stats.diff import Contrast, Line, Pair, Values, contrast
+from analysis.stats.summary import MAIN
+from analysis.tables import columns
 
 EXITS = "exit code: 0, compared; 1, the folders have no sweep in common; 2, one of them cannot be read, and why"
 _WIDTH = 160  # of the output where it is no terminal
@@ -82,14 +83,14 @@ def _values(values: Values) -> Grid:
 
 
 def _line(line: Line) -> list[str]:
-    levels = [layouts.level(row.level.get(MAIN)) for row in (line.first, line.second)]
+    levels = [columns.level(row.level.get(MAIN)) for row in (line.first, line.second)]
     cells = [line.first.label, str(line.first.seeds), str(line.second.seeds), *levels]
     if line.difference is None:
         return [*cells, "-", line.obstacle, "-"]
     same = f"{len(line.same)} of {len(line.seeds)} the same"
     if len(line.same) == len(line.seeds):
-        return [*cells, layouts.gap(line.difference), "the same ranks", same]
-    return [*cells, layouts.gap(line.difference), line.difference.verdict, same]
+        return [*cells, columns.gap(line.difference), "the same ranks", same]
+    return [*cells, columns.gap(line.difference), line.difference.verdict, same]
 
 
 def markdown(said: Sequence[Block]) -> str:
@@ -128,12 +129,12 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         both = load(arguments.first), load(arguments.second)
         for collection in both:
-            command.name_skipped(collection)
+            cli.name_skipped(collection)
         found = contrast(*both)
         said = blocks(found, (str(arguments.first), str(arguments.second)))
         show(said)
         if arguments.output:
-            command.write(arguments.output, markdown(said).encode())
+            cli.write(arguments.output, markdown(said).encode())
     except (ResultsError, OSError) as problem:
         print(problem, file=sys.stderr)
         return 2

@@ -13,10 +13,10 @@ from pathlib import Path
 if __name__ == "__main__" and not __package__:  # run as a file: this folder must not hide the standard `statistics`
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from analysis import command
-from analysis.latex import tex
-from analysis.records import Sweep
-from analysis.results import Collection, ResultsError
+from analysis import cli
+from analysis.runs.load import Collection, ResultsError
+from analysis.runs.schema import Sweep
+from analysis.tables.latex import tex
 
 _HEAD = r"""\documentclass[10pt]{article}
 \usepackage[a4paper,margin=12mm]{geometry}
@@ -65,14 +65,14 @@ def show(_: argparse.Namespace, collection: Collection, sweeps: Sequence[Sweep])
     """Writes the document; returns how many sweeps have nothing in it."""
     path = collection.folder / "all.tex"
     text = document(collection.folder, sweeps)
-    command.write(path, text.encode())
+    cli.write(path, text.encode())
     print(f"-> {path}")
     return sum(f"/{sweep.folder}." not in text for sweep in sweeps)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = command.parser("python analysis/document.py", str(__doc__))
-    return command.run(parser.parse_args(arguments), show)
+    parser = cli.parser("python analysis/document.py", str(__doc__))
+    return cli.run(parser.parse_args(arguments), show)
 
 
 if __name__ == "__main__":

@@ -16,9 +16,9 @@ if __name__ == "__main__" and not __package__:  # run as a file: this folder mus
 from rich.console import Console
 from rich.table import Table
 
-from analysis.records import DIRECTIONS, Run, Unreadable, read_run
-from analysis.statistics import differences, interval
-from simvtp.homes import RUNS, homes
+from analysis.runs.schema import DIRECTIONS, Run, Unreadable, read_run
+from analysis.stats.intervals import differences, interval
+from simvtp.config.run_dirs import RUNS, homes
 
 FIRST = (1, 5, 10)
 EXITS = "exit code: 0, compared; 2, a run cannot be read or the two were tested on different queries, and why"

@@ -16,11 +16,13 @@ if __name__ == "__main__" and not __package__:  # run as a file: this folder mus
 
 from matplotlib.figure import Figure
 
-from analysis import command, contrast, figures, front, learning, overlay, style
-from analysis.costs import MEASURES, Measure, add_option
-from analysis.records import Sweep, Unreadable
-from analysis.results import Collection, ResultsError, load
-from analysis.summary import Summary, summarise
+from analysis import cli
+from analysis.figures import ablation, learning_curves, overlay, pareto, style
+from analysis.runs.load import Collection, ResultsError, load
+from analysis.runs.schema import Sweep, Unreadable
+from analysis.stats import diff
+from analysis.stats.cost import MEASURES, Measure, add_option
+from analysis.stats.summary import Summary, summarise
 
 Save = Callable[[Figure, str], None]
 
@@ -45,9 +47,9 @@ def show(arguments: argparse.Namespace, collection: Collection, sweeps: Sequence
         measure(summary.rows)  # a run without that cost ends the command before anything is drawn
     empty = sum(not _sweep(summary, collection, measure, save) for summary in summaries)
     if arguments.only is None:
-        for name, members in front.groups(summaries).items():
-            save(front.overall(members, measure), f"front-{name}")
-    return empty + sum(not _search(name, collection, save) for name in command.searches(collection, arguments.only))
+        for name, members in pareto.groups(summaries).items():
+            save(pareto.overall(members, measure), f"front-{name}")
+    return empty + sum(not _search(name, collection, save) for name in cli.searches(collection, arguments.only))
 
 
 def _sweep(summary: Summary, collection: Collection, measure: Measure, save: Save) -> bool:
@@ -55,9 +57,9 @@ def _sweep(summary: Summary, collection: Collection, measure: Measure, save: Sav
     if not summary.done:
         print(f"{name}: nothing finished yet. {summary.state()}", file=sys.stderr)
         return False
-    save(figures.draw(summary, measure), name)
-    save(front.draw(summary, measure), f"{name}-cost")
-    curves = learning.draw(summary, collection.folder)
+    save(ablation.draw(summary, measure), name)
+    save(pareto.draw(summary, measure), f"{name}-cost")
+    curves = learning_curves.draw(summary, collection.folder)
     if curves is not None:
         save(curves, f"{name}-learning")
     if summary.missing:
@@ -66,7 +68,7 @@ def _sweep(summary: Summary, collection: Collection, measure: Measure, save: Sav
 
 
 def _search(name: str, collection: Collection, save: Save) -> bool:
-    from analysis import search  # imports Optuna, half a second: only where there is a search
+    from analysis.figures import search  # imports Optuna, half a second: only where there is a search
 
     try:
         study = search.read(collection.folder / "sweeps" / name / "study.journal")
@@ -87,11 +89,11 @@ def _search(name: str, collection: Collection, save: Save) -> bool:
 
 def _against(collection: Collection, sweeps: Sequence[Sweep], other: Collection, save: Save) -> int:
     """Each sweep over its like in the other folder; returns how many have none that has finished anything."""
-    command.name_skipped(other)
+    cli.name_skipped(other)
     called = overlay.names(collection.folder, other.folder)
     failed = 0
     for sweep in sweeps:
-        like = contrast.partner(sweep, other.sweeps)
+        like = diff.partner(sweep, other.sweeps)
         both = [summarise(sweep, collection), summarise(like, other)] if like else []
         if not both or not all(summary.done for summary in both):
             print(f"{sweep.folder}: {other.folder} has nothing finished to draw it against", file=sys.stderr)
@@ -102,12 +104,12 @@ def _against(collection: Collection, sweeps: Sequence[Sweep], other: Collection,
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = command.parser("python analysis/plot.py", str(__doc__))
+    parser = cli.parser("python analysis/plot.py", str(__doc__))
     parser.add_argument("--against", type=Path, metavar="OTHER", help="another results folder, drawn over this one")
     parser.add_argument("--format", action="append", choices=style.FORMATS, help="only this format; repeatable")
     add_option(parser)
     parser.add_argument("--output", type=Path, metavar="DIR", help="where to write them (figures/ in the folder)")
-    return command.run(parser.parse_args(arguments), show)
+    return cli.run(parser.parse_args(arguments), show)
 
 
 if __name__ == "__main__":

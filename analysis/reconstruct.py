@@ -23,16 +23,17 @@ from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnchoredOffsetbox, HPacker, TextArea, VPacker
 from PIL import Image
 
-from analysis import style
-from analysis.command import write
-from simvtp.checkpoints import load_weights
-from simvtp.config import Config, override, unflatten
-from simvtp.encoding import gallery
-from simvtp.files import read_json
-from simvtp.homes import RUNS, home
-from simvtp.reconstruction import Reconstruction, Word, reconstruct
-from simvtp.stages import fresh_model, pretrain_folder, tokenizer_of
-from simvtp.validation import ConfigError
+from analysis.cli import write
+from analysis.figures import style
+from simvtp.config.run_dirs import RUNS, home, pretrain_folder
+from simvtp.config.schema import Config, override, unflatten
+from simvtp.data.from_config import tokenizer_of
+from simvtp.errors import ConfigError
+from simvtp.evaluation.encode import gallery
+from simvtp.inference.reconstruct import Reconstruction, Word, reconstruct
+from simvtp.models.build import fresh_model
+from simvtp.runtime.files import read_json
+from simvtp.training.checkpoint import load_weights
 
 RATIOS = (0.5, 0.75, 0.9, 0.95)
 COLUMNS = 8  # frames of a clip that are shown

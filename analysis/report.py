@@ -15,17 +15,27 @@ if __name__ == "__main__" and not __package__:  # run as a file: this folder mus
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from analysis import command, contents, provenance, style
-from analysis.costs import MEASURES, Measure, add_option
-from analysis.records import Sweep
-from analysis.results import Collection
+from analysis import cli
+from analysis.figures import style
+from analysis.html_report.sections import (
+    Search,
+    Section,
+    all_runs,
+    fronts,
+    overview,
+    reconstructions,
+    search_of,
+    section,
+)
+from analysis.runs import provenance
+from analysis.runs.load import Collection
+from analysis.runs.schema import Sweep
+from analysis.stats.cost import MEASURES, Measure, add_option
 
-TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = Path(__file__).parent / "html_report" / "templates"
 
 
-def page(
-    collection: Collection, sections: Sequence[contents.Section], searches: Sequence[contents.Search], measure: Measure
-) -> str:
+def page(collection: Collection, sections: Sequence[Section], searches: Sequence[Search], measure: Measure) -> str:
     """The whole page. What is not ours (labels, captions, tracebacks, configs) is escaped by the template engine."""
     engine = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
@@ -33,18 +43,18 @@ def page(
     )  # fmt: skip
     css, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
     groups, without = provenance.environments(collection.folder, collection.runs)
-    usual, lines = contents.all_runs(collection)
-    pictures, damaged = contents.reconstructions(collection.folder)
+    usual, lines = all_runs(collection)
+    pictures, damaged = reconstructions(collection.folder)
     return engine.get_template("report.html").render(
         # Marked as ours: these two files are part of the code, and the policy below admits nothing but them.
         css=Markup(css),
         script=Markup(script),
         policy=f"default-src 'none'; img-src data:; style-src '{_hash(css)}'; script-src '{_hash(script)}'",
         name=collection.folder.resolve().name,
-        overview=contents.overview(collection, sections),
+        overview=overview(collection, sections),
         sections=sections,
         searches=searches,
-        fronts=contents.fronts(sections, measure),
+        fronts=fronts(sections, measure),
         reconstructions=pictures,
         failures=provenance.failures(collection.folder, collection.failures, collection.sweeps),
         skipped=[*collection.skipped, *damaged],
@@ -65,10 +75,10 @@ def show(arguments: argparse.Namespace, collection: Collection, sweeps: Sequence
     """Writes the page; returns how many sweeps have nothing to show yet."""
     style.apply()
     measure = MEASURES[arguments.cost]
-    sections = [contents.section(sweep, collection, measure) for sweep in sweeps]
-    searches = [contents.search_of(name, collection) for name in command.searches(collection, arguments.only)]
+    sections = [section(sweep, collection, measure) for sweep in sweeps]
+    searches = [search_of(name, collection) for name in cli.searches(collection, arguments.only)]
     path = arguments.output or collection.folder / "report.html"
-    command.write(path, page(collection, sections, searches, measure).encode())
+    cli.write(path, page(collection, sections, searches, measure).encode())
     for part in sections:
         print(f"{part.summary.sweep.folder}: {part.finding}. {part.summary.state()}".rstrip())
     print(f"-> {path}")
@@ -76,10 +86,10 @@ def show(arguments: argparse.Namespace, collection: Collection, sweeps: Sequence
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = command.parser("python analysis/report.py", str(__doc__))
+    parser = cli.parser("python analysis/report.py", str(__doc__))
     add_option(parser)
     parser.add_argument("--output", type=Path, metavar="FILE", help="where to write it (report.html in the folder)")
-    return command.run(parser.parse_args(arguments), show)
+    return cli.run(parser.parse_args(arguments), show)
 
 
 if __name__ == "__main__":

@@ -15,10 +15,11 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
-from analysis import command, latex, layouts
-from analysis.records import Sweep
-from analysis.results import Collection
-from analysis.summary import WANTED, Summary, summarise
+from analysis import cli
+from analysis.runs.load import Collection
+from analysis.runs.schema import Sweep
+from analysis.stats.summary import WANTED, Summary, summarise
+from analysis.tables import columns, latex
 
 _WIDTH = 160  # of the output where it is no terminal
 # What gives way first where the terminal is narrow; the files hold everything.
@@ -28,8 +29,8 @@ _EXPENDABLE = ("R@10", "R@5", "seen", "MdR", "paper", "R@1 v→t", "min/run")
 def screen(summary: Summary, width: int) -> Table:
     """The table for a terminal of that width: video-to-text by R@1 only, and fewer columns where they do not fit."""
     shown = {}
-    for column in layouts.columns(summary):
-        back = column.group == layouts.GROUPS[layouts.BACK]
+    for column in columns.columns(summary):
+        back = column.group == columns.GROUPS[columns.BACK]
         if not back or column.heading == "R@1":
             shown["R@1 v→t" if back else column.heading] = column
     cells = {heading: [column.text(row) for row in summary.rows] for heading, column in shown.items()}
@@ -43,7 +44,7 @@ def screen(summary: Summary, width: int) -> Table:
     for heading, needed in widths.items():
         justify: JustifyMethod = "left" if heading in ("", "verdict") else "right"
         table.add_column(Text(heading), justify=justify, width=needed if fits else None, no_wrap=fits)
-    marked = {heading: layouts.marks(summary, shown[heading]) for heading in widths}
+    marked = {heading: columns.marks(summary, shown[heading]) for heading in widths}
     for k, row in enumerate(summary.rows):
         texts = [_cell(cells[heading][k], marked[heading].get(k, "")) for heading in widths]
         table.add_row(*texts, style="reverse" if row.point.base else None)
@@ -67,7 +68,7 @@ def show(arguments: argparse.Namespace, collection: Collection, sweeps: Sequence
     """Writes and prints the tables; returns how many sweeps have nothing to show yet."""
     console = Console(width=None if sys.stdout.isatty() else _WIDTH)
     folder, empty = arguments.output or Path(arguments.folder) / "tables", 0
-    for name in command.searches(collection, arguments.only) if arguments.only else ():
+    for name in cli.searches(collection, arguments.only) if arguments.only else ():
         print(f"{name} is a search and has no table: python analysis/plot.py shows it", file=sys.stderr)
     for sweep in sweeps:
         summary = summarise(sweep, collection, arguments.wanted)
@@ -75,10 +76,10 @@ def show(arguments: argparse.Namespace, collection: Collection, sweeps: Sequence
             print(f"{sweep.folder}: nothing finished yet. {summary.state()}", file=sys.stderr)
             empty += 1
             continue
-        for ending, render in (("md", layouts.markdown), ("tex", latex.latex), ("csv", layouts.raw_csv)):
-            command.write(folder / f"{sweep.folder}.{ending}", render(summary).encode())
+        for ending, render in (("md", columns.markdown), ("tex", latex.latex), ("csv", columns.raw_csv)):
+            cli.write(folder / f"{sweep.folder}.{ending}", render(summary).encode())
         console.print(screen(summary, console.width))
-        for note in layouts.notes(summary):
+        for note in columns.notes(summary):
             console.print(f"  {note}", markup=False, highlight=False)
         console.print(f"  -> {folder / sweep.folder}.{{md,tex,csv}}\n", markup=False, highlight=False, soft_wrap=True)
     return empty
@@ -92,11 +93,11 @@ def _points(text: str) -> float:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = command.parser("python analysis/table.py", str(__doc__))
+    parser = cli.parser("python analysis/table.py", str(__doc__))
     parser.add_argument("--wanted", type=_points, default=WANTED, metavar="POINTS",
                         help=f"say how many seeds a difference of R@1 of this size takes ({WANTED:g})")  # fmt: skip
     parser.add_argument("--output", type=Path, metavar="DIR", help="where to write them (tables/ in the folder)")
-    return command.run(parser.parse_args(arguments), show)
+    return cli.run(parser.parse_args(arguments), show)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 Each prints Markdown tables. They go into docs/performance.md, between `<!-- NAME -->` and `<!-- end NAME -->` (at its
 end where these are not there yet), and with the machine, the commit and the date into a file of their own in
-benchmarks/history/, which `python benchmarks/history.py` compares.
+benchmarks/history/, which `python benchmarks/compare_history.py` compares.
 """
 
 from __future__ import annotations
@@ -20,19 +20,26 @@ from benchmarks.report import ROOT, environment, tables_of
 
 PAGE = ROOT / "docs" / "performance.md"
 HISTORY = ROOT / "benchmarks" / "history"
-NOT_THESE = {"all", "history", "odd_videos", "parity", "real_clips"}  # what has no speed, or needs a folder of clips
+NOT_THESE = {
+    "all",
+    "compare_history",
+    "odd_videos",
+    "parity",
+    "real_clips",
+}  # what has no speed, or needs a folder of clips
 
 
 def benchmarks() -> list[str]:
     """The names of those that can be run as a command without arguments."""
-    files = sorted((ROOT / "benchmarks").glob("*.py"))
+    files = sorted((ROOT / "benchmarks").rglob("*.py"), key=lambda path: path.stem)
     return [path.stem for path in files if path.stem not in NOT_THESE and '"__main__"' in path.read_text()]
 
 
 def run(name: str) -> str | None:
     """What it prints, passed on as it comes; None where it fails."""
     print(f"== {name}", flush=True)
-    command = [sys.executable, "-W", "ignore", f"benchmarks/{name}.py"]
+    (path,) = (ROOT / "benchmarks").rglob(f"{name}.py")
+    command = [sys.executable, "-W", "ignore", str(path.relative_to(ROOT))]
     printed = []
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

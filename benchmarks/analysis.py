@@ -23,9 +23,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.report import markdown, print_environment  # noqa: E402
-from simvtp.config import Config, flatten, override  # noqa: E402
-from simvtp.identity import pretrain_id, run_id  # noqa: E402
-from simvtp.presets import preset  # noqa: E402
+from simvtp.config.presets import preset  # noqa: E402
+from simvtp.config.run_id import pretrain_id, run_id  # noqa: E402
+from simvtp.config.schema import Config, flatten, override  # noqa: E402
 
 POINTS, SEEDS = 100, 10
 WAYS = ("text_to_video", "video_to_text")

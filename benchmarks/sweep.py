@@ -28,15 +28,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from rich.console import Console
 
 from benchmarks.report import markdown, print_environment
-from simvtp.config import flatten
-from simvtp.presets import preset
-from sweeps.arrays import arrays
-from sweeps.controller import Controller
-from sweeps.ledger import Ledger, States
+from simvtp.config.presets import preset
+from simvtp.config.schema import flatten
+from sweeps.executors.job_arrays import arrays
 from sweeps.plan import Plan, Run, make_plan
-from sweeps.screen import Screen, status_table
-from sweeps.study import Study
-from sweeps.submissions import Claim, Submissions
+from sweeps.scheduler.controller import Controller
+from sweeps.scheduler.display import Screen, status_table
+from sweeps.state.run_states import Ledger, States
+from sweeps.state.submissions import Claim, Submissions
+from sweeps.study.grid_study import Study
 
 POINTS = 4  # of sweep finetune_lr: each seed is one stage that so many runs share
 ARRAY = 1000

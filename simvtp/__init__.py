@@ -7,7 +7,7 @@ from typing import Any
 
 def __getattr__(name: str) -> Any:
     if name == "SimVTP":
-        from simvtp.model import SimVTP
+        from simvtp.models.simvtp import SimVTP
 
         return SimVTP
     raise AttributeError(f"module 'simvtp' has no attribute {name!r}")

@@ -11,19 +11,20 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from simvtp.arguments import add_config_arguments, config_from
-from simvtp.command import main
-from simvtp.config import Config, flatten
-from simvtp.data.corpora import EXTRA_TESTS
-from simvtp.distributed import decide, joined, leads, owned
-from simvtp.environment import describe
-from simvtp.files import read_json, write_json
-from simvtp.finetune import dual_encoder
-from simvtp.identity import pretrain_id, run_id
-from simvtp.intervals import recall_interval
-from simvtp.scoring import score
-from simvtp.stages import pretrain_folder, retrieval_corpus, run_folder, tokenizer_of, use_machine
-from simvtp.stopping import stoppable
+from simvtp.cli import add_config_arguments, config_from, main
+from simvtp.config.run_dirs import pretrain_folder, run_folder
+from simvtp.config.run_id import pretrain_id, run_id
+from simvtp.config.schema import Config, flatten
+from simvtp.data.corpora.registry import EXTRA_TESTS
+from simvtp.data.from_config import retrieval_corpus, tokenizer_of
+from simvtp.distributed.process_group import decide, joined, leads, owned
+from simvtp.evaluation.evaluator import score
+from simvtp.evaluation.metrics import recall_interval
+from simvtp.runtime.environment import describe
+from simvtp.runtime.files import read_json, write_json
+from simvtp.runtime.signals import stoppable
+from simvtp.training.device import use_machine
+from simvtp.training.load import dual_encoder
 
 
 def evaluate(config: Config, results: Path, preset: str) -> Path:

@@ -10,39 +10,25 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from simvtp.arguments import add_config_arguments, config_from
-from simvtp.checkpoints import clear_states, load_weights, save_weights
-from simvtp.command import main
-from simvtp.config import Config
-from simvtp.data.loading import Batch, TrainLoader
-from simvtp.data.text import Tokenizer
-from simvtp.distributed import decide, joined, leads, owned, size
-from simvtp.encoding import encode_gallery, gallery
-from simvtp.exchange import gather_rows
-from simvtp.files import write_json
-from simvtp.foreign import put, read
-from simvtp.identity import is_pretrained
-from simvtp.model import SimVTP
-from simvtp.objectives import contrastive_loss
-from simvtp.retrieval import DualEncoder, both_directions, two_encoders
-from simvtp.stages import (
-    augmentation_of,
-    decoding_of,
-    fresh_model,
-    pretrain_folder,
-    retrieval_corpus,
-    run_folder,
-    say,
-    starting_model,
-    tell,
-    tokenizer_of,
-    use_machine,
-    warn_of_slow_bf16,
-    write_config,
-)
-from simvtp.stopping import stoppable
-from simvtp.training import Trainer
-from simvtp.validation import ConfigError, steps_of
+from simvtp.cli import add_config_arguments, config_from, main
+from simvtp.config.run_dirs import run_folder, write_config
+from simvtp.config.schema import Config
+from simvtp.config.validation import steps_of
+from simvtp.data.from_config import augmentation_of, decoding_of, retrieval_corpus, tokenizer_of
+from simvtp.data.train_loader import Batch, TrainLoader
+from simvtp.distributed.collectives import gather_rows
+from simvtp.distributed.process_group import decide, joined, leads, owned, size
+from simvtp.evaluation.encode import encode_gallery, gallery
+from simvtp.evaluation.metrics import both_directions
+from simvtp.models.dual_encoder import DualEncoder
+from simvtp.models.objectives import contrastive_loss
+from simvtp.runtime.files import write_json
+from simvtp.runtime.log import say
+from simvtp.runtime.signals import stoppable
+from simvtp.training.checkpoint import clear_states, save_weights
+from simvtp.training.device import use_machine, warn_of_slow_bf16
+from simvtp.training.load import dual_encoder
+from simvtp.training.trainer import Trainer
 
 
 def finetune(config: Config, results: Path, preset: str) -> Path:
@@ -57,41 +43,6 @@ def finetune(config: Config, results: Path, preset: str) -> Path:
             if not decide(done):
                 _train(config, folder, results, preset)
     return folder
-
-
-def dual_encoder(config: Config, results: Path, tokenizer: Tokenizer) -> DualEncoder:
-    """Two encoders from the pre-trained one; without pre-training from model.init, which may hold two, or random ones.
-
-    Two that model.init holds are used as they were fine-tuned, also where this config fine-tunes no more.
-    """
-    if is_pretrained(config) or not config.model.init:
-        return two_encoders(pretrained_model(config, results, tokenizer), config)
-    model, given = fresh_model(config, tokenizer), read(config.model.init, config.model)
-    if config.evaluate.rerank and "matching_head.weight" not in given.tensors:
-        raise ConfigError(
-            f"evaluate.rerank: {config.model.init} holds no matching head to judge candidates by, and this config "
-            "pre-trains none; set evaluate.rerank=0"
-        )
-    if given.dual:
-        if config.model.towers != "separate":
-            raise ConfigError(f"model.towers: {config.model.init} holds two encoders; it takes separate")
-        pair = DualEncoder(model, config)
-        tell(put(given, pair, config))
-        return pair
-    tell(put(given, model, config))
-    return two_encoders(model, config)
-
-
-def pretrained_model(config: Config, results: Path, tokenizer: Tokenizer) -> SimVTP:
-    """The config's pre-trained model; where it has no pre-training, what pre-training would start from."""
-    stage = pretrain_folder(config, results)
-    if stage is None:
-        return starting_model(config, tokenizer)
-    model = fresh_model(config, tokenizer)
-    if not decide((stage / "weights.safetensors").exists):
-        raise FileNotFoundError(f"{stage}/weights.safetensors is not there: run `python -m simvtp.pretrain` first")
-    load_weights(model, stage / "weights.safetensors")
-    return model
 
 
 class Finetuning(nn.Module):

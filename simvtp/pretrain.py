@@ -7,34 +7,25 @@ from pathlib import Path
 
 import torch
 
-from simvtp.arguments import add_config_arguments, config_from
-from simvtp.checkpoints import clear_states, save_weights
-from simvtp.command import main
-from simvtp.config import Config
-from simvtp.cost import pretrain_gflop
-from simvtp.data.loading import Batch, TrainLoader
-from simvtp.data.text import Tokenizer
-from simvtp.distributed import decide, joined, leads, owned, rank, size
-from simvtp.files import write_json
-from simvtp.masking import decoded_part, draw_text_mask, draw_video_mask, drop_masked
-from simvtp.objectives import Masked, Pretraining
-from simvtp.pairing import DRAW
-from simvtp.randomness import generator
-from simvtp.stages import (
-    augmentation_of,
-    decoding_of,
-    pretrain_folder,
-    pretraining_corpus,
-    say,
-    starting_model,
-    tokenizer_of,
-    use_machine,
-    warn_of_slow_bf16,
-    write_config,
-)
-from simvtp.stopping import stoppable
-from simvtp.training import Trainer
-from simvtp.validation import steps_of
+from simvtp.cli import add_config_arguments, config_from, main
+from simvtp.config.run_dirs import pretrain_folder, write_config
+from simvtp.config.schema import Config
+from simvtp.config.validation import steps_of
+from simvtp.data.from_config import augmentation_of, decoding_of, pretraining_corpus, tokenizer_of
+from simvtp.data.tokenizer import Tokenizer
+from simvtp.data.train_loader import Batch, TrainLoader
+from simvtp.distributed.process_group import decide, joined, leads, owned, rank, size
+from simvtp.models.build import starting_model
+from simvtp.models.flops import pretrain_gflop
+from simvtp.models.masking import decoded_part, draw_text_mask, draw_video_mask, drop_masked
+from simvtp.models.objectives import DRAW, Masked, Pretraining
+from simvtp.runtime.files import write_json
+from simvtp.runtime.log import say
+from simvtp.runtime.seeding import generator
+from simvtp.runtime.signals import stoppable
+from simvtp.training.checkpoint import clear_states, save_weights
+from simvtp.training.device import use_machine, warn_of_slow_bf16
+from simvtp.training.trainer import Trainer
 
 
 def pretrain(config: Config, results: Path, preset: str) -> Path | None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from simvtp.command import main
-from simvtp.retriever import Retriever
-from simvtp.stages import say
+from simvtp.cli import main
+from simvtp.inference.retriever import Retriever
+from simvtp.runtime.log import say
 
 
 def _main() -> None:

@@ -7,17 +7,16 @@ from pathlib import Path
 
 from rich.console import Console
 
-from simvtp.arguments import add_config_arguments, config_from
-from simvtp.command import main
-from simvtp.config import Config
-from simvtp.distributed import decide, joined, leads
+from simvtp.cli import add_config_arguments, config_from, main
+from simvtp.config.run_dirs import run_folder, write_config
+from simvtp.config.schema import Config
+from simvtp.distributed.process_group import decide, joined, leads
 from simvtp.evaluate import evaluate, show
-from simvtp.files import read_json
 from simvtp.finetune import finetune
 from simvtp.pretrain import pretrain
-from simvtp.stages import run_folder, write_config
-from simvtp.stopping import stoppable
-from simvtp.training import stop_if_asked
+from simvtp.runtime.files import read_json
+from simvtp.runtime.signals import stoppable
+from simvtp.training.trainer import stop_if_asked
 
 
 def run(config: Config, results: Path, preset: str) -> Path:

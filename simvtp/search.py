@@ -15,14 +15,14 @@ from PIL import Image, ImageDraw, ImageFont
 from rich.console import Console
 from rich.table import Table
 
-from simvtp.command import main
-from simvtp.data.crops import views
-from simvtp.data.errors import DataError
-from simvtp.data.video import Video, segment_indices
-from simvtp.files import write_bytes
-from simvtp.retriever import Retriever
-from simvtp.stages import say
-from simvtp.video_index import features, index_file
+from simvtp.cli import main
+from simvtp.data.transforms import views
+from simvtp.data.video.video import Video, segment_indices
+from simvtp.errors import DataError
+from simvtp.inference.retriever import Retriever
+from simvtp.inference.video_index import features, index_file
+from simvtp.runtime.files import write_bytes
+from simvtp.runtime.log import say
 
 FRAMES, SIDE, LINE, MARGIN = 4, 128, 18, 6  # frames of a match on the sheet; pixels
 LONGEST = 512  # words of a text that are looked up

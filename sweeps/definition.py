@@ -1,17 +1,23 @@
-"""What a sweep is: named points around a base config, one file of this folder per table of the paper."""
+"""What a sweep is: named points around a base config, one file of `sweeps/ablations/` per table of the paper."""
 
 from __future__ import annotations
 
+import functools
 import importlib
 import itertools
+import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-from simvtp.config import Config, flatten, override
-from simvtp.cost import pretrain_gflop
-from simvtp.validation import ConfigError, nearest
+from optuna.distributions import FloatDistribution
+
+from simvtp.config.schema import Config, flatten, override
+from simvtp.errors import ConfigError, nearest
+from simvtp.models.flops import pretrain_gflop
 
 Setting = Mapping[str, Any]
 
@@ -25,6 +31,8 @@ class Point:
 
 
 BASE = Point("base")
+
+
 NO_PRETRAINING = Point("no pre-training", {"pretrain.length": "0 steps"})
 
 
@@ -91,28 +99,77 @@ def at_equal_compute(points: Sequence[Point], base: Config) -> list[Point]:
 
 
 def names() -> list[str]:
-    """Every sweep, by file: those of this folder that define one."""
-    return _defining("SWEEP")
+    """Every sweep of `sweeps/ablations/`, by file."""
+    return [name for name, module in _ablations().items() if hasattr(module, "SWEEP")]
 
 
 def searches() -> list[str]:
-    """Every search, by file: those that define a space instead of points."""
-    return _defining("SEARCH")
+    """Every search of `sweeps/ablations/`, by file: it defines a space instead of points."""
+    return [name for name, module in _ablations().items() if hasattr(module, "SEARCH")]
 
 
-def search_title(name: str) -> str:
-    title: str = importlib.import_module(f"sweeps.{name}").SEARCH.title
-    return title
+@functools.cache
+def _ablations() -> dict[str, ModuleType]:
+    found = sorted(module.name for module in pkgutil.iter_modules([str(Path(__file__).parent / "ablations")]))
+    return {name: importlib.import_module(f"sweeps.ablations.{name}") for name in found}
 
 
-def _defining(name: str) -> list[str]:
-    return sorted(path.stem for path in Path(__file__).parent.glob("*.py") if f"\n{name} = " in path.read_text())
-
-
-def find(name: str) -> Sweep:
+def find_sweep(name: str) -> Sweep:
     """The sweep of that name; raises ConfigError that offers the nearest one."""
     if name not in names():
         known = [*names(), *searches()]
         raise ConfigError(f"unknown sweep {name!r}; there are {', '.join(known)}{nearest(name, known)}")
-    sweep: Sweep = importlib.import_module(f"sweeps.{name}").SWEEP
+    sweep: Sweep = _ablations()[name].SWEEP
     return sweep
+
+
+def find_search(name: str) -> Search:
+    """The search of that name, one of `searches()`."""
+    search: Search = _ablations()[name].SEARCH
+    return search
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A range of one config field. step: between neighbours; None: on a log scale, by factors of the base's value."""
+
+    key: str
+    low: float
+    high: float
+    step: float | None
+
+    def range(self, base: Config) -> FloatDistribution:
+        if self.step is not None:
+            return FloatDistribution(self.low, self.high, step=self.step)
+        own = float(flatten(base)[self.key])
+        if own <= 0:
+            raise ConfigError(f"{self.key}: {own} cannot be searched by factors; set it above 0, or leave it out")
+        return FloatDistribution(_short(own * self.low), _short(own * self.high), log=True)
+
+    def rounded(self, value: float) -> float:
+        """A value as it stands in a config: of few digits, so that one and the same point has one id."""
+        return round(value, 6) if self.step is not None else _short(value)
+
+
+def even(key: str, low: float, high: float, step: float) -> Axis:
+    """Evenly spaced values from low to high."""
+    return Axis(key, low, high, step)
+
+
+def factor(key: str, low: float, high: float) -> Axis:
+    """From low to high times the base's value, evenly on a log scale, of two digits."""
+    return Axis(key, low, high, None)
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.1e}")
+
+
+@dataclass(frozen=True)
+class Search:
+    """shares: of the full budget, at which trials are compared and the worse ones pruned; the last is 1."""
+
+    title: str
+    axes: tuple[Axis, ...]
+    shares: tuple[Fraction, ...] = (Fraction(1, 9), Fraction(1, 3), Fraction(1))
+    budget: str = "length"

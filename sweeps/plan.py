@@ -7,14 +7,14 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
-from simvtp.config import Config, completed, flatten, override
-from simvtp.identity import pretrain_id, resolved, run_id
-from simvtp.presets import preset as preset_of
-from simvtp.validation import ConfigError
-from simvtp.weight_files import digest
-from sweeps.definition import Point, find
+from simvtp.config.presets import preset as preset_of
+from simvtp.config.run_id import pretrain_id, resolved, run_id
+from simvtp.config.schema import Config, completed, flatten, override
+from simvtp.config.weight_files import digest
+from simvtp.errors import ConfigError
+from sweeps.definition import Point, find_sweep
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +82,8 @@ def make_plan(name: str, preset: str, base: Config, seeds: Sequence[int]) -> Pla
     """All runs of a sweep; raises ConfigError, naming the point, for one that cannot be run."""
     suffix = suffix_of(preset, base)
     plan = Plan(name, name + suffix, preset, base, tuple(seeds))
-    for part in find(name).parts or (name,):
-        sweep = find(part)
+    for part in find_sweep(name).parts or (name,):
+        sweep = find_sweep(part)
         points = tuple(sweep.points(base))
         made = (run for point in points for run in _runs(part, point, base, seeds))
         ids = tuple(plan.runs.setdefault(run.id, run).id for run in made)
@@ -144,3 +144,12 @@ def sweep_record(plan: Plan, table: Table, command: str, before: Mapping[str, An
 
 def _outcome(flat: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in completed(flat).items() if not key.startswith("machine.")}
+
+
+T = TypeVar("T")
+
+
+def cut(things: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """Parts of at most `size` things, in order."""
+    for start in range(0, len(things), size):
+        yield things[start : start + size]

@@ -12,24 +12,23 @@ from pathlib import Path
 
 if __name__ == "__main__":  # started as a file: the repository, not this folder, is where modules are looked for
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
-    from sweeps.concealment import conceal
+    from sweeps.study.password import conceal
 
     conceal()
 
 from rich.console import Console
 
-from simvtp import scalars
-from simvtp.arguments import add_config_arguments, config_from
-from simvtp.config import Config, parse_assignments
-from simvtp.data.errors import DataError
-from simvtp.locks import Busy
-from simvtp.validation import ConfigError
-from sweeps import screen, steering
-from sweeps.costs import forecast
-from sweeps.definition import find, names, search_title, searches
-from sweeps.ledger import Ledger, State, is_retried
+from simvtp.cli import add_config_arguments, config_from
+from simvtp.config.schema import Config, parse_assignments
+from simvtp.errors import ConfigError, DataError
+from simvtp.runtime.locks import Busy
+from simvtp.training import trackers
+from sweeps.definition import find_search, find_sweep, names, searches
 from sweeps.plan import Plan, make_plan
-from sweeps.screen import plan_table, status_table
+from sweeps.scheduler import control, display
+from sweeps.scheduler.display import plan_table, status_table
+from sweeps.state.cost_estimate import forecast
+from sweeps.state.run_states import Ledger, State, is_retried
 
 OF_A_SEARCH = ("trials", "rungs", "budget", "over", "storage")
 EPILOG = "exit codes: 0 all done; 1 some runs failed; 2 bad input; 130 interrupted"
@@ -81,7 +80,7 @@ def main(words: list[str] | None = None) -> int:
     words = sys.argv[1:] if words is None else words
     arguments = parser().parse_args(words)
     command = shlex.join(["python", "sweeps/run.py", *words])
-    console = screen.console()
+    console = display.console()
     try:
         if arguments.list:
             return show_list(console, config_from(arguments))
@@ -94,14 +93,14 @@ def main(words: list[str] | None = None) -> int:
         if "seed" in parse_assignments(arguments.assignments):
             raise ConfigError("--set seed: a sweep takes its seeds from --seeds")
         if arguments.scalars is not None:
-            os.environ[scalars.VARIABLE] = arguments.scalars  # jobs inherit it
-        scalars.wanted()
+            os.environ[trackers.VARIABLE] = arguments.scalars  # jobs inherit it
+        trackers.wanted()
         ledger = Ledger(arguments.results)
         ledger.check_readable()
         if arguments.sweep in searches():
-            from sweeps import searching  # Optuna takes a second to load: not for sweeps
+            from sweeps.search import run_search  # Optuna takes a second to load: not for sweeps
 
-            return searching.carry_out(arguments, base, seeds, ledger, console, words)
+            return run_search.carry_out(arguments, base, seeds, ledger, console, words)
         for name in OF_A_SEARCH:
             if getattr(arguments, name) is not None:
                 raise ConfigError(f"--{name}: that is for a search, such as {searches()[0]}")
@@ -111,20 +110,20 @@ def main(words: list[str] | None = None) -> int:
         if arguments.status:
             return show_status(console, plan, ledger, watch=arguments.watch)
         if arguments.log is not None:
-            return steering.follow(ledger, steering.find_run(plan, arguments.log))
+            return control.follow(ledger, control.find_run(plan, arguments.log))
         if arguments.why is not None:
-            return steering.why(console, plan, ledger, steering.find_run(plan, arguments.why))
+            return control.why(console, plan, ledger, control.find_run(plan, arguments.why))
         ledger.check_writable()
         if arguments.cancel is not None:
             every = list(plan.runs.values())
-            return steering.cancel(
-                plan, ledger, every if arguments.cancel == "all" else [steering.find_run(plan, arguments.cancel)]
+            return control.cancel(
+                plan, ledger, every if arguments.cancel == "all" else [control.find_run(plan, arguments.cancel)]
             )
-        from sweeps import bring  # Submitit and Optuna take a second to load: not for --status
+        from sweeps.scheduler import run_sweep  # Submitit and Optuna take a second to load: not for --status
 
         if arguments.detach:
-            return bring.detach(plan, ledger, [word for word in words if word != "--detach"])
-        return bring.bring_about(plan, ledger, arguments, console, command)
+            return run_sweep.detach(plan, ledger, [word for word in words if word != "--detach"])
+        return run_sweep.bring_about(plan, ledger, arguments, console, command)
     except (ConfigError, DataError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -138,21 +137,21 @@ def main(words: list[str] | None = None) -> int:
 
 def show_list(console: Console, base: Config) -> int:
     for name in names():
-        sweep = find(name)
+        sweep = find_sweep(name)
         try:
-            count = str(sum(len(find(part).points(base)) for part in sweep.parts or (name,)))
+            count = str(sum(len(find_sweep(part).points(base)) for part in sweep.parts or (name,)))
             note = ""
         except ConfigError as error:
             count, note = "-", f" (not with this preset: {error})"
         console.print(f"{name:20} {count:>3} points  {sweep.title}{note}", highlight=False, soft_wrap=True)
     for name in searches():
-        console.print(f"{name:20} {'':>3} search  {search_title(name)}", highlight=False, soft_wrap=True)
+        console.print(f"{name:20} {'':>3} search  {find_search(name).title}", highlight=False, soft_wrap=True)
     return 0
 
 
 def show_status(console: Console, plan: Plan, ledger: Ledger, *, watch: bool) -> int:
     """--status: one screen, from the folder and the last words of SLURM."""
-    show = screen.Screen(console) if watch and console.is_terminal else None
+    show = display.Screen(console) if watch and console.is_terminal else None
     with show or nullcontext():
         while True:
             ledger.queue.refresh()
@@ -182,7 +181,7 @@ def show_plan(console: Console, plan: Plan, ledger: Ledger, arguments: argparse.
         f"with {len(stages)} pre-trainings; nothing was started",
         forecast(ledger, plan.preset, start),
     ]
-    from sweeps.launch import place  # Submitit takes a second to load: not for --status
+    from sweeps.executors.base import place  # Submitit takes a second to load: not for --status
 
     where = place(arguments.cluster, ledger, plan.preset, arguments.jobs, plan.base.machine.threads, arguments.pack)
     for line in (*lines, *where.intended(start)):

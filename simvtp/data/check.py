@@ -19,16 +19,16 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from rich.console import Console
 from rich.table import Table
 
-from simvtp.command import main
-from simvtp.data import skipping
-from simvtp.data.corpora import each_split, kind_of, listed
-from simvtp.data.errors import DataError
-from simvtp.data.guarded import Lost, each_guarded
-from simvtp.data.looking import Seen, look
-from simvtp.data.records import Record, existing
-from simvtp.data.storage import say
-from simvtp.data.video import Video, spread_indices
-from simvtp.files import write_bytes
+from simvtp.cli import main
+from simvtp.data.corpora import skip_list
+from simvtp.data.corpora.annotations import Record, existing
+from simvtp.data.corpora.registry import each_split, kind_of, listed
+from simvtp.data.video.probe import Seen, look
+from simvtp.data.video.video import Video, spread_indices
+from simvtp.errors import DataError
+from simvtp.runtime.cache_dir import say
+from simvtp.runtime.files import write_bytes
+from simvtp.runtime.guarded_pool import Lost, each_guarded
 
 OPENED = 500  # videos of a split that are opened without --deep
 NAMED = 3  # missing files of a split
@@ -140,7 +140,7 @@ def _main() -> None:
     for file, why in bad:
         print(f"unreadable: {file}\t{why}")
     if given.deep:
-        skipping.write(given.list, kind_of(given.corpus), bad)
+        skip_list.write(given.list, kind_of(given.corpus), bad)
         say(f"{len(bad)} videos for training to skip: --set data.skip={given.list}")
     if any(split.seen for split in splits):
         _save_sheet(splits, given.sheet)

@@ -18,14 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from simvtp.command import main
-from simvtp.data.corpora import Sample, each_split, kind_of, load, vocabulary
-from simvtp.data.errors import DataError
-from simvtp.data.parallel import Bar
-from simvtp.data.shards import SUMMARY
-from simvtp.data.storage import say
-from simvtp.files import read_json, settle, write_bytes, write_json
-from simvtp.locks import Lock
+from simvtp.cli import main
+from simvtp.data.corpora.registry import Sample, each_split, kind_of, load, vocabulary
+from simvtp.data.corpora.webdataset import SUMMARY
+from simvtp.errors import DataError
+from simvtp.runtime.cache_dir import say
+from simvtp.runtime.files import read_json, settle, write_bytes, write_json
+from simvtp.runtime.locks import Lock
+from simvtp.runtime.worker_pool import Bar
 
 try:
     import webdataset

@@ -10,31 +10,37 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from simvtp.command import main
-from simvtp.data import skipping
-from simvtp.data.corpora import each_split, kind_of, listed, place_of
-from simvtp.data.errors import DataError
-from simvtp.data.guarded import Lost, each_guarded
-from simvtp.data.records import existing
-from simvtp.data.reencoding import Form, reencode
-from simvtp.data.refusals import Refusals
-from simvtp.data.storage import say
-from simvtp.data.video import Video, dense_indices, spread_indices
-from simvtp.files import settle
-from simvtp.locks import Lock
+from simvtp.cli import main
+from simvtp.data.corpora import skip_list
+from simvtp.data.corpora.annotations import existing
+from simvtp.data.corpora.registry import each_split, kind_of, listed, place_of
+from simvtp.data.video.reencode import Form, reencode
+from simvtp.data.video.video import Video, dense_indices, spread_indices
+from simvtp.errors import DataError
+from simvtp.runtime.cache_dir import say
+from simvtp.runtime.files import settle
+from simvtp.runtime.guarded_pool import Lost, each_guarded
+from simvtp.runtime.locks import Lock
 
 SETTINGS = "prepared.json"
+
+
 REFUSED = "refused.jsonl"
+
+
 TIMED = 20  # videos whose reading is timed before and after
+
+
 SUFFIXES = {".csv", ".tsv", ".json", ".txt", ".pkl", ".pickle"}
 
 
@@ -158,7 +164,7 @@ def _main() -> None:
     done = prepare(given.corpus, given.out, form, given.seconds, retry=given.retry)
     for file, why in done.bad:
         print(f"unreadable: {file}\t{why}")
-    skipping.write(given.out / "unreadable.txt", kind_of(given.corpus), done.bad)
+    skip_list.write(given.out / "unreadable.txt", kind_of(given.corpus), done.bad)
     if not done.copies:
         raise DataError(f"{given.corpus}: none of its videos can be decoded; {given.out}/unreadable.txt says why")
     Console(highlight=False, markup=False, width=120).print(report(done))
@@ -171,3 +177,41 @@ def _main() -> None:
 
 if __name__ == "__main__":
     main(_main)
+
+
+@dataclass
+class Refusals:
+    """known: video -> (size, time of change, why). The lock of the folder keeps other processes from the file."""
+
+    file: Path
+    known: dict[str, tuple[int, int, str]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, file: Path) -> Refusals:
+        """What the file says, nothing where it is not there; raises DataError where it holds something else."""
+        found = cls(file)
+        text = file.read_text(encoding="utf-8") if file.exists() else ""
+        whole, _, half = text.rpartition("\n")
+        try:
+            for line in whole.splitlines():
+                video, size, changed, why = json.loads(line)
+                found.known[video] = int(size), int(changed), str(why)
+        except (ValueError, TypeError) as error:
+            raise DataError(f"{file} is no list of refused videos ({error}); delete it, and all are tried") from error
+        if half:  # the end of a line that a kill cut off
+            file.write_text(f"{whole}\n" if whole else "", encoding="utf-8")
+        return found
+
+    def why(self, video: Path) -> str | None:
+        """Why the video was refused as it is now; None: it was not."""
+        size, changed, why = self.known.get(str(video), (-1, 0, ""))
+        state = video.stat()
+        return why if (state.st_size, state.st_mtime_ns) == (size, changed) else None
+
+    def add(self, video: Path, why: str) -> None:
+        if not video.exists():  # taken away meanwhile: missing from now on
+            return
+        state = video.stat()
+        self.known[str(video)] = state.st_size, state.st_mtime_ns, why
+        with self.file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps([str(video), *self.known[str(video)]]) + "\n")

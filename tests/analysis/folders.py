@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from simvtp.config import flatten, override
-from simvtp.identity import pretrain_id, run_id
-from simvtp.presets import preset
+from simvtp.config.presets import preset
+from simvtp.config.run_id import pretrain_id, run_id
+from simvtp.config.schema import flatten, override
 
 QUERIES = 400
 Change = Callable[[dict[str, Any]], object]

@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis import figures, front, plot, table
-from analysis.results import load
-from analysis.summary import summarise
+from analysis import plot, table
+from analysis.figures import ablation, pareto
+from analysis.runs.load import load
+from analysis.stats.summary import summarise
 from tests.analysis import folders
 from tests.analysis.folders import Builder, write
 
@@ -41,7 +42,7 @@ def ranks(folder: Path, point: int, way: str) -> dict[int, np.ndarray]:
 
 
 def half_width(values: np.ndarray) -> float:
-    """Of 0 or 100 [S, Q], from the formula at the head of analysis/statistics.py, by covariances of the queries."""
+    """Of 0 or 100 [S, Q], from the formula at the head of analysis/stats/intervals.py, by covariances of the queries."""
     seeds, queries = values.shape
     covariance = np.cov(values, bias=True) / queries  # [S, S]: of the seeds' scores over resampled queries
     own = values.mean(1).var(ddof=1) / seeds
@@ -136,14 +137,14 @@ def test_many_rows_keep_their_figures_readable(tmp_path: Path, monkeypatch: pyte
     Builder(tmp_path, queries=50).sweep("mask_ratio")
     found = load(tmp_path)
     summary = summarise(found.sweeps[0], found)
-    crowd = front.draw(summary)
+    crowd = pareto.draw(summary)
     crowd.canvas.draw()
     assert len(crowd.legends[0].get_texts()) <= 3
     inside = crowd.bbox
     box = crowd.legends[0].get_window_extent()
     assert inside.y0 <= box.y0
     assert box.y1 <= inside.y1
-    curves = figures.draw(summary)
+    curves = ablation.draw(summary)
     curves.canvas.draw()
     boxes = [label.get_window_extent() for label in curves.axes[1].get_xticklabels() if label.get_text()]
     assert not any(one.overlaps(other) for one, other in itertools.pairwise(boxes))

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from analysis import figures, learning, plot, table
-from analysis.panels import wrap
-from analysis.results import load
-from analysis.summary import Summary, summarise
+from analysis import plot, table
+from analysis.figures import ablation, learning_curves
+from analysis.figures.panels import wrap
+from analysis.runs.load import load
+from analysis.stats.summary import Summary, summarise
 from tests.analysis.folders import Builder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -133,7 +134,7 @@ def test_plot_writes_figures_in_the_same_bytes_each_time(folder: Path) -> None:
 def test_curves_show_the_means_of_each_axis(folder: Path) -> None:
     found = load(folder)
     summary = summarise(found.sweeps[0], found)
-    figure = figures.draw(summary)
+    figure = ablation.draw(summary)
     video, text = figure.axes[0], figure.axes[2]
     line = next(line for line in video.get_lines() if len(line.get_xdata()) == 4 and line.get_marker() == "o")
     assert list(line.get_xdata()) == pytest.approx([50, 75, 90, 95])
@@ -149,7 +150,7 @@ def test_an_axis_with_settings_tied_to_it_is_a_curve_under_the_name_of_the_sweep
     Builder(tmp_path, queries=60).sweep("mask_ratio_compute")
     found = load(tmp_path)
     summary = summarise(found.sweeps[0], found)
-    upper = figures.draw(summary).axes[0]
+    upper = ablation.draw(summary).axes[0]
     line = next(line for line in upper.get_lines() if line.get_marker() == "o" and len(line.get_xdata()) == 3)
     assert list(line.get_xdata()) == pytest.approx([50, 90, 95])
     assert upper.get_title(loc="left").startswith("Mask ratio compute: ")
@@ -167,7 +168,7 @@ def test_heat_map_writes_the_mean_of_each_cell(tmp_path: Path) -> None:
     Builder(tmp_path, queries=60).sweep("mask_grid", unfinished=[(0, 0)])
     found = load(tmp_path)
     summary = summarise(found.sweeps[0], found)
-    texts = [text.get_text() for text in figures.draw(summary).axes[0].texts]
+    texts = [text.get_text() for text in ablation.draw(summary).axes[0].texts]
     assert len(texts) == 16
     assert texts.count("not\nfinished") == 1
     assert f"{summary.rows[5].mean('R@1'):.1f}\n±{summary.rows[5].level['text_to_video'].half:.1f}" in texts
@@ -177,8 +178,8 @@ def test_learning_curves_take_the_last_word_on_a_step_and_skip_a_cut_line(tmp_pa
     log = tmp_path / "log.jsonl"
     lines = [{"stage": "pretrain", "step": 10, "mvm": 2.0}, {"stage": "pretrain", "step": 10, "mvm": 1.0}]
     log.write_text("\n".join(json.dumps(line) for line in lines) + '\n{"stage": "pretrain", "st')
-    assert learning.series(learning.read(log), learning.PANELS[0]) == {10.0: 1.0}
-    assert learning.averaged([{0.0: 1.0, 5.0: 3.0}, {0.0: 2.0, 5.0: 5.0}]) == ([0.0, 5.0], [1.5, 4.0])
+    assert learning_curves.series(learning_curves.read(log), learning_curves.PANELS[0]) == {10.0: 1.0}
+    assert learning_curves.averaged([{0.0: 1.0, 5.0: 3.0}, {0.0: 2.0, 5.0: 5.0}]) == ([0.0, 5.0], [1.5, 4.0])
 
 
 def test_learning_curves_count_the_runs_whose_logs_are_there(tmp_path: Path) -> None:
@@ -192,13 +193,13 @@ def test_learning_curves_count_the_runs_whose_logs_are_there(tmp_path: Path) -> 
             for log in (tmp_path / "runs" / run.id / "log.jsonl", tmp_path / f"pretrained/{run.pretrain}/log.jsonl"):
                 log.unlink(missing_ok=True)
     assert "learning curves, mean of n = 2 to 3 seeds; " in _title(summary, tmp_path)
-    figure = learning.draw(summary, tmp_path)
+    figure = learning_curves.draw(summary, tmp_path)
     assert figure is not None
     assert figure.get_supxlabel() == f"No log is left of {first.label}."
 
 
 def _title(summary: Summary, folder: Path) -> str:
-    figure = learning.draw(summary, folder)
+    figure = learning_curves.draw(summary, folder)
     assert figure is not None
     return figure.get_suptitle().replace("\n", " ")
 
@@ -246,7 +247,7 @@ def test_commands_run_as_files_and_as_modules_without_torch(folder: Path, comman
     done = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr[-2000:]
     imported = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
-    assert "simvtp.config" in imported
+    assert "simvtp.config.schema" in imported
     assert not {name for name in imported if name.split(".")[0] == "torch"}
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from analysis import compare
-from analysis.contrast import contrast
-from analysis.results import load
+from analysis.runs.load import load
+from analysis.stats.diff import contrast
 from tests.analysis.folders import Builder, write
 
 ENVIRONMENT = {"packages": {"torch": "2.13.0"}, "python": "3.11.2", "code": {"commit": "abc", "diff": ""}}

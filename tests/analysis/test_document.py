@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from analysis import document, plot, table
+from tests.analysis.figures.test_search import write_journal
 from tests.analysis.folders import Builder
-from tests.analysis.test_search import write_journal
 
 
 def test_without_tables_and_figures_it_says_what_to_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from analysis import paired
-from analysis.records import read_run
-from analysis.statistics import interval
+from analysis.runs.schema import read_run
+from analysis.stats.intervals import interval
 from tests.analysis.folders import Builder
 
 

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from analysis.reconstruct import main
-from simvtp.config import override
-from simvtp.presets import preset
+from simvtp.config.presets import preset
+from simvtp.config.schema import override
 from simvtp.run import run
 
 

@@ -1,7 +1,7 @@
 """Tables from what a benchmark prints into the page and the history, and two records compared."""
 
 from benchmarks.all import written
-from benchmarks.history import changes
+from benchmarks.compare_history import changes
 from benchmarks.report import markdown, tables_of
 
 ROWS = [{"preset": "tiny", "seconds": "0.2", "against plain": "2.40x"}]

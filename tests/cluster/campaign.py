@@ -21,7 +21,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from simvtp.files import read_json, write_json
+from simvtp.runtime.files import read_json, write_json
 from tests.cluster.faults import LOCALLY, ON_SLURM, Fault, resume_drained, shell
 from tests.cluster.scene import CHANGES, Scene
 from tests.sweeps.test_command import call, outcomes

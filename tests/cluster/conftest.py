@@ -13,8 +13,8 @@ from typing import TypeVar
 
 import pytest
 
-from simvtp.locks import holder
-from sweeps.submissions import PREFIX
+from simvtp.runtime.locks import holder
+from sweeps.state.submissions import PREFIX
 from tests.sweeps.test_command import call, outcomes
 
 T = TypeVar("T")

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from sweeps.submissions import PREFIX, Submissions
+from sweeps.state.submissions import PREFIX, Submissions
 from tests.cluster.scene import Scene
 
 Fault = Callable[[Scene], bool]
@@ -212,7 +212,11 @@ def _workers(scene: Scene) -> list[int]:
         except OSError:
             continue
         python = words[0].rpartition("/")[2].startswith("python")  # not the srun above it
-        if python and {"sweeps.job", "submitit.core._submit"} & set(words) and str(scene.results) in "\0".join(words):
+        if (
+            python
+            and {"sweeps.executors.job", "submitit.core._submit"} & set(words)
+            and str(scene.results) in "\0".join(words)
+        ):
             found.append(int(path.parent.name))
     return found
 

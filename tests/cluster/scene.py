@@ -10,7 +10,7 @@ import threading
 from collections import Counter
 from pathlib import Path
 
-from sweeps.submissions import PREFIX, Submissions
+from sweeps.state.submissions import PREFIX, Submissions
 from tests.sweeps.test_command import ROOT, command
 
 CHANGES = {"pretrain.length": "100 steps", "finetune.length": "8 epochs", "machine.checkpoint_seconds": "0.2"}

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 from tests.cluster.conftest import freeze, tasks
-from tests.sweeps.test_searching import ROOT, command, outcome
+from tests.sweeps.search.test_run_search import ROOT, command, outcome
 
 
 def test_a_killed_controller_and_a_cancelled_job_change_no_trial(corpus_cache: Path, tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
-from simvtp.config import Machine
-from simvtp.distributed import joined, rank
-from simvtp.presets import preset
+from simvtp.config.presets import preset
+from simvtp.config.schema import Machine
+from simvtp.distributed.process_group import joined, rank
 
 MACHINE: Machine = preset("tiny").machine
 CONTEXT = multiprocessing.get_context("forkserver")

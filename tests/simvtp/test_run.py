@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from simvtp.config import override
-from simvtp.data.galleries import GalleryLoader
+from simvtp.config.presets import preset
+from simvtp.config.run_id import pretrain_id, run_id
+from simvtp.config.schema import override
+from simvtp.data.from_config import retrieval_corpus
+from simvtp.data.gallery_loader import GalleryLoader
 from simvtp.evaluate import evaluate
 from simvtp.finetune import finetune
-from simvtp.identity import pretrain_id, run_id
-from simvtp.presets import preset
 from simvtp.pretrain import pretrain
 from simvtp.run import run
-from simvtp.stages import retrieval_corpus
 
 
 def test_a_run_is_written_whole_is_idempotent_and_repeats_itself(quick: dict[str, str], tmp_path: Path) -> None:

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from simvtp.presets import preset
-from sweeps.deaths import fail
-from sweeps.ledger import Ledger
+from simvtp.config.presets import preset
 from sweeps.plan import make_plan
 from sweeps.run import main
+from sweeps.state.failures import fail
+from sweeps.state.run_states import Ledger
 from tests.conftest import QUICK
 
 ROOT = Path(__file__).parent.parent.parent

@@ -2,11 +2,11 @@ import re
 
 import pytest
 
-from simvtp.config import Config, flatten, override
-from simvtp.cost import pretrain_gflop
-from simvtp.presets import preset
-from simvtp.validation import ConfigError
-from sweeps.definition import find, names
+from simvtp.config.presets import preset
+from simvtp.config.schema import Config, flatten, override
+from simvtp.errors import ConfigError
+from simvtp.models.flops import pretrain_gflop
+from sweeps.definition import find_sweep, names
 from sweeps.plan import Plan, make_plan, sweep_record
 
 TINY = preset("tiny")
@@ -119,9 +119,9 @@ def test_every_sweep_of_the_folder_has_a_title_and_points() -> None:
         "mask_ratio_compute", "masked_words", "negatives", "objectives", "paper", "temperature", "towers",
     ]  # fmt: skip
     for name in names():
-        assert find(name).title
+        assert find_sweep(name).title
     with pytest.raises(ConfigError, match="did you mean 'mask_ratio'"):
-        find("mask_rato")
+        find_sweep("mask_rato")
 
 
 def test_runs_of_another_base_do_not_stay_in_the_record() -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from simvtp.data import sprites
 from simvtp.data.pack import pack
-from simvtp.data.scenes import Spec, parse_spec
+from simvtp.data.sprites import dataset
+from simvtp.data.sprites.scenes import Spec, parse_spec
 
 SMALL = "tiny?clips=40&pretrain_validation=4&finetune=16&validation=8&test=8&test_seen=8"
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
@@ -41,7 +41,7 @@ def corpus_name() -> str:
 @pytest.fixture(scope="package")
 def folder(cache: Path, spec: Spec) -> Path:
     """The corpus, to be read only."""
-    return sprites.ensure(spec, cache)
+    return dataset.ensure(spec, cache)
 
 
 @pytest.fixture(scope="package")

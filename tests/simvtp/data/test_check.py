@@ -8,13 +8,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from simvtp.config import override
-from simvtp.data import skipping
-from simvtp.data.corpora import load
-from simvtp.data.errors import DataError
-from simvtp.identity import pretrain_id, resolved, run_id
-from simvtp.presets import preset
-from simvtp.validation import ConfigError
+from simvtp.config.presets import preset
+from simvtp.config.run_id import pretrain_id, resolved, run_id
+from simvtp.config.schema import override
+from simvtp.data.corpora import skip_list
+from simvtp.data.corpora.registry import load
+from simvtp.errors import ConfigError, DataError
 
 
 @pytest.fixture
@@ -96,7 +95,7 @@ def test_a_quick_look_opens_a_part(corpus: Path, tmp_path: Path) -> None:
 
 
 def test_nothing_is_skipped_in_evaluation(corpus: Path, tmp_path: Path) -> None:
-    skipping.write(tmp_path / "s.txt", "csv", [("v11.mp4", "bad luck"), ("v1.mp4", "why not")])
+    skip_list.write(tmp_path / "s.txt", "csv", [("v11.mp4", "bad luck"), ("v1.mp4", "why not")])
     skip = str(tmp_path / "s.txt")
     assert len(load(f"csv:{corpus}", "test", skip=skip).samples) == 4
     assert len(load(f"csv:{corpus}", "train", skip=skip).samples) == 8
@@ -104,21 +103,21 @@ def test_nothing_is_skipped_in_evaluation(corpus: Path, tmp_path: Path) -> None:
 
 def test_a_list_keeps_what_it_holds_of_other_corpora(tmp_path: Path) -> None:
     path = tmp_path / "s.txt"
-    skipping.write(path, "webvid", [("a/b.mp4", "two\nlines\tand tabs")])
-    skipping.write(path, "csv", [("c.mp4", "x")])
-    skipping.write(path, "csv", [("d.mp4", "y")])
+    skip_list.write(path, "webvid", [("a/b.mp4", "two\nlines\tand tabs")])
+    skip_list.write(path, "csv", [("c.mp4", "x")])
+    skip_list.write(path, "csv", [("d.mp4", "y")])
     assert path.read_text() == "webvid\ta/b.mp4\ttwo lines and tabs\ncsv\td.mp4\ty\n"
-    assert (skipping.skipped(str(path), "webvid"), skipping.skipped(str(path), "csv")) == ({"a/b.mp4"}, {"d.mp4"})
+    assert (skip_list.skipped(str(path), "webvid"), skip_list.skipped(str(path), "csv")) == ({"a/b.mp4"}, {"d.mp4"})
     path.write_text("webvid a/b.mp4\n")
     with pytest.raises(DataError, match=r"s.txt, line 1: no tab"):
-        skipping.skipped(str(path), "webvid")
+        skip_list.skipped(str(path), "webvid")
 
 
 def test_ids_hang_on_what_is_skipped_and_not_on_why(tmp_path: Path) -> None:
     path = tmp_path / "s.txt"
 
     def ids(*bad: tuple[str, str]) -> tuple[str, str | None]:
-        skipping.write(path, "csv", bad)
+        skip_list.write(path, "csv", bad)
         config = resolved(override(preset("tiny"), {"data.skip": str(path)}))
         return run_id(config), pretrain_id(config)
 

@@ -14,17 +14,17 @@ import torch
 import webdataset
 
 from simvtp.data import pack as packing
-from simvtp.data.augmentation import Augmentation
 from simvtp.data.check import check
-from simvtp.data.corpora import Corpus, load
-from simvtp.data.errors import DataError
-from simvtp.data.loading import Batch, TrainLoader
-from simvtp.data.members import file_of
+from simvtp.data.corpora.registry import Corpus, load
 from simvtp.data.pack import pack
 from simvtp.data.prepare import prepare
-from simvtp.data.reencoding import Form
-from simvtp.data.text import Tokenizer, load_tokenizer
-from simvtp.data.video import Decoding, Video
+from simvtp.data.tokenizer import Tokenizer, load_tokenizer
+from simvtp.data.train_loader import Batch, TrainLoader
+from simvtp.data.transforms import Augmentation
+from simvtp.data.video.reencode import Form
+from simvtp.data.video.tar_members import file_of
+from simvtp.data.video.video import Decoding, Video
+from simvtp.errors import DataError
 
 MIB = 0.01  # as the fixture `shards` has it
 

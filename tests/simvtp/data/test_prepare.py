@@ -13,13 +13,13 @@ import av
 import numpy as np
 import pytest
 
-from simvtp.data.corpora import load
-from simvtp.data.errors import DataError
-from simvtp.data.guarded import each_guarded
+from simvtp.data.corpora.registry import load
 from simvtp.data.prepare import prepare, report
-from simvtp.data.reencoding import Form
-from simvtp.data.video import Video
-from simvtp.locks import Busy, Lock
+from simvtp.data.video.reencode import Form
+from simvtp.data.video.video import Video
+from simvtp.errors import DataError
+from simvtp.runtime.guarded_pool import each_guarded
+from simvtp.runtime.locks import Busy, Lock
 
 FORM = Form(short_side=32, keys=5)
 

@@ -1,0 +1,224 @@
+"""The figure of a sweep: curves along each axis, a heat map of two, or toggles (analysis/figures/bars.py)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.transforms import offset_copy
+
+from analysis.figures import style, tooltips
+from analysis.figures.bars import toggles
+from analysis.figures.panels import R1, axis_of, headroom, ratio_axis, wrap
+from analysis.stats import published, sentences
+from analysis.stats.cost import Cost, Measure, time
+from analysis.stats.summary import MAIN, Row, Summary
+
+
+def varying(summary: Summary, axis: str) -> list[Row]:
+    """Rows that differ from the base in this axis, and in no other way that is not tied to it; by rising value."""
+    tied = _is_tied(summary)
+    chosen = [row for row in summary.rows if tied or set(row.point.set) <= {axis}]
+    return sorted(chosen, key=lambda row: float(summary.sweep.value(row.point, axis)))
+
+
+def draw(summary: Summary, measure: Measure = time) -> Figure:
+    """The figure that fits the sweep's points."""
+    sweep = summary.sweep
+    if is_curves(summary):
+        return curves(summary, measure(summary.rows))
+    if _numeric(summary) and len(sweep.axes) == 2 and all(set(point.set) <= set(sweep.axes) for point in sweep.points):
+        return heat_map(summary)
+    return toggles(summary)
+
+
+def is_curves(summary: Summary) -> bool:
+    """Whether every point moves along one axis of numbers at most."""
+    return _numeric(summary) and (_is_tied(summary) or all(len(point.set) <= 1 for point in summary.sweep.points))
+
+
+def _is_tied(summary: Summary) -> bool:
+    """Whether there is one axis with a value of its own for every point: what else changes, changes with it."""
+    sweep = summary.sweep
+    return len(sweep.axes) == 1 and len({sweep.value(p, sweep.axes[0]) for p in sweep.points}) == len(sweep.points)
+
+
+def _numeric(summary: Summary) -> bool:
+    sweep = summary.sweep
+    numbers = all(_is_number(sweep.value(point, axis)) for point in sweep.points for axis in sweep.axes)
+    return bool(sweep.axes) and numbers
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def curves(summary: Summary, cost: Cost) -> Figure:
+    """R@1 along each axis (above) and the cost of a run (below); the paper's own curve beside ours, if it has one."""
+    names = list(summary.sweep.axes)
+    quoted = names == ["data.fraction"]
+    columns = len(names) + quoted
+    figure = plt.figure(figsize=(style.WIDTH, 4.5), layout="constrained")
+    grid = figure.add_gridspec(2, columns, height_ratios=[3, 1.1])
+    uppers: list[Axes] = []
+    lowers: list[Axes] = []
+    for k, name in enumerate(names):
+        upper = figure.add_subplot(grid[0, k], sharey=uppers[0] if k else None)
+        lower = figure.add_subplot(grid[1, k], sharex=upper, sharey=lowers[0] if k else None)
+        rows = varying(summary, name)
+        x = [axis_of(name).factor * float(summary.sweep.value(row.point, name)) for row in rows]
+        _levels(upper, x, rows, summary)
+        _costs(lower, x, rows, cost, cost.end(summary.finished_rows))
+        ratio_axis(lower, x, axis_of(name))
+        found = sentences.against_base(rows, _base_value(summary, name))
+        further = any(set(row.point.set) - {name} for row in rows)
+        words = summary.sweep.title if further else axis_of(name).words
+        upper.set_title(wrap(f"{words}: {found}", 100 // columns), loc="left")
+        upper.tick_params(labelbottom=False)
+        if k:
+            upper.set_ylabel("")
+            lower.set_ylabel("")
+        uppers.append(upper)
+        lowers.append(lower)
+    rows = summary.finished_rows
+    circles = [value for row in rows for value in row.values("R@1")]
+    seen = [value for row in rows if math.isfinite(value := row.mean("R@1", MAIN, "test_seen"))]
+    note = headroom(uppers[0], rows, [*circles, *seen])
+    if summary.unpretrained and str(summary.unpretrained.seeds) != summary.seed_counts:
+        note = f"{note} No pre-training: n = {summary.unpretrained.seeds}.".strip()
+    handles = dict(zip(*reversed(uppers[0].get_legend_handles_labels()), strict=True))
+    if quoted:
+        _paper_panel(figure.add_subplot(grid[:, -1]))
+        note = f"{note} Paper: {published.SOURCE}; {published.CAUTION}."
+    ordered = sorted(handles, key=lambda label: _LEGEND.index(label))
+    figure.legend([handles[label] for label in ordered], ordered, loc="outside upper center", ncols=6,
+                  columnspacing=1.4)  # fmt: skip
+    bars = "bars from least to most, cut where they leave the panel"
+    note = f"{note} Dashed: means alone. {cost.note(rows, bars)}".strip()
+    style.footnote(figure, wrap(sentences.footnote(summary, note), 140))
+    return figure
+
+
+HELD_OUT, TEST, SEEN, BASE, SCRATCH, CHANCE = (
+    "held-out combinations", "test", "seen combinations", "base", "no pre-training", "chance",
+)  # fmt: skip
+_LEGEND = (HELD_OUT, TEST, SEEN, BASE, SCRATCH, CHANCE)
+
+
+def _base_value(summary: Summary, name: str) -> str:
+    value = summary.sweep.base.get(name)
+    return (
+        f"{axis_of(name).factor * float(value):g}{'%' if axis_of(name).factor == 100 else ''}" if value else "the base"
+    )
+
+
+def _levels(panel: Axes, x: Sequence[float], rows: Sequence[Row], summary: Summary) -> None:
+    """Mean R@1 with its interval, single seeds, seen combinations, and the levels of no pre-training and of chance."""
+    done = [(place, row) for place, row in zip(x, rows, strict=True) if row.runs]
+    places = [place for place, _ in done]
+    seen = [row.mean("R@1", MAIN, "test_seen") for _, row in done]
+    two = bool(np.isfinite(seen).any())
+    if two:
+        panel.plot(places, seen, "--s", color=style.ORANGE, markerfacecolor="white", label=SEEN)
+    intervals = [row.level[MAIN] for _, row in done]
+    means = np.array([found.mean for found in intervals])
+    reach = [means - [found.low for found in intervals], [found.high for found in intervals] - means]
+    panel.errorbar(places, means, yerr=reach, fmt="-o", color=style.BLUE, label=HELD_OUT if two else TEST, zorder=3)
+    beside = offset_copy(panel.transData, panel.get_figure(root=True), x=5, units="points")
+    seeds = [(place, float(value)) for place, row in done if row.seeds > 1 for value in row.values("R@1")]
+    if seeds:
+        panel.plot(*zip(*seeds, strict=True), "o", color=style.BLUE, markerfacecolor="none", markersize=2.8,
+                   markeredgewidth=0.7, transform=beside, zorder=2)  # fmt: skip
+    for place, row in done:
+        if row.seeds > 1:
+            for seed, value in zip(row.runs, row.values("R@1"), strict=True):
+                tooltips.mark(panel, place, float(value), sentences.seed_words(row, seed), beside)
+        tooltips.mark(panel, place, row.mean("R@1"), sentences.row_words(row))
+        if row.point.base:
+            panel.plot([place], [row.mean("R@1")], "o", color=style.BLACK, markerfacecolor="none", markersize=10,
+                       label=BASE, zorder=4)  # fmt: skip
+    if summary.unpretrained:
+        panel.axhline(
+            summary.unpretrained.mean("R@1"), color="0.25", dashes=(5, 3), linewidth=1, label="no pre-training"
+        )
+    panel.axhline(summary.chance, color="0.25", linestyle=":", linewidth=1, label=CHANCE)
+    panel.set_ylabel(R1)
+
+
+def _costs(panel: Axes, x: Sequence[float], rows: Sequence[Row], cost: Cost, end: float) -> None:
+    finished = [(place, row) for place, row in zip(x, rows, strict=True) if row.runs]
+    places, costs = [place for place, _ in finished], [cost.typical(row) for _, row in finished]
+    spans = [cost.span(row) for _, row in finished]
+    reach = [[middle - low for middle, (low, _) in zip(costs, spans, strict=True)],
+             [high - middle for middle, (_, high) in zip(costs, spans, strict=True)]]  # fmt: skip
+    panel.errorbar(places, costs, yerr=reach, fmt="-D", color=style.QUIET, markersize=4, elinewidth=0.8)
+    for (place, row), middle in zip(finished, costs, strict=True):
+        tooltips.mark(panel, place, middle, f"{row.label}: {cost.words(row)}")
+    panel.set_ylabel(f"{cost.unit}\na run")
+    panel.set_ylim(0, end)
+
+
+def _paper_panel(panel: Axes) -> None:
+    rows = sorted(published.PUBLISHED, key=lambda row: row.fraction)
+    panel.plot([100 * row.fraction for row in rows], [row.metrics["R@1"] for row in rows], ":*", color=style.GREEN,
+               markersize=9)  # fmt: skip
+    for row in rows:
+        tooltips.mark(panel, 100 * row.fraction, row.metrics["R@1"], f"{published.LABEL}: R@1 {row.metrics['R@1']}%")
+        panel.annotate(f"{row.metrics['R@1']}", (100 * row.fraction, row.metrics["R@1"]), (0, -12),
+                       textcoords="offset points", ha="center", fontsize=7.5)  # fmt: skip
+    panel.set_title(wrap(published.LABEL, 40), loc="left")
+    panel.set_ylim(0, 65)
+    panel.set_ylabel(R1)
+    ratio_axis(panel, [10, 100], axis_of("data.fraction"))
+    panel.set_xlabel("share of WebVid-2M (%), log scale")
+    panel.set_xlim(7, 140)
+
+
+def heat_map(summary: Summary) -> Figure:
+    """Mean R@1 over the product of two axes; the half-width of the interval in each cell."""
+    across, up = summary.sweep.axes
+    cells = {(float(summary.sweep.value(row.point, across)), float(summary.sweep.value(row.point, up))): row
+             for row in summary.rows}  # fmt: skip
+    xs, ys = sorted({x for x, _ in cells}), sorted({y for _, y in cells})
+    image = np.full((len(ys), len(xs)), np.nan)
+    for (x, y), row in cells.items():
+        image[ys.index(y), xs.index(x)] = row.mean("R@1")
+    figure, panel = plt.subplots(figsize=(0.72 * style.WIDTH, 4.2), layout="constrained")
+    style.no_grid(panel)
+    panel.set_facecolor("0.93")
+    drawn = panel.imshow(image, origin="lower", cmap="cividis", aspect="auto")
+    bright = (np.nanmin(image) + np.nanmax(image)) / 2
+    for (x, y), row in cells.items():
+        place = (xs.index(x), ys.index(y))
+        _cell(panel, place, row, "black" if row.runs and row.mean("R@1") > bright else "white")
+    for number, name, values in ((0, across, xs), (1, up, ys)):
+        factor = axis_of(name).factor
+        ticks = [f"{factor * value:g}" for value in values]
+        (panel.set_xticks if number == 0 else panel.set_yticks)(range(len(values)), ticks)
+        (panel.set_xlabel if number == 0 else panel.set_ylabel)(axis_of(name).label)
+    figure.colorbar(drawn, ax=panel, label=R1)
+    words = f"{axis_of(across).words} by {axis_of(up).words}: {sentences.against_base(summary.rows)}"
+    panel.set_title(wrap(words, 84), loc="left")
+    note = sentences.footnote(summary, "Outlined: base. *: a difference to it is shown.").replace(", small circles", "")
+    style.footnote(figure, wrap(note.replace("Bars:", "±:"), 102))
+    return figure
+
+
+def _cell(panel: Axes, place: tuple[int, int], row: Row, colour: str) -> None:
+    tooltips.mark(panel, *place, sentences.row_words(row))
+    if row.runs:
+        star = "*" if row.difference and row.difference.shown else ""
+        text = f"{row.mean('R@1'):.1f}{star}\n±{row.level[MAIN].half:.1f}"
+        panel.text(*place, text, ha="center", va="center", color=colour, fontsize=8)
+    else:
+        panel.text(*place, "not\nfinished", ha="center", va="center", color="0.3", fontsize=7)
+    if row.point.base:
+        corner = (place[0] - 0.46, place[1] - 0.46)
+        for edge, width in (("black", 3.6), ("white", 1.6)):  # seen on dark and on bright cells
+            panel.add_patch(Rectangle(corner, 0.92, 0.92, fill=False, edgecolor=edge, linewidth=width))

@@ -1,0 +1,94 @@
+"""Points beside each other: toggles with their paired differences."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.figures import style, tooltips
+from analysis.figures.panels import CUT, R1, wrap
+from analysis.stats import sentences
+from analysis.stats.intervals import Interval
+from analysis.stats.summary import MAIN, Row, Summary
+
+_BELOW = 0.2  # of a row's bar, its single seeds
+_JOINED = 12  # rows up to which lines from seed to seed can be told apart
+
+
+def toggles(summary: Summary) -> Figure:
+    """Rows as paired points (a thin line joins one seed's runs), and their differences to the base beside."""
+    rows = summary.rows
+    places = np.arange(len(rows))[::-1]
+    height = 1.7 + 0.42 * len(rows)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(style.WIDTH, height), layout="constrained", sharey=True)
+    for row, place in zip(rows, places, strict=True):
+        if row.runs:
+            _bar(left, row.level[MAIN], place, style.BLUE, filled=True)
+            _seeds(left, row.values("R@1"), place, style.BLUE)
+            tooltips.mark(left, row.level[MAIN].mean, place, sentences.row_words(row))
+        if row.difference and summary.base:
+            _bar(right, row.difference.interval, place, style.RED, filled=row.difference.shown)
+            tooltips.mark(right, row.difference.interval.mean, place, f"{row.label}: {sentences.difference_words(row)}")
+            _seeds(right, _gaps(row, summary.base), place, style.RED)
+        elif row.point.base and row.runs:
+            right.plot([0], [place], "D", color=style.BLACK, markersize=4)
+    for seed in sorted({seed for row in rows for seed in row.runs} if len(rows) <= _JOINED else ()):
+        path = [(row.runs[seed].metric("R@1"), place - _BELOW) for row, place in zip(rows, places, strict=True)
+                if seed in row.runs]  # fmt: skip
+        left.plot(*zip(*path, strict=True), color=style.BLUE, linewidth=0.6, alpha=0.3, zorder=1)
+    left.axvline(summary.chance, color="0.25", linestyle=":", linewidth=1)
+    left.annotate(
+        "chance", (summary.chance, places[0] + 0.42), (2, 0), textcoords="offset points", fontsize=6.5, color="0.25"
+    )
+    right.axvline(0, color="0.25", linewidth=0.8)
+    left.set_yticks(places, [textwrap.fill(row.label, 36) for row in rows])
+    left.set_ylim(-0.6, len(rows) - 0.4)
+    left.set_xlabel(R1)
+    right.set_xlabel("difference to the base, R@1 (points)")
+    cut = _limits(left, right, summary)
+    left.set_title("Level", loc="left")
+    right.set_title("Paired difference", loc="left")
+    figure.suptitle(wrap(f"{summary.sweep.title}: {sentences.against_base(rows)}", 100), x=0.01, ha="left")
+    marks = "Thin lines join runs of one seed; differences pair them. Filled: shown (Holm-corrected)."
+    note = sentences.footnote(summary, f"{marks} {cut}".strip())
+    style.footnote(figure, wrap(note, 140))
+    return figure
+
+
+def _gaps(row: Row, base: Row) -> list[float]:
+    """R@1 over that of the base, seed by seed."""
+    return [run.metric("R@1") - base.runs[seed].metric("R@1") for seed, run in row.runs.items() if seed in base.runs]
+
+
+def _limits(left: Axes, right: Axes, summary: Summary) -> str:
+    """Every seed is inside; an interval of few seeds may reach further than half again the highest: a note then."""
+    rows = [row for row in summary.rows if row.runs]
+    highest = max((value for row in rows for value in row.values("R@1")), default=1)
+    ends = [row.level[MAIN].high for row in rows]
+    end = 1.05 * max(highest, min(max(ends, default=1), 1.4 * highest)) or 1
+    left.set_xlim(0, end)
+    intervals = [row.difference.interval for row in rows if row.difference]
+    gaps = [abs(gap) for row in rows if row.difference and summary.base for gap in _gaps(row, summary.base)]
+    widest = max([max(-gap.low, gap.high) for gap in intervals], default=1)
+    reach = 1.08 * max([*gaps, min(widest, 1.4 * highest)])
+    right.set_xlim(-reach or -1, reach or 1)
+    return CUT if max(ends, default=0) > end or (intervals and widest > reach) else ""
+
+
+def _seeds(panel: Axes, values: Sequence[float] | npt.NDArray[np.float64], place: float, colour: str) -> None:
+    """Small circles below the bar; none for a single seed, which is the mean itself."""
+    if len(values) > 1:
+        panel.plot(values, [place - _BELOW] * len(values), "o", color=colour, markerfacecolor="none", markersize=2.8,
+                   markeredgewidth=0.7, clip_on=False)  # fmt: skip
+
+
+def _bar(panel: Axes, interval: Interval, place: float, colour: str, filled: bool) -> None:
+    reach = [[interval.mean - interval.low], [interval.high - interval.mean]]
+    panel.errorbar([interval.mean], [place], xerr=reach, fmt="o", color=colour, zorder=3,
+                   markerfacecolor=colour if filled else "white")  # fmt: skip

@@ -1,0 +1,150 @@
+"""Learning curves of a sweep from the log.jsonl of its runs and of their pre-training stages."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from analysis.figures import style, tooltips
+from analysis.figures.panels import wrap
+from analysis.runs.schema import Run
+from analysis.stats.summary import Summary
+from simvtp.config.run_dirs import RUNS, STAGES, home
+
+_BINS = 40
+_MOST = 20  # rows that can be told apart
+
+
+@dataclass(frozen=True)
+class Panel:
+    stage: str
+    key: str
+    title: str
+    x: str
+    label: str
+
+
+PANELS = (
+    Panel("pretrain", "mvm", "pre-training: masked video", "step", "MSE of normalised pixels"),
+    Panel("pretrain", "mlm", "pre-training: masked language", "step", "cross-entropy (nats)"),
+    Panel("pretrain", "vtc", "pre-training: contrast", "step", "cross-entropy, two-way (nats)"),
+    Panel("pretrain", "vtm", "pre-training: matching", "step", "cross-entropy (nats)"),
+    Panel("finetune", "loss", "fine-tuning: contrast", "epoch", "cross-entropy, two-way (nats)"),
+    Panel("validation", "R@1", "validation", "epoch", "R@1, text-to-video (%)"),
+)
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """The lines of a log.jsonl; a line that is cut off (the run is being written, or was killed) is left out."""
+    if not path.exists():
+        return []
+    lines = []
+    for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            line = json.loads(text)
+        except ValueError:
+            continue
+        if isinstance(line, dict):
+            lines.append(line)
+    return lines
+
+
+def series(lines: Sequence[dict[str, Any]], panel: Panel) -> dict[float, float]:
+    """x -> value; where a resumed run logged a step twice, the later line counts."""
+    found = {}
+    for line in lines:
+        x, y = line.get(panel.x), line.get(panel.key)
+        if line.get("stage") != panel.stage or not isinstance(x, int | float) or not isinstance(y, int | float):
+            continue
+        if math.isfinite(x) and math.isfinite(y):
+            found[float(x)] = float(y)
+    return dict(sorted(found.items()))
+
+
+def averaged(curves: Sequence[dict[float, float]]) -> tuple[list[float], list[float]]:
+    """Mean over seeds in at most 40 bins of x."""
+    xs = np.array([x for curve in curves for x in curve])
+    ys = np.array([y for curve in curves for y in curve.values()])
+    if not len(xs):
+        return [], []
+    if len(set(xs)) <= _BINS:
+        places = sorted(set(xs))
+        return places, [float(ys[xs == x].mean()) for x in places]
+    edges = np.linspace(xs.min(), xs.max(), _BINS + 1)
+    which = np.clip(np.digitize(xs, edges) - 1, 0, _BINS - 1)
+    bins = sorted(set(which))
+    return [float(xs[which == b].mean()) for b in bins], [float(ys[which == b].mean()) for b in bins]
+
+
+def draw(summary: Summary, folder: Path) -> Figure | None:
+    """A panel per loss and for validation R@1, a line per point (mean over seeds); None where nothing was logged."""
+    shown = summary.finished_rows
+    if len(shown) > _MOST:
+        highest = sorted(shown, key=lambda row: -row.mean("R@1"))[:_MOST]
+        shown = [row for row in shown if row.point.base or any(row is one for one in highest)]
+    logs = {run.id: _lines(run, folder) for row in shown for run in row.runs.values()}
+    panels = [p for p in PANELS if any(series(lines, p) for lines in logs.values())]
+    if not panels:
+        return None
+    rows = math.ceil(len(panels) / 3)
+    figure, grid = plt.subplots(rows, min(3, len(panels)), figsize=(style.WIDTH, 0.9 + 2.1 * rows), squeeze=False,
+                                layout="constrained")  # fmt: skip
+    for spare in grid.flat[len(panels) :]:
+        spare.set_axis_off()
+    ends: dict[str, float] = {}  # label of a row -> its last validation
+    for axes, panel in zip(grid.flat, panels, strict=False):
+        for k, row in enumerate(shown):
+            x, y = averaged([series(logs[run.id], panel) for run in row.runs.values()])
+            if x:
+                marker, colour = style.mark(k)
+                axes.plot(x, y, color=colour, linestyle=style.DASHES[k % len(style.DASHES)], marker=marker,
+                          markersize=3.5, markevery=max(1, len(x) // 5), linewidth=1.1, label=row.label)  # fmt: skip
+                tooltips.mark(axes, x[-1], y[-1], f"{row.label}: {panel.title} ends at {y[-1]:.4g}")
+                if panel.stage == "validation":
+                    ends[row.label] = y[-1]
+        axes.set_title(panel.title, loc="left")
+        axes.set_xlabel(panel.x)
+        axes.set_ylabel(panel.label)
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    handles = {t: h for axes in grid.flat for h, t in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=min(4, len(handles)))
+    logged = {row.label: sum(bool(logs[run.id]) for run in row.runs.values()) for row in shown}
+    title = f"{summary.sweep.title}: learning curves, {_seeds(logged)}{_ends(ends)}"
+    some = len(summary.finished_rows) - len(shown)
+    title += f"; {some} rows of lower test R@1 are left out" if some else ""
+    figure.suptitle(wrap(title, 100), x=0.01, ha="left")
+    unseen = [label for label, count in logged.items() if not count]
+    notes = [f"No log is left of {', '.join(unseen)}." if unseen else "", summary.state()]
+    if any(notes):
+        style.footnote(figure, wrap(" ".join(filter(None, notes)), 140))
+    return figure
+
+
+def _seeds(logged: Mapping[str, int]) -> str:
+    """How many runs a line is the mean of: those whose logs are there, which may be fewer than have results."""
+    counts = sorted({count for count in logged.values() if count})
+    if counts == [1]:
+        return "1 seed"
+    return f"mean of n = {counts[0]} seeds" if len(counts) == 1 else f"mean of n = {counts[0]} to {counts[-1]} seeds"
+
+
+def _ends(ends: Mapping[str, float]) -> str:
+    """Where validation ends, in words that claim no difference."""
+    if len(ends) < 2:
+        return ""
+    low, high = min(ends, key=lambda label: ends[label]), max(ends, key=lambda label: ends[label])
+    return f"; validation R@1 ends between {ends[low]:.1f}% ({low}) and {ends[high]:.1f}% ({high})"
+
+
+def _lines(run: Run, folder: Path) -> list[dict[str, Any]]:
+    lines = read(home(folder, RUNS, run.id) / "log.jsonl")
+    return lines + (read(home(folder, STAGES, run.pretrain) / "log.jsonl") if run.pretrain else [])

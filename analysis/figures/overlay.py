@@ -1,0 +1,120 @@
+"""The same sweep in two results folders, in one figure: curves over each other, or rows beside each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.transforms import offset_copy
+
+from analysis.figures import style, tooltips
+from analysis.figures.ablation import is_curves, varying
+from analysis.figures.panels import R1, axis_of, headroom, ratio_axis, wrap
+from analysis.stats import sentences
+from analysis.stats.diff import Line, lines
+from analysis.stats.summary import MAIN, Row, Summary
+
+
+def names(first: Path, second: Path) -> tuple[str, str]:
+    """The shortest ends of two paths that tell them apart."""
+    parts = [path.resolve().parts for path in (first, second)]
+    size = 1
+    while parts[0][-size:] == parts[1][-size:] and size < max(map(len, parts)):
+        size += 1
+    return "/".join(parts[0][-size:]), "/".join(parts[1][-size:])
+
+
+def draw(first: Summary, second: Summary, called: tuple[str, str]) -> Figure:
+    """Levels of both with their intervals; the title says at how many points a paired difference is shown."""
+    curves = is_curves(first) and is_curves(second) and set(first.sweep.axes) & set(second.sweep.axes)
+    figure, cut = _curves(first, second, called) if curves else (_rows(first, second, called), "")
+    parts = [f"Bars: 95% intervals; {name}: n = {one.seed_counts}, preset {one.sweep.setting}, gallery of {one.gallery}"
+             + (f", {one.done} of {one.planned} runs finished" if one.missing else "")
+             for name, one in zip(called, (first, second), strict=True)]  # fmt: skip
+    note = "; ".join([parts[0], parts[1].removeprefix("Bars: 95% intervals; ")])
+    lone = any(row.seeds == 1 for summary in (first, second) for row in summary.finished_rows)
+    queries = " Of a single seed they cover queries only." if lone else ""
+    text = f"{note}.{queries} {cut} Differences in numbers: analysis/compare.py."
+    style.footnote(figure, wrap(" ".join(text.split()), 140))
+    return figure
+
+
+def _finding(found: Sequence[Line], called: tuple[str, str]) -> str:
+    """What the paired differences of the points in both say."""
+    compared = [line.difference for line in found if line.difference]
+    if not compared:
+        return "no point can be paired" + (f" ({found[0].obstacle})" if found else "")
+    shown = [difference.verdict for difference in compared if difference.shown]
+    points = f"{len(compared)} point{'' if len(compared) == 1 else 's'}"
+    said = [f"{called[1]} is {word} at {shown.count(word)} of {points}"
+            for word in ("higher", "lower") if word in shown]  # fmt: skip
+    return "; ".join(said) or f"no difference shown at {points}"
+
+
+def _curves(first: Summary, second: Summary, called: tuple[str, str]) -> tuple[Figure, str]:
+    """The figure, and a note where intervals are cut at its panels."""
+    axes = [axis for axis in first.sweep.axes if axis in second.sweep.axes]
+    figure, panels = plt.subplots(1, len(axes), figsize=(style.WIDTH, 3.6), sharey=True, squeeze=False,
+                                  layout="constrained")  # fmt: skip
+    found = lines(first.rows, second.rows)  # corrected over all of them, as analysis/compare.py does
+    for panel, axis in zip(panels[0], axes, strict=True):
+        both = [varying(summary, axis) for summary in (first, second)]
+        places = [_places(summary, rows, axis) for summary, rows in zip((first, second), both, strict=True)]
+        for k in range(2):
+            _series(panel, places[k], both[k], called[k], k)
+        ratio_axis(panel, sorted({*places[0], *places[1]}), axis_of(axis))
+        here = [line for line in found if any(line.first is row for row in both[0])]
+        tied = any(set(row.point.set) - {axis} for row in both[0])
+        words = first.sweep.title if tied else axis_of(axis).words
+        panel.set_title(wrap(f"{words}: {_finding(here, called)}", 84 // len(axes)), loc="left")
+    panels[0][0].set_ylabel(R1)
+    cut = headroom(panels[0][0], [*first.finished_rows, *second.finished_rows])
+    handles, labels = panels[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=2)
+    return figure, cut
+
+
+def _places(summary: Summary, rows: Sequence[Row], axis: str) -> list[float]:
+    return [axis_of(axis).factor * float(summary.sweep.value(row.point, axis)) for row in rows]
+
+
+_LOOKS = ((style.BLUE, "-", "o", style.BLUE), (style.RED, "--", "s", "white"))  # colour, line, marker, its face
+
+
+def _series(panel: Axes, places: Sequence[float], rows: Sequence[Row], name: str, k: int) -> None:
+    done = [(x, row) for x, row in zip(places, rows, strict=True) if row.runs]
+    colour, line, marker, face = _LOOKS[k]
+    aside = offset_copy(panel.transData, panel.get_figure(root=True), x=5 * k - 2.5, units="points")
+    levels = [row.level[MAIN] for _, row in done]
+    means = np.array([found.mean for found in levels])
+    reach = [means - [found.low for found in levels], [found.high for found in levels] - means]
+    panel.errorbar([x for x, _ in done], means, yerr=reach, color=colour, linestyle=line, marker=marker, label=name,
+                   markerfacecolor=face, transform=aside)  # fmt: skip
+    for x, row in done:
+        tooltips.mark(panel, x, row.level[MAIN].mean, f"{name}, {sentences.row_words(row)}", aside)
+
+
+def _rows(first: Summary, second: Summary, called: tuple[str, str]) -> Figure:
+    labels = list(dict.fromkeys(row.label for summary in (first, second) for row in summary.rows))
+    height = 1.4 + 0.38 * len(labels)
+    figure, panel = plt.subplots(figsize=(style.WIDTH, height), layout="constrained")
+    for k, summary in enumerate((first, second)):
+        colour, _, marker, face = _LOOKS[k]
+        for row in summary.finished_rows:
+            found, place = row.level[MAIN], len(labels) - 1 - labels.index(row.label) + 0.14 - 0.28 * k
+            reach = [[found.mean - found.low], [found.high - found.mean]]
+            panel.errorbar([found.mean], [place], xerr=reach, fmt=marker, color=colour, markerfacecolor=face,
+                           label=called[k] if row is summary.finished_rows[0] else None)  # fmt: skip
+            tooltips.mark(panel, found.mean, place, f"{called[k]}, {sentences.row_words(row)}")
+    panel.set_yticks(range(len(labels)), labels[::-1])
+    panel.set_ylim(-0.6, len(labels) - 0.4)
+    panel.set_xlim(left=0)
+    panel.set_xlabel(R1)
+    figure.legend(loc="outside upper center", ncols=2)
+    found_ = _finding(lines(first.rows, second.rows), called)
+    panel.set_title(wrap(f"{first.sweep.title}: {found_}", 84), loc="left")
+    return figure

@@ -1,0 +1,73 @@
+"""What a set of rows shows, as a sentence: computed from the differences, never written by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from analysis.stats.summary import MAIN, Row, Summary
+
+
+def against_base(rows: Sequence[Row], base: str = "the base") -> str:
+    """Such as 'video 95% is lower than the base by 5.2 points; no other difference shown'."""
+    compared = [row for row in rows if row.difference is not None]
+    if not compared:
+        return "nothing to compare yet"
+    if all(row.difference and row.difference.interval.queries_only for row in compared):
+        if all(row.seeds == 1 for row in compared):
+            return "one seed, so no difference can be claimed"
+        return "no row shares two seeds with the base, so no difference can be claimed"
+    shown = [row for row in compared if row.difference and row.difference.shown]
+    if not shown:
+        return f"no difference to {base} shown"
+    ranked = sorted(shown, key=lambda row: -abs(row.difference.interval.mean if row.difference else 0))
+    parts = [
+        f"{row.label} is {row.difference.verdict} than {base} by {abs(row.difference.interval.mean):.1f} points"
+        for row in ranked[:2]
+        if row.difference
+    ]
+    if len(shown) > 2:
+        parts.append(f"{len(shown) - 2} more {'differs' if len(shown) == 3 else 'differ'}")
+    if len(shown) < len(compared):
+        parts.append("no other difference shown")
+    return "; ".join(parts)
+
+
+def row_words(row: Row, cost: str = "") -> str:
+    """A row's level, difference and cost (minutes, where none is given), as a figure says them under the pointer."""
+    if not row.runs:
+        return f"{row.label}: not finished"
+    found, seeds = row.level[MAIN], "1 seed, queries only" if row.seeds == 1 else f"{row.seeds} seeds"
+    parts = [f"{row.label}: R@1 {found.mean:.1f}% [{found.low:.1f}, {found.high:.1f}], {seeds}"]
+    if row.difference:
+        parts.append(difference_words(row))
+    return "; ".join([*parts, cost or f"{row.minutes:.3g} min a run"])
+
+
+def difference_words(row: Row) -> str:
+    """Such as '-5.2 [-8.0, -2.4] points to the base: lower'; '' where nothing was compared."""
+    if row.difference is None:
+        return ""
+    gap = row.difference.interval
+    return f"{gap.mean:+.1f} [{gap.low:+.1f}, {gap.high:+.1f}] points to the base: {row.difference.verdict}"
+
+
+def seed_words(row: Row, seed: int) -> str:
+    run = row.runs[seed]
+    return f"{row.label}, seed {seed}: R@1 {run.metric('R@1'):.1f}% (run {run.id})"
+
+
+def footnote(summary: Summary, also: str = "") -> str:
+    """How to read the marks of a figure, and what is missing from it."""
+    several = any(row.seeds > 1 for row in summary.finished_rows)
+    queries = f"{summary.queries} test queries"
+    bars = (
+        f"Bars: 95% interval over seeds and {queries}; n = {summary.seed_counts} seeds, small circles."
+        if several
+        else f"Bars: 95% interval over {queries} only; n = 1 seed, whose own spread is not known."
+    )
+    lone = several and any(
+        row.seeds == 1 or (row.difference and row.difference.interval.queries_only) for row in summary.finished_rows
+    )
+    short = "Of a single seed, or paired over one, they cover queries only and are too short." if lone else ""
+    parts = [bars, short, f"Preset {summary.sweep.setting}.", also, summary.state()]
+    return " ".join(part for part in parts if part)

@@ -1,0 +1,239 @@
+"""A sweep and its runs -> the rows that every table and figure shows: level, interval, difference to the base."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from analysis.runs.load import Collection
+from analysis.runs.schema import Point, Run, Sweep
+from analysis.stats.intervals import Difference, Interval, detectable, differences, interval, seeds_needed
+from analysis.stats.published import VARIED, Published, published
+
+MAIN = "text_to_video"
+WANTED = 3.0
+_ERROR = 80  # letters of an error that tables and figures have room for; the report has all of it
+# Settings a run without pre-training depends on; all else may differ between it and a sweep that it is compared with.
+_FINETUNE_SECTIONS = ("model.", "finetune.", "evaluate.")
+_FINETUNE_KEYS = (
+    *("data.finetune", "data.queries", "data.tokenizer", "data.missing", "data.skip", "data.reader", "data.order"),
+    *("objective.temperature", "objective.learn_temperature"),
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One point of a sweep. `runs` maps seed to finished run; `level` is the interval of R@1, by direction."""
+
+    point: Point
+    label: str
+    runs: dict[int, Run]
+    level: dict[str, Interval]
+    difference: Difference | None  # text-to-video R@1 against the base; None for the base and where nothing pairs
+    published: Published | None
+    _means: dict[tuple[str, str, str], float] = field(default_factory=dict, repr=False, compare=False)  # of `mean`
+
+    @property
+    def seeds(self) -> int:
+        return len(self.runs)
+
+    def values(self, name: str, direction: str = MAIN, split: str = "test") -> npt.NDArray[np.float64]:
+        """One value a seed; an empty array where a run has no such split."""
+        found = np.array([run.metric(name, direction, split) for run in self.runs.values()])
+        return found if np.isfinite(found).all() else np.array([])
+
+    def mean(self, name: str, direction: str = MAIN, split: str = "test") -> float:
+        """Mean over seeds; NaN where there is none, or where a run has no such split."""
+        key = (name, direction, split)
+        if key not in self._means:  # every form of the table asks again
+            found = [run.metric(name, direction, split) for run in self.runs.values()]
+            self._means[key] = sum(found) / len(found) if found else math.nan
+        return self._means[key]
+
+    @property
+    def minutes(self) -> float:
+        """Minutes of a run as measured, its pre-training counted in full also where several runs shared it: the median
+        of the seeds, since one run beside other work takes several times as long."""
+        return float(np.median([run.minutes for run in self.runs.values()])) if self.runs else math.nan
+
+
+@dataclass(frozen=True)
+class Summary:
+    """All rows of a sweep in the order of its points; rows without a finished run have no level."""
+
+    sweep: Sweep
+    rows: list[Row]
+    missing: list[str]  # "video 95%, seed 1 (failed: ...)"
+    planned: int
+    unpretrained: Row | None  # the base fine-tuned without pre-training, from any sweep of the folder
+    wanted: float = WANTED  # the difference, in points of R@1, that the number of seeds is judged by
+
+    @property
+    def done(self) -> int:
+        return self.planned - len(self.missing)
+
+    @property
+    def finished_rows(self) -> list[Row]:
+        return [row for row in self.rows if row.runs]
+
+    @property
+    def base(self) -> Row | None:
+        return next((row for row in self.finished_rows if row.point.base), None)
+
+    @property
+    def gallery(self) -> int:
+        """Videos of the test gallery; 0 while nothing is finished."""
+        runs = [run for row in self.rows for run in row.runs.values()]
+        if not runs:
+            return 0
+        told = runs[0].metric("gallery")
+        return int(told) if math.isfinite(told) else len(runs[0].ranks["video_to_text"])
+
+    @property
+    def queries(self) -> int:
+        """Text queries of the test; 0 while nothing is finished."""
+        runs = [run for row in self.rows for run in row.runs.values()]
+        return len(runs[0].ranks[MAIN]) if runs else 0
+
+    @property
+    def chance(self) -> float:
+        """R@1 of guessing, percent."""
+        return 100 / self.gallery if self.gallery else math.nan
+
+    @property
+    def seed_counts(self) -> str:
+        """'3', or '2 to 3' where rows differ."""
+        counts = sorted({row.seeds for row in self.finished_rows})
+        return str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}" if counts else "0"
+
+    def state(self) -> str:
+        """'' where all is finished, else what is missing."""
+        if not self.missing:
+            return ""
+        first = sorted(self.missing, key=lambda name: "(failed" not in name)
+        named = "; ".join(first[:8]) + (f"; and {len(self.missing) - 8} more" if len(self.missing) > 8 else "")
+        return f"Unfinished: {self.done} of {self.planned} runs. Missing: {named}."
+
+
+def summarise(sweep: Sweep, collection: Collection, wanted: float = WANTED) -> Summary:
+    """Rows of a sweep from the runs of its collection; differences are Holm-corrected over the sweep."""
+    missing = []
+    rows: list[tuple[Point, dict[int, Run]]] = [(point, {}) for point in sweep.points]
+    for (place, seed), name in sorted(sweep.runs.items()):
+        point, runs = rows[place]
+        if name in collection.runs and (place, seed) not in sweep.refused:
+            runs[seed] = collection.runs[name]
+        else:
+            missing.append(f"{point.label}, seed {seed}{_why(name, (place, seed), sweep, collection)}")
+    base = next((runs for point, runs in rows if point.base), {})
+    compared = {k: tuple(_paired(runs, base)) for k, (point, runs) in enumerate(rows) if not point.base}
+    compared = {k: seeds for k, seeds in compared.items() if seeds}
+    against = {seeds: _hits(base, seeds) for seeds in set(compared.values())}  # mostly one: all rows have all seeds
+    pairs = [(_hits(rows[k][1], seeds), against[seeds]) for k, seeds in compared.items()]
+    found = dict(zip(compared, differences(pairs), strict=True))
+    return Summary(
+        sweep,
+        [_row(sweep, point, runs, found.get(k)) for k, (point, runs) in enumerate(rows)],
+        missing,
+        len(sweep.runs),
+        _unpretrained(sweep, collection, base),
+        wanted,
+    )
+
+
+def _why(name: str, key: tuple[int, int], sweep: Sweep, collection: Collection) -> str:
+    if key in sweep.refused:
+        return " (left out as not to be trusted)"
+    if name not in collection.failures:
+        return ""
+    return f" (failed: {textwrap.shorten(collection.failures[name], _ERROR, placeholder=' ...')})"
+
+
+def _paired(runs: dict[int, Run], base: dict[int, Run]) -> list[int]:
+    """Seeds that both have and tested on the same queries."""
+    return [seed for seed in sorted(runs.keys() & base.keys()) if runs[seed].asked_like(base[seed])]
+
+
+def _hits(runs: dict[int, Run], seeds: Sequence[int], direction: str = MAIN) -> npt.NDArray[np.float32]:
+    """[S, Q]"""
+    return np.stack([runs[seed].hits(direction) for seed in seeds])
+
+
+def _row(sweep: Sweep, point: Point, runs: dict[int, Run], difference: Difference | None) -> Row:
+    level = {way: interval(_hits(runs, sorted(runs), way)) for way in ("text_to_video", "video_to_text") if runs}
+    paper = published({**sweep.base, **point.set}) if set(point.set) <= VARIED else None
+    return Row(point, _label(sweep, point), runs, level, difference, paper)
+
+
+_SHARES = {"mask.video": "video", "mask.text": "text", "data.fraction": "data"}
+
+
+def _label(sweep: Sweep, point: Point) -> str:
+    """The point's label; of the base, also that it is the base, and at which ratios."""
+    if not point.base:
+        return point.label
+    if point.label != "base":
+        return f"{point.label} (base)"
+    values = [f"{_SHARES[axis]} {sweep.base[axis]:.0%}" for axis in sweep.axes
+              if axis in _SHARES and isinstance(sweep.base[axis], int | float)]  # fmt: skip
+    return f"base ({', '.join(values)})" if values else "base"
+
+
+def _finetune_settings(config: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: value
+        for key, value in config.items()
+        if (key.startswith(_FINETUNE_SECTIONS) and not key.startswith("model.decoder_")) or key in _FINETUNE_KEYS
+    }
+
+
+def _unpretrained(sweep: Sweep, collection: Collection, base: dict[int, Run]) -> Row | None:
+    """Runs of the sweep's seeds without pre-training that are otherwise its base, tested on the same gallery."""
+    wanted, seeds = _finetune_settings(dict(sweep.base)), {seed for _, seed in sweep.runs}
+    found = [
+        run
+        for run in collection.runs.values()
+        if run.pretrain is None and run.config["seed"] in seeds and _finetune_settings(dict(run.config)) == wanted
+    ]
+    like = next(iter([*base.values(), *found]), None)
+    if like is None:
+        return None
+    runs = {
+        int(run.config["seed"]): run
+        for run in found
+        if run.corpus.get("finetune") == like.corpus.get("finetune") and run.asked_like(like)
+    }
+    if not runs:
+        return None
+    return _row(
+        sweep, Point("no pre-training", {"pretrain.length": "0 steps"}, False), dict(sorted(runs.items())), None
+    )
+
+
+def power_note(summary: Summary) -> str:
+    """What this many seeds can show, and how many a difference of `summary.wanted` points takes, by this sweep's own
+    paired deviations. '' where they say nothing of it."""
+    found = [row.difference for row in summary.finished_rows if row.difference and row.difference.interval.seeds > 1]
+    deviation = math.sqrt(float(np.mean([gap.interval.deviation**2 for gap in found]))) if found else 0.0
+    if not deviation:
+        return ""
+    shared, rows = float(np.mean([gap.query_variance for gap in found])), len(found)
+    has = min(gap.interval.seeds for gap in found)
+    over = "" if rows == 1 else f" over {rows} rows"
+    text = f"The paired difference to the base varies over seeds with a deviation of {deviation:.1f} points"
+    text += f" (root mean square{over}). " if over else ". "
+    text += (
+        f"{has} seeds show a true difference of {detectable(has, deviation, shared, rows=rows):.1f} points four times "
+    )
+    text += f"in five{f', Holm-corrected{over}' if over else ''}; one of {summary.wanted:g} points takes "
+    needed = seeds_needed(summary.wanted, deviation, shared, rows=rows)
+    if needed is None:
+        return text + "a larger test gallery: with these queries no number of seeds does."
+    alone = f" ({seeds_needed(summary.wanted, deviation, shared)} for a row that is tested alone)" if over else ""
+    return text + f"about {needed} seeds{alone}."

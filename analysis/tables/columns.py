@@ -1,0 +1,213 @@
+"""The columns of a sweep's table, and the table as Markdown and CSV (as LaTeX: analysis/tables/latex.py)."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from analysis.stats import published
+from analysis.stats.intervals import Difference, Interval
+from analysis.stats.summary import MAIN, Row, Summary, power_note
+
+BACK = "video_to_text"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: a heading, the text of a cell, and where cells compete, their number and whether high is good."""
+
+    heading: str
+    text: Callable[[Row], str]
+    group: str = ""
+    number: Callable[[Row], float] | None = None
+    high_is_good: bool = True
+
+
+def one(value: float) -> str:
+    """One decimal, or a dash where there is no number."""
+    return "-" if math.isnan(value) else f"{value:.1f}"
+
+
+def level(interval: Interval | None) -> str:
+    """'19.8 ± 2.1'; the mark * where the interval covers test queries only."""
+    if interval is None:
+        return "-"
+    return f"{interval.mean:.1f} ± {interval.half:.1f}" + ("*" if interval.queries_only else "")
+
+
+def difference(row: Row) -> str:
+    if row.difference is None:
+        return "base" if row.point.base and row.runs else "-"
+    shared = row.difference.interval.seeds
+    return gap(row.difference) + (f" (n={shared})" if shared != row.seeds else "")
+
+
+def gap(difference: Difference) -> str:
+    """'-5.2 [-8.0, -2.4]'; the mark * where the interval covers test queries only."""
+    found = difference.interval
+    return f"{found.mean:+.1f} [{found.low:+.1f}, {found.high:+.1f}]" + ("*" if found.queries_only else "")
+
+
+def columns(summary: Summary) -> list[Column]:
+    """The columns that this sweep has something to show in."""
+
+    def metric(name: str, direction: str) -> Column:
+        def number(row: Row) -> float:
+            return row.mean(name, direction)
+
+        return Column(name, lambda row: one(number(row)), GROUPS[direction], number, name.startswith("R@"))
+
+    def first(direction: str) -> Column:
+        return Column("R@1", lambda row: level(row.level.get(direction)), GROUPS[direction],
+                      lambda row: row.mean("R@1", direction))  # fmt: skip
+
+    found = [Column("", lambda row: row.label), Column("n", lambda row: str(row.seeds))]
+    for direction in (MAIN, BACK):
+        found += [first(direction), *(metric(name, direction) for name in ("R@5", "R@10", "MdR"))]
+    found.append(Column("difference", difference, _AGAINST))
+    found.append(Column("verdict", lambda row: row.difference.verdict if row.difference else "",
+                        _AGAINST))  # fmt: skip
+    found += [_split(split) for split in further_splits(summary)]
+    found.append(Column("min/run", lambda row: one(row.minutes)))
+    if any(row.published for row in summary.rows):
+        found.append(Column("paper", lambda row: one(row.published.metrics["R@1"]) if row.published else "-"))
+    return found
+
+
+SEEN = "test_seen"
+
+
+def further_splits(summary: Summary) -> list[str]:
+    """What the test was also scored on or by, in some row: seen combinations first, then by name."""
+    runs = [run for row in summary.finished_rows for run in row.runs.values()]
+    found = {split for run in runs for split in run.metrics if split.startswith("test_")} - {"test_last_epoch"}
+    return sorted(found, key=lambda split: (split != SEEN, split))
+
+
+def _split(split: str) -> Column:
+    """Its R@1, text-to-video."""
+    return Column(split.removeprefix("test_").replace("_", " "), lambda row: one(row.mean("R@1", MAIN, split)))
+
+
+_AGAINST = "R@1 t→v minus base"
+GROUPS = {MAIN: "text-to-video", BACK: "video-to-text"}
+
+
+def marks(summary: Summary, column: Column) -> dict[int, str]:
+    """Index of a row -> 'best' or 'second', as shown (rounded); empty where fewer than two rows can be compared."""
+    if column.number is None:
+        return {}
+    shown = {k: round(column.number(row), 1) for k, row in enumerate(summary.rows) if row.runs}
+    ranked = sorted(set(shown.values()), reverse=column.high_is_good)
+    if len(shown) < 2 or len(ranked) < 2:
+        return {}
+    return {k: ("best", "second")[ranked.index(v)] for k, v in shown.items() if v in ranked[:2]}
+
+
+def notes(summary: Summary) -> list[str]:
+    """What a reader must know to read the table; plain sentences."""
+    rows, sweep = summary.finished_rows, summary.sweep
+    found = [summary.state()] if summary.missing else []
+    found.append(
+        f"Preset {sweep.preset}; test gallery of {summary.gallery} videos, chance R@1 {summary.chance:.2g}%; "
+        "R@K in percent, MdR a rank; n seeds; best bold, second underlined."
+    )
+    if any(row.seeds > 1 for row in rows):
+        found.append(
+            "± and [ ]: 95% intervals over seeds and test queries (paired bootstrap over queries, t over seeds); "
+            "verdicts are Holm-corrected over the table."
+        )
+    found += _not_compared(summary)
+    if any(row.seeds == 1 or (row.difference and row.difference.interval.queries_only) for row in rows):
+        found.append("*: one seed, so the interval covers test queries only and no difference is claimed.")
+    found.append("min/run: median of the seeds, as measured; pre-training in full, also where several runs shared it.")
+    further = further_splits(summary)
+    if SEEN in further:
+        found.append("Seen: combinations that training showed; all other columns: combinations held out.")
+    if scored := [column.heading for column in map(_split, further) if column.heading != "seen"]:
+        found.append(
+            f"R@1 t→v of the same runs scored otherwise, beside and not in the comparison: {', '.join(scored)}."
+        )
+    if any(row.published for row in summary.rows):
+        found.append(f"{published.LABEL} ({published.CAUTION}; {published.SOURCE}).")
+    note = power_note(summary)
+    return [*found, note] if note else found
+
+
+def _not_compared(summary: Summary) -> list[str]:
+    """Which differences are of fewer seeds than their rows, and why some rows have none."""
+    base, found = summary.base, []
+    others = [row for row in summary.finished_rows if not row.point.base]
+    if any(row.difference and row.difference.interval.seeds != row.seeds for row in others):
+        found.append("(n=) at a difference: it is over the seeds that row and base share, fewer than the row has.")
+    alone = [row for row in others if row.difference is None]
+    if alone and base is None:
+        return [*found, "-: no seed of the base is finished, so nothing is compared with it."]
+    if base and any(row.runs.keys() & base.runs.keys() for row in alone):
+        found.append("-: tested on other queries than the base, so not compared with it.")
+    if base and any(not row.runs.keys() & base.runs.keys() for row in alone):
+        found.append("-: no finished seed that the base has too, so not compared with it.")
+    return found
+
+
+def markdown(summary: Summary) -> str:
+    shown = columns(summary)
+    heads = [f"{column.heading} {_SHORT.get(column.group, '')}".strip() for column in shown]
+    lines = [f"# {summary.sweep.title}", "", f"`{summary.sweep.command}`", ""]
+    lines += [_pipes(heads), _pipes(["---"] + ["---:"] * (len(heads) - 1))]
+    marked = [marks(summary, column) for column in shown]
+    for k, row in enumerate(summary.rows):
+        cells = []
+        for column, mark in zip(shown, marked, strict=True):
+            text = column.text(row).replace("|", "\\|")
+            cells.append({"best": f"**{text}**", "second": f"_{text}_"}.get(mark.get(k, ""), text))
+        cells[0] = row.label.replace("|", "\\|")
+        lines.append(_pipes(cells))
+    notes_ = [f"- {note}".replace("second underlined", "second in italics") for note in notes(summary)]
+    return "\n".join([*lines, "", *notes_, ""])
+
+
+_SHORT = {GROUPS[MAIN]: "t→v", GROUPS[BACK]: "v→t"}
+
+
+def _pipes(cells: list[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def raw_csv(summary: Summary) -> str:
+    """Raw numbers, one row a point; empty where there is none."""
+    shown: list[dict[str, object]] = []
+    further = [split for split in further_splits(summary) if split != SEEN]
+    for row in summary.rows:
+        cells: dict[str, object] = {"point": row.label, "base": int(row.point.base)}
+        cells |= {axis: summary.sweep.value(row.point, axis) for axis in summary.sweep.axes}
+        cells |= {"n": row.seeds, "seeds": " ".join(map(str, row.runs))}
+        for direction in (MAIN, BACK):
+            found = row.level.get(direction)
+            cells |= {f"{direction}.{n}": row.mean(n, direction) for n in ("R@1", "R@5", "R@10", "MdR", "MnR")}
+            cells |= {f"{direction}.R@1.{n}": getattr(found, n) if found else math.nan
+                      for n in ("low", "high", "deviation")}  # fmt: skip
+        gap = row.difference
+        cells |= {f"difference.{n}": getattr(gap.interval, n) if gap else math.nan for n in ("mean", "low", "high")}
+        cells |= {"difference.p": gap.p if gap else math.nan, "difference.p_holm": gap.adjusted_p if gap else math.nan,
+                  "difference.seeds": gap.interval.seeds if gap else 0, "verdict": gap.verdict if gap else "",
+                  "test_seen.R@1": row.mean("R@1", MAIN, "test_seen"),
+                  "last_epoch.R@1": row.mean("R@1", MAIN, "test_last_epoch"), "minutes_per_run": row.minutes,
+                  "published.R@1": row.published.metrics["R@1"] if row.published else math.nan,
+                  "runs": " ".join(run.id for run in row.runs.values())}  # fmt: skip
+        cells |= {f"{split}.R@1": row.mean("R@1", MAIN, split) for split in further}
+        shown.append({name: _raw(value) for name, value in cells.items()})
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(shown[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(shown)
+    return text.getvalue()
+
+
+def _raw(value: object) -> object:
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:.10g}"
+    return value

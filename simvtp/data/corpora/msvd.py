@@ -1,0 +1,57 @@
+"""MSVD: {train,val,test}_list.txt with a video id a line, raw-captions.pkl; every caption is a query of its own."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+from simvtp.data.corpora.annotations import Record, clean, first_folder, read_lines, unique_ids, with_files
+from simvtp.errors import DataError
+
+CAPTIONS = "raw-captions.pkl"
+
+
+def read(root: Path, split: str) -> tuple[list[Record], Path]:
+    """Records of "train", "val" or "test", and the folder that their files count from."""
+    listed, captions = root / f"{split}_list.txt", root / CAPTIONS
+    content = read_pickle(captions)
+    if not isinstance(content, dict):
+        raise DataError(f"{captions}: no mapping of video ids to captions; this is not MSVD's {CAPTIONS}")
+    folder = first_folder(root, ("videos", "YouTubeClips", "MSVD_Videos"))
+    clips = [(video, video, _captions(content, video, captions)) for video in map(str.strip, read_lines(listed))]
+    return unique_ids(with_files(clips, folder), listed), folder
+
+
+def _captions(content: dict[Any, Any], video: str, path: Path) -> tuple[str, ...]:
+    """The captions of a video, each of them text or a list of words."""
+    entries = content.get(video)
+    if not isinstance(entries, list) or not entries:
+        raise DataError(f"{path}: no list of captions for the video {video!r}")
+    sentences = [[entry] if isinstance(entry, str) else entry for entry in entries]
+    for i, words in enumerate(sentences):
+        if not isinstance(words, list | tuple) or not all(isinstance(word, str) for word in words):
+            raise DataError(f"{path}: caption {i} of the video {video!r} is neither text nor a list of words")
+    texts = [clean(" ".join(words)) for words in sentences]
+    if not all(texts):
+        raise DataError(f"{path}: caption {texts.index('')} of the video {video!r} is empty")
+    return tuple(texts)
+
+
+class _PlainValues(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        raise pickle.UnpicklingError(f"it asks for {module}.{name}, and only plain values are read")
+
+    def persistent_load(self, pid: Any) -> Any:
+        raise pickle.UnpicklingError(f"it refers to the outside object {pid!r}, and only plain values are read")
+
+
+def read_pickle(path: Path) -> Any:
+    """The plain value of a pickle file, of Python 2 as well; raises DataError that names the file."""
+    try:
+        with path.open("rb") as file:
+            return _PlainValues(file, encoding="utf-8").load()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror or error})") from error
+    except Exception as error:  # damaged pickles raise nearly anything, IndexError and KeyError among it
+        raise DataError(f"{path} is refused or damaged as a pickle: {str(error) or type(error).__name__}") from error

@@ -1,0 +1,54 @@
+"""Training videos to leave out: the list that `python -m simvtp.data.check --deep` writes and data.skip names.
+
+A line: kind of corpus, path of the video as the corpus lists it, and why, separated by tabs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from simvtp.config.file_digests import pin, split
+from simvtp.data.corpora.annotations import read_lines
+from simvtp.errors import DataError
+from simvtp.runtime.files import write_bytes
+
+
+def skipped(skip: str, kind: str) -> set[str]:
+    """The paths that a list names for corpora of this kind; raises DataError, also where a digest is another."""
+    return {file for of, file in _entries(Path(split(pinned(skip))[0])) if of == kind} if skip else set()
+
+
+def pinned(skip: str) -> str:
+    """data.skip with a digest of its entries, whatever their order and reasons; raises DataError, ConfigError."""
+    return pin("data.skip", skip, _digest(Path(split(skip)[0]).expanduser())) if skip else skip
+
+
+def digest(skip: str) -> str:
+    """The digest that data.skip was given, else that of its file."""
+    place, given = split(skip)
+    return given or _digest(Path(place).expanduser())
+
+
+def write(path: Path, kind: str, bad: Iterable[tuple[str, str]]) -> None:
+    """(file, why) of a corpus; what the list holds of other kinds of corpora stays."""
+    kept = [line for line in read_lines(path) if line.partition("\t")[0] != kind] if path.exists() else []
+    lines = kept + ["\t".join((kind, file, " ".join(why.split()))) for file, why in bad]
+    write_bytes(path, "".join(f"{line}\n" for line in lines).encode())
+
+
+def _digest(path: Path) -> str:
+    text = "\n".join(sorted("\t".join(entry) for entry in set(_entries(path))))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _entries(path: Path) -> list[tuple[str, str]]:
+    found = []
+    for number, line in enumerate(read_lines(path.expanduser()), start=1):
+        kind, _, rest = line.partition("\t")
+        file = rest.partition("\t")[0]
+        if not file:
+            raise DataError(f"data.skip: {path}, line {number}: no tab between kind of corpus and path of the video")
+        found.append((kind, file))
+    return found

@@ -1,0 +1,50 @@
+"""FIXME."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from simvtp.config.schema import Config, Optimisation
+from simvtp.data.corpora.registry import Corpus, load
+from simvtp.data.tokenizer import Tokenizer, load_tokenizer
+from simvtp.data.transforms import Augmentation
+from simvtp.data.video.video import Decoding
+
+# data.queries -> the corpus as it is searched
+QUERIES: dict[str, Callable[[Corpus], Corpus]] = {
+    "caption": lambda corpus: corpus,
+    "paragraph": lambda corpus: corpus.paragraphs(),
+}
+
+
+def tokenizer_of(config: Config) -> Tokenizer:
+    """One tokenizer for both stages; the embedded vocabulary belongs to the pre-training corpus."""
+    return load_tokenizer(config.data.tokenizer, config.data.pretrain)
+
+
+def pretraining_corpus(config: Config) -> Corpus:
+    """The share of the pre-training videos that the config asks for, at least one batch of them."""
+    whole = load(config.data.pretrain, "pretrain", skip=config.data.skip)
+    corpus = whole.fraction(config.data.fraction, config.seed)
+    if len(corpus.samples) < config.pretrain.batch:
+        raise ValueError(
+            f"data.fraction {config.data.fraction} of {config.data.pretrain} leaves {len(corpus.samples)} of "
+            f"{len(whole.samples)} videos, less than one batch (pretrain.batch {config.pretrain.batch})"
+        )
+    return corpus
+
+
+def retrieval_corpus(config: Config, split: str) -> Corpus:
+    """A split of the fine-tuning corpus, its videos searched by captions or by paragraphs."""
+    corpus = load(config.data.finetune, split, missing=config.data.missing, skip=config.data.skip)
+    return QUERIES[config.data.queries](corpus)
+
+
+def augmentation_of(stage: Optimisation) -> Augmentation:
+    """What a stage does to its training clips beside the crop."""
+    return Augmentation(stage.rand_augment, stage.flip, stage.erasing)
+
+
+def decoding_of(config: Config) -> Decoding:
+    """How video files are read."""
+    return Decoding(config.data.reader, config.data.decode_seconds)

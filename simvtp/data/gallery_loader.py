@@ -1,0 +1,87 @@
+"""The videos and queries of an evaluation split, each once and in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from simvtp.data.corpora.registry import Corpus
+from simvtp.data.prefetch import in_order
+from simvtp.data.tokenizer import Tokenizer
+from simvtp.data.train_loader import Clips, tokenise
+from simvtp.data.transforms import views
+from simvtp.data.video.video import DEFAULT, Decoding, Frames, segment_indices
+from simvtp.errors import DataError
+
+
+class GalleryLoader:
+    """Every video once, in corpus order, and every caption as a query of its own.
+
+    A video has segments x crops views. owner: index of each query's video. A video that is missing or broken is an
+    error, or, where `missing` is "miss", a black clip that is noted in `absent` (index -> why): no query finds it, and
+    nothing is found for it. `absent` is complete once the videos were read.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        tokenizer: Tokenizer,
+        *,
+        frames: int,
+        size: int,
+        segments: int,
+        crops: int,
+        batch: int,
+        words: int,
+        workers: int,
+        cache: bool,
+        missing: str = "error",
+        decoding: Decoding = DEFAULT,
+    ) -> None:
+        self.corpus, self.tokenizer, self.missing = corpus, tokenizer, missing
+        self.frames, self.size, self.segments, self.crops = frames, size, segments, crops
+        self.batch, self.workers = batch, workers
+        tokens = tokenise(corpus, tokenizer, words)
+        self._queries = [ids for captions in tokens for ids in captions]
+        self.owner = [video for video, captions in enumerate(tokens) for _ in captions]
+        self.absent: dict[int, str] = {}
+        self._clips = Clips(corpus, cache, decoding)
+
+    def captions(self) -> list[list[int]]:
+        """Token ids of every query."""
+        return self._queries
+
+    def videos(self, chosen: range | None = None) -> Iterator[Tensor]:
+        """The chosen videos (None: all), uint8 [B, V, T, H, W, 3]; views in the order of segments, then crops."""
+        rows = range(len(self.corpus.samples)) if chosen is None else chosen
+
+        def make(first: int) -> tuple[Tensor, dict[int, str]]:
+            seen, broken = [], {}
+            for index in rows[first : first + self.batch]:
+                try:
+                    seen.append(self._views(index))
+                except DataError as error:
+                    if self.missing != "miss":
+                        raise
+                    seen.append(self._black())
+                    broken[index] = str(error)
+            return torch.from_numpy(np.stack(seen)), broken
+
+        for clips, broken in in_order(make, range(0, len(rows), self.batch), self.workers):
+            self.absent.update(broken)
+            yield clips
+
+    def _black(self) -> Frames:
+        return np.zeros((self.segments * self.crops, self.frames, self.size, self.size, 3), np.uint8)
+
+    def _views(self, index: int) -> Frames:
+        def choose(count: int) -> Sequence[int]:
+            return [i for s in range(self.segments) for i in segment_indices(count, self.frames, s, self.segments)]
+
+        frames = self._clips.read(index, choose, self.size)  # all segments from one opening
+        crops = views(frames, self.crops, self.size)
+        shape = (self.segments, self.frames, self.size, self.size, 3)
+        return np.stack([crop.reshape(shape) for crop in crops], axis=1).reshape(-1, *shape[1:])

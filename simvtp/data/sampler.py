@@ -1,0 +1,98 @@
+"""In which order an epoch shows its videos: a pure function of seed and epoch, whatever the number of processes.
+
+shuffled: every video may come anywhere. shards: the shards of a packed corpus are shuffled, and so are the videos of
+each window of eight shards, one window after another; then all reads of a time fall into a few files, which
+`streaming` fetches as wholes. A corpus that is not packed is shuffled. lengths: shuffled; then the videos of each pool
+of sixteen batches are sorted by the length of the caption that the epoch shows, and its batches are shuffled, so a
+batch has captions of like length and little padding. That also chooses whose captions are contrasted with each other.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from simvtp.data.corpora.registry import Sample
+from simvtp.data.video.tar_members import file_of
+
+WINDOW = 8  # shards whose videos are shuffled among each other
+POOL = 16  # batches that are made of the same videos, sorted by length
+
+
+@dataclass(frozen=True)
+class Window:
+    """shards: tar files that hold the videos of an epoch's order from the end of the window before up to `end`."""
+
+    shards: tuple[Path, ...]
+    end: int
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """order: samples by position; windows: none where every video may come anywhere."""
+
+    order: list[int]
+    windows: tuple[Window, ...] = ()
+
+    def window_of(self, position: int) -> int:
+        """Number of the window that holds a position."""
+        return bisect.bisect_right(self.windows, position, key=lambda window: window.end)
+
+
+class Order:
+    """The epochs of one training set. windows: how many an epoch has, 0 where it has none.
+
+    kind: shuffled, shards or lengths. length: words of the caption that (epoch, sample) shows; for lengths only.
+    """
+
+    def __init__(
+        self, samples: Sequence[Sample], seed: int, kind: str, batch: int, length: Callable[[int, int], int]
+    ) -> None:
+        self.count, self.seed, self.batch = len(samples), seed, batch
+        self.length = length if kind == "lengths" else None
+        self.shards = _by_shard(samples) if kind == "shards" else {}
+        self.windows = -(-len(self.shards) // WINDOW)
+        self.epoch = lru_cache(maxsize=2)(self._epoch)  # at the end of one, the next is fetched already
+
+    def _epoch(self, number: int) -> Epoch:
+        random = np.random.default_rng([self.seed, number])
+        if self.length is not None:
+            return Epoch(self._by_length(number, random, self.length))
+        if not self.shards:
+            return Epoch(random.permutation(self.count).tolist())
+        names, order, windows = list(self.shards), list[int](), []
+        drawn = random.permutation(len(names)).tolist()
+        for first in range(0, len(drawn), WINDOW):
+            shards = tuple(names[place] for place in drawn[first : first + WINDOW])
+            members = [index for shard in shards for index in self.shards[shard]]
+            order += random.permutation(members).tolist()
+            windows.append(Window(shards, len(order)))
+        return Epoch(order, tuple(windows))
+
+    def _by_length(self, epoch: int, random: np.random.Generator, length: Callable[[int, int], int]) -> list[int]:
+        shuffled: list[int] = random.permutation(self.count).tolist()
+        whole = self.count - self.count % self.batch  # what is left over makes no batch
+        order = list[int]()
+        for first in range(0, whole, POOL * self.batch):
+            pool = sorted(
+                shuffled[first : min(first + POOL * self.batch, whole)], key=lambda index: length(epoch, index)
+            )
+            batches = [pool[start : start + self.batch] for start in range(0, len(pool), self.batch)]
+            order += [index for place in random.permutation(len(batches)) for index in batches[place]]
+        return order + shuffled[whole:]
+
+
+def _by_shard(samples: Sequence[Sample]) -> dict[Path, list[int]]:
+    """Samples of each shard; nothing where not all are in shards."""
+    found: dict[Path, list[int]] = {}
+    for index, sample in enumerate(samples):
+        shard = file_of(sample.path)
+        if shard == sample.path:
+            return {}
+        found.setdefault(shard, []).append(index)
+    return found

@@ -1,0 +1,143 @@
+"""Shards fetched from a slow disk as wholes, each from its start to its end, ahead of the steps that show their videos.
+
+One process of each machine has a thread that copies the shards of the current and the next window (`order`) to a
+folder on a fast disk, for itself, its workers and the other processes of the machine; what has been shown is deleted.
+A step that was handed out is done in all of them, so nobody still reads what is deleted. Which videos a step shows
+does not depend on any of this.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from simvtp.data.sampler import Window
+from simvtp.distributed.process_group import lists
+from simvtp.errors import DataError
+from simvtp.runtime.locks import Lock, holder
+
+BLOCK = 8 * 2**20  # bytes of one read
+POLL_SECONDS = 0.01
+WORKING = "fetching"  # a file that is there as long as windows will come
+
+
+class Copies:
+    """Windows of shards in `folder`, each there as a whole or not at all; windows are counted over all epochs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self._process = folder, os.getpid()
+
+    def wait(self, window: int) -> None:
+        """Until the window is there; raises DataError where it will not come."""
+        while not (self.folder / str(window)).is_dir():
+            orphan = self._process not in (os.getpid(), os.getppid())  # a worker whose training process was killed
+            if orphan or not (self.folder / WORKING).exists():
+                raise DataError(f"machine.stream: no more shards come to {self.folder}; another message says why")
+            time.sleep(POLL_SECONDS)
+
+    def path(self, window: int, original: Path) -> Path:
+        """Where the copy of a member of the window lies."""
+        return self.folder / str(window) / Path(*original.parts[-3:])
+
+
+class Fetching:
+    """The thread that brings windows and deletes them, as it is told which ones are shown.
+
+    error: why it stopped, where it did before its end.
+    """
+
+    def __init__(self, copies: Copies, shards: Callable[[int], Window], first: int, last: int) -> None:
+        self.copies, self._shards, self.error = copies, shards, ""
+        self._ended, self._told = False, threading.Condition()
+        self._thread = threading.Thread(target=self._run, args=(first,), daemon=True)
+        self.show(first, last)
+
+    def show(self, first: int, last: int) -> None:
+        """Windows `first` to `last` are needed next, and none before; the one after `first` is brought ahead."""
+        with self._told:
+            self._first, self._last = first, max(first + 1, last)
+            self._told.notify()
+
+    def __enter__(self) -> Fetching:
+        self.copies.folder.mkdir()
+        (self.copies.folder / WORKING).touch()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        with self._told:
+            self._ended = True
+            self._told.notify()
+        self._thread.join()
+        shutil.rmtree(self.copies.folder)
+
+    def _run(self, window: int) -> None:
+        there: list[int] = []
+        try:
+            while self._is_wanted(window):
+                while there and there[0] < self._first:
+                    shutil.rmtree(self.copies.folder / str(there.pop(0)))
+                if window >= self._first and self._fetched(window):
+                    there.append(window)
+                window += 1
+        except OSError as error:
+            self.error = f"machine.stream: a shard cannot be copied to {self.copies.folder} ({error})"
+            (self.copies.folder / WORKING).unlink()  # takes no room, as a message in a file would
+
+    def _is_wanted(self, window: int) -> bool:
+        """True as soon as the window is wanted, False when the end comes first."""
+        with self._told:
+            while not self._ended and window > self._last:
+                self._told.wait()
+            return not self._ended
+
+    def _fetched(self, window: int) -> bool:
+        """Whether the window was brought; not where the end came first."""
+        half = self.copies.folder / f".{window}"
+        half.mkdir()
+        for shard in self._shards(window).shards:
+            with shard.open("rb", buffering=0) as source, (half / shard.name).open("wb", buffering=0) as copy:
+                while block := source.read(BLOCK):
+                    if self._ended:
+                        return False
+                    copy.write(block)
+        half.rename(self.copies.folder / str(window))
+        return True
+
+
+@contextmanager
+def streamed(
+    place: str, shards: Callable[[int], Window], first: int, last: int
+) -> Iterator[tuple[Copies, Fetching | None]]:
+    """Copies below the folder `place`, and the thread that brings windows `first` to `last` and what it is told later,
+    where that runs in this process. What a killed process left there is deleted first.
+    """
+    base, token = Path(os.path.expandvars(place)).expanduser().absolute(), uuid.uuid4().hex[:12]
+    machine = socket.gethostname()
+    told = lists([f"{machine}\t{token}"])
+    leader = next(entry for entry in told if entry.startswith(f"{machine}\t")).partition("\t")[2]
+    copies = Copies(base / leader)
+    if leader != token:
+        lists([])  # until the leader has begun
+        yield copies, None
+        return
+    with Lock(base / f"{token}.lock"):
+        _clear(base)
+        with Fetching(copies, shards, first, last) as fetching:
+            lists([])
+            yield copies, fetching
+
+
+def _clear(base: Path) -> None:
+    """Delete folders whose lock has no live owner; a folder is made after its lock."""
+    for lock in base.glob("*.lock"):
+        if holder(lock) is None:
+            shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+            lock.unlink(missing_ok=True)

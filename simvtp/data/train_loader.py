@@ -1,0 +1,259 @@
+"""Batches of clips and captions.
+
+A training batch is a pure function of (seed, step): which samples, which caption of each, which frames, crop and
+augmentation. So a run that resumes at step k sees what an undisturbed one sees, and the number of workers changes
+nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from simvtp.data.corpora.registry import Corpus, Sample
+from simvtp.data.frame_cache import open_frames
+from simvtp.data.prefetch import in_order
+from simvtp.data.sampler import Order, Window
+from simvtp.data.shard_prefetch import Copies, streamed
+from simvtp.data.tokenizer import Tokenizer, pad_batch
+from simvtp.data.transforms import Augmentation, crop_and_resize, decoded_side, draw_box
+from simvtp.data.video.frames import shrunk
+from simvtp.data.video.tar_members import file_of
+from simvtp.data.video.video import DEFAULT, Decoding, Frames, Video, dense_indices, spread_indices
+from simvtp.distributed.process_group import largest, lists, rank, rows_of, whole_batch
+from simvtp.errors import DataError
+
+
+@dataclass
+class Batch:
+    """Rows of one process. video: uint8 [B, T, H, W, 3]; words: int64 [B, L], filled with [PAD]; ids: video ids [B].
+
+    all_words: int64 [processes * B, L], the captions of all processes, from which each draws the masks of all and
+    takes its own. broken: "file\\0why" of videos that could not be decoded, each replaced, caption and all, by the next
+    sample in order.
+    """
+
+    video: Tensor
+    words: Tensor
+    all_words: Tensor
+    ids: list[str]
+    broken: list[str] = field(default_factory=list)
+
+
+class Clips:
+    """The videos of a corpus by index, decoded from their files or, where there is a cache, looked up."""
+
+    def __init__(self, corpus: Corpus, cache: bool, decoding: Decoding = DEFAULT) -> None:
+        self.decoding = decoding
+        self.samples: tuple[Sample, ...] = corpus.samples
+        self.cached: NDArray[np.uint8] | None = None
+        if cache and all(sample.there for sample in self.samples):
+            whole = corpus.whole or corpus  # one cache for all fractions of a corpus
+            paths = [sample.path for sample in whole.samples]
+            # as a plain array: each slice of a memory map costs more than the pixels of a small frame
+            self.cached = np.asarray(open_frames(paths, f"{corpus.name}, {corpus.split}"))
+            rows = {sample.video_id: row for row, sample in enumerate(whole.samples)}
+            self.rows = [rows[sample.video_id] for sample in self.samples]
+
+    def read(
+        self, index: int, choose: Callable[[int], Sequence[int]], short_side: int, copy: Path | None = None
+    ) -> Frames:
+        """uint8 [T, H, W, 3] of the frames that `choose` picks, given how many there are.
+
+        short_side: what a file's frames need not be above. copy: where the video is read, if not at its own place.
+        """
+        if self.cached is not None:
+            chosen = list(choose(self.cached.shape[1]))
+            frames = np.asarray(self.cached[self.rows[index]])
+            # small while decoding or small afterwards is the same up to rounding
+            return shrunk(frames if chosen == list(range(len(frames))) else frames[chosen], short_side)
+        path = self.samples[index].path
+        try:
+            video = Video(copy or path, self.decoding.reader, self.decoding.seconds)
+            return video.frames(choose(video.frame_count), short_side)
+        except DataError as error:
+            if copy is None:
+                raise
+            # the copy is gone soon: what is broken lies where the corpus is
+            raise DataError(str(error).replace(str(copy.parents[2]), str(path.parents[2]))) from error
+
+
+class TrainLoader:
+    """Batches without end; of each batch, the rows of this process.
+
+    stride: frames from one sampled frame to the next, at a random place in the video; None: the frames are spread
+    over the whole video. crop: none, multiscale or resized. replaced: samples replaced so far in this process because
+    their video could not be decoded (in any process). failures: share of the videos that may turn out to be broken.
+    accumulate: parts that a batch is computed in. order: shuffled, shards or lengths (`order`). stream: a folder that
+    shards are copied to, window by window, and read from (`streaming`); empty: videos are read at their place. Raises
+    DataError where the corpus has fewer samples than a batch.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        tokenizer: Tokenizer,
+        *,
+        frames: int,
+        stride: int | None,
+        size: int,
+        crop: str,
+        augmentation: Augmentation,
+        batch: int,
+        accumulate: int = 1,
+        words: int,
+        seed: int,
+        workers: int,
+        cache: bool,
+        failures: float = 0.01,
+        decoding: Decoding = DEFAULT,
+        order: str = "shuffled",
+        stream: str = "",
+    ) -> None:
+        if len(corpus.samples) < batch:
+            raise DataError(
+                f"{corpus.name}, split {corpus.split}: {len(corpus.samples)} videos are less than one batch of {batch}"
+            )
+        self.corpus, self.frames, self.stride, self.size, self.crop = corpus, frames, stride, size, crop
+        self.augmentation = augmentation
+        self.batch, self.accumulate, self.seed, self.workers = batch, accumulate, seed, workers
+        self.rows = rows_of(batch, accumulate, rank())
+        self.steps_per_epoch = len(corpus.samples) // batch
+        self.replaced, self.failures = 0, failures
+        self._broken: dict[str, str] = {}
+        self._pad = tokenizer.pad
+        self._captions = tokenise(corpus, tokenizer, words)
+        self._clips = Clips(corpus, cache, decoding)
+        self._order = Order(corpus.samples, seed, order, batch, lambda epoch, index: len(self._caption(epoch, index)))
+        self._stream = stream if self._order.windows and self._clips.cached is None else ""
+        self._copies: Copies | None = None
+
+    def batches(self, first_step: int) -> Iterator[Batch]:
+        """Batches from `first_step` on; raises DataError where too many videos are broken."""
+        if not self._stream:
+            yield from self._batches(first_step)
+            return
+        with streamed(self._stream, self._window, *self._windows_of(first_step)) as (self._copies, fetching):
+            # In a name, the batches outlive the copies: workers that wait for one end with them.
+            made = self._batches(first_step)
+            try:
+                for step, batch in enumerate(made, start=first_step):
+                    if fetching:
+                        fetching.show(*self._windows_of(step + 1))
+                    yield batch
+            except DataError as error:
+                if fetching and fetching.error:
+                    raise DataError(fetching.error) from error
+                raise
+
+    def _batches(self, first_step: int) -> Iterator[Batch]:
+        for batch in in_order(self.make, range(first_step, sys.maxsize), self.workers):
+            length, broken = largest(batch.words.shape[1], len(batch.broken))
+            batch.words, batch.all_words = whole_batch(batch.words, self.accumulate, length, self._pad)
+            if broken:
+                self._count(lists(batch.broken))
+            yield batch
+
+    def make(self, step: int) -> Batch:
+        """This process's rows of the batch of one step."""
+        epoch, place = divmod(step, self.steps_per_epoch)
+        order, windows = self._order.epoch(epoch).order, self._fetched(step)
+        chosen, videos, broken = [], [], []
+        for position in (place * self.batch + row for row in self.rows):
+            for later in range(len(order)):
+                index = order[(position + later) % len(order)]
+                draws = _draws(self.seed, epoch, index)
+                copy = self._copy(epoch, (position + later) % len(order), windows)
+                try:
+                    videos.append(self._clip(index, epoch, draws, copy))
+                except DataError as error:
+                    if copy is not None and not file_of(copy).exists():  # that is no fault of the video
+                        raise DataError(f"machine.stream: {file_of(copy)} is gone before its time") from error
+                    broken.append(f"{self.corpus.samples[index].path}\0{error}")
+                    continue
+                chosen.append(index)
+                break
+            else:
+                why = broken[-1].partition("\0")[2]
+                raise DataError(f"{self.corpus.name}: none of the {len(order)} videos can be decoded; {why}")
+        words = pad_batch([self._caption(epoch, index) for index in chosen], self._pad)
+        ids = [self.corpus.samples[index].video_id for index in chosen]
+        return Batch(torch.from_numpy(np.stack(videos)), words, words, ids, broken)
+
+    def _caption(self, epoch: int, index: int) -> list[int]:
+        """Token ids of the caption that an epoch shows of a sample."""
+        captions = self._captions[index]
+        return captions[0] if len(captions) == 1 else captions[int(_draws(self.seed, epoch, index)[0] * len(captions))]
+
+    def _windows_of(self, step: int) -> tuple[int, int]:
+        """First and last window, counted over all epochs, that a step shows."""
+        epoch, place = divmod(step, self.steps_per_epoch)
+        found, before = self._order.epoch(epoch), epoch * self._order.windows
+        first, last = place * self.batch, (place + 1) * self.batch - 1
+        return before + found.window_of(first), before + found.window_of(last)
+
+    def _window(self, number: int) -> Window:
+        epoch, place = divmod(number, self._order.windows)
+        return self._order.epoch(epoch).windows[place]
+
+    def _fetched(self, step: int) -> range:
+        """The windows of a step, once their copies are there; none where videos are read at their place."""
+        if self._copies is None:
+            return range(0)
+        first, last = self._windows_of(step)
+        for window in range(first, last + 1):
+            self._copies.wait(window)
+        return range(first, last + 1)
+
+    def _copy(self, epoch: int, position: int, fetched: range) -> Path | None:
+        """Where the video at a position was copied to; None: a replacement from elsewhere, read at its place."""
+        found = self._order.epoch(epoch)
+        window = epoch * self._order.windows + found.window_of(position)
+        if self._copies is None or window not in fetched:
+            return None
+        return self._copies.path(window, self.corpus.samples[found.order[position]].path)
+
+    def _clip(self, index: int, epoch: int, draws: Sequence[float], copy: Path | None) -> Frames:
+        def choose(count: int) -> Sequence[int]:
+            if self.stride is None:
+                return spread_indices(count, self.frames, draws[1])
+            return dense_indices(count, self.frames, self.stride, draws[1])
+
+        frames = self._clips.read(index, choose, decoded_side(self.crop, self.size), copy)
+        clip = crop_and_resize(frames, draw_box(self.crop, frames.shape[1], frames.shape[2], draws[2:]), self.size)
+        if self.augmentation.nothing:
+            return clip
+        return self.augmentation(clip, self.corpus.samples[index].captions, self.seed, epoch, index)
+
+    def _count(self, broken: Sequence[str]) -> None:
+        """Note replaced samples; stop when too many of the corpus's videos are broken."""
+        self.replaced += len(broken)
+        for file, _, why in (entry.partition("\0") for entry in broken):
+            self._broken.setdefault(file, why)  # it counts once, wherever its copy was read
+        if len(self._broken) > self.failures * len(self.corpus.samples):
+            shown = "; ".join(list(self._broken.values())[:5]) + ("; ..." if len(self._broken) > 5 else "")
+            raise DataError(
+                f"{self.corpus.name}, split {self.corpus.split}: {len(self._broken)} of {len(self.corpus.samples)} "
+                f"videos cannot be decoded, more than data.failures ({self.failures:.2%}): {shown}. Remove or mend "
+                "these files, or allow more of them"
+            )
+
+
+def tokenise(corpus: Corpus, tokenizer: Tokenizer, words: int) -> list[list[list[int]]]:
+    """Token ids of every caption of every sample."""
+    flat = iter(tokenizer.encode([caption for sample in corpus.samples for caption in sample.captions], words))
+    return [[next(flat) for _ in sample.captions] for sample in corpus.samples]
+
+
+def _draws(seed: int, epoch: int, index: int) -> list[float]:
+    """Six numbers in [0, 1): caption, place in time, and four for the crop. A hash costs a tenth of a generator."""
+    digest = hashlib.blake2b(f"{seed} {epoch} {index}".encode(), digest_size=48).digest()
+    return [int.from_bytes(digest[i : i + 8], "big") / 2**64 for i in range(0, 48, 8)]

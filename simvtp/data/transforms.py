@@ -1,0 +1,217 @@
+"""What is done to a training clip after its crop: RandAugment, flip, random erasing; the same for all its frames.
+
+A pure function of (seed, epoch, sample). Ranges are those of timm's "rand-m7-n4-mstd0.5-inc1", which VideoMAE's
+fine-tuning recipe and SimVTP's take (Cubuk et al. 2020; SimVTP, MSR-VTT recipe). Unlike there it works on the cropped
+clip, a fraction of the pixels, and interpolates bilinearly throughout.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from simvtp.config.validation import RAND_AUGMENT
+from simvtp.data.video.video import Frames
+from simvtp.runtime.constants import IMAGENET_MEAN, IMAGENET_STD
+from simvtp.runtime.timm_compat import InterpolationMode, vision
+
+HIGHEST = 10.0  # magnitude
+
+
+SPREAD = 0.5  # deviation of the magnitude from one operation to the next
+
+
+CHANCE = 0.5  # of each operation drawn to be carried out
+
+
+FILL = [round(255 * value) for value in IMAGENET_MEAN]
+
+
+ERASED_AREA = (0.02, 1 / 3)
+
+
+ERASED_ASPECT = (0.3, 1 / 0.3)
+
+
+SIDED = re.compile(
+    r"\b(left|right)(\b|-|hand|most|ward)|\b(east|west)(\b|er|ward)|clockwise|\bmirror|\bletter|\bwords?\b|\btext\b"
+)
+
+
+Operation = Callable[[Tensor, float, float], Tensor]  # uint8 [T, 3, H, W], magnitude, sign
+
+
+def _affine(
+    clip: Tensor, angle: float = 0.0, move: tuple[float, float] = (0, 0), shear: tuple[float, float] = (0, 0)
+) -> Tensor:
+    origin = [0.0, 0.0] if any(shear) else None  # timm shears from the upper left corner, and turns about the middle
+    moved: Tensor = vision.affine(
+        clip, angle, list(move), 1.0, list(shear), interpolation=InterpolationMode.BILINEAR, fill=FILL, center=origin
+    )
+    return moved
+
+
+def _degrees(slope: float) -> float:
+    return float(np.degrees(np.arctan(slope)))
+
+
+def _solarize_add(clip: Tensor, m: float, _: float) -> Tensor:
+    brighter = (clip.to(torch.int16) + min(128, int(m / HIGHEST * 110))).clamp(max=255).to(torch.uint8)
+    return torch.where(clip < 128, brighter, clip)
+
+
+def _factor(m: float, sign: float) -> float:
+    return max(0.1, 1 + sign * 0.9 * m / HIGHEST)
+
+
+OPERATIONS: dict[str, Operation] = {
+    "AutoContrast": lambda clip, m, sign: vision.autocontrast(clip),  # noqa: ARG005
+    "Equalize": lambda clip, m, sign: vision.equalize(clip),  # noqa: ARG005
+    "Invert": lambda clip, m, sign: vision.invert(clip),  # noqa: ARG005
+    "Rotate": lambda clip, m, sign: _affine(clip, angle=-sign * 30 * m / HIGHEST),
+    "PosterizeIncreasing": lambda clip, m, sign: vision.posterize(clip, 4 - int(m / HIGHEST * 4)),  # noqa: ARG005
+    "SolarizeIncreasing": lambda clip, m, sign: vision.solarize(clip, 256 - int(m / HIGHEST * 256)),  # noqa: ARG005
+    "SolarizeAdd": _solarize_add,
+    "ColorIncreasing": lambda clip, m, sign: vision.adjust_saturation(clip, _factor(m, sign)),
+    "ContrastIncreasing": lambda clip, m, sign: vision.adjust_contrast(clip, _factor(m, sign)),
+    "BrightnessIncreasing": lambda clip, m, sign: vision.adjust_brightness(clip, _factor(m, sign)),
+    "SharpnessIncreasing": lambda clip, m, sign: vision.adjust_sharpness(clip, _factor(m, sign)),
+    "ShearX": lambda clip, m, sign: _affine(clip, shear=(_degrees(sign * 0.3 * m / HIGHEST), 0)),
+    "ShearY": lambda clip, m, sign: _affine(clip, shear=(0, _degrees(sign * 0.3 * m / HIGHEST))),
+    "TranslateXRel": lambda clip, m, sign: _affine(clip, move=(-sign * 0.45 * m / HIGHEST * clip.shape[3], 0)),
+    "TranslateYRel": lambda clip, m, sign: _affine(clip, move=(0, -sign * 0.45 * m / HIGHEST * clip.shape[2])),
+}
+
+
+def sided(captions: tuple[str, ...]) -> bool:
+    """Whether a mirror image could make one of the captions wrong: it names a side, a turn, or something written."""
+    return any(SIDED.search(caption.lower()) for caption in captions)
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """rand_augment: "m7-n4" or nothing; flip: none, safe (not where a caption is `sided`) or all; erasing: chance."""
+
+    rand_augment: str = ""
+    flip: str = "none"
+    erasing: float = 0.0
+
+    @property
+    def nothing(self) -> bool:
+        return self == Augmentation()
+
+    def __call__(self, clip: Frames, captions: tuple[str, ...], seed: int, epoch: int, index: int) -> Frames:
+        """uint8 [T, H, W, 3] in and out; `clip` is left as it is."""
+        digest = hashlib.blake2b(f"augmentation {seed} {epoch} {index}".encode(), digest_size=16).digest()
+        random = np.random.default_rng(int.from_bytes(digest, "big"))
+        if self.rand_augment:
+            clip = rand_augment(clip, self.rand_augment, random)
+        if self.flip != "none":
+            mirrored = random.random() < 0.5  # drawn for every clip: what a caption says moves no later draw
+            if mirrored and (self.flip == "all" or not sided(captions)):
+                clip = np.ascontiguousarray(clip[:, :, ::-1])
+        if self.erasing and random.random() < self.erasing:
+            clip = erase(clip, random)
+        return clip
+
+
+def rand_augment(clip: Frames, recipe: str, random: np.random.Generator) -> Frames:
+    """The given number of operations, each drawn from all, carried out in half of the cases."""
+    match = RAND_AUGMENT.fullmatch(recipe)
+    assert match
+    pixels = torch.from_numpy(np.array(clip)).permute(0, 3, 1, 2)  # a copy: cached frames are read-only
+    names = list(OPERATIONS)
+    for _ in range(int(match[2])):
+        name, done = names[random.integers(len(names))], random.random() < CHANCE
+        magnitude = float(np.clip(random.normal(float(match[1]), SPREAD), 0, HIGHEST))
+        sign = 1.0 if random.random() < 0.5 else -1.0
+        if done:
+            pixels = OPERATIONS[name](pixels, magnitude, sign)
+    return pixels.permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def erase(clip: Frames, random: np.random.Generator) -> Frames:
+    """One box, the same in all frames, filled with noise of ImageNet's mean and deviation (Zhong et al. 2020)."""
+    frames, height, width, _ = clip.shape
+    for _ in range(10):  # until a box fits
+        area = height * width * random.uniform(*ERASED_AREA)
+        aspect = np.exp(random.uniform(*np.log(ERASED_ASPECT)))
+        tall, wide = round((area * aspect) ** 0.5), round((area / aspect) ** 0.5)
+        if 0 < tall < height and 0 < wide < width:
+            top, left = random.integers(height - tall + 1), random.integers(width - wide + 1)
+            noise = random.standard_normal((frames, tall, wide, 3), dtype=np.float32)
+            pixels = 255 * (noise * np.array(IMAGENET_STD, np.float32) + np.array(IMAGENET_MEAN, np.float32))
+            clip = np.array(clip)
+            clip[:, top : top + tall, left : left + wide] = pixels.round().clip(0, 255).astype(np.uint8)
+            return clip
+    return clip
+
+
+MULTISCALE = (1.0, 0.875, 0.75, 0.66)
+
+
+RESIZED_AREA = (0.5, 1.0)
+
+
+RESIZED_ASPECT = (3 / 4, 4 / 3)
+
+
+def draw_box(crop: str, height: int, width: int, draws: Sequence[float]) -> tuple[int, int, int, int]:
+    """top, left, height, width of the crop of a training clip; `draws`: four numbers in [0, 1).
+
+    none: the central square. multiscale (TSN): height and width are, each on its own, 1, .875, .75 or .66 of the short
+    side. resized: an area of 50 to 100% with aspect 3:4 to 4:3, cut to what fits.
+    """
+    short = min(height, width)
+    if crop == "none":
+        return (height - short) // 2, (width - short) // 2, short, short
+    if crop == "multiscale":
+        tall, wide = (round(short * MULTISCALE[int(draw * len(MULTISCALE))]) for draw in draws[:2])
+    else:
+        area = height * width * (RESIZED_AREA[0] + draws[0] * (RESIZED_AREA[1] - RESIZED_AREA[0]))
+        low, high = np.log(RESIZED_ASPECT)
+        aspect = float(np.exp(low + draws[1] * (high - low)))
+        tall, wide = round((area / aspect) ** 0.5), round((area * aspect) ** 0.5)
+    tall, wide = max(1, min(tall, height)), max(1, min(wide, width))
+    return int(draws[2] * (height - tall + 1)), int(draws[3] * (width - wide + 1)), tall, wide
+
+
+def decoded_side(crop: str, size: int) -> int:
+    """The short side that a video need not be decoded above: every box that may be drawn still has `size` pixels."""
+    least = {"none": 1.0, "multiscale": MULTISCALE[-1], "resized": (RESIZED_AREA[0] * RESIZED_ASPECT[0]) ** 0.5}
+    return math.ceil(size / least[crop])
+
+
+def crop_and_resize(frames: Frames, box: tuple[int, int, int, int], size: int) -> Frames:
+    """The box of every frame, as uint8 [T, size, size, 3]; frames that have the size already are not touched."""
+    top, left, height, width = box
+    cut = frames[:, top : top + height, left : left + width]
+    return cut if (height, width) == (size, size) else _resize(cut, size, size)
+
+
+def views(frames: Frames, crops: int, size: int) -> list[Frames]:
+    """Square views at test: the short side resized to `size`, then the centre, or both ends and the centre."""
+    height, width = frames.shape[1:3]
+    if min(height, width) != size:
+        scale = size / min(height, width)
+        frames = _resize(frames, max(size, round(height * scale)), max(size, round(width * scale)))
+        height, width = frames.shape[1:3]
+    found = []
+    for place in (0.5,) if crops == 1 else (0.0, 0.5, 1.0):
+        top, left = int((height - size) * place), int((width - size) * place)
+        found.append(frames[:, top : top + size, left : left + size])
+    return found
+
+
+def _resize(frames: Frames, height: int, width: int) -> Frames:
+    pixels: Tensor = torch.from_numpy(np.array(frames)).permute(0, 3, 1, 2)  # a copy: cached frames are read-only
+    resized = functional.interpolate(pixels, (height, width), mode="bilinear", antialias=True, align_corners=False)
+    return resized.permute(0, 2, 3, 1).contiguous().numpy()

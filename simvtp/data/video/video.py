@@ -1,0 +1,140 @@
+"""Frames of a video file, and which frames to take.
+
+Readers live within one call: a reader that is opened before a fork and used after it hangs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+
+from simvtp.data.video.decord_reader import Decord, decord
+from simvtp.data.video.frames import SECONDS, Frames, Reader
+from simvtp.data.video.pyav_reader import PyAV
+from simvtp.data.video.tar_members import file_of
+from simvtp.data.video.torchcodec_reader import TorchCodec
+from simvtp.errors import CutOff, DataError
+
+__all__ = ["DEFAULT", "READERS", "Decoding", "Frames", "Video", "dense_indices", "frame_count", "read",
+           "segment_indices", "spread_indices"]  # fmt: skip
+
+Opening = Callable[[Path, float], Reader]
+
+# data.reader -> who tries to read a file, one after the other. PyAV is first because it is faster (docs/corpora.md);
+# decord, where there are wheels of it, decides on files that PyAV refuses.
+READERS: dict[str, tuple[tuple[str, Opening], ...]] = {
+    "auto": (("pyav", PyAV), *((("decord", Decord),) if decord else ())),
+    "pyav": (("pyav", PyAV),),
+    "decord": (("decord", Decord),),
+    "torchcodec": (("torchcodec", TorchCodec),),
+}
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """Who reads video files (a key of READERS), and how long opening and reading one may take."""
+
+    reader: str = "auto"
+    seconds: float = SECONDS
+
+
+DEFAULT = Decoding()
+_FAILURES = (DataError, RuntimeError, ValueError, OSError, av.error.FFmpegError)
+
+
+class Video:
+    """An open video: frame_count, frames_per_second (None where unknown), reader (who reads it), and the frames.
+
+    Raises DataError naming the file where nobody can open it. Not to be kept: open, read, drop.
+    """
+
+    def __init__(self, path: Path, reader: str = "auto", seconds: float = SECONDS) -> None:
+        if not file_of(path).is_file():
+            raise DataError(f"{path} does not exist, or is no file")
+        self.path, self.seconds = path, seconds
+        self._left, self._errors = list(READERS[reader]), list[str]()
+        self._open()
+        self.frame_count: int = self._reader.frame_count
+        self.frames_per_second: float | None = self._reader.frames_per_second or None
+
+    def frames(self, indices: Sequence[int], short_side: int | None = None) -> Frames:
+        """uint8 [T, H, W, 3] in the order of `indices`, each decoded once; raises DataError where that fails.
+
+        short_side: frames with a longer one are decoded to this size.
+        """
+        wanted = sorted(set(indices))
+        if not wanted or wanted[0] < 0 or wanted[-1] >= self.frame_count:
+            raise DataError(f"{self.path}: frames {list(indices)} of {self.frame_count} do not exist")
+        while True:
+            try:
+                decoded = self._reader.read(wanted, short_side)
+            except _FAILURES as error:
+                self._errors.append(_said(self.reader, error, self.path))
+                self._open()
+                if wanted[-1] >= self._reader.frame_count:
+                    raise DataError(f"{self.path}: cannot be decoded ({'; '.join(self._errors)})") from error
+                continue
+            return decoded if wanted == list(indices) else decoded[np.searchsorted(wanted, list(indices))]
+
+    def _open(self) -> None:
+        """The next reader that can open the file; raises DataError with what all have said."""
+        while self._left:
+            self.reader, opening = self._left.pop(0)
+            try:
+                self._reader = opening(self.path, self.seconds)
+            except CutOff:
+                raise
+            except _FAILURES as error:
+                self._errors.append(_said(self.reader, error, self.path))
+            else:
+                if self._reader.frame_count > 0:
+                    return
+                self._errors.append(f"{self.reader}: no frames")
+        raise DataError(f"{self.path}: cannot be read ({'; '.join(self._errors)})")
+
+
+def read(path: Path, indices: Sequence[int]) -> Frames:
+    """uint8 [T, H, W, 3], RGB, in the order of `indices`; raises DataError naming the file."""
+    return Video(path).frames(indices)
+
+
+def frame_count(path: Path) -> int:
+    """Frames that the file has; raises DataError naming it where it is no video."""
+    return Video(path).frame_count
+
+
+def _said(reader: str, error: Exception, path: Path) -> str:
+    if isinstance(error, av.error.ExitError):  # FFmpeg was interrupted in a call of its own
+        return f"{reader}: not read in time (data.decode_seconds)"
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    return f"{reader}: {line.removeprefix(f'{path}: ')}"
+
+
+def dense_indices(count: int, frames: int, stride: int, start: float) -> list[int]:
+    """`frames` indices, `stride` apart; `start` in [0, 1) picks one of the possible first frames.
+
+    A video too short for that has a smaller stride; one with too few frames repeats them, spread evenly.
+    """
+    if count < frames:
+        return segment_indices(count, frames, 0, 1)
+    stride = min(stride, (count - 1) // (frames - 1)) if frames > 1 else 1
+    span = (frames - 1) * stride + 1
+    first = int(start * (count - span + 1))
+    return [first + stride * step for step in range(frames)]
+
+
+def segment_indices(count: int, frames: int, segment: int, segments: int) -> list[int]:
+    """`frames` indices spread over the whole video; the segments are offset against each other.
+
+    One segment takes the middle of each of `frames` equal parts.
+    """
+    return spread_indices(count, frames, (segment + 0.5) / segments)
+
+
+def spread_indices(count: int, frames: int, phase: float) -> list[int]:
+    """One index from each of `frames` equal parts of the video; `phase` in [0, 1): where in the part."""
+    return [min(count - 1, int((part + phase) * count / frames)) for part in range(frames)]

@@ -1,0 +1,208 @@
+"""The processes that train one model together: who they are, and how they act as one.
+
+Started by `torchrun`, as the tasks of a Submitit job, or by `srun`; the same code serves one process, where everything
+here is the identity. Process 0 leads: it alone writes, and what it finds on disk holds for all, so that no process
+takes another way than the others.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from simvtp.config.schema import Machine
+from simvtp.errors import ConfigError
+from simvtp.runtime.locks import Lock
+from simvtp.runtime.log import say
+
+T = TypeVar("T")
+
+
+CPU = torch.device("cpu")  # what processes agree on goes this way, so that no device is waited for
+
+
+def rank() -> int:
+    """Number of this process, from 0."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def size() -> int:
+    """How many processes there are."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def leads() -> bool:
+    return rank() == 0
+
+
+@contextmanager
+def joined(machine: Machine) -> Iterator[None]:
+    """Within the block, the processes that were started together are one group; does nothing for a single one.
+
+    An error leaves the group standing: the process ends, its launcher ends the others, and waiting for them in good
+    order would only hide the error.
+    """
+    place = {} if dist.is_initialized() else started_as(os.environ)
+    if int(place.get("WORLD_SIZE", 1)) == 1:
+        yield
+        return
+    os.environ.update(place)
+    cuda = machine.device != "cpu" and torch.cuda.is_available()
+    if cuda:
+        torch.cuda.set_device(int(place["LOCAL_RANK"]) % torch.cuda.device_count())
+    dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo")
+    yield
+    dist.destroy_process_group()
+
+
+def started_as(environment: Mapping[str, str]) -> dict[str, str]:
+    """RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and MASTER_PORT of this process; empty for a single one.
+
+    In this order: torchrun's own; a Submitit job with several tasks (SLURM or local); plain `srun`. A batch script
+    that asks for several tasks and starts none is one process: only steps count.
+    """
+    if "RANK" in environment and "WORLD_SIZE" in environment:
+        names = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+        missing = [name for name in names if name not in environment]
+        if missing:
+            raise ConfigError(f"RANK and WORLD_SIZE are set, but {missing[0]} is not: use torchrun, or unset them")
+        return {name: environment[name] for name in names} | {"LOCAL_RANK": environment.get("LOCAL_RANK", "0")}
+    if "SUBMITIT_EXECUTOR" in environment:
+        from submitit import JobEnvironment
+
+        job = JobEnvironment()
+    elif int(environment.get("SLURM_STEP_NUM_TASKS", 1)) > 1:
+        from submitit.slurm.slurm import SlurmJobEnvironment
+
+        job = SlurmJobEnvironment()
+    else:
+        return {}
+    if job.num_tasks == 1:
+        return {}
+    step = f"{job.job_id}.{environment.get('SLURM_STEP_ID', '')}"
+    port = random.Random(step).randint(20000, 60000)  # the same in every task, another one for every step
+    return {
+        "RANK": str(job.global_rank),
+        "WORLD_SIZE": str(job.num_tasks),
+        "LOCAL_RANK": str(job.local_rank),
+        "MASTER_ADDR": job.hostnames[0],
+        "MASTER_PORT": environment.get("MASTER_PORT", str(port)),
+    }
+
+
+def decide(choose: Callable[[], T]) -> T:
+    """What `choose` gives in the leading process, in all; its error is raised in all."""
+    if size() == 1:
+        return choose()
+    answer: list[Any] = [None, None]
+    if leads():
+        try:
+            answer[0] = choose()
+        except Exception as error:  # noqa: BLE001  (raised below, here and in all the others)
+            answer[1] = error
+    dist.broadcast_object_list(answer, src=0, device=CPU)
+    if answer[1] is not None:
+        raise answer[1]
+    found: T = answer[0]
+    return found
+
+
+@contextmanager
+def owned(lock: Path) -> Iterator[None]:
+    """Hold a lock file, taken by the leader; raises locks.Busy in all where another live process holds it.
+
+    All leave the block together, so what the leader wrote within is there for all.
+    """
+    with ExitStack() as held:
+
+        def take() -> None:
+            held.enter_context(Lock(lock))
+
+        decide(take)
+        yield
+    decide(lambda: None)
+
+
+def largest(*numbers: int) -> list[int]:
+    """The largest of each number over the processes."""
+    if size() == 1:
+        return list(numbers)
+    found = torch.tensor(numbers)
+    dist.all_reduce(found, dist.ReduceOp.MAX)
+    return [int(number) for number in found]
+
+
+def mean(values: Mapping[str, Tensor]) -> dict[str, float]:
+    """The mean of each number over the processes."""
+    if size() == 1:
+        return {name: float(value.detach()) for name, value in values.items()}
+    found = torch.stack([value.detach().double().cpu() for value in values.values()])
+    dist.all_reduce(found)
+    return dict(zip(values, (found / size()).tolist(), strict=True))
+
+
+def share(count: int) -> range:
+    """This process's share of `count` things, in order, none twice; shares differ by one at most."""
+    return range(rank() * count // size(), (rank() + 1) * count // size())
+
+
+def lists(own: list[str]) -> list[str]:
+    """The lists of all processes, one after the other."""
+    if size() == 1:
+        return own
+    found: list[Any] = [None] * size()
+    dist.all_gather_object(found, own)
+    return [entry for part in found for entry in part]
+
+
+def rows_of(batch: int, parts: int, process: int) -> list[int]:
+    """The rows of a batch that a process computes: its even share of each of the `parts` computed one after another."""
+    part = batch // parts
+    share = part // size()
+    return [p * part + process * share + row for p in range(parts) for row in range(share)]
+
+
+def check_batch(stage: str, batch: int, parts: int) -> None:
+    """Raise ConfigError where the batch cannot be shared out evenly."""
+    if batch % (parts * size()):
+        raise ConfigError(
+            f"{stage}.batch: {batch} rows in {stage}.accumulate {parts} parts cannot be shared by {size()} processes; "
+            f"make it a multiple of {parts * size()}"
+        )
+
+
+def whole_batch(own: Tensor, parts: int, length: int, fill: int) -> tuple[Tensor, Tensor]:
+    """Captions of this process, int64 [B / processes, L] -> the same and those of the whole batch, both filled up with
+    `fill` to one length: int64 [B / processes, length], [B, length]."""
+    if size() == 1:
+        return own, own
+    padded = own.new_full((len(own), length), fill)
+    padded[:, : own.shape[1]] = own
+    found = [torch.empty_like(padded) for _ in range(size())]
+    dist.all_gather(found, padded)
+    whole = own.new_empty(len(own) * size(), length)
+    for process, part in enumerate(found):
+        whole[rows_of(len(whole), parts, process)] = part
+    return padded, whole
+
+
+def filled(rows: Tensor) -> Tensor:
+    """Rows of which each process has filled some, [N, ...] on the CPU, zero elsewhere -> all of them, in all."""
+    if size() > 1:
+        dist.all_reduce(rows)
+    return rows
+
+
+def tell(lines: Iterable[str]) -> None:
+    """Lines to stderr, once for all processes."""
+    if leads():
+        for line in lines:
+            say(line)

@@ -1,0 +1,30 @@
+"""What every reader of corpora raises for bad input."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    pass
+
+
+class ConfigError(ValueError):
+    """A config that cannot be run; the message names the field and says what it takes."""
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """'; did you mean ...?' for the closest known name, also where only the last part was typed."""
+    names = list(known)
+    close = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
+    close = close or [name for name in names if name.rpartition(".")[2] == word.rpartition(".")[2]][:1]
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+class DataError(ValueError):
+    """A corpus, annotation file or video that cannot be used; the message names it and says what to do."""
+
+
+class CutOff(DataError):
+    """A video whose end is not there; another reader would serve what is left of it, so none is asked."""

@@ -1,0 +1,103 @@
+"""What is measured on the test galleries: the chosen epoch, the last one, controls, and what the config asks beside."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from simvtp.config.schema import Config
+from simvtp.data.corpora.registry import EXTRA_TESTS
+from simvtp.data.gallery_loader import GalleryLoader
+from simvtp.data.tokenizer import Tokenizer
+from simvtp.distributed.process_group import tell
+from simvtp.evaluation.encode import (
+    Look,
+    as_filmed,
+    encode_captions,
+    encode_gallery,
+    encode_videos,
+    frozen,
+    gallery,
+    shuffled,
+)
+from simvtp.evaluation.metrics import Floats, Retrieval, both_directions, dual_softmax, ranked, similarities, without
+from simvtp.evaluation.rerank import candidates, matching, reranked
+from simvtp.models.dual_encoder import DualEncoder
+from simvtp.runtime.files import read_json
+from simvtp.training.checkpoint import load_weights
+from simvtp.training.load import pretrained_model
+
+
+def score(
+    model: DualEncoder, config: Config, tokenizer: Tokenizer, folder: Path, results: Path, device: torch.device
+) -> dict[str, Any]:
+    """`metrics`, `controls` and `ranks` of result.json for the fine-tuned run in `folder`; where videos have several
+    captions also `owners`, the video of each query of the test split; and `missed`, test videos that were not there.
+
+    The test videos are decoded once for all that the two encoders give, and once more where candidates are re-ranked.
+    """
+    load_weights(model, folder / "finetuned.safetensors")
+    finetuned = read_json(folder / "finetuned.json")
+    looks = [Look(model, as_filmed), Look(model, frozen), Look(model, shuffled(config.seed))]
+    last = model
+    if finetuned["epoch"] != finetuned["epochs"]:  # else the chosen weights are the last ones
+        last = copy.deepcopy(model)
+        load_weights(last, folder / "last.safetensors")
+        looks.append(Look(last, as_filmed))
+
+    test = gallery(config, tokenizer, "test", views=True)
+    captions = encode_captions(model, test, config, device)
+    videos, still, mixed, *videos_last = encode_videos(looks, test, config, device)
+    scored = {"test": both_directions(videos, captions, test.owner, test.absent)}
+    scored["test_last_epoch"] = scored["test"]
+    if videos_last:
+        captions_last = encode_captions(last, test, config, device)
+        scored["test_last_epoch"] = both_directions(videos_last[0], captions_last, test.owner, test.absent)
+    learned = config.objective.temperature if model.temperature is None else float(model.temperature().detach())
+    if config.evaluate.dual_softmax or config.evaluate.rerank:  # these hold the whole matrix
+        scored |= _asked_for(
+            without(similarities(videos, captions), test.absent), learned, test, config, tokenizer, results, device
+        )
+    for name in EXTRA_TESTS.get(config.data.finetune.partition(":")[0], ()):
+        extra = gallery(config, tokenizer, name, views=True)
+        scored[name] = both_directions(*encode_gallery(model, extra, config, device), extra.owner, extra.absent)
+    controls = {
+        "frozen_frames": both_directions(still, captions, test.owner, test.absent).metrics,
+        "shuffled_frames": both_directions(mixed, captions, test.owner, test.absent).metrics,
+    }
+    ranks = {name: found.ranks for name, found in scored.items() if name != "test_last_epoch"}
+    if test.absent:
+        tell(f"missed: {test.corpus.samples[index].video_id}: {why}" for index, why in sorted(test.absent.items()))
+    result: dict[str, Any] = {
+        "metrics": {name: found.metrics for name, found in scored.items()},
+        "controls": controls,
+        "ranks": ranks,
+    }
+    if test.absent:
+        result["missed"] = [test.corpus.samples[index].video_id for index in sorted(test.absent)]
+    return result if len(set(test.owner)) == len(test.owner) else result | {"owners": list(test.owner)}
+
+
+def _asked_for(
+    similarity: Floats,
+    temperature: float,
+    test: GalleryLoader,
+    config: Config,
+    tokenizer: Tokenizer,
+    results: Path,
+    device: torch.device,
+) -> dict[str, Retrieval]:
+    """The columns that are not plain retrieval, each by its name."""
+    found = {}
+    if config.evaluate.dual_softmax:
+        by_caption, by_video = (dual_softmax(similarity, temperature, axis) for axis in (0, 1))
+        found["test_dual_softmax"] = ranked(by_caption, by_video, test.owner, test.absent)
+    if config.evaluate.rerank:
+        judge, k = pretrained_model(config, results, tokenizer).to(device), config.evaluate.rerank
+        chances = matching(judge, test, candidates(similarity, k), config, device)
+        by_caption, by_video = (reranked(similarity, chances, k, axis) for axis in (1, 0))
+        found[f"test_reranked_{k}"] = ranked(by_caption, by_video, test.owner, test.absent)
+    return found

@@ -1,0 +1,192 @@
+"""A trained model as it is used: paths of videos and plain text in, unit vectors out; from a folder, and to one.
+
+A model folder holds config.json, model.safetensors, tokenizer.json and README.md (the model card); model.init takes it
+too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from simvtp.config.schema import Config, flatten, unflatten
+from simvtp.config.validation import steps_of
+from simvtp.data.from_config import decoding_of, tokenizer_of
+from simvtp.data.tokenizer import Tokenizer, load_tokenizer, pad_batch
+from simvtp.data.transforms import views
+from simvtp.data.video.video import Frames, Video, segment_indices
+from simvtp.errors import DataError
+from simvtp.evaluation.encode import inference
+from simvtp.models.build import fresh_model
+from simvtp.models.dual_encoder import TOWERS, DualEncoder, ZeroShot
+from simvtp.models.simvtp import SimVTP
+from simvtp.runtime.files import read_json, write_json
+from simvtp.training.checkpoint import load_weights, save_weights
+
+FORMAT = 1
+
+
+TEXTS = 128  # captions that are encoded together
+
+
+class Retriever:
+    """model: what the weights are of, a pre-trained SimVTP or fine-tuned encoders; encoder: its two ways in."""
+
+    def __init__(self, model: nn.Module, config: Config, tokenizer: Tokenizer, about: dict[str, Any]) -> None:
+        self.model, self.config, self.tokenizer, self.about = model, config, tokenizer, about
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")  # where it is used, not trained
+        encoder = ZeroShot(model, config) if isinstance(model, SimVTP) else model
+        assert isinstance(encoder, DualEncoder)
+        self.encoder: DualEncoder = encoder.to(self.device).eval()
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> Retriever:
+        """Of a model folder; raises DataError where it is none."""
+        folder = Path(folder).expanduser()
+        if not (folder / "config.json").is_file() or not (folder / "model.safetensors").is_file():
+            raise DataError(f"{folder} is no model folder: it takes config.json and model.safetensors there")
+        try:
+            about = read_json(folder / "config.json")
+        except ValueError as error:
+            raise DataError(f"{folder}/config.json is not whole JSON ({error})") from error
+        if not isinstance(about, dict) or about.get("format") != FORMAT:
+            raise DataError(f"{folder}/config.json is not of a model folder of this version (format {FORMAT})")
+        config, tokenizer = unflatten(about["config"]), load_tokenizer(str(folder), "")
+        return cls(_filled(about["kind"], config, tokenizer, folder / "model.safetensors"), config, tokenizer, about)
+
+    @classmethod
+    def from_run(cls, folder: str | Path) -> Retriever:
+        """Of a run's folder (fine-tuned) or a pre-training stage's; raises DataError where it is not finished."""
+        folder = Path(folder)
+        kinds = {"finetuned": "finetuned.safetensors", "pretrained": "weights.safetensors"}
+        kind = next((kind for kind, name in kinds.items() if (folder / name).is_file()), None)
+        if kind is None:
+            raise DataError(f"{folder} holds neither {' nor '.join(kinds.values())}: no finished run or stage")
+        written = read_json(folder / "config.json")
+        config = unflatten(written["config"])
+        tokenizer = tokenizer_of(config)
+        result = read_json(folder / "result.json") if (folder / "result.json").is_file() else {}
+        about = {"format": FORMAT, "kind": kind, "preset": written["preset"], "id": folder.name,
+                 "metrics": result.get("metrics", {}), "config": flatten(config)}  # fmt: skip
+        return cls(_filled(kind, config, tokenizer, folder / kinds[kind]), config, tokenizer, about)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write a model folder; what lies there under the same names is replaced."""
+        folder = Path(folder)
+        save_weights(self.model, folder / "model.safetensors")
+        self.tokenizer.save(folder / "tokenizer.json")
+        (folder / "README.md").write_text(card(self.about, sum(p.numel() for p in self.model.parameters())))
+        write_json(folder / "config.json", self.about)
+
+    def encode_video(self, paths: Sequence[str | Path]) -> Tensor:
+        """[N, D] unit vectors on the CPU, averaged over the segments and crops of the config; raises DataError."""
+        if isinstance(paths, str):
+            raise TypeError("encode_video takes a list of paths, not one string")
+        found = torch.zeros(len(paths), self.config.model.width)
+        with inference(self.encoder, self.config, self.device):
+            for row, path in enumerate(paths):
+                clips = torch.from_numpy(np.stack(self._clips(Path(path)))).to(self.device)
+                found[row] = self.encoder.encode_video(clips).mean(dim=0).cpu()
+        return functional.normalize(found)
+
+    def encode_text(self, texts: Sequence[str]) -> Tensor:
+        """[N, D] unit vectors on the CPU; a text longer than the config's words is cut."""
+        if isinstance(texts, str):
+            raise TypeError("encode_text takes a list of texts, not one string")
+        ids = self.tokenizer.encode(texts, self.config.model.words)
+        found = torch.zeros(len(texts), self.config.model.width)
+        with inference(self.encoder, self.config, self.device):
+            for first in range(0, len(ids), TEXTS):
+                words = pad_batch(ids[first : first + TEXTS], self.tokenizer.pad).to(self.device)
+                found[first : first + TEXTS] = self.encoder.encode_text(words, words != self.tokenizer.pad).cpu()
+        return found
+
+    def _clips(self, path: Path) -> list[Frames]:
+        """uint8 [T, H, W, 3] of every segment and crop, as the test galleries see them."""
+        reading, model, segments = decoding_of(self.config), self.config.model, self.config.evaluate.segments
+        video = Video(path, reading.reader, reading.seconds)
+        indices = [segment_indices(video.frame_count, model.frames, segment, segments) for segment in range(segments)]
+        frames = video.frames([index for part in indices for index in part], model.size)
+        crops = views(frames, self.config.evaluate.crops, model.size)
+        return [part for crop in crops for part in crop.reshape(segments, model.frames, *crop.shape[1:])]
+
+
+def _filled(kind: str, config: Config, tokenizer: Tokenizer, weights: Path) -> nn.Module:
+    model: nn.Module = fresh_model(config, tokenizer)
+    if kind == "finetuned":
+        assert isinstance(model, SimVTP)
+        # without fine-tuning the weights are the pre-trained encoder's
+        tuned = steps_of(config.finetune.length, 1_000_000) > 0
+        model = (TOWERS[config.model.towers] if tuned else ZeroShot)(model, config)
+    try:
+        load_weights(model, weights)
+    except ValueError as error:
+        raise DataError(str(error)) from error
+    return model
+
+
+KINDS = {
+    "pretrained": "pre-trained: one encoder over tubes and words, with the heads of its objectives",
+    "finetuned": "fine-tuned for text-video retrieval: a video and a text encoder",
+}
+
+
+def card(about: dict[str, Any], parameters: int) -> str:
+    """`about`: the content of the folder's config.json."""
+    config = about["config"]
+    size, frames = config["model.size"], config["model.frames"]
+    return f"""# SimVTP, preset {about["preset"]}
+
+SimVTP (arXiv 2212.03490), {KINDS[about["kind"]]}. {parameters / 1e6:.1f} million parameters; clips of {frames} frames
+of {size} x {size} pixels, texts of at most {config["model.words"]} word pieces. Trained as `{about["id"]}`.
+
+| | |
+|---|---|
+| pre-training | {_corpus(config["data.pretrain"])}, {config["pretrain.length"]}, batch {config["pretrain.batch"]} |
+| masks | video {config["mask.video"]:.0%} ({config["mask.kind"]}), text {config["mask.text"]:.0%} |
+| fine-tuning | {_tuning(about)} |
+| started from | {_sources(config["model.init"])} |
+
+{_scores(about["metrics"])}
+```python
+from simvtp import SimVTP
+
+model = SimVTP.from_pretrained("this folder")
+scores = model.encode_text(["a red star moves left"]) @ model.encode_video(["clip.mp4"]).T
+```
+"""
+
+
+def _corpus(spec: str) -> str:
+    """Kind and name, without where it lies on the machine that trained."""
+    kind, _, place = spec.partition(":")
+    return f"{kind}:{place.rstrip('/').rpartition('/')[2]}"
+
+
+def _sources(init: str) -> str:
+    names = [part.rstrip("/").rpartition("/")[2] for part in init.split("+")]
+    return " + ".join(names) if init else "random weights"
+
+
+def _tuning(about: dict[str, Any]) -> str:
+    config = about["config"]
+    if about["kind"] == "pretrained":
+        return "none"
+    return f"{_corpus(config['data.finetune'])}, {config['finetune.length']}, batch {config['finetune.batch']}"
+
+
+def _scores(metrics: dict[str, Any]) -> str:
+    if not metrics:
+        return "It has not been tested.\n"
+    rows = ["| gallery | direction | R@1 | R@5 | R@10 | MdR |", "|---|---|---|---|---|---|"]
+    for split, directions in metrics.items():
+        for direction, found in directions.items():
+            scores = " | ".join(f"{found[name]:.1f}" for name in ("R@1", "R@5", "R@10", "MdR"))
+            rows.append(f"| {split} ({found['gallery']}) | {direction.replace('_', ' ')} | {scores} |")
+    return "\n".join(rows) + "\n"

@@ -1,0 +1,31 @@
+"""FIXME."""
+
+from __future__ import annotations
+
+from simvtp.config.schema import Config
+from simvtp.data.tokenizer import Tokenizer
+from simvtp.distributed.process_group import tell
+from simvtp.errors import ConfigError
+from simvtp.models.pretrained_weights import put, read
+from simvtp.models.simvtp import SimVTP
+from simvtp.runtime.seeding import seeded
+
+
+def fresh_model(config: Config, tokenizer: Tokenizer) -> SimVTP:
+    # torch's own initialisation, which SimVTP draws anew, must not touch the global state.
+    with seeded(config.seed, "construction"):
+        return SimVTP(config, tokenizer.size)
+
+
+def starting_model(config: Config, tokenizer: Tokenizer) -> SimVTP:
+    """A model as training starts from it: from the weights of model.init, the rest drawn from the seed."""
+    model = fresh_model(config, tokenizer)
+    if config.model.init:
+        given = read(config.model.init, config.model)
+        if given.dual:
+            raise ConfigError(
+                f"model.init: {config.model.init} holds two fine-tuned encoders, and pre-training has one; start "
+                'fine-tuning from it with pretrain.length="0 steps"'
+            )
+        tell(put(given, model, config))
+    return model

@@ -1,0 +1,116 @@
+"""FIXME."""
+
+from __future__ import annotations
+
+import copy
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from simvtp.config.schema import Config
+from simvtp.config.validation import steps_of
+from simvtp.models.simvtp import SimVTP, Temperature, tubes_of
+from simvtp.models.transformer import Group, Transformer
+
+
+class DualEncoder(nn.Module):
+    """A video and a text encoder that both start as the pre-trained one; features are mean-pooled, then normed."""
+
+    def __init__(self, pretrained: SimVTP, config: Config) -> None:
+        super().__init__()
+        self.shape = config.model
+        self.tubes, self.words = pretrained.tubes, pretrained.words
+        self.video_encoder = _tower(pretrained.encoder, config)
+        self.text_encoder = _tower(pretrained.encoder, config)
+        # The norm moves behind the pooling; its pre-trained weights keep what the contrast has learned.
+        self.video_norm = copy.deepcopy(pretrained.encoder.norm)
+        self.text_norm = copy.deepcopy(pretrained.encoder.norm)
+        self.temperature = _temperature(pretrained, config)
+
+    def encode_video(self, video: Tensor) -> Tensor:
+        """uint8 [B, T, H, W, 3] -> unit vectors [B, D]; every tube is seen."""
+        (encoded,) = self.video_encoder([Group(self.tubes(tubes_of(video, self.shape)))])
+        return functional.normalize(self.video_norm(encoded.mean()).float())
+
+    def encode_text(self, words: Tensor, present: Tensor) -> Tensor:
+        """int64 [B, L] and bool [B, L], False at [PAD] -> unit vectors [B, D]."""
+        (encoded,) = self.text_encoder([Group(self.words(words), present)])
+        return functional.normalize(self.text_norm(encoded.mean()).float())
+
+    def no_weight_decay(self) -> set[str]:
+        return set()
+
+    @staticmethod
+    def group_matcher(coarse: bool = False) -> dict[str, object]:  # noqa: ARG004  (timm's signature)
+        """Layers for timm's layer decay: the same depth in both encoders."""
+        return {
+            "stem": r"^(?:tubes|words)\.",
+            "blocks": r"^(?:video_|text_)?encoder\.blocks\.(\d+)",
+        }
+
+
+class SharedEncoder(DualEncoder):
+    """One encoder, and one norm, for videos and texts."""
+
+    def __init__(self, pretrained: SimVTP, config: Config) -> None:
+        nn.Module.__init__(self)
+        self.shape = config.model
+        self.tubes, self.words = pretrained.tubes, pretrained.words
+        self.encoder, self.norm = _tower(pretrained.encoder, config), copy.deepcopy(pretrained.encoder.norm)
+        self.temperature = _temperature(pretrained, config)
+
+    @property
+    def video_encoder(self) -> Transformer:  # type: ignore[override]
+        return self.encoder
+
+    @property
+    def text_encoder(self) -> Transformer:  # type: ignore[override]
+        return self.encoder
+
+    @property
+    def video_norm(self) -> nn.Module:  # type: ignore[override]
+        return self.norm
+
+    @property
+    def text_norm(self) -> nn.Module:  # type: ignore[override]
+        return self.norm
+
+
+class ZeroShot(SharedEncoder):
+    """The pre-trained encoder as it is: every token normed, then pooled, as the contrast of pre-training does."""
+
+    def encode_video(self, video: Tensor) -> Tensor:
+        (encoded,) = self.encoder([Group(self.tubes(tubes_of(video, self.shape)))])
+        return self._pooled(encoded)
+
+    def encode_text(self, words: Tensor, present: Tensor) -> Tensor:
+        (encoded,) = self.encoder([Group(self.words(words), present)])
+        return self._pooled(encoded)
+
+    def _pooled(self, encoded: Group) -> Tensor:
+        return functional.normalize(Group(self.norm(encoded.tokens), encoded.present).mean().float())
+
+
+# model.towers -> the model of fine-tuning and retrieval
+TOWERS = {"separate": DualEncoder, "shared": SharedEncoder}
+
+
+def two_encoders(pretrained: SimVTP, config: Config) -> DualEncoder:
+    """The encoders of retrieval; those of pre-training unchanged where there is no fine-tuning."""
+    if steps_of(config.finetune.length, 1_000_000) == 0:
+        return ZeroShot(pretrained, config)
+    return TOWERS[config.model.towers](pretrained, config)
+
+
+def _temperature(pretrained: SimVTP, config: Config) -> Temperature | None:
+    """Where it is learned: what pre-training has learned, or the start where that has learned none."""
+    if not config.objective.learn_temperature:
+        return None
+    return copy.deepcopy(pretrained.temperature) or Temperature(config.objective.temperature)
+
+
+def _tower(encoder: Transformer, config: Config) -> Transformer:
+    model = config.model
+    tower = Transformer(model.width, model.depth, model.heads, drop_path=config.finetune.drop_path, final_norm=False)
+    tower.blocks.load_state_dict(encoder.blocks.state_dict())
+    return tower

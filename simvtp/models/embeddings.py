@@ -1,0 +1,96 @@
+"""Tubes and words as tokens of one width (SimVTP section 3.1)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from simvtp.config.schema import Model
+from simvtp.models.linear import linear
+from simvtp.runtime.constants import IMAGENET_MEAN, IMAGENET_STD
+
+
+def tubes_of(video: Tensor, model: Model) -> Tensor:
+    """Cut clips into tubes, still bytes: uint8 [B, T, H, W, 3] -> uint8 [B, tubes, tube_frames * patch * patch * 3].
+
+    Tubes are ordered by slot, row, column; the values of a tube by channel, frame, row, column.
+    """
+    batch, side = video.shape[0], model.size // model.patch
+    cut = video.view(batch, model.slots, model.tube_frames, side, model.patch, side, model.patch, 3)
+    return cut.permute(0, 1, 3, 5, 7, 2, 4, 6).reshape(batch, model.tubes, -1)
+
+
+def gather(tubes: Tensor, ids: Tensor) -> Tensor:
+    """Rows of each clip by index: [B, N, D] and int64 [B, K] -> [B, K, D]."""
+    rows = ids + torch.arange(len(ids), device=ids.device).unsqueeze(1) * tubes.shape[1]
+    return tubes.flatten(0, 1).index_select(0, rows.flatten()).unflatten(0, ids.shape)
+
+
+def sine_positions(count: int, width: int) -> Tensor:
+    """Fixed 1-D sine-cosine positions, float [count, width] (Vaswani et al. 2017, section 3.5; as in VideoMAE)."""
+    rates = 10000 ** (-torch.arange(0, width, 2, dtype=torch.float64) / width)
+    angles = torch.arange(count, dtype=torch.float64).unsqueeze(1) * rates
+    return torch.stack((angles.sin(), angles.cos()), dim=2).flatten(1).float()
+
+
+def tube_positions(model: Model, width: int) -> Tensor:
+    """Fixed positions of a clip's tubes, float [tubes, width].
+
+    Where model.positions names another grid, its table is stretched over the model's by trilinear interpolation, so
+    that a tube stands where weights trained on that grid expect its place in the picture and in time.
+    """
+    grid = tuple(int(side) for side in model.positions.split("x")) if model.positions else model.grid
+    table = sine_positions(math.prod(grid), width)
+    if grid == model.grid:
+        return table
+    volume = table.T.reshape(1, width, *grid)
+    return functional.interpolate(volume, model.grid, mode="trilinear")[0].flatten(1).T.contiguous()
+
+
+class TubeEmbedding(nn.Module):
+    """Pixels of a tube -> a token, plus its fixed position; only the tubes asked for are touched.
+
+    proj takes pixels normalised by ImageNet's mean and deviation. They never are in memory: proj((x - mean) / std) is
+    one product of the bytes with the weights divided by std, which costs two passes over the pixels less.
+    """
+
+    positions: Tensor
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.proj = nn.Linear(model.tube_frames * model.patch**2 * 3, model.width)
+        pixels = model.tube_frames * model.patch**2
+        self.register_buffer("positions", tube_positions(model, model.width), persistent=False)
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).mul(255).repeat_interleave(pixels), persistent=False)
+        self.register_buffer(
+            "scale", torch.tensor(IMAGENET_STD).mul(255).reciprocal().repeat_interleave(pixels), persistent=False
+        )
+
+    def forward(self, tubes: Tensor, ids: Tensor | None = None) -> Tensor:
+        """uint8 [B, tubes, P] and the ids to embed, int64 [B, V] (None: all) -> [B, V, D]."""
+        chosen = tubes if ids is None else gather(tubes, ids)
+        positions = self.positions if ids is None else self.positions[ids]
+        weight = self.proj.weight * self.scale
+        return linear(chosen.float(), weight, self.proj.bias - weight @ self.mean) + positions
+
+
+class WordEmbedding(nn.Module):
+    """BERT's embeddings: word + position + type, LayerNorm (eps 1e-12), dropout (Devlin et al. 2019, section 3)."""
+
+    def __init__(self, vocabulary: int, model: Model, longest: int = 512) -> None:
+        super().__init__()
+        self.word = nn.Embedding(vocabulary, model.width)
+        self.position = nn.Embedding(longest, model.width)
+        self.kind = nn.Embedding(2, model.width)
+        self.norm = nn.LayerNorm(model.width, eps=1e-12)
+        self.dropout = nn.Dropout(model.dropout)
+
+    def forward(self, words: Tensor) -> Tensor:
+        """int64 [B, L] -> [B, L, D]; all words are of type 0."""
+        embedded = self.word(words) + self.position.weight[: words.shape[1]] + self.kind.weight[0]
+        return self.dropout(self.norm(embedded))

@@ -1,0 +1,254 @@
+"""Starting from published weights: reading their files, saying them in our names and shapes, and putting them in place.
+
+Safetensors, or torch files read without running anything that is in them. A tensor is put in place exactly or not at
+all: only its shape and the order of its rows may change, never a value.
+"""
+
+from __future__ import annotations
+
+import argparse
+import pickle
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from simvtp.config.schema import Config, Model
+from simvtp.config.weight_files import files, pinned, sources
+from simvtp.errors import ConfigError
+from simvtp.models.embeddings import sine_positions
+from simvtp.models.key_maps import Layout, layout_of, our_name
+from simvtp.runtime.files import read_json
+
+WRAPPERS = ("model", "module", "state_dict", "model_state_dict")  # keys that checkpoints keep their weights under
+SHOWN = 4
+PUBLISHED = (8, 14, 14)  # VideoMAE's and SimVTP's: 16 frames of 224 x 224 in tubes of 2 x 16 x 16
+
+
+@dataclass
+class Given:
+    """What the files of model.init hold in our names.
+
+    origin: our name -> file and their name; left: their names; grid: of the tubes whose positions the weights know.
+    """
+
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    origin: dict[str, tuple[Path, str]] = field(default_factory=dict)
+    layouts: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+    grid: tuple[int, int, int] | None = None
+
+    @property
+    def dual(self) -> bool:
+        """Whether these are two fine-tuned encoders."""
+        return any(name.startswith(("video_encoder.", "text_encoder.")) for name in self.tensors)
+
+
+def read(init: str, model: Model) -> Given:
+    """All that model.init names, a later source before an earlier one where both hold a tensor; raises ConfigError."""
+    given, init = Given(), pinned(init)
+    for source in sources(init):
+        theirs: dict[str, Tensor] = {}
+        for path in files(source):
+            theirs |= _tensors(path)
+        layout = layout_of(theirs)
+        if layout is None:
+            raise ConfigError(
+                f"model.init: {source} is in no layout that is known (VideoMAE, SimVTP, BERT's embeddings, or this "
+                f"project's); its tensors are called {', '.join(list(theirs)[:SHOWN]) or 'nothing: there are none'}"
+            )
+        _refuse_learned_positions(source, layout, theirs)
+        given.layouts.append(f"{layout.name}: {source}")
+        if layout.videomae:
+            given.grid = _grid(source, model)
+        _translate(source, layout, theirs, model, given)
+    return given
+
+
+def _grid(source: Path, model: Model) -> tuple[int, int, int] | None:
+    """What the config.json of a transformers folder says; else that of every published model with such tubes.
+
+    Raises ConfigError where that config.json has other attention heads, which no tensor's shape would show.
+    """
+    said = read_json(source / "config.json") if (source / "config.json").is_file() else {}
+    for theirs, ours in (("num_attention_heads", "heads"), ("decoder_num_attention_heads", "decoder_heads")):
+        if theirs in said and said[theirs] != getattr(model, ours):
+            raise ConfigError(f"model.{ours}: {getattr(model, ours)}, but {source}/config.json has {said[theirs]}")
+    if {"num_frames", "tubelet_size", "image_size", "patch_size"} <= said.keys():
+        side = said["image_size"] // said["patch_size"]
+        return said["num_frames"] // said["tubelet_size"], side, side
+    return PUBLISHED if (model.tube_frames, model.patch) == (2, 16) else None
+
+
+def _tensors(path: Path) -> dict[str, Tensor]:
+    """Every tensor of a file by its name, float32, on the CPU."""
+    if path.suffix == ".safetensors":
+        try:
+            found: Any = safetensors.torch.load_file(path)
+        except safetensors.SafetensorError as error:
+            raise ConfigError(f"model.init: {path} is damaged or no safetensors file ({error})") from error
+    else:
+        found = _unwrapped(_loaded(path))
+    tensors = {
+        str(name).removeprefix("module."): tensor.float()
+        for name, tensor in found.items()
+        if isinstance(tensor, Tensor) and tensor.is_floating_point()
+    }
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise ConfigError(f"model.init: {path}: the tensor {name} holds NaN or infinity")
+    return tensors
+
+
+def _loaded(path: Path) -> Any:
+    try:
+        # VideoMAE keeps its command line beside the weights: a Namespace is a bare bag of values
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ConfigError(
+            f"model.init: {path} is refused: it is damaged, or holds more than tensors, and loading that could run any "
+            "code. Where you trust its origin, load it yourself and save its tensors as safetensors"
+        ) from error
+    except (RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise ConfigError(f"model.init: {path} cannot be read as a torch checkpoint ({error})") from error
+
+
+def _unwrapped(content: Any) -> dict[str, Any]:
+    """The names and tensors of a checkpoint, which may lie under a key of their own."""
+    while isinstance(content, dict):
+        inner = [content[key] for key in WRAPPERS if isinstance(content.get(key), dict)]
+        if not inner:
+            return content
+        content = inner[0]
+    return {}
+
+
+def _refuse_learned_positions(source: Path, layout: Layout, theirs: dict[str, Tensor]) -> None:
+    """Fixed sine-cosine positions that were saved anyway are ours already; learned ones belong to another model."""
+    for name in layout.learned:
+        if name not in theirs:
+            continue
+        table = theirs.pop(name)
+        table = table.reshape(-1, table.shape[-1])
+        if table.shape[1] % 2 or (table - sine_positions(*table.shape)).abs().max() > 1e-4:
+            raise ConfigError(
+                f"model.init: {source}: {name} holds learned positions, and this model's are fixed sine and cosine: "
+                "weights trained on the ones do not fit the others"
+            )
+
+
+def _translate(source: Path, layout: Layout, theirs: dict[str, Tensor], model: Model, given: Given) -> None:
+    parts: dict[str, dict[int, Tensor]] = {}
+    for name, tensor in theirs.items():
+        ours = our_name(layout, name)
+        if ours is None:
+            given.left.append(name)
+            continue
+        whole, _, part = ours.partition("#")
+        given.origin[whole] = (source, name)
+        if part:
+            parts.setdefault(whole, {})[int(part)] = tensor
+        else:
+            given.tensors[whole] = _in_our_form(whole, tensor, model, pixels_last=layout.pixels_last)
+    for whole, three in parts.items():
+        if len(three) < 3 or len({tensor.shape[1:] for tensor in three.values()}) > 1:
+            raise ConfigError(f"model.init: {source}: {given.origin[whole][1]} and its like do not make one {whole}")
+        given.tensors[whole] = torch.cat([three[number] for number in range(3)])
+
+
+def _in_our_form(name: str, tensor: Tensor, model: Model, *, pixels_last: bool) -> Tensor:
+    if name == "tubes.proj.weight" and tensor.ndim == 5:  # a 3-D convolution whose stride is its size
+        return tensor.flatten(1)
+    if name == "pixel_decoder.mask_token":
+        return tensor.flatten()
+    if name.startswith("pixel_decoder.head.") and pixels_last:
+        order = head_order(model)
+        return tensor[order] if len(tensor) == len(order) else tensor
+    return tensor
+
+
+def head_order(model: Model) -> list[int]:
+    """Where each value of our tubes (channel, frame, row, column) stands in theirs (frame, row, column, channel)."""
+    pixels = model.tube_frames * model.patch**2
+    return [pixel * 3 + channel for channel, pixel in product(range(3), range(pixels))]
+
+
+def put(given: Given, model: nn.Module, config: Config) -> tuple[str, str, str]:
+    """Copy what is given into the model, and say in three lines what was loaded, left and missing.
+
+    Raises ConfigError, naming the tensor, where one has another shape, or where a stack of layers is given in part.
+    """
+    own = model.state_dict()
+    fitting = {name: tensor for name, tensor in given.tensors.items() if name in own}
+    for name, tensor in fitting.items():
+        if tensor.shape != own[name].shape:
+            path, theirs = given.origin[name]
+            raise ConfigError(
+                f"model.init: {path}: {theirs} is {list(tensor.shape)}, but the model's {name} takes "
+                f"{list(own[name].shape)}; {_remedy(name)}"
+            )
+    _refuse_partial_stacks(given, fitting, own)
+    _refuse_other_grid(given.grid, config.model)
+    with torch.no_grad():
+        for name, tensor in fitting.items():
+            own[name].copy_(tensor)
+    left = given.left + [given.origin[name][1] for name in given.tensors if name not in own]
+    missing = [name for name in own if name not in fitting]
+    return (
+        f"model.init loaded {len(fitting)} of {len(own)} tensors: {_by_part(fitting)} ({'; '.join(given.layouts)})",
+        f"model.init left {len(left)} that have no place here{_some(left)}",
+        f"model.init missing {len(missing)}, which start from the seed: {_by_part(missing) or 'none'}",
+    )
+
+
+def _remedy(name: str) -> str:
+    if name.startswith(("words.word.", "word_head.")):
+        return "the vocabulary must be the one it was trained with (data.tokenizer)"
+    return "the model.* settings must be those it was trained with"
+
+
+def _stack(name: str) -> str:
+    return name.partition(".blocks.")[0] if ".blocks." in name else ""
+
+
+def _refuse_partial_stacks(given: Given, fitting: dict[str, Tensor], own: dict[str, Tensor]) -> None:
+    """An encoder with other layers than the file's is another encoder."""
+    given_stacks, own_stacks = {_stack(name) for name in fitting}, {_stack(name) for name in own}
+    for name in given.tensors:
+        if _stack(name) in own_stacks - {""} and name not in own:
+            path, theirs = given.origin[name]
+            raise ConfigError(f"model.init: {path}: {theirs} has no place in this model's layers (model.depth?)")
+    for name in own:
+        if _stack(name) in given_stacks - {""} and name not in fitting:
+            raise ConfigError(
+                f"model.init: {given.layouts}: the model's {name} is not there, though other layers are (model.depth?)"
+            )
+
+
+def _refuse_other_grid(grid: tuple[int, int, int] | None, model: Model) -> None:
+    """Fixed positions number tubes through: on another grid the same number is another place, which must be said."""
+    if grid is None or model.positions or model.grid == grid:
+        return
+    theirs, ours = ("x".join(map(str, sides)) for sides in (grid, model.grid))
+    raise ConfigError(
+        f"model.positions: the weights of model.init know the places of a grid of {theirs} tubes, and this model has "
+        f"{ours}; model.positions={theirs} stretches theirs over it, model.positions={ours} numbers its own anew"
+    )
+
+
+def _by_part(names: Sequence[str] | dict[str, Tensor]) -> str:
+    counts = Counter(name.partition(".")[0] for name in names)
+    return ", ".join(f"{part} {count}" for part, count in counts.items())
+
+
+def _some(names: Sequence[str]) -> str:
+    if not names:
+        return ""
+    return ": " + ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")

@@ -1,0 +1,128 @@
+"""The transformer that every part of SimVTP is made of, over packed groups of sequences.
+
+Several passes (joint, mismatched pairs, video alone, text alone) go through the encoder as one: their tokens lie end
+to end in one matrix for everything that treats tokens one by one, and only attention looks at each group by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from simvtp.models.linear import Linear, gelu_linear, norm_linear
+from simvtp.runtime.timm_compat import DropPath
+
+
+@dataclass(frozen=True)
+class Group:
+    """Sequences of one length. tokens: [B, N, D]; present: bool [B, N], False at padding, or None for no padding."""
+
+    tokens: Tensor
+    present: Tensor | None = None
+
+    def mean(self) -> Tensor:
+        """[B, D]: the mean over the tokens that are no padding."""
+        if self.present is None:
+            return self.tokens.mean(dim=1)
+        weight = self.present.unsqueeze(2).to(self.tokens.dtype)
+        return (self.tokens * weight).sum(dim=1) / weight.sum(dim=1)
+
+
+@dataclass(frozen=True)
+class _Shape:
+    batch: int
+    length: int
+    bias: Tensor | None  # bool [B, 1, 1, N], False where a key is padding
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention. A key bias changes no output of a softmax, so there is none (as in BEiT, VideoMAE)."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = Linear(width, 3 * width, bias=False)
+        self.q_bias = nn.Parameter(torch.zeros(width))
+        self.v_bias = nn.Parameter(torch.zeros(width))
+        self.proj = Linear(width, width)
+
+    def forward(self, x: Tensor, norm: nn.LayerNorm, shapes: Sequence[_Shape]) -> Tensor:
+        """x: [tokens, D], the groups end to end, and the norm before the attention -> [tokens, D]."""
+        bias = torch.cat((self.q_bias, torch.zeros_like(self.q_bias), self.v_bias))
+        qkv = norm_linear(x, norm, self.qkv.weight, bias)
+        outputs = []
+        for part, shape in zip(qkv.split([s.batch * s.length for s in shapes]), shapes, strict=True):
+            q, k, v = part.view(shape.batch, shape.length, 3, self.heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
+            mixed = functional.scaled_dot_product_attention(q, k, v, attn_mask=shape.bias)
+            outputs.append(mixed.transpose(1, 2).reshape(shape.batch * shape.length, -1))
+        return self.proj(torch.cat(outputs) if len(outputs) > 1 else outputs[0])
+
+
+class Block(nn.Module):
+    """Pre-norm transformer layer: attention, then an MLP four times as wide (LayerNorm eps 1e-6)."""
+
+    def __init__(self, width: int, heads: int, drop_path: float) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(width, eps=1e-6)
+        self.attn = Attention(width, heads)
+        self.norm2 = nn.LayerNorm(width, eps=1e-6)
+        self.fc1 = Linear(width, 4 * width)
+        self.fc2 = Linear(4 * width, width)
+        self.drop_path = DropPath(drop_path)
+
+    def forward(self, x: Tensor, shapes: Sequence[_Shape]) -> Tensor:
+        x = x + self._drop(self.attn(x, self.norm1, shapes), shapes)
+        wide = norm_linear(x, self.norm2, self.fc1.weight, self.fc1.bias)
+        return x + self._drop(gelu_linear(wide, self.fc2.weight, self.fc2.bias), shapes)
+
+    def _drop(self, branch: Tensor, shapes: Sequence[_Shape]) -> Tensor:
+        """Drop the branch for whole sequences, not for single tokens."""
+        if not (self.training and self.drop_path.drop_prob):
+            return branch
+        parts = branch.split([s.batch * s.length for s in shapes])
+        dropped = [
+            self.drop_path(part.view(s.batch, s.length, -1)).flatten(0, 1)
+            for part, s in zip(parts, shapes, strict=True)
+        ]
+        return torch.cat(dropped)
+
+
+class Transformer(nn.Module):
+    """Layers and a final LayerNorm over packed groups."""
+
+    def __init__(self, width: int, depth: int, heads: int, *, drop_path: float = 0.0, final_norm: bool = True) -> None:
+        super().__init__()
+        rates = [drop_path * i / max(depth - 1, 1) for i in range(depth)]
+        self.blocks = nn.ModuleList(Block(width, heads, rate) for rate in rates)
+        self.norm = nn.LayerNorm(width, eps=1e-6) if final_norm else nn.Identity()
+
+    def forward(self, groups: Sequence[Group]) -> list[Group]:
+        """Groups in, groups of the same shapes out; no token sees another sequence, nor padding."""
+        shapes = []
+        for group in groups:
+            batch, length, _ = group.tokens.shape
+            keys = None if group.present is None else group.present[:, None, None, :]
+            shapes.append(_Shape(batch, length, keys))
+        x = torch.cat([g.tokens.flatten(0, 1) for g in groups])
+        for block in self.blocks:
+            x = block(x, shapes)
+        parts = self.norm(x).split([s.batch * s.length for s in shapes])
+        return [
+            Group(part.view(s.batch, s.length, -1), group.present)
+            for part, s, group in zip(parts, shapes, groups, strict=True)
+        ]
+
+
+def initialise(module: nn.Module) -> None:
+    """VideoMAE's initialisation: Xavier-uniform weights, zero biases; embeddings as in BERT, normal(0, 0.02)."""
+    for part in module.modules():
+        if isinstance(part, nn.Linear):
+            nn.init.xavier_uniform_(part.weight)
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
+        elif isinstance(part, nn.Embedding):
+            nn.init.normal_(part.weight, std=0.02)

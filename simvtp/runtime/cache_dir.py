@@ -1,0 +1,52 @@
+"""The cache folder: where the embedded corpus and decoded frames live, and who may write there at a time."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from simvtp.runtime.locks import Busy, Lock
+
+POLL_SECONDS = 0.3
+
+
+def cache_folder() -> Path:
+    """$SIMVTP_CACHE, or ~/.cache/simvtp where that is not set."""
+    chosen = os.environ.get("SIMVTP_CACHE", "")
+    return Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "simvtp"
+
+
+@contextmanager
+def wait_for(lock: Path, what: str) -> Iterator[None]:
+    """Hold the lock file, waiting as long as another live process holds it; `what` names the work in the message."""
+    said = False
+    while True:
+        attempt = Lock(lock)
+        try:
+            attempt.__enter__()
+            break
+        except Busy as busy:
+            if not said:
+                say(f"{what}: waiting for another process to finish ({busy})")
+                said = True
+            time.sleep(POLL_SECONDS)
+    try:
+        yield
+    finally:
+        attempt.__exit__(None, None, None)
+
+
+def write_unsynced(path: Path, content: bytes) -> None:
+    """Write whole or not at all, without waiting for the disk: for many small files whose sizes are checked later."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_bytes(content)
+    temporary.replace(path)
+
+
+def say(text: str) -> None:
+    """One line to stderr."""
+    print(text, file=sys.stderr, flush=True)

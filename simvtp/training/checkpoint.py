@@ -1,0 +1,88 @@
+"""Weights as safetensors, and training state that a resume continues from exactly."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from torch import nn
+
+from simvtp.runtime.files import write_bytes
+
+KEPT = 2  # the newest, and one more in case a disk damages it
+
+# What reading damaged bytes raises, in zipfile, torch and pickle.
+_DAMAGE = (RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError,
+           zipfile.BadZipFile, pickle.UnpicklingError)  # fmt: skip
+
+
+def save_weights(model: nn.Module, path: Path) -> None:
+    """All parameters and persistent buffers, written whole or not at all."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    write_bytes(path, safetensors.torch.save(tensors))
+
+
+def load_weights(model: nn.Module, path: Path) -> None:
+    """Load what `save_weights` wrote; raises ValueError, naming the file and tensors, where the two do not fit."""
+    try:
+        tensors = safetensors.torch.load(path.read_bytes())
+    except safetensors.SafetensorError as error:
+        raise ValueError(f"{path} is damaged ({error}); delete it, and the stage is trained again") from error
+    own = model.state_dict()
+    wrong = [name for name, tensor in own.items() if name not in tensors or tensors[name].shape != tensor.shape]
+    wrong += [name for name in tensors if name not in own]
+    if wrong:
+        raise ValueError(f"{path} does not fit the config: {', '.join(wrong[:4])} ({len(wrong)} tensors in all)")
+    model.load_state_dict(tensors)
+
+
+def save_state(folder: Path, step: int, state: dict[str, Any]) -> None:
+    """Write the training state after `step` steps, and drop all but the newest few."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    write_bytes(folder / f"step-{step:09d}.pt", buffer.getvalue())
+    for old in states(folder)[:-KEPT]:
+        old.unlink(missing_ok=True)
+
+
+def states(folder: Path) -> list[Path]:
+    """Checkpoints of a stage, oldest first."""
+    return sorted(folder.glob("step-*.pt"))
+
+
+def clear_halves(folder: Path) -> None:
+    """Delete what kills in the middle of writing left in a stage's folder: `.step-000000040.pt.x3k` and the like.
+
+    The caller holds the stage's lock, so no live process is writing there.
+    """
+    for half in (*folder.glob("checkpoints/.step-*.pt.*"), *folder.glob(".*.safetensors.*")):
+        half.unlink(missing_ok=True)
+
+
+def load_state(folder: Path) -> dict[str, Any] | None:
+    """The newest readable state, or None. One that is damaged is named on stderr and moved aside."""
+    for path in reversed(states(folder)):
+        content = io.BytesIO(path.read_bytes())  # an error of the disk is raised, not taken for damage
+        try:
+            with zipfile.ZipFile(content) as archive:  # torch.load looks at no checksum
+                if (part := archive.testzip()) is not None:
+                    raise zipfile.BadZipFile(f"wrong checksum of {part}")
+            content.seek(0)
+            state: dict[str, Any] = torch.load(content, map_location="cpu", weights_only=True)
+            return state
+        except _DAMAGE as error:
+            print(f"{path} cannot be read ({error}); going back to the one before", file=sys.stderr)
+            path.replace(path.with_suffix(".damaged"))
+    return None
+
+
+def clear_states(folder: Path) -> None:
+    """Delete the checkpoints of a finished stage."""
+    for path in states(folder):
+        path.unlink(missing_ok=True)

@@ -1,0 +1,52 @@
+"""FIXME."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from simvtp.config.run_dirs import pretrain_folder
+from simvtp.config.run_id import is_pretrained
+from simvtp.config.schema import Config
+from simvtp.data.tokenizer import Tokenizer
+from simvtp.distributed.process_group import decide, tell
+from simvtp.errors import ConfigError
+from simvtp.models.build import fresh_model, starting_model
+from simvtp.models.dual_encoder import DualEncoder, two_encoders
+from simvtp.models.pretrained_weights import put, read
+from simvtp.models.simvtp import SimVTP
+from simvtp.training.checkpoint import load_weights
+
+
+def dual_encoder(config: Config, results: Path, tokenizer: Tokenizer) -> DualEncoder:
+    """Two encoders from the pre-trained one; without pre-training from model.init, which may hold two, or random ones.
+
+    Two that model.init holds are used as they were fine-tuned, also where this config fine-tunes no more.
+    """
+    if is_pretrained(config) or not config.model.init:
+        return two_encoders(pretrained_model(config, results, tokenizer), config)
+    model, given = fresh_model(config, tokenizer), read(config.model.init, config.model)
+    if config.evaluate.rerank and "matching_head.weight" not in given.tensors:
+        raise ConfigError(
+            f"evaluate.rerank: {config.model.init} holds no matching head to judge candidates by, and this config "
+            "pre-trains none; set evaluate.rerank=0"
+        )
+    if given.dual:
+        if config.model.towers != "separate":
+            raise ConfigError(f"model.towers: {config.model.init} holds two encoders; it takes separate")
+        pair = DualEncoder(model, config)
+        tell(put(given, pair, config))
+        return pair
+    tell(put(given, model, config))
+    return two_encoders(model, config)
+
+
+def pretrained_model(config: Config, results: Path, tokenizer: Tokenizer) -> SimVTP:
+    """The config's pre-trained model; where it has no pre-training, what pre-training would start from."""
+    stage = pretrain_folder(config, results)
+    if stage is None:
+        return starting_model(config, tokenizer)
+    model = fresh_model(config, tokenizer)
+    if not decide((stage / "weights.safetensors").exists):
+        raise FileNotFoundError(f"{stage}/weights.safetensors is not there: run `python -m simvtp.pretrain` first")
+    load_weights(model, stage / "weights.safetensors")
+    return model

@@ -1,0 +1,196 @@
+"""The loop that both stages share: optimiser, schedule, precision, log, checkpoints, exact resume."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from simvtp.config.schema import Machine, Optimisation
+from simvtp.data.train_loader import Batch
+from simvtp.distributed.process_group import check_batch, decide, largest, mean, rank
+from simvtp.runtime.seeding import seeded
+from simvtp.runtime.signals import Interrupted, asked
+from simvtp.training.checkpoint import clear_halves, load_state, save_state
+from simvtp.training.optimizer import learning_rate, make_optimizer
+from simvtp.training.parallelize import Wrapped, load_optimizer
+from simvtp.training.progress import Log, Progress
+
+Losses = dict[str, Tensor]
+
+
+class NotFinite(RuntimeError):
+    """A loss became NaN or infinite."""
+
+
+class Loader(Protocol):
+    """What training needs of a loader: `batches(k)` starts at step k and gives what an undisturbed run sees there."""
+
+    @property
+    def steps_per_epoch(self) -> int: ...
+
+    def batches(self, first_step: int) -> Iterator[Batch]: ...
+
+
+def stop_if_asked() -> None:
+    """Raise Interrupted where any process got a signal; for work between the stages that has nothing to save."""
+    (asked.number,) = largest(asked.number)
+    if asked.number:
+        raise Interrupted("asked to stop")
+
+
+def split(batch: Batch, parts: int) -> list[Batch]:
+    """Cut a batch into equal parts along its samples; each part is one batch to its losses, the contrast included."""
+
+    def cut(rows: Any, i: int) -> Any:
+        size = len(rows) // parts
+        return rows[i * size : (i + 1) * size]
+
+    return [
+        replace(batch, **{name: cut(getattr(batch, name), i) for name in ("video", "words", "all_words", "ids")})
+        for i in range(parts)
+    ]
+
+
+@dataclass
+class Trainer:
+    """Trains `model` for `steps` steps; state that a stage keeps beside (the best epoch, say) goes in `memory`.
+
+    objective: a module around the model whose forward gives the unweighted losses by name.
+    """
+
+    name: str
+    model: nn.Module
+    objective: nn.Module
+    optimisation: Optimisation
+    steps: int
+    warmup: int
+    weights: dict[str, float]
+    seed: int
+    folder: Path
+    machine: Machine
+    device: torch.device
+    memory: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_batch(self.name, self.optimisation.batch, self.optimisation.accumulate)
+        self.log = Log(self.folder / "log.jsonl", self.name)
+        self.tail: list[dict[str, float]] = []
+        self.step = 0
+        self.seconds = 0.0
+        state = self._last_state()
+        self.wrapped = Wrapped(self.model, self.objective, self.machine, self.device, self.optimisation.ema, state)
+        self.optimizer = make_optimizer(self.model, self.optimisation)
+        if state is not None:
+            load_optimizer(self.optimizer, state["optimizer"])
+            self.step, self.tail, self.memory = state["step"], state["tail"], state["memory"]
+            self.seconds = state["seconds"]
+        decide(lambda: self.log.cut_after(self.step))
+        self.log.open_places()
+        self._counted = time.monotonic()
+
+    def _last_state(self) -> dict[str, Any] | None:
+        folder = self.folder / "checkpoints"
+        decide(lambda: clear_halves(self.folder))
+        found = decide(lambda: load_state(folder) is not None)  # the leader sets damaged ones aside
+        state = load_state(folder) if found else None
+        return state if state is not None and state["stage"] == self.name else None
+
+    def save(self) -> None:
+        """Write a checkpoint of this step; every process must ask."""
+        now = time.monotonic()
+        self.seconds, self._counted = self.seconds + now - self._counted, now
+        state = {"stage": self.name, "step": self.step, "tail": self.tail, "memory": self.memory,
+                 "seconds": self.seconds, **self.wrapped.state(self.optimizer)}  # fmt: skip
+        decide(lambda: save_state(self.folder / "checkpoints", self.step, state))
+
+    def fit(
+        self,
+        loader: Loader,
+        prepare: Callable[[Batch, int], tuple[Any, ...]],
+        after_step: Callable[[Trainer], None] | None = None,
+    ) -> None:
+        """Run the steps that are left.
+
+        prepare(batch, draw) -> what the objective's forward takes; `draw` numbers the parts of accumulated batches, so
+        that every part has masks of its own. after_step is called after every step, before a checkpoint may be
+        written. Ends with a checkpoint. Raises Interrupted after a signal to any process (the checkpoint is written),
+        NotFinite where a loss is no number.
+        """
+        self.model.train()
+        with self.log, Progress(self.name, self.steps, self.step, self.optimisation.batch) as progress:
+            batches = loader.batches(self.step)
+            while self.step < self.steps:
+                found = self._step(next(batches), prepare)
+                self.step += 1
+                self._note(found, loader.steps_per_epoch, progress)
+                if after_step is not None:
+                    after_step(self)
+                late = time.monotonic() - self._counted > self.machine.checkpoint_seconds
+                asked.number, save = largest(asked.number, int(late))
+                if asked.number and self.step < self.steps:
+                    self.save()
+                    raise Interrupted(f"{self.name} stopped after step {self.step} of {self.steps}")
+                if save:
+                    self.save()
+        self.save()
+
+    def _step(self, batch: Batch, prepare: Callable[[Batch, int], tuple[Any, ...]]) -> Losses:
+        rate = learning_rate(self.step, self.steps, self.warmup, self.optimisation)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * group["lr_scale"]
+        parts = self.optimisation.accumulate
+        totals: Losses = {}
+        others = (rank(),) if rank() else ()  # every process has rows of its own, so dropout of its own
+        with seeded(self.seed, self.name, "dropout", self.step, *others):
+            for number, part in enumerate(split(batch, parts)):
+                inputs = prepare(part, self.step * parts + number)
+                with self.wrapped.gradients(last=number == parts - 1):
+                    for name, value in self._part(inputs, parts).items():
+                        totals[name] = totals.get(name, 0) + value.detach() / parts
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.wrapped.stepped()
+        return totals
+
+    def _part(self, inputs: tuple[Any, ...], parts: int) -> Losses:
+        """Forward and backward of one part; its losses and their weighted sum, "loss"."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.optimisation.precision == "bf16"):
+            found: Losses = self.wrapped.forward(*inputs)
+        loss = torch.stack([self.weights[name] * value for name, value in found.items()]).sum()
+        (loss / parts).backward()
+        return {"loss": loss, **found}
+
+    def _note(self, found: Losses, steps_per_epoch: int, progress: Progress) -> None:
+        """Log now and then: reading a loss waits for the device."""
+        every = max(1, self.steps // 200)
+        in_tail = self.step > self.steps - max(1, self.steps // 20)
+        if not (in_tail or self.step % every == 0 or self.step == self.steps):
+            progress.advance(self.step)
+            return
+        numbers = mean(found)
+        if not all(math.isfinite(value) for value in numbers.values()):
+            raise NotFinite(
+                f"{self.name}: a loss is not finite at step {self.step}: {numbers}; "
+                f"try a lower {self.name}.lr, or fp32 in {self.name}.precision"
+            )
+        if in_tail:
+            self.tail.append(numbers)
+        progress.advance(self.step, numbers["loss"])
+        if self.step % every == 0 or self.step == self.steps:
+            rate = learning_rate(self.step - 1, self.steps, self.warmup, self.optimisation)
+            self.log.write(
+                step=self.step, steps=self.steps, epoch=round(self.step / steps_per_epoch, 3), lr=rate,
+                samples_per_second=progress.rate(), seconds_left=progress.seconds_left(), **numbers,
+            )  # fmt: skip
+
+    def tail_means(self) -> dict[str, float]:
+        """Mean losses over the last twentieth of the steps."""
+        names = self.tail[0] if self.tail else {}
+        return {name: sum(line[name] for line in self.tail) / len(self.tail) for name in names}

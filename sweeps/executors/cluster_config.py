@@ -1,0 +1,108 @@
+"""Clusters as files: what `--cluster NAME` reads from clusters/NAME.toml."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from simvtp.errors import ConfigError, nearest
+
+FOLDER = Path(__file__).resolve().parents[2] / "clusters"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """What a job of a run asks SLURM for. time: minutes; gpus and memory: of a node; None: SLURM's default."""
+
+    name: str = "slurm"
+    partition: str | None = None
+    account: str | None = None
+    qos: str | None = None
+    constraint: str | None = None
+    exclude: str | None = None
+    time: int = 24 * 60
+    gpus: int | None = None
+    cpus: int | None = None
+    memory: str | None = None
+    nodes: int = 1
+    tasks: int = 1
+    parallel: int = 64
+    pack: int = 1
+    signal_seconds: int = 90
+    setup: tuple[str, ...] = ()
+    sbatch: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for key in ("nodes", "tasks", "parallel", "pack", "signal_seconds", "time"):
+            if getattr(self, key) < 1:
+                raise ConfigError(f"cluster {self.name}, {key}: {getattr(self, key)} is not possible; it is 1 or more")
+        for key in ("gpus", "cpus"):
+            value = getattr(self, key)
+            if value is not None and value < (0 if key == "gpus" else 1):
+                raise ConfigError(f"cluster {self.name}, {key}: {value} is not possible")
+        if self.pack > 1 and self.nodes * self.tasks > 1:
+            raise ConfigError(
+                f"cluster {self.name}: pack {self.pack} puts several runs into one job, and nodes {self.nodes} with "
+                f"tasks {self.tasks} several processes into one run; ask for one of the two"
+            )
+
+
+_KINDS = {"str | None": str, "str": str, "int | None": int, "int": int}
+
+
+def names() -> list[str]:
+    """Clusters that have a file."""
+    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+
+
+def read(name: str) -> Cluster:
+    """The cluster of a name in clusters/, or of a path that ends in .toml; raises ConfigError, naming file and key."""
+    path = Path(name) if name.endswith(".toml") else FOLDER / f"{name}.toml"
+    try:
+        values = tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        known = ["auto", "local", "slurm", "debug", *names()]
+        raise ConfigError(
+            f"--cluster {name}: there is no {path}; it is one of {', '.join(known)}, or the path of a .toml file"
+            f"{nearest(name, known)}"
+        ) from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"--cluster {name}: {path} cannot be read ({error})") from error
+    fields = {f.name: str(f.type) for f in dataclasses.fields(Cluster) if f.name != "name"}
+    for key in values:
+        if key not in fields:
+            raise ConfigError(f"{path}: unknown key {key!r}{nearest(key, fields)}; clusters/example.toml has them all")
+    return Cluster(name=path.stem, **{key: _convert(path, key, value, fields[key]) for key, value in values.items()})
+
+
+def _convert(path: Path, key: str, value: Any, kind: str) -> Any:
+    if key == "time":
+        return _minutes(path, value)
+    if key == "setup":
+        if not isinstance(value, list) or not all(isinstance(line, str) for line in value):
+            raise ConfigError(f'{path}, setup: a list of shell lines is wanted, such as ["module load cuda"]')
+        return tuple(value)
+    if key == "sbatch":
+        if not isinstance(value, dict) or any(isinstance(entry, dict | list) for entry in value.values()):
+            raise ConfigError(f"{path}, [sbatch]: options with one value each are wanted, such as reservation = 'x'")
+        return {name: entry if entry is True else str(entry) for name, entry in value.items()}
+    wanted = _KINDS[kind]
+    if not isinstance(value, wanted) or isinstance(value, bool):
+        raise ConfigError(f"{path}, {key}: {value!r} is not {'a whole number' if wanted is int else 'text'}")
+    return value
+
+
+def _minutes(path: Path, value: Any) -> int:
+    """ "days-hours:minutes:seconds" with days and seconds left out at will, or a number of minutes."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    found = re.fullmatch(r"(?:(\d+)-)?(\d+):(\d\d)(?::(\d\d))?", value) if isinstance(value, str) else None
+    if found is None:
+        raise ConfigError(f'{path}, time: {value!r} is not a time; write minutes, "24:00:00" or "2-12:00:00"')
+    days, hours, minutes = (int(part or 0) for part in found.groups()[:3])
+    return (days * 24 + hours) * 60 + minutes

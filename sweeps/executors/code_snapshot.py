@@ -1,0 +1,63 @@
+"""The code that jobs run: a copy as it was when the command was given, so that later edits reach no job."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import uuid
+from functools import cache
+from pathlib import Path
+
+from simvtp.runtime.files import write_json
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("simvtp", "sweeps")
+SUFFIXES = (".py", ".toml", ".txt", ".json")
+
+
+@cache
+def take(results: Path) -> Path:
+    """The folder results/code/<hash of the code> with a copy of the packages; what is there already is used again.
+
+    One for all that a command starts: a sweep whose code is edited while it runs is not made by two codes.
+
+    code.json in it holds the git commit and the diff of tracked files against it, for environment.json.
+    """
+    files = sorted(
+        path
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*")
+        if path.suffix in SUFFIXES and path.is_file()
+    )
+    contents = {str(path.relative_to(ROOT)): path.read_bytes() for path in files}
+    digest = hashlib.sha256()
+    for name, content in contents.items():
+        digest.update(name.encode() + b"\0" + hashlib.sha256(content).digest())
+    folder = (results / "code" / digest.hexdigest()[:12]).resolve()
+    if folder.exists():
+        return folder
+    making = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
+    for name, content in contents.items():
+        target = making / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+    write_json(making / "code.json", state_of(ROOT))
+    try:
+        making.rename(folder)  # whole or not at all
+    except OSError:
+        shutil.rmtree(making)  # another controller took the same one
+        if not folder.exists():
+            raise
+    return folder
+
+
+def state_of(root: Path) -> dict[str, str]:
+    """Commit and diff of a checkout; empty where there is none, or no git."""
+    if not (root / ".git").exists() or shutil.which("git") is None:
+        return {}
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=False).stdout
+
+    return {"commit": git("rev-parse", "HEAD").strip(), "diff": git("diff", "HEAD")}

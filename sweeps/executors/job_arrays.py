@@ -1,0 +1,73 @@
+"""How runs become job arrays: a stage that several runs share is made once, and arrays of those runs follow it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from sweeps.plan import Run, cut
+from sweeps.state.submissions import Item
+
+Task = tuple[Item, ...]
+
+
+@dataclass(frozen=True)
+class Array:
+    """Tasks to submit as one array. after: number of the array that it follows; None: none.
+
+    task: the one task of that array that all of this one follow; None: each follows the task of its own number.
+    """
+
+    tasks: tuple[Task, ...]
+    after: int | None = None
+    task: int | None = None
+
+
+def arrays(runs: Sequence[Run], made: Mapping[str, bool], pack: int, longest: int) -> Iterator[Array]:
+    """Runs -> arrays of at most `longest` tasks of `pack` items, one after the other as they are asked for.
+
+    made: pre-training stage -> whether its weights are there. A stage to be made that has one run is made by the job of
+    that run. Where it has several, it is an item of an array of stages, which the arrays of its runs follow.
+    """
+    users: dict[str, list[Run]] = {}
+    plain: list[Run] = []
+    for run in runs:
+        if run.stage is None or made[run.stage]:
+            plain.append(run)
+        else:
+            users.setdefault(run.stage, []).append(run)
+    plain += [found[0] for found in users.values() if len(found) == 1]
+    shared = sorted((stage for stage, found in users.items() if len(found) > 1), key=lambda stage: -len(users[stage]))
+    number = 0  # of arrays so far
+    for part in cut(shared, pack * longest):
+        stages = tuple(
+            tuple(Item("pretrain", stage, users[stage][0].config) for stage in task) for task in cut(part, pack)
+        )
+        followers = [[run for item in task for run in users[item.id]] for task in stages]
+        for array in itertools.chain([Array(stages)], _following(number, followers, pack, longest)):
+            number += 1
+            yield array
+    for rest in cut(plain, pack * longest):
+        yield Array(tuple(map(_task, cut(rest, pack))))
+
+
+def _following(first: int, followers: Sequence[Sequence[Run]], pack: int, longest: int) -> Iterator[Array]:
+    """The arrays that follow array `first`: followers[i] wait for its task i. As few arrays as will do.
+
+    Few stages with many runs: arrays for each stage, all of whose tasks wait for one task. Many stages with few runs:
+    the n-th runs of all stages are an array, where task i waits for task i; the stages come by falling number of runs,
+    so the tasks of each such array are the first so many.
+    """
+    rows = [list(cut(runs, pack)) for runs in followers]
+    if len(rows) <= max(map(len, rows)):
+        for number, row in enumerate(rows):
+            for tasks in cut(row, longest):
+                yield Array(tuple(map(_task, tasks)), after=first, task=number)
+        return
+    for depth in range(max(map(len, rows))):
+        yield Array(tuple(_task(row[depth]) for row in rows if depth < len(row)), after=first)
+
+
+def _task(runs: Sequence[Run]) -> Task:
+    return tuple(Item("run", run.id, run.config) for run in runs)

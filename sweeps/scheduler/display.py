@@ -1,0 +1,146 @@
+"""What a person sees of a sweep: the plan, the runs at work, the end."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Mapping
+from types import TracebackType
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from sweeps.plan import Plan, Run
+from sweeps.state.cost_estimate import spent
+from sweeps.state.run_states import STATES, Outcome, State
+
+
+def console() -> Console:
+    """Of the terminal's width; wide where there is no terminal, since a log can be scrolled."""
+    made = Console()
+    return made if made.is_terminal else Console(width=140)
+
+
+class Screen:
+    """A live table on a terminal; elsewhere a line for each change."""
+
+    def __init__(self, shown: Console | None = None) -> None:
+        self.console = shown or console()
+        self.live = Live(console=self.console, refresh_per_second=2, transient=True)
+
+    def __enter__(self) -> Screen:
+        if self.console.is_terminal:
+            self.live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.live.is_started:
+            self.live.stop()
+
+    def show(self, plan: Plan, states: Mapping[str, State], active: set[str]) -> None:
+        if self.live.is_started:
+            only = active | {run for run, state in states.items() if state.owner}
+            self.put(status_table(plan, states, only=only, most=self.console.height))
+
+    def put(self, table: Table) -> None:
+        """Show a table in place of the last one."""
+        self.live.update(table, refresh=True)
+
+    def score(self, outcome: Outcome) -> str:
+        """How good a finished run is, in words."""
+        return f"R@1 {outcome.test:.1f}"
+
+    def say(self, run: Run, before: State | None, state: State) -> None:
+        """One line when a run changes; the first look at a sweep says only what is not simply waiting."""
+        if before is None and state.name in ("waiting", "done", "interrupted", "queued"):
+            return
+        text = f"{time.strftime('%H:%M:%S')} {run.label}, seed {run.seed} ({run.id}): {state.name}"
+        if state.outcome is not None:
+            text += f", {self.score(state.outcome)}"
+        if state.failure is not None:
+            text += f", {state.failure['error']}"
+        self.console.print(text, highlight=False, soft_wrap=True)
+        sys.stdout.flush()
+
+
+COLUMNS = ("run", "point", "seed", "state", "stage", "step", "epoch", "loss", "R@1", "last line", "left", "hours")
+LEFT = ("run", "point", "state", "stage")
+WHOLE = ("run", "state", "step", "loss", "R@1")  # on a narrow terminal the others are cut
+ORDER = ("running", "failed", "interrupted", "queued", "waiting", "done")
+
+
+def status_table(
+    plan: Plan, states: Mapping[str, State], only: set[str] | None = None, most: int | None = None
+) -> Table:
+    """A row a run: state, stage, step, epoch, loss, R@1 so far, age of the last log line, time left, hours of a device.
+
+    most: lines of the screen; where there are more runs, those at work and those that failed are shown first, and the
+    rest is counted.
+    """
+    counts = Counter(state.name for state in states.values())
+    summary = ", ".join(f"{counts[name]} {name}" for name in STATES if counts[name])
+    title = f"{plan.folder}: {summary}; {spent(plan, states):.2f} hours of a device so far"
+    runs = [run for run in plan.runs.values() if only is None or run.id in only]
+    hidden = 0
+    if most is not None and len(runs) > most - 6:
+        runs.sort(key=lambda run: ORDER.index(states[run.id].name))
+        hidden, runs = len(runs) - max(1, most - 7), runs[: max(1, most - 7)]
+    table = Table(title=title, title_justify="left", caption=f"and {hidden} more" if hidden else None)
+    for name in COLUMNS:
+        table.add_column(name, justify="left" if name in LEFT else "right", no_wrap=name in WHOLE)
+    for run in runs:
+        table.add_row(run.id, run.label, str(run.seed), *_cells(states[run.id]))
+    return table
+
+
+def _cells(state: State) -> list[str]:
+    line = state.line if state.outcome is None else {}
+    hours = ""
+    if state.outcome is not None:
+        hours = f"{state.outcome.pretrain_hours + state.outcome.hours:.2f}"
+    elif "since" in line:
+        hours = f"{(line['time'] - line['since']) / 3600:.2f}"
+    found = line.get("R@1") if state.outcome is None else state.outcome.test
+    return [
+        f"{state.name} ({state.reason})" if state.reason not in ("", "None") else state.name,
+        str(line.get("stage", "")),
+        f"{line['step']}/{line['steps']}" if "steps" in line else "",
+        f"{line['epoch']:.1f}" if "epoch" in line else "",
+        f"{line['loss']:.3f}" if "loss" in line else "",
+        f"{found:.1f}" if found is not None else "",
+        f"{max(0, time.time() - line['time']):.0f} s ago" if "time" in line else "",
+        f"{line['seconds_left']:.0f} s" if "seconds_left" in line and state.name == "running" else "",
+        hours,
+    ]
+
+
+def plan_table(plan: Plan, states: Mapping[str, State]) -> Table:
+    """Every run of a plan with its ids and what would become of it."""
+    would = {"done": "cached", "failed": "failed: --retry failed", "running": "running", "interrupted": "would go on",
+             "queued": "submitted"}  # fmt: skip
+    shared = plan.shared_stages()
+    table = Table(title=f"{plan.folder}: {len(plan.runs)} runs", title_justify="left")
+    for name in ("point", "seed", "run", "pre-training", "what"):
+        table.add_column(name)
+    for run in plan.runs.values():
+        stage = "none" if run.stage is None else run.stage + (" (shared)" if run.stage in shared else "")
+        table.add_row(run.label, str(run.seed), run.id, stage, would.get(states[run.id].name, "would start"))
+    return table
+
+
+def result_table(plan: Plan, states: Mapping[str, State]) -> Table:
+    """Mean test R@1 of each point over the seeds of this command."""
+    table = Table(title="text-to-video R@1 on the test gallery, percent", title_justify="left")
+    for name in ("sweep", "point", "R@1", "seeds"):
+        table.add_column(name, justify="right" if name in ("R@1", "seeds") else "left")
+    for part in plan.tables:
+        for number, point in enumerate(part.points):
+            found = [states[run].outcome for run in part.of(number)]
+            scores = [outcome.test for outcome in found if outcome is not None]
+            mean = f"{sum(scores) / len(scores):.1f}" if scores else "-"
+            table.add_row(part.name, point.label, mean, f"{len(scores)} of {len(plan.seeds)}")
+    return table

@@ -1,0 +1,123 @@
+"""What a person sees of a search: what it would do, its trials, the best of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from fractions import Fraction
+
+from optuna.trial import TrialState
+from rich.console import Console
+from rich.table import Table
+
+from simvtp.config.presets import preset
+from simvtp.config.schema import flatten
+from sweeps.plan import Plan, Run
+from sweeps.scheduler.display import Screen
+from sweeps.search.space import Space
+from sweeps.search.trials import Trial, Trials
+from sweeps.state.cost_estimate import bill, spent
+from sweeps.state.run_states import Ledger, Outcome, State
+
+WORDS = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
+
+
+class SearchScreen(Screen):
+    """Nobody who chooses should see the test figures: of a finished run it says those of validation."""
+
+    def score(self, outcome: Outcome) -> str:
+        return f"validation R@1 {outcome.validation:.1f}"
+
+
+def with_runs(plan: Plan, trials: Trials) -> Plan:
+    """The plan of the runs that the trials have come to."""
+    runs = {run.id: run for trial in trials.trials for rung in trial.rungs[: trial.passed + 1] for run in rung}
+    return dataclasses.replace(plan, runs=runs)
+
+
+def search_table(plan: Plan, trials: Trials, states: Mapping[str, State], most: int | None = None) -> Table:
+    """A row a trial: how far it is, validation R@1 at each rung, its settings. most: lines of the screen."""
+    counts = Counter(_word(trial, states) for trial in trials.trials)
+    summary = ", ".join(f"{number} {word}" for word, number in counts.items()) or "no trial yet"
+    title = f"{plan.folder}: {summary}; {spent(plan, states):.2f} hours of a device so far"
+    shown = trials.trials
+    if most is not None and len(shown) > most - 6:
+        shown = sorted(shown, key=lambda trial: (trial.state != TrialState.RUNNING, -trial.number))[: max(1, most - 7)]
+    hidden = len(trials.trials) - len(shown)
+    table = Table(title=title, title_justify="left", caption=f"and {hidden} more" if hidden else None)
+    shares = trials.space.search.shares
+    numbers = [
+        "trial",
+        *(f"R@1\nat {share}" for share in shares),
+        *(axis.key.replace(".", "\n") for axis in trials.space.search.axes),
+    ]
+    for name in (*numbers[:1], "state", *numbers[1:], "run"):
+        table.add_column(name, justify="right" if name in numbers else "left")
+    for trial in shown:
+        scores = [f"{score:.1f}" for score in trial.scores] + [""] * (len(shares) - len(trial.scores))
+        values = [f"{trial.params.get(axis.key, float('nan')):.4g}" for axis in trials.space.search.axes]
+        present: Run = trial.rungs[trial.passed][0]
+        table.add_row(str(trial.number), _word(trial, states), *scores, *values, present.id)
+    return table
+
+
+def _word(trial: Trial, states: Mapping[str, State]) -> str:
+    """Of a trial that is under way, the state of its runs that is furthest from done."""
+    if trial.state in WORDS:
+        return WORDS[trial.state]
+    found = [states[run.id].name for run in trial.waits_for]
+    order = ("running", "queued", "interrupted", "failed", "waiting", "done")
+    return next(name for name in order if name in found)
+
+
+def intended(space: Space, trials: Trials, wanted: int) -> list[str]:
+    """--dry-run: the space, the budgets and what they come to."""
+    lines = []
+    for key, found in space.ranges.items():
+        how = "on a log scale, of two digits" if found.log else f"in steps of {found.step:g}"
+        lines.append(f"{key}: {found.low:g} to {found.high:g}, {how}")
+    shares, left = space.search.shares, max(0, wanted - trials.asked)
+    what = {"length": "both schedules", "data": "the pre-training data"}[space.search.budget]
+    runs, compute, reach = [], Fraction(0), Fraction(left)
+    for share, before in zip(shares, (None, *shares), strict=False):
+        reach *= before / share if before is not None else 1
+        runs.append(f"{float(reach) * len(space.seeds):.3g} runs at {share}")
+        compute += reach * share * len(space.seeds)
+    lines.append(f"{trials.asked} trials chosen so far, {left} more to choose; about {', '.join(runs)} of {what}: "
+                 f"the work of {float(compute):.3g} full runs")  # fmt: skip
+    return [*lines, "nothing was started"]
+
+
+def sum_up(console: Console, plan: Plan, trials: Trials, ledger: Ledger) -> int:
+    """The trials, the best one and how to try it over new seeds, what failed, the bill; gives the exit code."""
+    plan = with_runs(plan, trials)
+    states = ledger.states(plan)
+    console.print(search_table(plan, trials, states))
+    failed = trials.failed()
+    for trial in failed:
+        for run in (run for rung in trial.rungs for run in rung):
+            failure = ledger.state(run).failure
+            if failure is not None:
+                where = ledger.folder(run.id) / "failure.json"
+                print(f"failed: {run.label}, seed {run.seed}: {failure.get('error')} (traceback in {where})",
+                      file=sys.stderr)  # fmt: skip
+    if failed:
+        print(f"{len(failed)} of {trials.asked} trials failed; the same command with --retry failed tries them again")
+    best = trials.best()
+    if best is not None:
+        print(f"best: trial {best.number}, validation R@1 {best.scores[-1]:.1f}, the luckiest of {trials.asked}; "
+              f"with a new seed: {again(plan, best)}")  # fmt: skip
+    print(bill(plan, states))
+    print(f"next: python analysis/plot.py {ledger.results}/")
+    return 1 if failed or best is None else 0
+
+
+def again(plan: Plan, trial: Trial) -> str:
+    """The command that tries a trial's settings with a seed that the search did not see."""
+    usual = flatten(preset(plan.preset))
+    own = {key: value for key, value in flatten(plan.base).items() if value != usual[key] and key != "seed"}
+    words = [f"--set {shlex.quote(f'{key}={value}')}" for key, value in {**own, **trial.params}.items()]
+    return f"python -m simvtp.run --preset {plan.preset} {' '.join(words)} --set seed={max(plan.seeds) + 1}"

@@ -1,0 +1,109 @@
+"""What a search looks through: ranges of config fields, and the budgets at which a trial is compared with others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+
+from optuna.distributions import FloatDistribution
+
+from simvtp.config.run_id import pretrain_id, run_id
+from simvtp.config.schema import Config, flatten, override
+from simvtp.errors import ConfigError, nearest
+from sweeps.definition import Axis, Search
+from sweeps.plan import Run
+
+BUDGETS = ("length", "data")
+
+
+Params = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Space:
+    """A search around a base config. A rung of a trial is a run for each seed, at a share of the budget."""
+
+    search: Search
+    base: Config
+    seeds: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError where no trial could be run."""
+        needs_epochs = self.search.budget == "data" and len(self.search.shares) > 1
+        if needs_epochs and "epoch" not in self.base.pretrain.length:
+            raise ConfigError(
+                f"--budget data: pretrain.length is {self.base.pretrain.length!r}, so less data would cost no less; "
+                "give it in epochs, or use --budget length"
+            )
+        point = self.base_params() or {axis.key: self.ranges[axis.key].low for axis in self.search.axes}
+        for share in self.search.shares:
+            self.config(point, share, self.seeds[0])
+
+    @property
+    def ranges(self) -> dict[str, FloatDistribution]:
+        return {axis.key: axis.range(self.base) for axis in self.search.axes}
+
+    def base_params(self) -> dict[str, float] | None:
+        """The base as a point of the space; None where it lies outside."""
+        own = flatten(self.base)
+        found = {axis.key: axis.rounded(float(own[axis.key])) for axis in self.search.axes}
+        inside = all(range_.low <= found[key] <= range_.high for key, range_ in self.ranges.items())
+        return found if inside and all(found[key] == own[key] for key in found) else None
+
+    def rounded(self, params: Params) -> dict[str, float]:
+        return {axis.key: axis.rounded(params[axis.key]) for axis in self.search.axes}
+
+    def config(self, params: Params, share: Fraction, seed: int) -> Config:
+        """The config of a point at a share of the budget; the base's own at share 1."""
+        return override(at_share(self.base, share, self.search.budget), {**params, "seed": seed})
+
+    def runs(self, params: Params, share: Fraction, label: str) -> list[Run]:
+        """One run for each seed."""
+        configs = [self.config(params, share, seed) for seed in self.seeds]
+        return [Run(run_id(config), pretrain_id(config), config, label, config.seed) for config in configs]
+
+
+def at_share(base: Config, share: Fraction, budget: str) -> Config:
+    """The base with a share of its data, or with both its schedules shortened, warm-up included.
+
+    A shorter schedule has a cosine of its own that ends at lr_end: it is a run of its own, not the first part of a
+    longer one, and its R@1 is that of a finished run.
+    """
+    if share == 1:
+        return base
+    if budget == "data":
+        return override(base, {"data.fraction": round(float(base.data.fraction * share), 6)})
+    own = flatten(base)
+    keys = [f"{stage}.{name}" for stage in ("pretrain", "finetune") for name in ("length", "warmup")]
+    return override(base, {key: shortened(str(own[key]), share) for key in keys})
+
+
+def shortened(length: str, share: Fraction) -> str:
+    """ "400 steps", 1/4 -> "100 steps"; at least one step of what is more than none."""
+    number, unit = length.split()
+    if unit.startswith("step"):
+        return f"{max(round(int(float(number)) * share), int(float(number) > 0))} {unit}"
+    return f"{float(number) * float(share):.4f}".rstrip("0").rstrip(".") + f" {unit}"
+
+
+def shares_of(text: str) -> tuple[Fraction, ...]:
+    """ "1/9,1/3,1" -> shares; raises ConfigError unless they rise to 1."""
+    try:
+        found = tuple(Fraction(part.strip()) for part in text.split(","))
+    except (ValueError, ZeroDivisionError):
+        found = ()
+    if not found or found[0] <= 0 or found[-1] != 1 or any(a >= b for a, b in pairwise(found)):
+        raise ConfigError(f"--rungs {text!r}: write rising shares of the budget that end with 1, such as 1/9,1/3,1")
+    return found
+
+
+def chosen_axes(axes: Sequence[Axis], text: str) -> tuple[Axis, ...]:
+    """The axes that --over names, in the search's order; raises ConfigError."""
+    known = [axis.key for axis in axes]
+    wanted = [part.strip() for part in text.split(",")]
+    for key in wanted:
+        if key not in known:
+            raise ConfigError(f"--over {key!r}: the search is over {', '.join(known)}{nearest(key, known)}")
+    return tuple(axis for axis in axes if axis.key in wanted)

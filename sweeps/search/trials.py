@@ -1,0 +1,246 @@
+"""Successive halving without waiting: at each rung, the best share of the trials that got there goes on.
+
+Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning", as in Optuna's SuccessiveHalvingPruner: a trial
+is judged once, when it reaches the rung, against those that were there before; nobody waits for the others. Unlike
+Optuna's, the judgement depends on the values alone, so it can be made again after a kill.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.samplers import TPESampler
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from simvtp.errors import ConfigError
+from simvtp.runtime.files import read_json
+from sweeps.plan import Run
+from sweeps.search.space import Space
+from sweeps.state.run_states import State, score
+from sweeps.study.storage import Copy, Database, Journal, copy_to_journal
+
+
+def goes_on(value: float, others: Sequence[float], keep: Fraction) -> bool:
+    """Whether a value, R@1, is among the best `keep` of it and the others; the first at a rung always goes on.
+
+    Of equal values the earlier ones have the places: R@1 of a small gallery takes few values.
+    """
+    places = max(1, int((len(others) + 1) * keep))
+    return sum(other >= value for other in others) < places
+
+
+BASE = "base"
+
+
+@dataclass
+class Trial:
+    """One point. passed: rungs it may leave behind; scores: R@1 of each rung that was told."""
+
+    number: int
+    state: TrialState
+    params: dict[str, float]
+    rungs: list[list[Run]]
+    passed: int
+    scores: list[float] = field(default_factory=list)
+    retry_of: int | None = None
+
+    @property
+    def waits_for(self) -> list[Run]:
+        """The runs of its present rung; none where it is over."""
+        return self.rungs[self.passed] if self.state == TrialState.RUNNING else []
+
+
+class Trials:
+    """The study, to be maximised: validation text-to-video R@1, the mean over the seeds of the search."""
+
+    def __init__(self, space: Space, folder: Path, place: Database | Journal | Copy) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self.space, self.folder, self.place = space, folder, place
+        self.outcomes: dict[str, float | None] = {}  # run -> its R@1; None: failed
+        self.renew()
+
+    def renew(self) -> None:
+        """Read the study anew: at the start, and after a write that failed. Raises ConfigError."""
+        try:
+            self._load()
+        except ConfigError:
+            raise
+        except (KeyError, TypeError, ValueError, AssertionError, IndexError) as error:  # what Optuna raises on nonsense
+            why = f"{type(error).__name__}: {error}"
+            if not isinstance(self.place, Journal):
+                raise ConfigError(
+                    f"the study {self.folder.name} is not of this search, or of other code ({why}); name another "
+                    "--storage or --results"
+                ) from error
+            self.place.set_aside(why)
+            self._load()
+        self._recover()
+
+    def _load(self) -> None:
+        self.storage = self.place.open()
+        self.study = optuna.create_study(
+            study_name=self.folder.name, storage=self.storage, direction="maximize", load_if_exists=True
+        )
+        self._check_owner()
+        self.trials = [self._trial(found) for found in self.study.get_trials(deepcopy=False)]
+
+    def _check_owner(self) -> None:
+        """A database may be shared: a study belongs to one results folder, where its runs are."""
+        if not isinstance(self.place, Database):
+            return
+        here = str(self.folder.resolve().parent.parent)
+        owner = self.study.user_attrs.get("results")
+        if owner is None:
+            self.study.set_user_attr("results", here)
+        elif owner != here:
+            raise ConfigError(
+                f"--storage {self.place}: its study {self.folder.name} is of the results folder {owner}; use that "
+                "folder, or another database"
+            )
+
+    def _trial(self, found: FrozenTrial) -> Trial:
+        """A trial of the study; raises ValueError where it is of another search, or of code with other ids."""
+        rungs = self._rungs(found.number, found.params)
+        ids = [[run.id for run in rung] for rung in rungs]
+        if found.user_attrs["runs"] != ids:
+            raise ValueError(f"the runs of trial {found.number} have other ids now")
+        scores = [found.intermediate_values[step] for step in sorted(found.intermediate_values)]
+        return Trial(found.number, found.state, dict(found.params), rungs, int(found.user_attrs.get("passed", 0)),
+                     scores, found.user_attrs.get("retry_of"))  # fmt: skip
+
+    def _rungs(self, number: int, params: Mapping[str, float]) -> list[list[Run]]:
+        name = f"trial {number}" if number or params != self.space.base_params() else f"trial 0 ({BASE})"
+        shares = self.space.search.shares
+        return [self.space.runs(params, share, name + (f", {share}" if share != 1 else "")) for share in shares]
+
+    def _recover(self) -> None:
+        """What the study lost: the points that search.json names and it does not, in their order."""
+        path = self.folder / "search.json"
+        try:
+            points = list(read_json(path)["trials"])
+        except FileNotFoundError:
+            return
+        except (ValueError, KeyError, TypeError):
+            print(f"{path} is damaged; it is written anew", file=sys.stderr)
+            return
+        known = self.points()
+        for params in points[len(known) :] if points[: len(known)] == known else ():
+            self._add(params)
+
+    @property
+    def asked(self) -> int:
+        """Points that were chosen so far; a failed one that is tried again is the same point."""
+        return sum(trial.retry_of is None for trial in self.trials)
+
+    def points(self) -> list[dict[str, float]]:
+        return [trial.params for trial in self.trials if trial.retry_of is None]
+
+    def under_way(self) -> Iterator[Trial]:
+        return (trial for trial in self.trials if trial.state == TrialState.RUNNING)
+
+    def ask(self) -> Trial:
+        """Choose a point: the base first, then random ones, then by TPE, where points at work count as bad (liar).
+
+        Drawn in a copy in memory: the study gets the trial whole, by one write. The seed hangs on the number of
+        trials, so a search that was killed draws what it would have drawn.
+        """
+        base = self.space.base_params()
+        if not self.trials and base is not None:
+            return self._add(base)
+        sampler = TPESampler(seed=1000 * self.space.seeds[0] + len(self.trials))
+        draft = optuna.create_study(direction="maximize", sampler=sampler)
+        draft.add_trials(self.study.get_trials(deepcopy=False))
+        return self._add(self.space.rounded(draft.ask(dict(self.space.ranges)).params))
+
+    def _add(self, params: Mapping[str, float], retry_of: int | None = None) -> Trial:
+        number = len(self.trials)
+        rungs = self._rungs(number, params)
+        attributes: dict[str, Any] = {
+            "run": rungs[-1][0].id, "runs": [[run.id for run in rung] for rung in rungs],
+            "seed": self.space.seeds[0], "point": rungs[-1][0].label,
+        }  # fmt: skip
+        if retry_of is not None:
+            attributes["retry_of"] = retry_of
+        self.study.add_trial(create_trial(
+            state=TrialState.RUNNING, params=dict(params), distributions=dict(self.space.ranges), user_attrs=attributes,
+        ))  # fmt: skip
+        self.trials.append(Trial(number, TrialState.RUNNING, dict(params), rungs, 0, [], retry_of))
+        return self.trials[-1]
+
+    def retry(self, trial: Trial) -> None:
+        """Try a failed point again, as a trial of its own."""
+        for rung in trial.rungs:
+            for run in rung:
+                self.outcomes.pop(run.id, None)
+        self._add(trial.params, trial.number if trial.retry_of is None else trial.retry_of)
+
+    def failed(self) -> list[Trial]:
+        """Failed trials whose point was not tried again."""
+        last = {trial.number if trial.retry_of is None else trial.retry_of: trial for trial in self.trials}
+        return [trial for trial in last.values() if trial.state == TrialState.FAIL]
+
+    def begin(self, *runs: str) -> None:
+        """Nothing to do: a trial is there before its runs are."""
+
+    def restore(self, run: str, label: str, result: Mapping[str, Any]) -> None:
+        """Nothing to do: a search knows no runs beside those of its trials."""
+
+    def tell(self, run: str, state: State) -> None:
+        """Take note of what became of a run; `settle` draws the conclusions."""
+        if state.name in ("done", "failed"):
+            self.outcomes[run] = score(state.outcome)
+
+    def settle(self) -> bool:
+        """Judge the trials whose rung is trained; whether there was one."""
+        ready = [trial for trial in self.under_way() if all(run.id in self.outcomes for run in trial.waits_for)]
+        for trial in ready:
+            values = [self.outcomes[run.id] for run in trial.waits_for]
+            numbers = [value for value in values if value is not None]
+            if len(numbers) < len(values):
+                self._end(trial, TrialState.FAIL)
+            else:
+                self._judge(trial, sum(numbers) / len(numbers))
+        return bool(ready)
+
+    def _judge(self, trial: Trial, value: float) -> None:
+        """Complete, prune, or let go on. A kill between two of the writes leads to the same judgement again."""
+        rung, shares = trial.passed, self.space.search.shares
+        if rung == len(shares) - 1:
+            self._end(trial, TrialState.COMPLETE, value)
+            return
+        others = [one.scores[rung] for one in self.trials if one is not trial and len(one.scores) > rung]
+        if len(trial.scores) == rung:
+            self.storage.set_trial_intermediate_value(self._key(trial), rung, value)
+            trial.scores.append(value)
+        if not goes_on(value, others, keep=shares[rung] / shares[rung + 1]):
+            self._end(trial, TrialState.PRUNED)
+            return
+        self.storage.set_trial_user_attr(self._key(trial), "passed", rung + 1)
+        trial.passed = rung + 1
+
+    def _key(self, trial: Trial) -> int:
+        study = self.storage.get_study_id_from_name(self.study.study_name)
+        return self.storage.get_trial_id_from_study_id_trial_number(study, trial.number)
+
+    def _end(self, trial: Trial, state: TrialState, value: float | None = None) -> None:
+        if value is not None and len(trial.scores) == trial.passed:
+            self.storage.set_trial_intermediate_value(self._key(trial), trial.passed, value)
+            trial.scores.append(value)
+        self.study.tell(trial.number, value, state=None if value is not None else state, skip_if_finished=True)
+        trial.state = state
+
+    def best(self) -> Trial | None:
+        """The complete trial of the highest R@1, the earliest of equals; None where none is complete."""
+        done = [trial for trial in self.trials if trial.state == TrialState.COMPLETE]
+        return max(done, key=lambda trial: (trial.scores[-1], -trial.number), default=None)
+
+    def close(self) -> None:
+        """With a database, leave a copy as a journal, which is what analysis reads."""
+        if isinstance(self.place, Database):
+            copy_to_journal(self.study, self.folder / "study.journal")

@@ -1,0 +1,96 @@
+"""What a sweep has cost, and what is left of it is expected to cost: hours of a device, from the results there are."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from simvtp.config.run_dirs import RUNS, homes
+from simvtp.config.run_id import is_pretrained
+from simvtp.models.flops import pretrain_gflop
+from sweeps.plan import Plan, Run
+from sweeps.state.run_states import Ledger, State, hours_of
+
+EARLIER = 1000  # results that an expectation is made from, at most
+
+
+def spent(plan: Plan, states: Mapping[str, State]) -> float:
+    """Hours of a device behind the finished runs of a plan; a pre-training that several share counts once."""
+    total, stages = 0.0, set[str]()
+    for run in plan.runs.values():
+        outcome = states[run.id].outcome
+        if outcome is None:
+            continue
+        total += outcome.hours
+        if run.stage is not None and run.stage not in stages:
+            stages.add(run.stage)
+            total += outcome.pretrain_hours
+    return total
+
+
+def bill(plan: Plan, states: Mapping[str, State]) -> str:
+    """One line: what the finished runs of the plan took."""
+    found = [state.outcome for state in states.values() if state.outcome is not None]
+    devices = " and ".join(sorted({outcome.device for outcome in found})) or "no device"
+    return f"cost: {spent(plan, states):.2f} hours of {devices} for {len(found)} runs"
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Medians of earlier results of a preset, in hours. scaled: of pre-training, for one GFLOP; None: unknown."""
+
+    results: int
+    pretrain: float
+    scaled: float | None
+    rest: float
+
+
+def earlier_rates(ledger: Ledger, preset: str) -> Rates | None:
+    """From the results of the preset in this folder; None where there is none."""
+    before, scaled, rest = [], [], []
+    for result in islice(_earlier(ledger, preset), EARLIER):
+        hours = hours_of(result["cost"])
+        rest.append(hours[1])
+        if hours[0]:
+            before.append(hours[0])
+            if result["cost"].get("pretrain_gflop"):
+                scaled.append(hours[0] / float(result["cost"]["pretrain_gflop"]))
+    if not rest:
+        return None
+    middle = statistics.median
+    return Rates(len(rest), middle(before) if before else 0.0, middle(scaled) if scaled else None, middle(rest))
+
+
+def _earlier(ledger: Ledger, preset: str) -> Iterator[Mapping[str, Any]]:
+    for folder in homes(ledger.results, RUNS):
+        result = ledger.result(folder.name)
+        if result is not None and result.get("preset") == preset:
+            yield result
+
+
+def expected(rates: Rates, ledger: Ledger, runs: list[Run]) -> float:
+    """Hours of a device that these runs are expected to take, each stage that is still to be made counted once."""
+    total, stages = 0.0, set[str]()
+    for run in runs:
+        total += rates.rest
+        if run.stage is None or run.stage in stages or ledger.made(run.stage):
+            continue
+        stages.add(run.stage)
+        number, _, unit = run.config.pretrain.length.partition(" ")
+        if rates.scaled is not None and unit.startswith("step") and is_pretrained(run.config):
+            total += rates.scaled * pretrain_gflop(run.config) * int(number)
+        else:
+            total += rates.pretrain
+    return total
+
+
+def forecast(ledger: Ledger, preset: str, runs: list[Run]) -> str:
+    """One line: what runs that would start are expected to take."""
+    rates = earlier_rates(ledger, preset)
+    if rates is None:
+        return f"expected hours: unknown, as there is no result of preset {preset} in this folder yet"
+    hours = expected(rates, ledger, runs)
+    return f"expected: {hours:.2f} hours of one device, by {rates.results} earlier results of preset {preset}"

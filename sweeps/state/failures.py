@@ -1,0 +1,143 @@
+"""Why runs and stages ended before their time, and when that makes one of them failed.
+
+Each folder has a deaths.jsonl. One that dies three times at the same place (stage and step of its log) is failed; one
+that moves on between deaths goes on for ever. An error that can only come again fails it at once.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from simvtp.runtime.files import read_json, write_json
+
+BUDGET = 3
+TAIL_LINES = 40
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether a disk is full or a quota used up: the fault of no run."""
+    return isinstance(error, OSError) and error.errno in FULL
+
+
+def is_final(error: BaseException) -> bool:
+    """Whether the same error comes with every try: bad input, or a loss that is no number."""
+    from simvtp.training.trainer import NotFinite
+
+    return isinstance(error, ValueError | NotFinite)
+
+
+def last_line(path: Path) -> dict[str, Any]:
+    """The last whole line of a log; empty where there is none."""
+    for line in reversed(_last_bytes(path, 4096).splitlines()):
+        try:
+            found: dict[str, Any] = json.loads(line)
+        except ValueError:
+            continue
+        return found
+    return {}
+
+
+def progress(path: Path) -> dict[str, Any]:
+    """The last training line of a log with the last validation's R@1 and, as `since`, the time of its first line."""
+    lines = []
+    for text in _last_bytes(path, 4096).splitlines():
+        try:
+            lines.append(json.loads(text))
+        except ValueError:
+            continue  # the first is cut by the reading, the last one perhaps by a kill
+    if not lines:
+        return {}
+    found: dict[str, Any] = next((line for line in reversed(lines) if "steps" in line), lines[-1])
+    score = next((line["R@1"] for line in reversed(lines) if "R@1" in line), None)
+    with path.open("rb") as file:
+        try:
+            since = {"since": json.loads(file.readline())["time"]}
+        except (ValueError, KeyError):
+            since = {}
+    return {**found, **since, **({} if score is None else {"R@1": score})}
+
+
+def tail(path: Path) -> list[str]:
+    """The last lines of a job's output; empty where there is none."""
+    return _last_bytes(path, 16_384).decode(errors="replace").splitlines()[-TAIL_LINES:]
+
+
+def _last_bytes(path: Path, count: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            file.seek(0, 2)
+            file.seek(max(0, file.tell() - count))
+            return file.read()
+    except FileNotFoundError:
+        return b""
+
+
+def deaths(folder: Path) -> list[dict[str, Any]]:
+    """Every death of a run or stage since it was last tried anew, oldest first."""
+    try:
+        lines = (folder / "deaths.jsonl").read_text(errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
+    found = []
+    for line in lines:
+        try:
+            found.append(json.loads(line))
+        except ValueError:
+            continue  # cut by a kill
+    return found
+
+
+def died(folder: Path, stage: str, error: BaseException, job: str, log: Path | None) -> bool:
+    """Note a death; whether the run or stage of this folder is now failed, which failure.json then says.
+
+    stage: the one it was at where the log has no line yet; job: who ran it; log: the output of that job.
+    """
+    line = last_line(folder / "log.jsonl")
+    entry = {
+        "time": round(time.time(), 2), "job": job, "stage": line.get("stage", stage), "step": line.get("step", 0),
+        "error": f"{type(error).__name__}: {error}",
+        "traceback": "".join(traceback.format_exception(error)), "log": tail(log) if log else [],
+    }  # fmt: skip
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "deaths.jsonl").open("a") as file:
+        file.write(json.dumps(entry) + "\n")
+    same = 0
+    for death in reversed(deaths(folder)):
+        if (death["stage"], death["step"]) != (entry["stage"], entry["step"]):
+            break
+        same += 1
+    if same < BUDGET and not is_final(error):
+        return False
+    fail(folder, {**entry, "run": folder.name, "deaths": same})
+    return True
+
+
+def fail(folder: Path, entry: dict[str, Any]) -> None:
+    """failure.json of a run or stage. entry: run, stage, step, error, traceback, and what else there is to say."""
+    before = read_failure(folder / "failure.previous.json") or {}
+    write_json(folder / "failure.json", {**entry, "attempts": int(before.get("attempts", 0)) + 1,
+                                         "time": round(time.time(), 2)})  # fmt: skip
+
+
+def forget(folder: Path) -> None:
+    """Let a failed run or stage be tried again; how often it was tried is kept."""
+    for name in ("failure", "deaths"):
+        for path in folder.glob(f"{name}.json*"):
+            path.replace(path.with_name(path.name.replace(".json", ".previous.json")))
+
+
+def read_failure(path: Path) -> dict[str, Any] | None:
+    """Content of a failure.json; None where there is none. A damaged one still says that the run failed."""
+    try:
+        found = read_json(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except ValueError:
+        found = None
+    return found if isinstance(found, dict) and "error" in found else {"error": f"unknown: {path.name} is damaged"}

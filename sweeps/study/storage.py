@@ -1,0 +1,150 @@
+"""Where a study is kept: the journal in its folder, or a database by URL, whose password is shown to nobody.
+
+A URL with a password comes by $SIMVTP_STORAGE, or by --storage, from where it moves to that variable
+(`sweeps/study/password.py`). The variable is taken out of the environment before any job is started.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import optuna
+import sqlalchemy
+from optuna.exceptions import StorageInternalError
+from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from simvtp.errors import ConfigError
+from sweeps.study.journal import mend
+from sweeps.study.password import VARIABLE
+
+EXTRAS = {"postgresql": "postgresql", "mysql": "mysql"}  # database -> the optional extra with its driver
+
+# What Optuna lets through when a database does not answer.
+Unreachable = (StorageInternalError, SQLAlchemyError)
+
+
+@dataclass(frozen=True)
+class Database:
+    """A database by URL. Its text is without user's password and without query, where a password may stand too."""
+
+    url: URL = field(repr=False)
+
+    def __str__(self) -> str:
+        plain = URL.create(self.url.drivername, self.url.username, None, self.url.host, self.url.port,
+                           self.url.database)  # fmt: skip
+        return plain.render_as_string()
+
+    @property
+    def secret(self) -> bool:
+        """Whether the URL holds what others must not see."""
+        return self.url.password is not None or bool(self.url.query)
+
+    def hidden(self, text: str) -> str:
+        """A text of the driver's, without the password."""
+        values = [
+            value for entry in self.url.query.values() for value in ([entry] if isinstance(entry, str) else entry)
+        ]
+        for word in filter(None, [self.url.password, *values]):
+            text = text.replace(str(word), "***")
+        return text
+
+    def open(self) -> BaseStorage:
+        """Connect, and make the tables where there are none; raises ConfigError that names the place."""
+        try:
+            return RDBStorage(self.url.render_as_string(hide_password=False), engine_kwargs={"pool_pre_ping": True})
+        except ImportError:
+            extra = EXTRAS.get(self.url.get_backend_name())
+            hint = f"pip install 'simvtp[{extra}]'" if extra else "install it"
+            raise ConfigError(f"--storage {self}: the driver of this database is not there; {hint}") from None
+        except (*Unreachable, RuntimeError) as error:
+            lines = self.hidden(str(error)).strip().splitlines() or [type(error).__name__]
+            raise ConfigError(f"--storage {self}: cannot be opened ({lines[0]})") from None
+
+
+def parse(text: str) -> Database:
+    """Raises ConfigError, without the text, which may hold a password."""
+    try:
+        database = Database(make_url(text))
+        database.url.get_dialect()
+    except (ArgumentError, sqlalchemy.exc.NoSuchModuleError, ValueError):
+        raise ConfigError(
+            "--storage: that is no URL of a database; write postgresql://USER@HOST/NAME, "
+            "mysql+pymysql://USER@HOST/NAME or sqlite:////FOLDER/NAME.db"
+        ) from None
+    return database
+
+
+def chosen(option: str | None) -> Database | None:
+    """The database of --storage or of the variable, which no child process sees any more; None: the journal."""
+    text = option or os.environ.get(VARIABLE)
+    os.environ.pop(VARIABLE, None)
+    return parse(text) if text else None
+
+
+@dataclass(frozen=True)
+class Journal:
+    """The journal of a study, which only the holder of the sweep's lock opens."""
+
+    path: Path
+
+    def open(self) -> BaseStorage:
+        """Of the whole lines; where a kill left a lock, or half a line, that is cleared away first."""
+        # The lock is of a controller that was killed; Optuna would wait 30 s for it.
+        self.path.with_name(self.path.name + ".lock").unlink(missing_ok=True)
+        mend(self.path)
+        return _journal(self.path)
+
+    def set_aside(self, why: str) -> None:
+        aside = self.path.with_suffix(".journal.old")
+        self.path.replace(aside)
+        print(f"{self.path}: not a journal of this search ({why}); it is now {aside.name}", file=sys.stderr)
+
+
+@dataclass(frozen=True)
+class Copy:
+    """What a study holds at the moment, in memory: to look at while its controller writes."""
+
+    of: Journal | Database
+    name: str
+
+    def open(self) -> BaseStorage:
+        """Raises ConfigError where there is no such study."""
+        memory = InMemoryStorage()
+        copy = optuna.create_study(study_name=self.name, storage=memory, direction="maximize")
+        if isinstance(self.of, Database):
+            with suppress(KeyError):  # none of that name yet
+                copy.add_trials(optuna.load_study(study_name=self.name, storage=self.of.open()).get_trials())
+        elif self.of.path.exists():
+            content = self.of.path.read_bytes()
+            with tempfile.TemporaryDirectory() as folder:
+                whole = Path(folder) / "study.journal"
+                whole.write_bytes(content[: content.rfind(b"\n") + 1])
+                try:
+                    copy.add_trials(optuna.load_study(study_name=self.name, storage=_journal(whole)).get_trials())
+                except (KeyError, TypeError, ValueError, AssertionError, IndexError) as error:
+                    raise ConfigError(f"{self.of.path} is not the journal of {self.name} ({error})") from error
+        return memory
+
+
+def _journal(path: Path) -> BaseStorage:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return JournalStorage(JournalFileBackend(str(path), lock_obj=JournalFileOpenLock(str(path))))
+
+
+def copy_to_journal(study: optuna.Study, path: Path) -> None:
+    """The study as a journal, for analysis, which reads no database; an older copy is replaced in one step."""
+    new = path.with_name(f".{path.name}.new")
+    new.unlink(missing_ok=True)
+    copy = optuna.create_study(study_name=study.study_name, storage=_journal(new), direction="maximize")
+    copy.add_trials(study.get_trials(deepcopy=False))
+    for key, value in study.user_attrs.items():
+        copy.set_user_attr(key, value)
+    new.replace(path)

@@ -1,0 +1,138 @@
+"""The figures of a search, from a journal as Optuna writes it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
+
+from analysis import plot, report
+from analysis.figures import search
+from analysis.figures.tooltips import spots
+from analysis.runs.schema import Unreadable
+from tests.analysis.folders import Builder
+
+
+def write_journal(path: Path, trials: int, failed: tuple[int, ...] = ()) -> Path:
+    """Validation R@1 = 40 video + text/10 exactly, so that video matters and text hardly does; one choice is idle."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(
+        study_name=path.parent.name, storage=JournalStorage(JournalFileBackend(str(path))), direction="maximize",
+        sampler=optuna.samplers.RandomSampler(seed=3),
+    )  # fmt: skip
+    for number in range(trials):
+        trial = study.ask()
+        video, text = trial.suggest_float("mask.video", 0.3, 0.95), trial.suggest_float("mask.text", 0.1, 0.9)
+        trial.suggest_categorical("mask.kind", ["tube"])
+        trial.set_user_attr("run", f"run{number:09d}")
+        study.tell(trial, None if number in failed else 40 * video + text / 10,
+                   state=TrialState.FAIL if number in failed else None)  # fmt: skip
+    return path
+
+
+def test_history_shows_every_trial_and_the_best_so_far(tmp_path: Path) -> None:
+    study = search.read(write_journal(tmp_path / "sweeps/search-tiny/study.journal", 12, failed=(4, 7)))
+    values = {trial.number: trial.value for trial in study.get_trials() if trial.value is not None}
+    figure = search.history(study, "search-tiny")
+    (panel,) = figure.axes
+    points, best = panel.get_lines()[:2]
+    assert dict(zip(points.get_xdata(), points.get_ydata(), strict=True)) == values
+    assert max(values.values()) == best.get_ydata()[-1]
+    assert list(best.get_ydata()) == sorted(best.get_ydata())
+    assert panel.get_title(loc="left").startswith(
+        f"Search-tiny, 10 of 12 trials finished: best {max(values.values()):.1f}"
+    )
+    assert (panel.get_legend(), len(figure.legends)) == (None, 1)  # in the panel it would lie on trials
+    figure.canvas.draw()
+    assert len(spots(figure)) == 10
+
+
+def test_a_pruned_trial_stands_where_it_was_stopped(tmp_path: Path) -> None:
+    path = write_journal(tmp_path / "search-tiny/study.journal", 3)
+    storage = JournalStorage(JournalFileBackend(str(path)))
+    study = optuna.load_study(study_name=optuna.get_all_study_names(storage)[0], storage=storage)
+    trial = study.ask()
+    trial.report(7.0, 1)
+    trial.report(9.5, 2)
+    study.tell(trial, state=TrialState.PRUNED)
+    (panel,) = search.history(search.read(path), "search-tiny").axes
+    lines = {line.get_label(): line.get_xydata().tolist() for line in panel.get_lines()}
+    assert lines["pruned"] == [[3.0, 9.5]]
+    assert lines["best so far"][-1][0] == 3.0
+
+
+def test_best_trials_come_first(tmp_path: Path) -> None:
+    study = search.read(write_journal(tmp_path / "search-tiny/study.journal", 12, failed=(4,)))
+    found = [search.value_of(trial) for trial in search.finished(study)]
+    assert found == sorted(found, reverse=True)
+    assert len(found) == 11
+
+
+def test_importance_finds_the_setting_that_matters(tmp_path: Path) -> None:
+    study = search.read(write_journal(tmp_path / "search-tiny/study.journal", 60))
+    figure = search.importance(study, "search-tiny")
+    assert figure is not None
+    (panel,) = figure.axes
+    widths = {
+        tick.get_text(): bar.get_width() for tick, bar in zip(panel.get_yticklabels(), panel.patches, strict=True)
+    }
+    assert widths.keys() == {"mask.video", "mask.text"}
+    assert widths["mask.video"] > 80
+    assert sum(widths.values()) == pytest.approx(100)
+    assert "mask.video mattered most" in panel.get_title(loc="left")
+
+
+def test_importance_by_few_trials_is_called_a_hint(tmp_path: Path) -> None:
+    figure = search.importance(search.read(write_journal(tmp_path / "search-tiny/study.journal", 20)), "search-tiny")
+    assert figure is not None
+    assert figure.axes[0].get_title(loc="left").endswith("stands first, by 20 trials: a hint")
+    assert any("the best tenth, here 2, from the rest" in text.get_text().replace("\n", " ") for text in figure.texts)
+    more = search.importance(search.read(write_journal(tmp_path / "search-more/study.journal", 21)), "search-tiny")
+    assert more is not None
+    assert more.axes[0].get_title(loc="left").endswith("mattered most to reach the best trials")
+
+
+def test_importance_waits_for_enough_trials(tmp_path: Path) -> None:
+    study = search.read(write_journal(tmp_path / "search-tiny/study.journal", search.FEWEST - 1))
+    assert search.importance(study, "search-tiny") is None
+
+
+def test_a_line_that_is_being_written_is_left_out_and_the_journal_untouched(tmp_path: Path) -> None:
+    path = write_journal(tmp_path / "search-tiny/study.journal", 9)
+    path.write_bytes(path.read_bytes() + b'{"op_code": 4, "wor')
+    before = path.read_bytes()
+    assert len(search.finished(search.read(path))) == 9
+    assert path.read_bytes() == before
+    assert [entry.name for entry in path.parent.iterdir()] == ["study.journal"]
+
+
+@pytest.mark.parametrize("text", ["", "nonsense\n", '{"op_code": 99}\n', json.dumps({"a": 1}) + "\n"])
+def test_nonsense_is_refused_by_name(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "search-tiny/study.journal"
+    path.parent.mkdir()
+    path.write_text(text)
+    with pytest.raises(Unreadable, match=r"search-tiny/study.journal is not the journal of one study"):
+        search.read(path)
+
+
+def test_plot_and_report_show_a_search(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Builder(tmp_path, queries=50).sweep("data_fraction")
+    write_journal(tmp_path / "sweeps/search-tiny/study.journal", 12)
+    for name in ("search", "search-tiny"):
+        assert plot.main([str(tmp_path), "--only", name, "--format", "png"]) == 0
+    made = {path.name for path in (tmp_path / "figures").iterdir()}
+    assert made == {"search-tiny-history.png", "search-tiny-importance.png"}
+    assert report.main([str(tmp_path)]) == 0
+    text = (tmp_path / "report.html").read_text()
+    assert "12 of 12 trials finished" in text
+    assert text.count("<code>run0") == 10
+    capsys.readouterr()
+    (tmp_path / "sweeps/search-tiny/study.journal").write_text("nonsense\n")
+    assert plot.main([str(tmp_path), "--only", "search"]) == 1
+    assert "not the journal of one study" in capsys.readouterr().err

@@ -1,0 +1,33 @@
+"""The recorded shapes of products against literal ones."""
+
+from collections import Counter
+
+import torch
+from torch.nn import functional
+
+from benchmarks.model.shapes import Recorder, seconds_of_products
+from simvtp.models import linear
+
+
+def test_linear_maps_forward_and_backward_by_both_libraries() -> None:
+    x, weight, bias = torch.ones(4, 5, 8, requires_grad=True), torch.ones(6, 8, requires_grad=True), torch.ones(6)
+    for library in ("torch", "onednn"):
+        linear.use(library, recompute=False)
+        with Recorder() as recorder:
+            linear.linear(x, weight, bias).sum().backward()  # type: ignore[no-untyped-call]
+        assert recorder.shapes == Counter([(1, 20, 8, 6), (1, 20, 6, 8), (1, 6, 20, 8)])
+    linear.use("torch", recompute=False)
+
+
+def test_attention_is_two_products_forward_and_four_backward() -> None:
+    q, k, v = (torch.ones(2, 3, 7, 4, requires_grad=True) for _ in range(3))
+    with Recorder() as recorder:
+        functional.scaled_dot_product_attention(q, k, v).sum().backward()  # type: ignore[no-untyped-call]
+    assert recorder.shapes == Counter({(6, 7, 4, 7): 3, (6, 7, 7, 4): 3})
+
+
+def test_seconds_count_every_product() -> None:
+    x = torch.ones(96, 96)
+    once = seconds_of_products(lambda: x @ x, torch.float32)
+    often = seconds_of_products(lambda: [x @ x for _ in range(1000)], torch.float32)
+    assert 0 < 50 * once < often

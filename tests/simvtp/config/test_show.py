@@ -1,0 +1,77 @@
+import subprocess
+import sys
+
+import pytest
+
+from simvtp.config.__main__ import rows
+from simvtp.config.presets import PRESETS, preset
+from simvtp.config.schema import flatten
+from simvtp.config.sources import SOURCES
+
+
+def shown(*words: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "simvtp.config.schema", "show", *words], capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("name", list(PRESETS))
+def test_every_field_has_a_value_a_meaning_and_a_source(name: str) -> None:
+    found = rows(name, [])
+    assert [key for key, *_ in found] == list(flatten(preset(name)))
+    assert all(value and meaning and source for _, value, meaning, source in found)
+
+
+def test_sources_are_of_fields_that_are_there_and_every_field_of_the_recipe_has_one() -> None:
+    fields = [key for key in flatten(preset("base")) if not key.startswith("machine.")]
+    assert set(SOURCES) <= set(fields)
+    assert not [key for key in fields if key.startswith(("mask.", "pretrain.", "finetune.")) and key not in SOURCES]
+
+
+def test_the_command_prints_them_for_a_newcomer() -> None:
+    done = shown("base", "--set", "mask.video=0.75")
+    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    assert done.returncode == 0
+    assert "pretrain.batch 1024 samples a step, over all processes SimVTP: WebVid-2M recipe" in lines
+    assert [line for line in lines if line.startswith("mask.video 0.75 share of tubes") and line.endswith(" --set")]
+    assert set(flatten(preset("base"))) <= {line.partition(" ")[0] for line in lines}
+
+
+def test_where_a_preset_departs_from_the_recipe_its_scale_is_the_source() -> None:
+    found = {key: (value, source) for key, value, _, source in rows("tiny", [])}
+    assert found["model.width"] == ("64", "tiny: minutes on two CPU cores")
+    assert found["mask.text"] == ("0.75", "SimVTP: best text ratio (BERT: 0.15)")
+    assert found["objective.learn_temperature"] == ("false", "SimVTP: fixed")
+
+
+def test_bad_input_is_a_line_and_exit_code_2() -> None:
+    done = shown("bas")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: unknown preset 'bas'; there are tiny, small, base; did you mean 'base'?\n"
+
+
+def test_base_is_the_whole_recipe() -> None:
+    """Every value that the paper and its released recipe name, in the order of `show`."""
+    flat = flatten(preset("base"))
+    recipe = {
+        "model.frames": 16, "model.size": 224, "model.tube_frames": 2, "model.patch": 16, "model.width": 768,
+        "model.depth": 12, "model.heads": 12, "model.decoder_width": 384, "model.decoder_depth": 4,
+        "model.decoder_heads": 6, "model.dropout": 0.1, "model.towers": "separate",
+        "mask.video": 0.9, "mask.text": 0.75, "mask.kind": "tube", "mask.words": "kept", "mask.decoded": 1.0,
+        "objective.mvm": 1.0, "objective.mlm": 1.0, "objective.vtc": 1.0, "objective.vtm": 1.0,
+        "objective.temperature": 0.05, "objective.learn_temperature": False, "objective.contrast": "masked",
+        "objective.negatives": "random",
+        "data.pretrain": "webvid:data/webvid", "data.finetune": "msrvtt:data/msrvtt",
+        "data.tokenizer": "bert-base-uncased", "data.fraction": 1.0, "data.stride": 4, "data.queries": "caption",
+        "pretrain.length": "200 epochs", "pretrain.warmup": "40 epochs", "pretrain.batch": 1024, "pretrain.lr": 1.5e-4,
+        "pretrain.lr_start": 1e-6, "pretrain.lr_end": 1e-5, "pretrain.beta1": 0.9, "pretrain.beta2": 0.95,
+        "pretrain.weight_decay": 0.05, "pretrain.layer_decay": 1.0, "pretrain.drop_path": 0.0,
+        "pretrain.crop": "multiscale", "pretrain.rand_augment": "", "pretrain.flip": "none", "pretrain.erasing": 0.0,
+        "finetune.length": "100 epochs", "finetune.warmup": "5 epochs", "finetune.batch": 64, "finetune.lr": 3e-4,
+        "finetune.lr_end": 4e-6,  # for 256; 1e-6 at 64
+        "finetune.beta1": 0.9, "finetune.beta2": 0.999, "finetune.weight_decay": 0.05, "finetune.layer_decay": 0.75,
+        "finetune.drop_path": 0.1, "finetune.crop": "resized",
+        "finetune.rand_augment": "m7-n4", "finetune.flip": "safe", "finetune.erasing": 0.25,
+        "evaluate.segments": 3, "evaluate.crops": 3, "evaluate.dual_softmax": False, "evaluate.rerank": 0,
+    }  # fmt: skip
+    assert {key: flat[key] for key in recipe} == recipe

@@ -1,0 +1,153 @@
+"""Shards that are copied ahead give the batches of shards that are read at their place, each read once an epoch."""
+
+import itertools
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from simvtp.config.presets import preset
+from simvtp.config.run_id import pretrain_id, run_id
+from simvtp.config.schema import override
+from simvtp.data import sampler, shard_prefetch, train_loader
+from simvtp.data.corpora.registry import load
+from simvtp.data.tokenizer import load_tokenizer
+from simvtp.data.train_loader import Batch, TrainLoader
+from simvtp.data.transforms import Augmentation
+from simvtp.data.video.video import Video
+from simvtp.errors import ConfigError, DataError
+
+EPOCH = 5  # steps
+
+
+@pytest.fixture(autouse=True)
+def _small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sampler, "WINDOW", 2)
+
+
+def loader(shards: Path, corpus_name: str, **changes: Any) -> TrainLoader:
+    settings: dict[str, Any] = {
+        "frames": 4, "stride": 1, "size": 32, "crop": "multiscale", "batch": 8, "words": 24, "seed": 3, "workers": 0,
+        "cache": False, "augmentation": Augmentation(), "order": "shards",
+    }  # fmt: skip
+    tokenizer = load_tokenizer("corpus", corpus_name)
+    return TrainLoader(load(f"shards:{shards}", "pretrain"), tokenizer, **settings | changes)
+
+
+def first(made: TrainLoader, count: int, step: int = 0) -> list[Batch]:
+    return list(itertools.islice(made.batches(step), count))
+
+
+def assert_same(found: list[Batch], wanted: list[Batch]) -> None:
+    assert [batch.ids for batch in found] == [batch.ids for batch in wanted]
+    for a, b in zip(found, wanted, strict=True):
+        assert torch.equal(a.video, b.video)
+        assert torch.equal(a.words, b.words)
+
+
+def test_batches_are_the_same_from_any_step_and_with_workers(shards: Path, corpus_name: str, tmp_path: Path) -> None:
+    wanted = first(loader(shards, corpus_name), 7)
+    assert {i for batch in wanted[:EPOCH] for i in batch.ids} == {
+        sample.video_id for sample in load(f"shards:{shards}", "pretrain").samples
+    }
+    assert_same(first(loader(shards, corpus_name, stream=str(tmp_path)), 7), wanted)
+    assert_same(first(loader(shards, corpus_name, stream=str(tmp_path), workers=2), 4, step=3), wanted[3:])
+    assert not list(tmp_path.iterdir())
+
+
+def test_every_shard_is_read_once_an_epoch_from_its_start_and_deleted(
+    shards: Path, corpus_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Path] = []
+
+    def video(path: Path, *rest: Any) -> Video:
+        opened.append(path)
+        return Video(path, *rest)
+
+    monkeypatch.setattr(train_loader, "Video", video)
+    brought: list[int] = []
+    fetched = shard_prefetch.Fetching._fetched
+    monkeypatch.setattr(shard_prefetch.Fetching, "_fetched", lambda self, n: brought.append(n) or fetched(self, n))
+    made = loader(shards, corpus_name, stream=str(tmp_path))
+    windows, most = made._order.windows, 0
+    assert windows >= 3
+    for _ in itertools.islice(made.batches(0), 2 * EPOCH):
+        (folder,) = (path for path in tmp_path.iterdir() if path.is_dir())
+        most = max(most, sum(path.is_dir() for path in folder.glob("[0-9]*")))
+    assert 80 <= len(opened) <= 88  # the next batch is made ahead
+    assert len(set(opened)) == len(opened)  # a copy's path names its window, which is another in the next epoch
+    assert all(path.is_relative_to(tmp_path) for path in opened)
+    assert brought == list(range(len(brought)))
+    assert 2 * windows <= len(brought) <= 2 * windows + 2  # the next epoch's first, and the one after it, ahead
+    assert most <= 5  # those of a batch, the next, and one that is not deleted yet
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_broken_video_is_named_by_its_own_place_and_counted_once(
+    shards: Path, corpus_name: str, tmp_path: Path
+) -> None:
+    copy = tmp_path / "shards"
+    shutil.copytree(shards, copy)
+    about = json.loads((copy / "pretrain" / "000001.json").read_text())["videos"][1]
+    with (copy / "pretrain" / "000001.tar").open("r+b") as file:
+        file.seek(about["start"])
+        file.write(bytes(about["size"]))
+    made = loader(copy, corpus_name, stream=str(tmp_path / "fast"), failures=0.03)
+    still = loader(copy, corpus_name, failures=0.03)
+    assert_same(first(made, 2 * EPOCH), first(still, 2 * EPOCH))
+    assert (made.replaced, list(made._broken)) == (2, list(still._broken))
+    (why,) = made._broken.values()
+    assert why.startswith(f"{copy}/pretrain/000001.tar/")
+    assert "fast" not in why
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_shard_that_cannot_be_copied_stops_training(
+    shards: Path, corpus_name: str, tmp_path: Path, workers: int
+) -> None:
+    copy = tmp_path / "shards"
+    shutil.copytree(shards, copy)
+    made = loader(copy, corpus_name, stream=str(tmp_path / "fast"), workers=workers)
+    gone = made._window(made._order.windows - 1).shards[0]
+    gone.unlink()
+    with pytest.raises(DataError, match=rf"machine.stream: a shard cannot be copied .*No such file.*{gone.name}"):
+        first(made, EPOCH + 1)
+    assert not list((tmp_path / "fast").iterdir())
+
+
+def test_what_a_killed_process_left_is_deleted(shards: Path, corpus_name: str, tmp_path: Path) -> None:
+    code = (
+        "import os, sys; from pathlib import Path; from simvtp.runtime.locks import Lock; base = Path(sys.argv[1]);"
+        "Lock(base / 'dead.lock').__enter__(); (base / 'dead').mkdir(); (base / 'dead' / '0').mkdir(); os._exit(1)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dead", "dead.lock"]
+    first(loader(shards, corpus_name, stream=str(tmp_path)), 1)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_orphaned_worker_waits_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copies = shard_prefetch.Copies(tmp_path)
+    (tmp_path / shard_prefetch.WORKING).touch()
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    monkeypatch.setattr(os, "getppid", lambda: 1)
+    with pytest.raises(DataError, match="no more shards come"):
+        copies.wait(0)
+
+
+def test_configs_and_ids(shards: Path) -> None:
+    tiny = preset("tiny")
+    with pytest.raises(ConfigError, match=r"data.order: .* neither data.pretrain nor data.finetune is shards:DIR"):
+        override(tiny, {"data.order": "shards"})
+    packed = override(tiny, {"data.pretrain": f"shards:{shards}"})
+    with pytest.raises(ConfigError, match=r"machine.stream: .* takes data.order=shards"):
+        override(packed, {"machine.stream": "/tmp"})
+    ordered = override(packed, {"data.order": "shards"})
+    assert (run_id(ordered) != run_id(packed), pretrain_id(ordered) != pretrain_id(packed)) == (True, True)
+    assert run_id(override(ordered, {"machine.stream": "/fast"})) == run_id(ordered)

@@ -1,0 +1,115 @@
+"""Each operation against timm's own on PIL pictures; determinism, and what no clip may suffer."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from simvtp.config.presets import preset
+from simvtp.config.schema import override
+from simvtp.data.transforms import OPERATIONS, Augmentation, erase, rand_augment, sided
+from simvtp.errors import ConfigError
+from simvtp.runtime.timm_compat import timm
+
+SIDE = 64
+auto_augment = timm.data.auto_augment
+
+
+def picture() -> np.ndarray:
+    """Smooth colours with some edges: interpolations differ little in it."""
+    rows, columns = np.mgrid[0:SIDE, 0:SIDE] / SIDE
+    waves = [np.sin(7 * rows + 3 * columns), np.cos(5 * columns), np.sin(4 * rows * columns)]
+    pixels = 130 + 90 * np.stack(waves, axis=2)
+    pixels[20:40, 10:50] *= 0.6
+    return pixels.clip(0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("name", list(OPERATIONS))
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_an_operation_is_timms(name: str, sign: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = picture(), picture()[::-1].copy()
+    clip = torch.from_numpy(np.stack([first, second])).permute(0, 3, 1, 2)
+    found = OPERATIONS[name](clip, 7.0, sign).permute(0, 2, 3, 1).numpy()
+    # timm draws the sign itself: negative where random.random() > 0.5
+    monkeypatch.setattr(auto_augment.random, "random", lambda: 0.9 if sign < 0 else 0.1)
+    values = {"translate_pct": 0.45, "img_mean": (124, 116, 104)}
+    level = auto_augment.LEVEL_TO_ARG[name]
+    arguments = level(7.0, values) if level is not None else ()
+    extra = {"fillcolor": (124, 116, 104), "resample": Image.Resampling.BILINEAR}
+    for ours, before in zip(found, (first, second), strict=True):
+        keywords = extra if name.startswith(("Rotate", "Shear", "Translate")) else {}
+        theirs = np.asarray(auto_augment.NAME_TO_OP[name](Image.fromarray(before), *arguments, **keywords))
+        apart = np.abs(ours.astype(int) - theirs.astype(int))
+        assert apart.mean() < 1.5, name
+        assert (apart > 3).mean() < 0.05, name  # borders, where interpolation meets the fill
+        if name not in ("AutoContrast", "Equalize"):
+            assert np.abs(theirs.astype(int) - before).mean() > 0.4, "the operation did nothing to this picture"
+
+
+def test_all_frames_of_a_clip_are_treated_alike() -> None:
+    clip = np.stack([picture()] * 4)
+    for number in range(40):
+        made = rand_augment(clip, "m7-n4", np.random.default_rng(number))
+        assert (made == made[:1]).all()
+    boxes = [erase(np.zeros((3, SIDE, SIDE, 3), np.uint8), np.random.default_rng(n)) != 0 for n in range(40)]
+    for box in boxes:
+        where = box.any(axis=3)
+        rows, columns = np.flatnonzero(where[0].any(axis=1)), np.flatnonzero(where[0].any(axis=0))
+        assert np.ptp(rows) + 1 == len(rows)
+        assert where[0].sum() > 0.9 * len(rows) * len(columns)  # a full box of noise, of which few values are 0
+        assert (where[0] == where[1]).mean() > 0.95
+        assert 0.01 < len(rows) * len(columns) / SIDE**2 < 0.36
+
+
+def test_a_clip_hangs_on_seed_epoch_and_sample_alone() -> None:
+    clip = np.stack([picture()] * 2)
+    made = Augmentation("m7-n4", "all", 0.5)
+    kept = clip.copy()
+    one = made(clip, ("a",), 3, 1, 7)
+    assert (clip == kept).all()
+    assert (made(clip, ("a",), 3, 1, 7) == one).all()
+    others = [made(clip, ("a",), *draw) for draw in ((4, 1, 7), (3, 2, 7), (3, 1, 8))]
+    assert sum((other == one).all() for other in others) == 0
+    clip.setflags(write=False)  # as cached frames are
+    made(clip, ("a",), 3, 1, 7)
+
+
+def test_half_are_mirrored_and_none_whose_caption_names_a_side() -> None:
+    clip = np.stack([picture()] * 2)
+    mirrored = clip[:, :, ::-1]
+
+    def share(flip: str, caption: str) -> float:
+        found = [Augmentation(flip=flip)(clip, ("a dog", caption), 0, 0, index) for index in range(400)]
+        assert all((one == clip).all() or (one == mirrored).all() for one in found)
+        return float(np.mean([(one == mirrored).all() for one in found]))
+
+    assert 0.4 < share("safe", "a dog runs") < 0.6
+    assert share("safe", "a dog runs Left") == 0
+    assert 0.4 < share("all", "a dog runs left") < 0.6
+    assert share("none", "a dog runs") == 0
+
+
+@pytest.mark.parametrize(
+    ("caption", "found"),
+    [
+        ("The disc glides rightwards", True), ("moves eastward", True), ("turns counterclockwise", True),
+        ("a left-handed player", True), ("text on a screen", True), ("the upright bass", False),
+        ("a bright leftover", False), ("the eastern shore", True), ("a feast", False), ("a cleft", False),
+    ],
+)  # fmt: skip
+def test_what_names_a_side(caption: str, found: bool) -> None:
+    assert sided((caption,)) == found
+
+
+def test_erasing_comes_as_often_as_asked() -> None:
+    clip = np.zeros((1, SIDE, SIDE, 3), np.uint8)
+    erased = [Augmentation(erasing=0.25)(clip, (), 0, 0, index).any() for index in range(800)]
+    assert 0.2 < np.mean(erased) < 0.3
+    assert Augmentation().nothing
+
+
+@pytest.mark.parametrize("change", ["finetune.rand_augment=m11-n4", "pretrain.flip=left", "finetune.erasing=2"])
+def test_bad_settings_are_named(change: str) -> None:
+    key, _, value = change.partition("=")
+    with pytest.raises(ConfigError, match=key):
+        override(preset("tiny"), {key: value})

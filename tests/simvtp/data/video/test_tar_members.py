@@ -1,0 +1,36 @@
+"""A video inside a tar file is read as if it were a file of its own."""
+
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from simvtp.data.corpora.registry import load
+from simvtp.data.video.tar_members import file_of, member, opened_as
+from simvtp.data.video.video import Video
+from simvtp.errors import DataError
+
+
+def test_a_member_is_read_alone(corpus_name: str, tmp_path: Path) -> None:
+    """By tarfile alone, in a folder whose name FFmpeg could take for options."""
+    source = load(corpus_name, "val").samples[1].path
+    shard = tmp_path / "a b,,:c" / "0.tar"
+    shard.parent.mkdir()
+    with tarfile.open(shard, "w") as tar:
+        tar.add(load(corpus_name, "val").samples[0].path, "0.mp4")
+        tar.add(source, "1.mp4")
+    with tarfile.open(shard) as tar:
+        found = tar.getmember("1.mp4")
+    path = shard.parent / member("0.tar", found.offset_data, found.size, "1.mp4")
+    assert file_of(path) == shard
+    assert (Video(path).frames(range(8)) == Video(source).frames(range(8))).all()
+
+
+def test_other_paths_stay_as_they_are(tmp_path: Path) -> None:
+    for path in (tmp_path / "a.mp4", tmp_path / "1+2" / "a.mp4", tmp_path / "b.tar" / "a.mp4"):
+        assert (file_of(path), opened_as(path)) == (path, str(path))
+
+
+def test_a_member_of_no_file_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"0\.mp4 does not exist"):
+        Video(tmp_path / member("0.tar", 512, 9, "0.mp4"))

@@ -1,0 +1,107 @@
+"""Rebuilding masked clips and captions, with heads whose right answer is known."""
+
+import torch
+from torch import Tensor, nn
+
+from simvtp.config.presets import preset
+from simvtp.config.schema import Config, override
+from simvtp.data.tokenizer import Tokenizer, load_tokenizer
+from simvtp.inference.reconstruct import reconstruct, video_of
+from simvtp.models.build import fresh_model
+from simvtp.models.embeddings import tubes_of
+from simvtp.models.objectives import pixel_targets
+
+
+def made(quick: dict[str, str], **changes: object) -> tuple[Config, Tokenizer]:
+    config = override(preset("tiny"), {**quick, **{key.replace("__", "."): value for key, value in changes.items()}})
+    return config, load_tokenizer("corpus", config.data.pretrain)
+
+
+class Knows(nn.Module):
+    """A pixel decoder that predicts the true normalised pixels of the clips it was given."""
+
+    def __init__(self, tubes: Tensor) -> None:
+        super().__init__()
+        self.tubes = tubes
+
+    def forward(self, encoded: Tensor, visible: Tensor, masked: Tensor) -> Tensor:  # noqa: ARG002
+        own = torch.stack([row[ids] for row, ids in zip(self.tubes, masked, strict=True)])
+        return pixel_targets(own)
+
+
+class Says(nn.Module):
+    """A word head that always says one word."""
+
+    def __init__(self, word: int, size: int) -> None:
+        super().__init__()
+        self.word, self.size = word, size
+
+    def forward(self, states: Tensor) -> Tensor:
+        return torch.eye(self.size)[self.word].expand(*states.shape[:-1], self.size)
+
+
+def clips() -> Tensor:
+    random = torch.Generator().manual_seed(5)
+    return torch.randint(0, 256, (2, 8, 48, 48, 3), generator=random, dtype=torch.uint8)
+
+
+def test_video_of_undoes_tubes_of(quick: dict[str, str]) -> None:
+    config, _ = made(quick)
+    assert torch.equal(video_of(tubes_of(clips(), config.model), config.model), clips())
+
+
+def test_a_decoder_that_knows_gives_the_clip_back_and_visible_tubes_are_left_alone(quick: dict[str, str]) -> None:
+    config, tokenizer = made(quick, mask__video=0.75)
+    model = fresh_model(config, tokenizer)
+    model.pixel_decoder = Knows(tubes_of(clips(), config.model))  # type: ignore[assignment]
+    ids = tokenizer.encode(["a red disc moves left", "the ring stays still"], 24)
+    for clip, found in zip(clips().int(), reconstruct(model, config, tokenizer, clips(), ids), strict=True):
+        assert found.rebuilt is not None
+        assert found.error is not None
+        assert found.error < 1e-6
+        assert (torch.from_numpy(found.rebuilt).int() - clip).abs().max() <= 1
+        hidden = torch.from_numpy(found.masked).int() != clip
+        assert 0.74 < hidden.float().mean() <= 0.75  # some hidden pixels are grey by chance
+
+
+def test_a_decoder_that_guesses_the_mean_has_error_1(quick: dict[str, str]) -> None:
+    config, tokenizer = made(quick)
+    model = fresh_model(config, tokenizer)
+    assert model.pixel_decoder is not None
+    nn.init.zeros_(model.pixel_decoder.head.weight)
+    nn.init.zeros_(model.pixel_decoder.head.bias)
+    (found,) = reconstruct(model, config, tokenizer, clips()[:1], tokenizer.encode(["a red disc"], 24))
+    assert found.error is not None
+    assert abs(found.error - 127 / 128) < 1e-3  # unbiased variance 1 over 128 pixels
+
+
+def test_words_that_were_masked_carry_the_guess_and_the_others_none(quick: dict[str, str]) -> None:
+    config, tokenizer = made(quick, mask__text=0.5)
+    model = fresh_model(config, tokenizer)
+    (red,) = tokenizer.encode(["red"], 3)
+    model.word_head = Says(red[1], tokenizer.size)  # type: ignore[assignment]
+    caption = "a red disc moves left and turns to blue"
+    (found,) = reconstruct(model, config, tokenizer, clips()[:1], tokenizer.encode([caption], 24))
+    assert " ".join(word.true for word in found.words) == caption
+    assert {word.guess for word in found.words} == {None, "red"}
+
+
+def test_a_run_without_a_head_shows_what_it_has(quick: dict[str, str]) -> None:
+    config, tokenizer = made(quick, objective__mvm=0)
+    (found,) = reconstruct(
+        fresh_model(config, tokenizer), config, tokenizer, clips()[:1], tokenizer.encode(["a red disc"], 24)
+    )
+    assert found.rebuilt is None
+    assert found.error is None
+
+
+def test_a_run_that_drops_masked_words_and_decodes_a_part_is_shown_whole(quick: dict[str, str]) -> None:
+    config, tokenizer = made(quick, mask__words="dropped", mask__decoded=0.5, mask__text=0.5)
+    caption = "a red disc moves left and turns to blue"
+    (found,) = reconstruct(
+        fresh_model(config, tokenizer), config, tokenizer, clips()[:1], tokenizer.encode([caption], 24)
+    )
+    assert " ".join(word.true for word in found.words) == caption
+    assert sum(word.guess is not None for word in found.words) in range(1, 9)
+    hidden = torch.from_numpy(found.masked).int() != clips()[0].int()
+    assert 0.87 < hidden.float().mean() <= 0.89  # 32 of 36 places, not the half of them that training decodes

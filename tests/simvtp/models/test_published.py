@@ -1,0 +1,41 @@
+"""A published model, used through its folder, ranks the test gallery as the run that made it did."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from simvtp import SimVTP
+from simvtp.config.presets import preset
+from simvtp.config.run_dirs import pretrain_folder
+from simvtp.config.schema import override
+from simvtp.data.from_config import retrieval_corpus
+from simvtp.evaluation.metrics import caption_ranks
+from simvtp.inference.retriever import Retriever
+from simvtp.run import run
+
+ZERO_SHOT = {"finetune.length": "0 steps", "finetune.warmup": "0 steps"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "of_stage"),
+    [({}, False), ({"model.towers": "shared"}, False), (ZERO_SHOT, False), (ZERO_SHOT, True)],
+    ids=["separate", "shared", "zero-shot run", "pre-trained stage"],
+)
+def test_it_ranks_as_the_run_did(
+    quick: dict[str, str], tmp_path: Path, changes: dict[str, str], of_stage: bool
+) -> None:
+    config = override(preset("tiny"), {**quick, **changes})
+    path = run(config, tmp_path, "tiny")
+    stage = pretrain_folder(config, tmp_path)
+    assert stage is not None
+    Retriever.from_run(stage if of_stage else path.parent).save_pretrained(tmp_path / "model")
+    model = SimVTP.from_pretrained(tmp_path / "model")
+    corpus = retrieval_corpus(config, "test")
+    files = [sample.path for sample in corpus.samples]
+    texts = [caption for sample in corpus.samples for caption in sample.captions]
+    owner = [video for video, sample in enumerate(corpus.samples) for _ in sample.captions]
+    similarity = (model.encode_text(texts).double() @ model.encode_video(files).double().T).numpy()
+    wanted = json.loads(path.read_text())["ranks"]["test"]["text_to_video"]
+    assert np.abs(caption_ranks(similarity, owner) - wanted).max() <= 1  # rounding may swap two neighbours

@@ -1,0 +1,104 @@
+"""Packed groups against pre-norm attention written out with loops over sequences and heads."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from simvtp.models.transformer import Block, Group, Transformer
+from simvtp.runtime.seeding import generator, seeded
+
+WIDTH, HEADS = 8, 2
+
+
+def transformer(**named: float) -> Transformer:
+    """Two layers with weights, biases and norms that are all far from their initial 0 and 1."""
+    made = Transformer(WIDTH, 2, HEADS, **named)  # type: ignore[arg-type]
+    random = generator("layers")
+    for parameter in made.parameters():
+        parameter.data = torch.randn(parameter.shape, generator=random) * 0.3
+    return made.eval()
+
+
+def groups() -> list[Group]:
+    random = generator("tokens")
+    present = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0], [1, 0, 0, 0]], dtype=torch.bool)
+    first, second = (torch.randn(shape, generator=random) for shape in ((2, 5, WIDTH), (3, 4, WIDTH)))
+    return [Group(first), Group(second, present)]
+
+
+def slow_sequence(made: Transformer, tokens: Tensor) -> Tensor:
+    """One sequence [N, D] without padding, head by head."""
+    x, size = tokens, WIDTH // HEADS
+    for block in made.blocks:
+        assert isinstance(block, Block)
+        normed = functional.layer_norm(x, (WIDTH,), block.norm1.weight, block.norm1.bias, 1e-6)
+        q, k, v = (normed @ block.attn.qkv.weight[i * WIDTH : (i + 1) * WIDTH].T for i in range(3))
+        q, v = q + block.attn.q_bias, v + block.attn.v_bias
+        heads = []
+        for first in range(0, WIDTH, size):
+            own = slice(first, first + size)
+            heads.append(torch.softmax(q[:, own] @ k[:, own].T / math.sqrt(size), dim=1) @ v[:, own])
+        x = x + torch.cat(heads, dim=1) @ block.attn.proj.weight.T + block.attn.proj.bias
+        normed = functional.layer_norm(x, (WIDTH,), block.norm2.weight, block.norm2.bias, 1e-6)
+        hidden = normed @ block.fc1.weight.T + block.fc1.bias
+        hidden = hidden * 0.5 * (1 + torch.erf(hidden / math.sqrt(2)))
+        x = x + hidden @ block.fc2.weight.T + block.fc2.bias
+    return functional.layer_norm(x, (WIDTH,), made.norm.weight, made.norm.bias, 1e-6)
+
+
+def test_packed_groups_equal_each_sequence_by_itself() -> None:
+    made, given = transformer(), groups()
+    found = made(given)
+    assert [g.tokens.shape for g in found] == [(2, 5, WIDTH), (3, 4, WIDTH)]
+    for group, encoded in zip(given, found, strict=True):
+        for row, tokens in enumerate(group.tokens):
+            length = len(tokens) if group.present is None else int(group.present[row].sum())
+            wanted = slow_sequence(made, tokens[:length])
+            assert torch.allclose(encoded.tokens[row, :length], wanted, atol=1e-5), (row, length)
+
+
+def test_what_stands_in_the_padding_changes_nothing() -> None:
+    made, (first, second) = transformer(), groups()
+    assert second.present is not None
+    other = Group(torch.where(second.present[:, :, None], second.tokens, 1e3), second.present)
+    plain, changed = made([first, second]), made([first, other])
+    assert torch.equal(plain[0].tokens, changed[0].tokens)
+    assert torch.equal(plain[1].tokens[second.present], changed[1].tokens[second.present])
+    assert torch.equal(plain[1].mean(), changed[1].mean())
+
+
+def test_the_mean_counts_no_padding() -> None:
+    tokens = torch.tensor([[[1.0, 2.0], [3.0, 6.0], [100.0, 100.0]]])
+    assert Group(tokens, torch.tensor([[True, True, False]])).mean().tolist() == [[2.0, 4.0]]
+    assert Group(tokens).mean()[0].tolist() == pytest.approx([104 / 3, 36.0])
+
+
+def test_drop_path_drops_whole_sequences_and_keeps_the_mean() -> None:
+    block = Block(WIDTH, HEADS, 0.5).train()
+    for name, parameter in block.named_parameters():
+        parameter.data.fill_(1.0 if name == "attn.proj.bias" else 0.0)  # the attention branch is 1, the MLP's is 0
+    with seeded("drop path"):
+        (encoded,) = (Group(block(torch.zeros(400 * 3, WIDTH), _shapes(400, 3)).view(400, 3, WIDTH)),)
+    per_sequence = encoded.tokens.flatten(1)
+    assert torch.equal(per_sequence, per_sequence[:, :1].expand_as(per_sequence))  # never a single token
+    assert set(per_sequence[:, 0].tolist()) == {0.0, 2.0}  # dropped, or scaled by 1 / 0.5
+    assert per_sequence[:, 0].mean().item() == pytest.approx(1.0, abs=0.2)
+
+
+def _shapes(batch: int, length: int) -> list[object]:
+    """What Transformer.forward tells its blocks of one group without padding."""
+    seen: list[object] = []
+    made = Transformer(WIDTH, 1, HEADS)
+    made.blocks[0].register_forward_pre_hook(lambda _, given: seen.extend(given[1]))
+    made([Group(torch.zeros(batch, length, WIDTH))])
+    return seen
+
+
+def test_drop_path_rises_with_depth_and_is_off_in_evaluation() -> None:
+    made = Transformer(WIDTH, 3, HEADS, drop_path=0.4)
+    assert [block.drop_path.drop_prob for block in made.blocks] == pytest.approx([0.0, 0.2, 0.4])
+    steady, given = transformer(drop_path=0.9), groups()
+    assert torch.equal(steady(given)[0].tokens, transformer()(given)[0].tokens)

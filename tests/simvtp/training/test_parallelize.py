@@ -1,0 +1,85 @@
+"""What is put around a model changes its cost, not what it learns; averaged weights are what is given."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+from torch import nn
+
+from simvtp.config.presets import preset
+from simvtp.config.schema import override
+from simvtp.data.from_config import tokenizer_of
+from simvtp.models.build import fresh_model
+from simvtp.models.transformer import Group, Transformer
+from simvtp.pretrain import pretrain
+from simvtp.training.parallelize import Average, Wrapped, around
+
+MACHINE = preset("tiny").machine
+CPU = torch.device("cpu")
+
+
+def weights(changes: dict[str, str], results: Path) -> dict[str, torch.Tensor]:
+    path = pretrain(override(preset("tiny"), changes), results, "tiny")
+    assert path is not None
+    return safetensors.torch.load_file(path)
+
+
+def test_recomputed_layers_are_bit_identical_with_dropped_paths(quick: dict[str, str], tmp_path: Path) -> None:
+    changes = {**quick, "pretrain.drop_path": "0.3", "pretrain.length": "4 steps"}
+    plain = weights(changes, tmp_path / "plain")
+    again = weights({**changes, "machine.checkpointing": "on"}, tmp_path / "again")
+    assert again.keys() == plain.keys()
+    assert all(torch.equal(again[name], tensor) for name, tensor in plain.items())
+
+
+def test_layers_are_computed_again_in_the_backward_pass() -> None:
+    encoder, calls = Transformer(8, 3, 2), list[int]()
+    for block in encoder.blocks:
+        block.attn.register_forward_hook(lambda *_: calls.append(1))
+    around(encoder, replace(MACHINE, checkpointing=True), CPU)
+    (out,) = encoder([Group(torch.ones(2, 3, 8))])
+    assert len(calls) == 3
+    out.tokens.sum().backward()
+    assert len(calls) == 6
+
+
+@pytest.mark.slow
+def test_compiled_layers_learn_the_same(quick: dict[str, str], tmp_path: Path) -> None:
+    off = {f"objective.{name}": "off" for name in ("mvm", "vtc", "vtm")}
+    changes = {**quick, **off, "pretrain.length": "3 steps", "model.depth": "1"}
+    plain = weights(changes, tmp_path / "plain")
+    compiled = weights({**changes, "machine.compile": "on"}, tmp_path / "compiled")
+    for name, tensor in plain.items():
+        assert (compiled[name] - tensor).norm() <= 2e-4 * tensor.norm(), name
+
+
+def test_nothing_is_put_around_one_process_with_every_option_off() -> None:
+    model = nn.Linear(2, 1)
+    wrapped = Wrapped(model, model, MACHINE, CPU, 0.0, None)
+    assert wrapped.forward is wrapped.product() is model
+
+
+def test_an_average_is_exponential_literal() -> None:
+    model = nn.Linear(1, 1, bias=False)
+    with torch.no_grad():
+        model.weight.fill_(8.0)
+    average = Average(model, 0.75, None)
+    for value in (4.0, 0.0):
+        with torch.no_grad():
+            model.weight.fill_(value)
+        average.update()
+    assert average.named()["weight"].item() == 5.25  # 8 -> 7 -> 5.25
+    again = Average(model, 0.75, {"average": average.named()})
+    assert again.named()["weight"].item() == 5.25
+
+
+def test_the_stage_gives_the_average_of_its_weights(quick: dict[str, str], tmp_path: Path) -> None:
+    one_step = {**quick, "pretrain.length": "1 steps"}
+    start = fresh_model(override(preset("tiny"), one_step), tokenizer_of(override(preset("tiny"), one_step)))
+    trained = weights(one_step, tmp_path)
+    averaged = weights({**one_step, "pretrain.ema": "0.75"}, tmp_path)
+    assert len(list((tmp_path / "pretrained").iterdir())) == 2  # it changes the outcome, hence the id
+    for name, before in start.state_dict().items():
+        assert torch.allclose(averaged[name], 0.75 * before + 0.25 * trained[name], atol=1e-7), name

@@ -1,0 +1,103 @@
+"""Runs that start from weights of others: what they are, what they give, and what they need afterwards."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import safetensors.torch
+import torch
+
+from analysis.runs.load import load
+from analysis.runs.provenance import command_of
+from simvtp.cli import add_config_arguments, config_from
+from simvtp.config.presets import preset
+from simvtp.config.run_id import pretrain_id, resolved
+from simvtp.config.schema import Config, override
+from simvtp.errors import ConfigError
+from simvtp.pretrain import pretrain
+from simvtp.run import run
+from sweeps.plan import make_plan, sweep_record
+from tests.simvtp.processes import together
+
+ZERO_SHOT = {"finetune.length": "0 steps", "finetune.warmup": "0 steps", "evaluate.rerank": "3"}
+
+
+def outcome(config: Config, results: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(run(config, results, "tiny").read_text())
+    return found
+
+
+@pytest.fixture
+def trained(quick: dict[str, str], tmp_path: Path) -> Path:
+    """The weights of a stage of eight steps."""
+    weights = pretrain(override(preset("tiny"), quick), tmp_path / "first", "tiny")
+    assert weights is not None
+    return weights
+
+
+def test_zero_shot_from_given_weights_is_that_of_the_run_that_made_them(
+    quick: dict[str, str], trained: Path, tmp_path: Path
+) -> None:
+    made = outcome(override(preset("tiny"), {**quick, **ZERO_SHOT}), tmp_path / "first")
+    given = {**quick, **ZERO_SHOT, "pretrain.length": "0 steps", "model.init": str(trained)}
+    again = outcome(resolved(override(preset("tiny"), given)), tmp_path / "second")
+    assert set(again["metrics"]) == {"test", "test_last_epoch", "test_reranked_3", "test_seen", "validation"}
+    assert again["ranks"] == made["ranks"]
+    assert not (tmp_path / "second" / "pretrained").exists()
+
+
+def test_a_judge_that_the_weights_lack_is_missed_before_training(
+    quick: dict[str, str], trained: Path, tmp_path: Path
+) -> None:
+    tensors = {k: v for k, v in safetensors.torch.load_file(trained).items() if not k.startswith("matching_head")}
+    safetensors.torch.save_file(tensors, tmp_path / "headless.safetensors")
+    changes = {"pretrain.length": "0 steps", "model.init": str(tmp_path / "headless.safetensors")}
+    with pytest.raises(ConfigError, match=r"evaluate.rerank: .*headless.safetensors.* holds no matching head"):
+        run(override(preset("tiny"), {**quick, **changes, "evaluate.rerank": "3"}), tmp_path, "tiny")
+    assert not list(tmp_path.glob("runs/*/log.jsonl"))
+
+
+def test_training_goes_on_from_them_in_two_processes_as_in_one(
+    quick: dict[str, str], trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = resolved(override(preset("tiny"), {**quick, "model.init": str(trained), "model.dropout": "0"}))
+    alone = pretrain(config, tmp_path / "alone", "tiny")
+    said = capsys.readouterr().err
+    assert alone is not None
+    count = len(safetensors.torch.load_file(trained))
+    assert f"model.init loaded {count} of {count} tensors" in said
+    together(2, tmp_path, pretrain, config, tmp_path / "both", "tiny")
+    both = tmp_path / "both" / "pretrained" / str(pretrain_id(config)) / "weights.safetensors"
+    start, one, two = (safetensors.torch.load_file(path) for path in (trained, alone, both))
+    moved = sum(float((one[name] - start[name]).square().sum()) for name in start) ** 0.5
+    apart = sum(float((one[name] - two[name]).square().sum()) for name in start) ** 0.5
+    assert moved > 0.1
+    assert apart < 2e-3 * moved
+    scratch = pretrain(override(config, {"model.init": ""}), tmp_path / "scratch", "tiny")
+    assert scratch is not None
+    other = safetensors.torch.load_file(scratch)
+    assert any(not torch.equal(other[name], one[name]) for name in start)
+
+
+def test_results_are_read_where_the_weights_are_gone(quick: dict[str, str], trained: Path, tmp_path: Path) -> None:
+    changes = {**quick, **ZERO_SHOT, "evaluate.rerank": "0", "pretrain.length": "0 steps", "model.init": str(trained)}
+    base, results = resolved(override(preset("tiny"), changes)), tmp_path / "results"
+    plan = make_plan("towers", "tiny", base, [0])
+    for planned in plan.runs.values():
+        run(planned.config, results, "tiny")
+    (table,) = plan.tables
+    folder = results / "sweeps" / table.folder
+    folder.mkdir(parents=True)
+    (folder / "sweep.json").write_text(json.dumps(sweep_record(plan, table, "python sweeps/run.py towers", None)))
+    trained.unlink()
+    collection = load(results)
+    assert set(collection.runs) == set(plan.runs)
+    for found in collection.runs.values():
+        line = command_of(found.config, "tiny", found.id)
+        assert f"model.init={base.model.init}" in line
+    parser = argparse.ArgumentParser()
+    add_config_arguments(parser)
+    with pytest.raises(ConfigError, match=rf"model.init: {trained} does not exist"):
+        config_from(parser.parse_args(["--set", f"model.init={base.model.init}"]))

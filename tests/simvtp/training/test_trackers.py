@@ -1,0 +1,125 @@
+"""What is shown beside the log: every point once, whatever was killed."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from simvtp.config.presets import preset
+from simvtp.config.schema import override
+from simvtp.errors import ConfigError
+from simvtp.run import run
+from simvtp.runtime.files import write_json
+from simvtp.training import trackers
+from simvtp.training.progress import Log
+from simvtp.training.trackers import Line, lines_of
+
+LINE = {"time": 5.0, "stage": "finetune", "step": 3, "steps": 9, "epoch": 1.5, "lr": 0.1, "loss": 2, "seconds_left": 4}
+
+
+@dataclasses.dataclass
+class Shown:
+    """A place that keeps what it is told, from each start on."""
+
+    starts: list[list[Line]]
+    closed: int = 0
+
+    def open(self, folder: Path, lines: Iterable[Line]) -> Shown:  # noqa: ARG002
+        self.starts.append(list(lines))
+        return self
+
+    def add(self, line: Line) -> None:
+        self.starts[-1].append(line)
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> Shown:
+    found = Shown([])
+    monkeypatch.setattr(trackers, "KINDS", ("json",))  # a module that is always there
+    monkeypatch.setitem(trackers.PLACES, "json", found.open)
+    monkeypatch.setenv(trackers.VARIABLE, "json")
+    return found
+
+
+def test_numbers_have_the_name_of_their_stage_and_bookkeeping_is_left_out() -> None:
+    assert trackers.scalars(LINE) == {"finetune/lr": 0.1, "finetune/loss": 2.0}
+    assert trackers.scalars({"time": 1.0, "stage": "validation", "of": "finetune", "step": 3, "R@1": 12.5}) == {
+        "validation/R@1": 12.5
+    }
+
+
+def test_what_is_unknown_or_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert trackers.wanted("") == ()
+    with pytest.raises(ConfigError, match="did you mean 'tensorboard'"):
+        trackers.wanted("tensorbord")
+    monkeypatch.setattr(trackers, "KINDS", ("no_such_module",))
+    with pytest.raises(ConfigError, match=r"no_such_module is not installed; pip install 'simvtp\[no_such_module\]'"):
+        trackers.wanted("no_such_module")
+
+
+def test_a_resume_shows_the_log_as_it_was_cut_and_goes_on(tmp_path: Path, shown: Shown) -> None:
+    first = Log(tmp_path / "log.jsonl", "pretrain")
+    first.open_places()
+    for step in (1, 2, 3, 4):
+        first.write(step=step, loss=float(step))
+    with (tmp_path / "log.jsonl").open("a") as file:
+        file.write('{"time": 1, "stage": "pretr')  # and then it was killed; its checkpoint is of step 2
+    second = Log(tmp_path / "log.jsonl", "pretrain")
+    second.cut_after(2)
+    second.open_places()
+    with second:
+        for step in (3, 4, 5):
+            second.write(step=step, loss=float(step))
+    assert [line["step"] for line in shown.starts[-1]] == [1, 2, 3, 4, 5]
+    assert shown.starts[-1] == lines_of(tmp_path / "log.jsonl")
+    assert shown.closed == 1
+
+
+def test_a_run_shows_both_its_stages_and_the_same_id_and_result(
+    quick: dict[str, str], tmp_path: Path, shown: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = override(preset("tiny"), {**quick, "finetune.length": "1 epochs"})
+    with_places = run(config, tmp_path / "a", "tiny")
+    assert [{line["stage"] for line in start} for start in shown.starts] == [{"pretrain"}, {"finetune", "validation"}]
+    assert shown.closed == 2
+    monkeypatch.delenv(trackers.VARIABLE)
+    without = run(config, tmp_path / "b", "tiny")
+    assert with_places.parent.name == without.parent.name
+    for name in ("last.safetensors", "finetuned.safetensors"):
+        assert (with_places.parent / name).read_bytes() == (without.parent / name).read_bytes()
+
+
+def test_event_files_hold_each_point_once_at_its_time(tmp_path: Path) -> None:
+    log = Log(tmp_path / "log.jsonl", "finetune")
+    for step in (1, 2, 3):
+        log.write(step=step, loss=float(step))
+    for _ in range(2):  # the second as after a kill
+        for place in trackers.places(log.path, ("tensorboard",)):
+            place.add({**LINE, "step": 4})
+            place.close()
+    events = EventAccumulator(str(tmp_path / "events"))
+    events.Reload()
+    assert [(event.step, event.value) for event in events.Scalars("finetune/loss")] == [(1, 1), (2, 2), (3, 3), (4, 2)]
+    assert events.Scalars("finetune/loss")[-1].wall_time == 5.0
+
+
+def test_offline_copies_of_wandb_are_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    write_json(tmp_path / "config.json", {"preset": "tiny", "config": {"mask.video": 0.9}})
+    lines: list[dict[str, Any]] = [{**LINE, "step": step} for step in (1, 2, 3)]
+    for _ in range(2):
+        place = trackers.Wandb(tmp_path, lines)
+        place.add({**LINE, "step": 4})
+        assert place.run is not None
+        assert place.run.step == 4
+        assert dict(place.run.summary)["finetune/loss"] == 2.0
+        place.close()
+    assert len(list((tmp_path / "wandb").glob("offline-run-*"))) == 1

@@ -1,0 +1,237 @@
+"""How runs become job arrays, and how submissions are found again; on a SLURM, see tests/cluster."""
+
+import errno
+import itertools
+import json
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from simvtp.config.presets import preset
+from simvtp.config.run_id import pretrain_id, run_id
+from simvtp.config.schema import override
+from sweeps.executors.base import place
+from sweeps.executors.cluster_config import Cluster
+from sweeps.executors.job_arrays import Array, arrays
+from sweeps.executors.slurm import Slurm
+from sweeps.plan import Run
+from sweeps.state.run_states import Ledger
+from sweeps.state.squeue import Queue, Snapshot
+from sweeps.state.submissions import Claim, Item, Submissions
+
+
+def run(stage: int, number: int = 0) -> Run:
+    config = override(preset("tiny"), {"seed": stage, "finetune.lr": 0.001 * (number + 1)})
+    return Run(run_id(config), pretrain_id(config), config, f"{stage}/{number}", stage)
+
+
+def names(found: Iterable[Array]) -> list[tuple[list[list[str]], int | None, int | None]]:
+    """Arrays with items named by seed (and rate of fine-tuning for runs)."""
+
+    def name(item: Item) -> str:
+        number = round(item.config.finetune.lr / 0.001) - 1
+        return f"stage {item.config.seed}" if item.kind == "pretrain" else f"{item.config.seed}/{number}"
+
+    return [([[name(item) for item in task] for task in a.tasks], a.after, a.task) for a in found]
+
+
+def unmade(runs: list[Run]) -> dict[str, bool]:
+    return {r.stage: False for r in runs if r.stage is not None}
+
+
+def test_a_stage_of_one_run_is_made_by_its_job() -> None:
+    runs = [run(0), run(1)]
+    assert names(arrays(runs, unmade(runs), 1, 10)) == [([["0/0"], ["1/0"]], None, None)]
+
+
+def test_many_stages_are_followed_task_by_task() -> None:
+    runs = [run(0, 0), run(1, 0), run(1, 1), run(2, 0), run(2, 1), run(0, 1), run(3, 0), run(3, 1), run(2, 2), run(4)]
+    assert names(arrays(runs, unmade(runs), 1, 10)) == [
+        ([["stage 2"], ["stage 0"], ["stage 1"], ["stage 3"]], None, None),
+        ([["2/0"], ["0/0"], ["1/0"], ["3/0"]], 0, None),
+        ([["2/1"], ["0/1"], ["1/1"], ["3/1"]], 0, None),
+        ([["2/2"]], 0, None),
+        ([["4/0"]], None, None),
+    ]
+
+
+def test_one_stage_of_many_runs_is_followed_as_one() -> None:
+    runs = [run(0, number) for number in range(5)]
+    assert names(arrays(runs, unmade(runs), 1, 3)) == [
+        ([["stage 0"]], None, None),
+        ([["0/0"], ["0/1"], ["0/2"]], 0, 0),
+        ([["0/3"], ["0/4"]], 0, 0),
+    ]
+    assert names(arrays(runs, unmade(runs), 2, 3)) == [
+        ([["stage 0"]], None, None),
+        ([["0/0", "0/1"], ["0/2", "0/3"], ["0/4"]], 0, 0),
+    ]
+
+
+def test_what_is_made_is_not_waited_for_and_long_arrays_are_cut() -> None:
+    runs = [run(0, number) for number in range(5)]
+    assert names(arrays(runs, dict.fromkeys(unmade(runs), True), 2, 2)) == [
+        ([["0/0", "0/1"], ["0/2", "0/3"]], None, None),
+        ([["0/4"]], None, None),
+    ]
+
+
+@pytest.mark.parametrize(("pack", "longest"), list(itertools.product((1, 2, 3), (1, 2, 7))))
+def test_every_run_once_after_its_own_stage(pack: int, longest: int) -> None:
+    runs = [run(stage, number) for stage, count in enumerate((1, 4, 2, 2, 3, 1, 9)) for number in range(count)]
+    found = list(arrays(runs, unmade(runs), pack, longest))
+    items = [item.id for array in found for task in array.tasks for item in task if item.kind == "run"]
+    assert sorted(items) == sorted(r.id for r in runs)
+    assert all(len(array.tasks) <= longest and all(len(task) <= pack for task in array.tasks) for array in found)
+    for array in found:
+        for number, task in enumerate(array.tasks):
+            if array.after is not None:
+                followed = found[array.after].tasks[number if array.task is None else array.task]
+                assert {pretrain_id(item.config) for item in task} <= {item.id for item in followed}
+
+
+def test_a_record_gives_back_the_items(tmp_path: Path) -> None:
+    submissions, first, second = Submissions(tmp_path), run(0), run(1, 3)
+    tasks = [[Item("run", r.id, r.config)] for r in (first, second)]
+    record = submissions.open("tiny", tasks, {second.id: str(second.stage)})
+    read = submissions.read(record.token)
+    assert read == record
+    assert read is not None
+    assert [read.items(task) for task in (0, 1)] == [tuple(task) for task in tasks]
+    assert submissions.claim("run", first.id) == Claim(record.token, 0)
+    assert submissions.claim("run", second.id) == submissions.claim("pretrain", str(second.stage))
+    assert submissions.claim("pretrain", str(first.stage)) is None
+    assert submissions.opened() == [record.token]
+    assert submissions.numbered(record, "12").number(1) == "12_1"
+    assert submissions.read(record.token) == submissions.numbered(record, "12")
+    submissions.close(record.token)
+    assert submissions.opened() == []
+
+
+def fake(program: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A program on the path that prints a file's content, which is given back, and counts its calls."""
+    place, answer = folder / "bin" / program, folder / f"{program}.answer"
+    place.parent.mkdir(exist_ok=True)
+    place.write_text(f'#!/bin/sh\necho "$@" >>{folder}/{program}.calls\ncat {answer}\n')
+    place.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{place.parent}:/usr/bin:/bin")
+    return answer
+
+
+def test_squeue_is_asked_once_in_ten_seconds_by_all_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    submissions, r = Submissions(tmp_path), run(0)
+    record = submissions.open("tiny", [[Item("run", r.id, r.config)]], {})
+    fake("squeue", tmp_path, monkeypatch).write_text(f"simvtp-{record.token}|77|0|PENDING|Priority\n")
+    now = time.time()
+    monkeypatch.setattr("time.time", lambda: now)
+    queues = [Queue(submissions), Queue(submissions)]
+    for _ in range(3):
+        for queue in queues:
+            assert queue.look().state(record.token, 0) is not None
+            now += 1
+    assert len((tmp_path / "squeue.calls").read_text().splitlines()) == 1
+    assert f"--name=simvtp-{record.token}" in (tmp_path / "squeue.calls").read_text()
+    found = submissions.read(record.token)
+    assert found is not None
+    assert found.job == "77"  # as after a kill of the controller between sbatch and its answer
+    (tmp_path / "squeue.answer").write_text("")
+    now += 10
+    assert queues[1].look() == Snapshot(now, {}, {})
+    assert submissions.opened() == []
+    assert len((tmp_path / "squeue.calls").read_text().splitlines()) == 2
+    assert json.loads((tmp_path / "jobs" / "queue.json").read_text())["tasks"] == {}
+
+
+def test_who_may_only_read_the_folder_still_sees_what_slurm_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submissions, r = Submissions(tmp_path), run(0)
+    record = submissions.open("tiny", [[Item("run", r.id, r.config)]], {})
+    fake("squeue", tmp_path, monkeypatch).write_text(f"simvtp-{record.token}|77|0|PENDING|Priority\n")
+
+    def refuse(path: Path, _: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr("sweeps.state.squeue.write_json", refuse)
+    assert Queue(submissions).look().state(record.token, 0) == ("PENDING", "Priority")
+
+
+def test_accounting_is_asked_once_in_ten_seconds_by_whoever_wonders_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer, now = fake("sacct", tmp_path, monkeypatch), 1000.0
+    answer.write_text("7_0|PREEMPTED|n1|00:00:09|0:0\n7_0|RUNNING|n2|00:00:03|0:0\n8_0|COMPLETED|n1|00:01:00|0:0\n")
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    monkeypatch.setattr("time.time", lambda: now)
+    monkeypatch.setattr("time.sleep", sleep)
+    queues = [Queue(Submissions(tmp_path)) for _ in range(2)]
+    told = {"7_0": ["PREEMPTED n1 00:00:09 0:0", "RUNNING n2 00:00:03 0:0"], "8_0": ["COMPLETED n1 00:01:00 0:0"]}
+    assert [queue.accounts(["7_0", "8_0"]) for queue in queues] == [told, told]
+    assert len((tmp_path / "sacct.calls").read_text().splitlines()) == 1
+    now += 4
+    assert queues[0].accounts(["9_1"]) == {}
+    assert now == 1010
+    assert len((tmp_path / "sacct.calls").read_text().splitlines()) == 2
+
+
+def test_a_squeue_that_fails_says_nothing_of_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    submissions, r = Submissions(tmp_path), run(0)
+    record = submissions.open("tiny", [[Item("run", r.id, r.config)]], {})
+    fake("squeue", tmp_path, monkeypatch)  # its answer is not there: it fails
+    queue = Queue(submissions)
+    assert queue.look() == Snapshot(0.0, {}, {})
+    assert submissions.opened() == [record.token]
+
+
+def slurm_of(folder: Path, monkeypatch: pytest.MonkeyPatch, at_once: int | None = None) -> Slurm:
+    """A SLURM of programs that answer what files say: nothing is in the queue."""
+    fake("sbatch", folder, monkeypatch)
+    fake("squeue", folder, monkeypatch).write_text("")
+    return Slurm(Ledger(folder), "tiny", Cluster(), at_once)
+
+
+def test_accounting_is_asked_once_for_all_jobs_that_one_look_found_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slurm = slurm_of(tmp_path, monkeypatch)
+    answer, now = fake("sacct", tmp_path, monkeypatch), time.time()
+    monkeypatch.setattr("time.time", lambda: now)
+    submissions, claims = slurm.submissions, []
+    for seed, number in ((0, "77"), (1, "78")):
+        record = submissions.open("tiny", [[Item("run", r.id, r.config)] for r in (run(seed, 0), run(seed, 1))], {})
+        submissions.numbered(record, number)
+        claims += [Claim(record.token, task) for task in (0, 1)]
+    answer.write_text("77_0|CANCELLED by 0\n77_1|FAILED\n78_0|COMPLETED\n")
+    now += 20
+    assert [slurm.over(claim) for claim in claims] == [True] * 4
+    # 78_1 is not in accounting, and wrote nothing: it never began
+    assert [slurm.outside(claim) for claim in claims] == [True, False, False, True]
+    (call,) = (tmp_path / "sacct.calls").read_text().splitlines()
+    assert call.endswith("-j 77,78")
+    answer.write_text("77_1|PREEMPTED\n")
+    now += 20
+    assert slurm.outside(claims[1])
+    assert len((tmp_path / "sacct.calls").read_text().splitlines()) == 2
+
+
+def test_without_accounting_no_end_is_from_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    slurm, r = slurm_of(tmp_path, monkeypatch), run(0)
+    fake("sacct", tmp_path, monkeypatch)  # its answer is not there: it fails
+    record = slurm.submissions.open("tiny", [[Item("run", r.id, r.config)]], {})
+    slurm.submissions.numbered(record, "77")
+    assert not slurm.outside(Claim(record.token, 0))
+
+
+def test_jobs_caps_the_runs_in_all_arrays_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert slurm_of(tmp_path, monkeypatch).capacity == sys.maxsize
+    assert slurm_of(tmp_path, monkeypatch, at_once=3).capacity == 3
+    found = place("slurm", Ledger(tmp_path), "tiny", 3, 1)
+    assert isinstance(found, Slurm)
+    assert (found.capacity, found.cluster.parallel) == (3, Cluster().parallel)

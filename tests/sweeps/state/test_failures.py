@@ -1,0 +1,89 @@
+import errno
+import json
+from pathlib import Path
+
+import pytest
+
+from simvtp.training.trainer import NotFinite
+from sweeps.state.failures import deaths, died, forget, is_full, last_line, read_failure
+
+
+def at(folder: Path, step: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "log.jsonl").write_text(json.dumps({"stage": "finetune", "step": step}) + "\n")
+
+
+def die(folder: Path, error: Exception | None = None, log: Path | None = None) -> bool:
+    try:
+        raise error or RuntimeError("out of memory")
+    except Exception as raised:  # noqa: BLE001
+        return died(folder, "finetune", raised, "12_3", log)
+
+
+def test_three_deaths_at_one_place_fail_a_run(tmp_path: Path) -> None:
+    log = tmp_path / "out"
+    log.write_text("".join(f"line {i}\n" for i in range(100)))
+    at(tmp_path, 5)
+    assert [die(tmp_path, log=log) for _ in range(2)] == [False, False]
+    assert read_failure(tmp_path / "failure.json") is None
+    assert die(tmp_path, log=log)
+    failure = read_failure(tmp_path / "failure.json")
+    assert failure is not None
+    assert (failure["stage"], failure["step"], failure["deaths"]) == ("finetune", 5, 3)
+    assert failure["error"] == "RuntimeError: out of memory"
+    assert "raise error or RuntimeError" in failure["traceback"]
+    assert failure["log"] == [f"line {i}" for i in range(60, 100)]
+    assert failure["job"] == "12_3"
+
+
+def test_one_that_moves_on_between_deaths_goes_on(tmp_path: Path) -> None:
+    for step in (1, 1, 2, 2, 3, 2, 3):
+        at(tmp_path, step)
+        assert not die(tmp_path)
+    assert len(deaths(tmp_path)) == 7
+
+
+@pytest.mark.parametrize("error", [ValueError("less than one batch"), NotFinite("loss")])
+def test_an_error_that_only_comes_again_fails_at_once(tmp_path: Path, error: Exception) -> None:
+    assert die(tmp_path, error)
+
+
+def test_a_retry_keeps_count_of_attempts_and_forgets_deaths(tmp_path: Path) -> None:
+    for attempt in (1, 2):
+        assert [die(tmp_path) for _ in range(3)] == [False, False, True]
+        failure = read_failure(tmp_path / "failure.json")
+        assert failure is not None
+        assert failure["attempts"] == attempt
+        forget(tmp_path)
+        assert read_failure(tmp_path / "failure.json") is None
+        assert deaths(tmp_path) == []
+
+
+def test_a_line_cut_by_a_kill_is_passed_over(tmp_path: Path) -> None:
+    die(tmp_path)
+    path = tmp_path / "deaths.jsonl"
+    path.write_bytes(path.read_bytes() + b'{"time": 1, "st')
+    assert len(deaths(tmp_path)) == 1
+
+
+def test_full_disks() -> None:
+    assert is_full(OSError(errno.ENOSPC, "No space left on device"))
+    assert is_full(OSError(errno.EDQUOT, "Quota"))
+    assert not is_full(OSError(errno.ENOENT, "gone"))
+    assert not is_full(RuntimeError("full"))
+
+
+def test_the_last_whole_line(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    assert last_line(path) == {}
+    path.write_text("".join(json.dumps({"step": i, "filler": "x" * 200}) + "\n" for i in range(100)) + '{"step": 1')
+    assert last_line(path)["step"] == 99
+
+
+def test_a_damaged_failure_still_says_that_the_run_failed(tmp_path: Path) -> None:
+    die(tmp_path, ValueError("x"))
+    path = tmp_path / "failure.json"
+    path.write_bytes(path.read_bytes()[:30])
+    assert read_failure(path) == {"error": "unknown: failure.json is damaged"}
+    forget(tmp_path)
+    assert die(tmp_path, ValueError("x"))

@@ -1,0 +1,108 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from simvtp.config.presets import preset
+from simvtp.runtime.locks import Lock
+from sweeps.plan import Run, make_plan
+from sweeps.state.failures import fail
+from sweeps.state.run_states import Ledger, Outcome, State, States
+from sweeps.state.squeue import Snapshot
+from sweeps.state.submissions import Item
+
+
+@pytest.fixture
+def run() -> Run:
+    return next(iter(make_plan("objectives", "tiny", preset("tiny"), (0,)).runs.values()))
+
+
+def result_of(run: Run) -> str:
+    scores = {"text_to_video": {"R@1": 10.0}}
+    cost = {"pretrain_seconds": 1.0, "finetune_seconds": 1.0, "device": "cpu"}
+    whole = {"version": 1, "run": run.id, "cost": cost, "metrics": {"test": scores, "validation": scores}}
+    return json.dumps(whole)
+
+
+def test_states_are_read_from_the_folder(run: Run, tmp_path: Path) -> None:
+    ledger, folder = Ledger(tmp_path), tmp_path / "runs" / run.id
+    assert ledger.state(run).name == "waiting"
+    stage = tmp_path / "pretrained" / str(run.stage)
+    stage.mkdir(parents=True)
+    (stage / "log.jsonl").write_text('{"stage": "pretrain", "step": 3}\n{"half')
+    state = ledger.state(run)
+    assert (state.name, state.line) == ("interrupted", {"stage": "pretrain", "step": 3})
+    with Lock(stage / "lock"):
+        assert ledger.state(run).name == "running"
+    fail(stage, {"error": "RuntimeError: no space", "stage": "pretrain", "step": 3, "traceback": "raise"})
+    assert ledger.fail_with_stage(run)
+    state = ledger.state(run)
+    assert state.name == "failed"
+    assert state.failure is not None
+    assert state.failure["error"] == f"pre-training {run.stage}: RuntimeError: no space"
+    assert (state.failure["stage"], state.failure["step"], state.failure["attempts"]) == ("pretrain", 3, 1)
+    ledger.retry(run)
+    assert ledger.state(run).name == "interrupted"
+    assert not ledger.fail_with_stage(run)
+    (folder / "result.json").write_text(result_of(run))
+    assert ledger.state(run).name == "done"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text[: len(text) // 2],
+        lambda text: text.replace("1", "9", 1),
+        lambda text: text.replace("validation", "elsewhere"),
+        lambda text: text.replace("10.0", "null"),
+    ],
+)
+def test_a_damaged_result_is_said_and_moved_aside(
+    run: Run, tmp_path: Path, damage: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "runs" / run.id
+    folder.mkdir(parents=True)
+    (folder / "result.json").write_text(damage(result_of(run)))  # type: ignore[operator]
+    assert Ledger(tmp_path).state(run).name == "waiting"
+    assert str(folder / "result.json") in capsys.readouterr().err
+    assert [path.name for path in folder.iterdir()] == ["result.json.damaged"]
+
+
+def test_runs_of_earlier_calls_are_known_by_the_sweep_file(tmp_path: Path) -> None:
+    ledger, base = Ledger(tmp_path), preset("tiny")
+    first, second = (make_plan("objectives", "tiny", base, (seed,)) for seed in (0, 1))
+    for plan in (first, second):
+        ledger.write_sweeps(plan, "x")
+    assert ledger.earlier(second) == {run.id: run.label for run in first.runs.values()}
+    path = tmp_path / "sweeps" / "objectives-tiny" / "sweep.json"
+    for damaged in ("{", "[]", '{"x": 1}'):
+        path.write_text(damaged)
+        assert ledger.earlier(second) == {}
+        ledger.write_sweeps(second, "x")
+        assert json.loads(path.read_text())["seeds"] == [1]
+
+
+def test_states_of_finished_runs_are_kept_whole_in_few_bytes() -> None:
+    states = States()
+    outcome = Outcome(12.5, 37.5, 0.25, 1e-3, "cpu")
+    failed = State("failed", failure={"error": "x"}, line={"step": 3})
+    given = {"a": State("done", outcome=outcome), "b": State("done", outcome=replace(outcome, device="H100")),
+             "c": State("queued", reason="Priority"), "d": State("queued", reason="Priority"), "e": failed}  # fmt: skip
+    states.update(given)
+    assert dict(states) == given
+    assert states["c"] is states["d"]
+    del states["a"]
+    assert list(states) == ["b", "c", "d", "e"]
+
+
+def test_a_run_whose_job_waits_for_its_stage_is_queued_not_running(run: Run, tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    record = ledger.submissions.open("tiny", [[Item("run", run.id, run.config)]], {})
+    assert run.stage is not None
+    with Lock(ledger.stage_folder(run.stage) / "lock"):
+        assert ledger.state(run).name == "running"  # on this machine there are no jobs that wait
+        ledger.queue.last = Snapshot(1.0, {}, {record.token: {"0": ("PENDING", "Dependency")}})
+        assert (ledger.state(run).name, ledger.state(run).reason) == ("queued", "Dependency")
+        with Lock(ledger.folder(run.id) / "lock"):
+            assert ledger.state(run).name == "running"
