@@ -1,13 +1,9 @@
-"""What every reader of corpora raises for bad input."""
+"""Errors that a user can cause; the message names the file or field and says what to do."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
 
 
 class ConfigError(ValueError):

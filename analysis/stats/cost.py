@@ -83,7 +83,8 @@ def time(rows: Sequence[Row]) -> Cost:
 
 
 def operations(rows: Sequence[Row]) -> Cost:
-    """Operations of pre-training (simvtp/models/flops.py), such as 'TFLOP'. ResultsError where a run has none on record."""
+    """Operations of pre-training (simvtp/models/flops.py), such as 'TFLOP'. ResultsError where a run has none on
+    record."""
     found = [_gflop(run) for row in rows for run in row.runs.values()]
     power = min(max(int(math.log10(max(found, default=0) or 1) // 3), 0), len(_PREFIXES) - 1)
     return Cost(

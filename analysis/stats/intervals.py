@@ -17,7 +17,8 @@ and Donner 2008; Graybill and Wang 1980):
     half = sqrt(t(S - 1)^2 A + z^2 B),   at least z sqrt(V),   V the bootstrap variance of the mean over queries alone
 
 so it is the t interval over seeds where queries do not matter, and the query bootstrap where seeds do not. Percentiles
-of a bootstrap that resamples 3 to 5 seeds are too narrow as soon as seeds differ: tests/analysis/stats/test_intervals.py
+of a bootstrap that resamples 3 to 5 seeds are too narrow as soon as seeds differ:
+tests/analysis/stats/test_intervals.py
 measures both. One seed tells nothing of other seeds: its interval covers queries only (Wilson 1927 for a level), and no
 difference is ever claimed from it. Queries are taken as independent; the captions of one video are not, so where a
 video has several it comes as one value (records.Run.hits).

@@ -1,6 +1,7 @@
 """Real clips from end to end: learn from the first half of each clip, find its second half by the caption.
 
-`python benchmarks/data/real_clips.py CLIPS --vocabulary vocab.txt`: CLIPS holds captions.csv (video, caption), first/ and
+`python benchmarks/data/real_clips.py CLIPS --vocabulary vocab.txt`: CLIPS holds captions.csv (video, caption),
+first/ and
 second/. Pre-trains and fine-tunes on the first halves, retrieves among the second halves, and sets the R@1 beside
 chance, beside the same without pre-training, and beside a baseline that learns nothing: the caption's own first half,
 and the second half whose mean frame has the nearest pixels.

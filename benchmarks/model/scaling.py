@@ -1,6 +1,7 @@
 """`python benchmarks/model/scaling.py`: a step of pre-training against mask ratio, frames, batch and processes.
 
-One row for each change to the preset. `predicted` is the cost that the count of tokens gives (`simvtp/models/flops.py`) as a
+One row for each change to the preset. `predicted` is the cost that the count of tokens gives
+(`simvtp/models/flops.py`) as a
 multiple of the preset's own; `measured` the seconds, the same way, as the median over turns in which all configs of an
 axis step one after another. Processes: one batch shared by two that train together, and two jobs side by side, against
 one process doing the same work. All of this for `tiny`; of `small`, whose products are large enough to fill a core, the

@@ -76,7 +76,8 @@ def run_id(config: Config) -> str:
 
 
 def resolved(config: Config) -> Config:
-    """The config with a digest of each file that it names (simvtp/config/file_digests.py), so that its ids need them no more.
+    """The config with a digest of each file that it names (simvtp/config/file_digests.py), so that its ids need them
+    no more.
 
     Raises ConfigError or DataError where such a file is missing, or is not the one of a digest that is given.
     """

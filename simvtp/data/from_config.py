@@ -1,4 +1,4 @@
-"""FIXME."""
+"""The corpora, tokenizer and decoding that a config names."""
 
 from __future__ import annotations
 

@@ -175,10 +175,6 @@ def _main() -> None:
     say(f"the new corpus: {kind_of(given.corpus)}:{place}")
 
 
-if __name__ == "__main__":
-    main(_main)
-
-
 @dataclass
 class Refusals:
     """known: video -> (size, time of change, why). The lock of the folder keeps other processes from the file."""
@@ -215,3 +211,7 @@ class Refusals:
         self.known[str(video)] = state.st_size, state.st_mtime_ns, why
         with self.file.open("a", encoding="utf-8") as file:
             file.write(json.dumps([str(video), *self.known[str(video)]]) + "\n")
+
+
+if __name__ == "__main__":
+    main(_main)

@@ -1,4 +1,4 @@
-"""FIXME."""
+"""A new model, and the model that training starts from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""FIXME."""
+"""The two encoders of retrieval."""
 
 from __future__ import annotations
 

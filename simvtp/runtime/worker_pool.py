@@ -1,6 +1,7 @@
 """A function over many items in fresh processes.
 
-The workers are plain `python -m simvtp.runtime.worker_pool` processes fed through pipes. Unlike multiprocessing, that needs
+The workers are plain `python -m simvtp.runtime.worker_pool` processes fed through pipes. Unlike multiprocessing,
+that needs
 no `__main__` guard in the caller's script, imports nothing but the function's own module (torch stays out), and forks
 no process that may hold threads, locks or open video readers. A worker ends when its pipe closes, so none outlives the
 caller, however it dies.

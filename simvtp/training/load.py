@@ -1,4 +1,4 @@
-"""FIXME."""
+"""Trained weights -> model."""
 
 from __future__ import annotations
 

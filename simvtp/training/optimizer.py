@@ -1,4 +1,4 @@
-"""FIXME."""
+"""Learning-rate schedule and AdamW's groups."""
 
 from __future__ import annotations
 

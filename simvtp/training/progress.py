@@ -22,7 +22,8 @@ QUIET_SECONDS = 30.0
 class Log:
     """Lines of JSON, appended by the leading process; the lines of steps that a resume does again are cut off first.
 
-    places: where else the lines are shown (`simvtp/training/trackers.py`), from `open_places` to the end of `with log:`.
+    places: where else the lines are shown (`simvtp/training/trackers.py`), from `open_places` to the end of `with
+    log:`.
     """
 
     def __init__(self, path: Path, stage: str) -> None:

@@ -2,7 +2,8 @@
 
 The log is the truth. A stage that starts or resumes first brings each place up to the log, which was cut at the step of
 the checkpoint, so no point is there twice. What is wanted is a variable of the environment and no config field: it
-changes no outcome, so no id. `python -m simvtp.training.trackers results/ --to tensorboard` does it for stages that are over.
+changes no outcome, so no id. `python -m simvtp.training.trackers results/ --to tensorboard` does it for stages that
+are over.
 """
 
 from __future__ import annotations

@@ -42,7 +42,8 @@ def ranks(folder: Path, point: int, way: str) -> dict[int, np.ndarray]:
 
 
 def half_width(values: np.ndarray) -> float:
-    """Of 0 or 100 [S, Q], from the formula at the head of analysis/stats/intervals.py, by covariances of the queries."""
+    """Of 0 or 100 [S, Q], from the formula at the head of analysis/stats/intervals.py, by covariances of the
+    queries."""
     seeds, queries = values.shape
     covariance = np.cov(values, bias=True) / queries  # [S, S]: of the seeds' scores over resampled queries
     own = values.mean(1).var(ddof=1) / seeds

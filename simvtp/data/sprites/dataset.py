@@ -1,6 +1,7 @@
 """The embedded corpus on disk: procedurally rendered clips with captions, as WebVid and MSR-VTT publish theirs.
 
-`python -m simvtp.data.sprites.dataset --spec tiny [--verify]` makes it in the cache folder, or checks it file by file. Below
+`python -m simvtp.data.sprites.dataset --spec tiny [--verify]` makes it in the cache folder, or checks it file by
+file. Below
 the corpus folder lie webvid/ (pre-training), msrvtt/ (fine-tuning, validation, test), vocab.txt and manifest.json, the
 size and sha256 of every file, which is written last: without it the corpus is half-made.
 """

@@ -118,7 +118,7 @@ def test_base_is_the_papers_recipe() -> None:
 
 
 def test_reading_a_config_does_not_load_torch() -> None:
-    code = "import sys, simvtp.presets, simvtp.arguments; sys.exit('torch' in sys.modules)"
+    code = "import sys, simvtp.config.presets, simvtp.cli; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -36,5 +36,5 @@ def test_bad_input_comes_out_as_it_is():
 
 
 def test_a_killed_worker_is_an_error_and_no_hang():
-    with pytest.raises(RuntimeError, match=r"a worker of .*test_parallel died, exit code -9"):
+    with pytest.raises(RuntimeError, match=r"a worker of .*test_worker_pool died, exit code -9"):
         list(each(dies, None, range(100), "dying"))

@@ -96,7 +96,8 @@ def test_a_manifest_cut_in_half(tmp_path: Path):
 
 def test_two_processes_make_it_once(tmp_path: Path):
     program = (
-        "from simvtp.data import sprites; from simvtp.data.sprites.scenes import Spec; from pathlib import Path; import sys\n"
+        "from simvtp.data.sprites import dataset; from simvtp.data.sprites.scenes import Spec\n"
+        "import sys; from pathlib import Path\n"
         f"dataset.ensure({TINY!r}, Path(sys.argv[1]))"
     )
     both = [
