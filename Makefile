@@ -25,6 +25,8 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/deptry . --no-ansi
 
 test: lint  ## the whole suite: lint, types, tests (cluster tests run where SLURM is)
 	$(BIN)/python -m pytest --durations=10
