@@ -1,6 +1,6 @@
 """What a sweep costs beside its runs, against their number: `python benchmarks/sweep.py 10 100 1000 10000`.
 
-Nothing is trained: the place of this benchmark is a fake that writes a result for a run as soon as it is submitted, of
+Nothing is trained: its executor is a fake that writes a result for a run as soon as it is submitted, of
 the length that a test of 1000 queries gives. All else is what `sweeps/run.py` does: the plan, the scan of the folder,
 the study, the records of submissions, the status. Seconds; MB is the most that a process of its own took for that many
 runs, and the most that any one of its children did; entries are those of the fullest folder.
@@ -30,13 +30,14 @@ from rich.console import Console
 from benchmarks.report import markdown, print_environment
 from simvtp.config.presets import preset
 from simvtp.config.schema import flatten
+from sweeps.executors.base import JobEnd
 from sweeps.executors.job_arrays import arrays
 from sweeps.plan import Plan, Run, make_plan
 from sweeps.scheduler.controller import Controller
 from sweeps.scheduler.display import Screen, status_table
-from sweeps.state.run_states import Ledger, States
+from sweeps.state.run_states import RunRegistry, RunState
 from sweeps.state.submissions import Claim, Submissions
-from sweeps.study.grid_study import Study
+from sweeps.study.grid_study import GridStudy
 
 POINTS = 4  # of sweep finetune_lr: each seed is one stage that so many runs share
 ARRAY = 1000
@@ -48,19 +49,19 @@ TENTHS = ("MB", "MB of children")
 class Fake:
     """Takes every run at once, as SLURM does, records the submission, and writes the results itself."""
 
-    capacity, poll_seconds, stop_with_controller, queues = 1_000_000, 0.0, False, True
+    capacity, poll_seconds, stops_with_controller, has_queue = 1_000_000, 0.0, False, True
 
-    def __init__(self, ledger: Ledger) -> None:
-        self.ledger = ledger
+    def __init__(self, registry: RunRegistry) -> None:
+        self.registry = registry
 
     def attach(self, runs: Sequence[Run]) -> dict[str, Any]:
-        claims = {run.id: self.ledger.submissions.claim("run", run.id) for run in runs}
+        claims = {run.id: self.registry.submissions.claim("run", run.id) for run in runs}
         return {run: claim for run, claim in claims.items() if claim is not None}
 
     def submit(self, runs: Sequence[Run]) -> dict[str, Any]:
         jobs: dict[str, Any] = {}
         made = {run.stage: False for run in runs if run.stage is not None}
-        submissions = Submissions(self.ledger.results)
+        submissions = Submissions(self.registry.results)
         for array in arrays(runs, made, 1, ARRAY):
             record = submissions.open("tiny", array.tasks, {})
             for number, task in enumerate(array.tasks):
@@ -69,32 +70,41 @@ class Fake:
             scores = {"text_to_video": {"R@1": 10.0}}
             cost = {"pretrain_seconds": 1.0, "finetune_seconds": 1.0, "device": "cpu"}
             ranks = [float(number % 97 + 1) for number in range(QUERIES)]
-            (self.ledger.folder(run.id) / "result.json").write_text(json.dumps({
+            (self.registry.folder(run.id) / "result.json").write_text(json.dumps({
                 "version": 1, "run": run.id, "preset": "tiny", "config": flatten(run.config), "cost": cost,
                 "metrics": {"test": scores, "validation": scores},
                 "ranks": {"text_to_video": ranks, "video_to_text": ranks},
             }))  # fmt: skip
         return jobs
 
-    def intended(self, runs: Sequence[Run]) -> list[str]:
+    def describe_plan(self, runs: Sequence[Run]) -> list[str]:
         return [f"{len(runs)} results"]
 
-    def waits(self, job: Any) -> bool:  # noqa: ARG002
+    def is_pending(self, job: Any) -> bool:  # noqa: ARG002
         return False
 
-    def over(self, job: Any) -> bool:  # noqa: ARG002
+    def is_over(self, job: Any) -> bool:  # noqa: ARG002
         return True
 
-    def outside(self, job: Any) -> bool:  # noqa: ARG002
-        return True
+    def check(self) -> None:
+        """It takes every run."""
 
-    def described(self, job: Any) -> str:
+    def end_of(self, job: Any) -> JobEnd:  # noqa: ARG002
+        return JobEnd.EXTERNAL
+
+    def stage_job(self, run: Run, job: Any) -> Any:  # noqa: ARG002
+        return job
+
+    def describe(self, job: Any) -> str:
         return str(job)
 
-    def output(self, job: Any) -> Path | None:  # noqa: ARG002
+    def log_path(self, job: Any) -> Path | None:  # noqa: ARG002
         return None
 
     def stop(self, jobs: Sequence[Any]) -> None:
+        """Nothing runs."""
+
+    def kill(self, job: Any) -> None:
         """Nothing runs."""
 
 
@@ -109,18 +119,18 @@ def measure(runs: int, folder: Path) -> dict[str, float]:
     seeds = tuple(range(max(1, runs // POINTS)))
     seconds: dict[str, float] = {}
     seconds["plan"], plan = timed(lambda: make_plan("finetune_lr", "tiny", preset("tiny"), seeds))
-    ledger = Ledger(folder)
+    registry = RunRegistry(folder)
 
-    def scan() -> States:
-        return ledger.states(plan)
+    def scan() -> dict[str, RunState]:
+        return registry.states(plan)
 
     seconds["scan, empty"], _ = timed(scan)
-    seconds["controller"], _ = timed(lambda: control(plan, ledger))
+    seconds["controller"], _ = timed(lambda: control(plan, registry))
     seconds["scan, done"], states = timed(scan)
     seconds["status"], _ = timed(
         lambda: Console(file=io.StringIO(), width=160).print(status_table(plan, states, most=50))
     )
-    seconds["controller again"], _ = timed(lambda: control(plan, ledger))
+    seconds["controller again"], _ = timed(lambda: control(plan, registry))
     seconds["controller, ms a run"] = 1000 * seconds["controller"] / len(plan.runs)
     seconds["MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     seconds["MB of children"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
@@ -133,13 +143,13 @@ def measured(runs: int) -> dict[str, float]:
         return measure(runs, Path(folder))
 
 
-def control(plan: Plan, ledger: Ledger) -> None:
+def control(plan: Plan, registry: RunRegistry) -> None:
     """A controller from its start to its end, its words not shown."""
     with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
-        study = Study(ledger.results / "sweeps" / plan.folder, plan)
-        ledger.write_sweeps(plan, "benchmark")
-        ledger.prepare(plan.runs.values())
-        Controller(plan, ledger, study, Fake(ledger), Screen(Console(file=nowhere))).run()
+        study = GridStudy(plan, registry, registry.results / "sweeps" / plan.folder / "study.journal")
+        registry.write_sweeps(plan, "benchmark")
+        registry.prepare(plan.runs.values())
+        study.write(Controller(plan, registry, study, Fake(registry), Screen(Console(file=nowhere))).run())
 
 
 def main() -> None:

@@ -24,7 +24,7 @@ Setting = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Point:
-    """One assignment of the axes; `set` holds what differs from the base."""
+    """One assignment of the axes. label: in tables and figures. set: the config fields that differ from the base."""
 
     label: str
     set: Setting = field(default_factory=dict)
@@ -38,7 +38,12 @@ NO_PRETRAINING = Point("no pre-training", {"pretrain.length": "0 steps"})
 
 @dataclass(frozen=True)
 class Sweep:
-    """points(base) -> the points, base included; parts: names of the sweeps that this one does at once."""
+    """A named set of points around a base config; a file of `sweeps/ablations/` defines one as SWEEP.
+
+    title: one line, for tables and figures. axes: the config fields that vary, in the order of the table's columns.
+    points: base config -> the points, base included (`distinct`). parts: names of other sweeps that this one joins; it
+    then has no points of its own.
+    """
 
     title: str
     axes: tuple[str, ...] = ()
@@ -47,12 +52,12 @@ class Sweep:
 
 
 def curve(key: str, values: Sequence[float]) -> list[Point]:
-    """A point for each value of one axis, all else as in the base."""
+    """A point for each number of one axis, all else as in the base."""
     return [_point({key: value}) for value in values]
 
 
 def choices(key: str, values: Sequence[Any]) -> list[Point]:
-    """A point for each value of one axis that is no share."""
+    """A point for each value of one axis, numbers or words, labelled by the value itself."""
     return [Point(f"{name_of(key).replace('_', ' ')} {value}", {key: value}) for value in values]
 
 
@@ -62,7 +67,12 @@ def grid(axes: Mapping[str, Sequence[float]]) -> list[Point]:
 
 
 def _point(setting: dict[str, float]) -> Point:
-    return Point(", ".join(f"{name_of(key)} {value:.0%}" for key, value in setting.items()), setting)
+    return Point(", ".join(f"{name_of(key)} {_shown(key, value)}" for key, value in setting.items()), setting)
+
+
+def _shown(key: str, value: float) -> str:
+    """Mask ratios and shares of data in percent, as few digits as tell the value; everything else as a number."""
+    return f"{100 * value:.6g}%" if key.startswith("mask.") or key.endswith(".fraction") else f"{value:g}"
 
 
 def name_of(key: str) -> str:
@@ -131,7 +141,11 @@ def find_search(name: str) -> Search:
 
 @dataclass(frozen=True)
 class Axis:
-    """A range of one config field. step: between neighbours; None: on a log scale, by factors of the base's value."""
+    """A range of one config field, for a search.
+
+    key: of the field. low, high: both included. step: between neighbouring values; None: on a log scale, and low and
+    high are factors of the base's value.
+    """
 
     key: str
     low: float
@@ -146,17 +160,21 @@ class Axis:
             raise ConfigError(f"{self.key}: {own} cannot be searched by factors; set it above 0, or leave it out")
         return FloatDistribution(_short(own * self.low), _short(own * self.high), log=True)
 
+    def is_on_grid(self, value: float) -> bool:
+        """Whether a value is one that the axis takes."""
+        return self.step is None or abs((value - self.low) / self.step - round((value - self.low) / self.step)) < 1e-6
+
     def rounded(self, value: float) -> float:
         """A value as it stands in a config: of few digits, so that one and the same point has one id."""
         return round(value, 6) if self.step is not None else _short(value)
 
 
-def even(key: str, low: float, high: float, step: float) -> Axis:
+def uniform(key: str, low: float, high: float, step: float) -> Axis:
     """Evenly spaced values from low to high."""
     return Axis(key, low, high, step)
 
 
-def factor(key: str, low: float, high: float) -> Axis:
+def log_factor(key: str, low: float, high: float) -> Axis:
     """From low to high times the base's value, evenly on a log scale, of two digits."""
     return Axis(key, low, high, None)
 
@@ -167,7 +185,11 @@ def _short(value: float) -> float:
 
 @dataclass(frozen=True)
 class Search:
-    """shares: of the full budget, at which trials are compared and the worse ones pruned; the last is 1."""
+    """A space to search around a base config; a file of `sweeps/ablations/` defines one as SEARCH.
+
+    title: one line, for tables and figures. axes: the ranges. shares: of the full budget, rising to 1, at which trials
+    are compared and the worse ones pruned. budget: what the shares are of: "length" of both stages, or "data".
+    """
 
     title: str
     axes: tuple[Axis, ...]

@@ -149,7 +149,7 @@ def _outcome(flat: Mapping[str, Any]) -> dict[str, Any]:
 T = TypeVar("T")
 
 
-def cut(things: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+def chunks(things: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     """Parts of at most `size` things, in order."""
     for start in range(0, len(things), size):
         yield things[start : start + size]

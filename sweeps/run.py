@@ -3,34 +3,41 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import shlex
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 if __name__ == "__main__":  # started as a file: the repository, not this folder, is where modules are looked for
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
-    from sweeps.study.password import conceal
-
-    conceal()
 
 from rich.console import Console
 
 from simvtp.cli import add_config_arguments, config_from
 from simvtp.config.schema import Config, parse_assignments
 from simvtp.errors import ConfigError, DataError
+from simvtp.runtime import heartbeat
 from simvtp.runtime.locks import Busy
+from simvtp.runtime.log import show_log
 from simvtp.training import trackers
 from sweeps.definition import find_search, find_sweep, names, searches
-from sweeps.plan import Plan, make_plan
+from sweeps.plan import Plan, Run, make_plan
 from sweeps.scheduler import control, display
 from sweeps.scheduler.display import plan_table, status_table
 from sweeps.state.cost_estimate import forecast
-from sweeps.state.run_states import Ledger, State, is_retried
+from sweeps.state.run_states import RunRegistry, RunState, is_retried
 
-OF_A_SEARCH = ("trials", "rungs", "budget", "over", "storage")
+if TYPE_CHECKING:
+    from sweeps.executors.base import Executor
+
+log = logging.getLogger(__name__)
+
+SEARCH_OPTIONS = ("trials", "rungs", "budget", "over", "storage")
 EPILOG = "exit codes: 0 all done; 1 some runs failed; 2 bad input; 130 interrupted"
 
 
@@ -48,9 +55,19 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--rungs", metavar="SHARES", help="of a search: budgets at which to prune (1/9,1/3,1)")
     made.add_argument("--budget", choices=["length", "data"], help="of a search: what the shares are of (length)")
     made.add_argument("--over", metavar="KEYS", help="of a search: only these of its fields, with commas")
-    made.add_argument("--storage", metavar="URL", help="of a search: a database for its study (or $SIMVTP_STORAGE)")
+    made.add_argument(
+        "--storage",
+        metavar="URL",
+        help="of a search: a database (or $SIMVTP_STORAGE)",
+    )
     made.add_argument("--scalars", metavar="KINDS", help="where else to show curves: tensorboard, wandb or both")
-    made.add_argument("--dry-run", action="store_true", help="print every run and what would start, and end")
+    made.add_argument(
+        "--hung-after",
+        type=float,
+        metavar="MINUTES",
+        help="kill and retry a job without a step for so long (30)",
+    )
+    made.add_argument("--dry-run", action="store_true", help="check, print every run and what would start, and end")
     made.add_argument("--list", action="store_true", help="print the sweeps, and end")
     made.add_argument("--status", action="store_true", help="print what became of every run, and end")
     made.add_argument("--watch", action="store_true", help="with --status: again and again, until Ctrl-C")
@@ -79,13 +96,15 @@ def main(words: list[str] | None = None) -> int:
     """The command; gives its exit code."""
     words = sys.argv[1:] if words is None else words
     arguments = parser().parse_args(words)
-    command = shlex.join(["python", "sweeps/run.py", *words])
     console = display.console()
+    show_log()
     try:
         if arguments.list:
             return show_list(console, config_from(arguments))
         if arguments.sweep is None:
             raise ConfigError(f"name a sweep: one of {', '.join([*names(), *searches()])}")
+        if arguments.watch and not arguments.status:
+            raise ConfigError("--watch: it goes with --status, and starts nothing; without both the sweep starts")
         for name in ("jobs", "pack", "trials"):
             if (count := getattr(arguments, name)) is not None and count < 1:
                 raise ConfigError(f"--{name} {count}: it takes a whole number from 1")
@@ -95,43 +114,43 @@ def main(words: list[str] | None = None) -> int:
         if arguments.scalars is not None:
             os.environ[trackers.VARIABLE] = arguments.scalars  # jobs inherit it
         trackers.wanted()
-        ledger = Ledger(arguments.results)
-        ledger.check_readable()
+        if arguments.hung_after is not None:
+            os.environ[heartbeat.VARIABLE] = str(60 * arguments.hung_after)
+        heartbeat.limit_seconds()
+        registry = RunRegistry(arguments.results)
+        registry.check_readable()
         if arguments.sweep in searches():
             from sweeps.search import run_search  # Optuna takes a second to load: not for sweeps
 
-            return run_search.carry_out(arguments, base, seeds, ledger, console, words)
-        for name in OF_A_SEARCH:
+            return run_search.run_command(arguments, base, seeds, registry, console, words)
+        for name in SEARCH_OPTIONS:
             if getattr(arguments, name) is not None:
                 raise ConfigError(f"--{name}: that is for a search, such as {searches()[0]}")
         plan = make_plan(arguments.sweep, arguments.preset, base, seeds)
-        if arguments.dry_run:
-            return show_plan(console, plan, ledger, arguments)
         if arguments.status:
-            return show_status(console, plan, ledger, watch=arguments.watch)
+            return show_status(console, plan, registry, watch=arguments.watch)
         if arguments.log is not None:
-            return control.follow(ledger, control.find_run(plan, arguments.log))
+            return control.follow(console, registry, control.find_run(plan, arguments.log))
         if arguments.why is not None:
-            return control.why(console, plan, ledger, control.find_run(plan, arguments.why))
-        ledger.check_writable()
+            return control.explain(console, plan, registry, control.find_run(plan, arguments.why))
         if arguments.cancel is not None:
+            registry.check_writable()
             every = list(plan.runs.values())
             return control.cancel(
-                plan, ledger, every if arguments.cancel == "all" else [control.find_run(plan, arguments.cancel)]
+                console,
+                plan,
+                registry,
+                every if arguments.cancel == "all" else [control.find_run(plan, arguments.cancel)],
             )
-        from sweeps.scheduler import run_sweep  # Submitit and Optuna take a second to load: not for --status
-
-        if arguments.detach:
-            return run_sweep.detach(plan, ledger, [word for word in words if word != "--detach"])
-        return run_sweep.bring_about(plan, ledger, arguments, console, command)
+        return start(console, plan, registry, arguments, words)
     except (ConfigError, DataError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        log.error(f"error: {error}")
         return 2
     except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
+        log.info("stopped; the same command goes on from here")
         return 130
     except Busy as error:
-        print(f"busy: {error}; it does this sweep already. --status shows how far it is", file=sys.stderr)
+        log.error(f"busy: {error}; it does this sweep already. --status shows how far it is")
         return 3
 
 
@@ -149,44 +168,66 @@ def show_list(console: Console, base: Config) -> int:
     return 0
 
 
-def show_status(console: Console, plan: Plan, ledger: Ledger, *, watch: bool) -> int:
+def show_status(console: Console, plan: Plan, registry: RunRegistry, *, watch: bool) -> int:
     """--status: one screen, from the folder and the last words of SLURM."""
     show = display.Screen(console) if watch and console.is_terminal else None
     with show or nullcontext():
         while True:
-            ledger.queue.refresh()
-            states = ledger.states(plan)
+            registry.queue.refresh()
+            states = registry.states(plan)
             if show is None:
                 console.print(status_table(plan, states, most=None if not watch else console.height))
             else:
-                show.put(status_table(plan, states, most=console.height))
+                show.update(status_table(plan, states, most=console.height))
             if not watch:
                 return 0
             time.sleep(2)
 
 
-def show_plan(console: Console, plan: Plan, ledger: Ledger, arguments: argparse.Namespace) -> int:
-    """--dry-run: every run, what it shares, and what would be started or submitted."""
-    ledger.queue.refresh()
-    states = ledger.states(plan)
+def start(
+    console: Console, plan: Plan, registry: RunRegistry, arguments: argparse.Namespace, words: Sequence[str]
+) -> int:
+    """Check the plan, then start it: here, detached, or, with --dry-run, not at all; gives the exit code."""
+    from sweeps.executors.choose import make_executor  # Submitit takes a second to load: not for --status
+    from sweeps.scheduler import preflight, run_sweep
+
+    threads = plan.base.machine.threads
+    executor = make_executor(arguments.cluster, registry, plan.preset, arguments.jobs, threads, arguments.pack)
+    if not arguments.dry_run:
+        registry.check_writable()
+    registry.queue.refresh()
+    states = registry.states(plan)
     if arguments.retry is not None:
-        states.update({run: State("waiting") for run, state in states.items() if is_retried(state, arguments.retry)})
+        states |= {run: RunState("waiting") for run, state in states.items() if is_retried(state, arguments.retry)}
+    missing = [run for run in plan.runs.values() if states[run.id].name in ("waiting", "interrupted")]
+    if arguments.dry_run:
+        show_plan(console, plan, registry, states, missing, executor)
+    preflight.check(plan, missing, registry, executor)
+    if arguments.dry_run:
+        return 0
+    if arguments.detach:
+        return run_sweep.detach(console, plan, registry, [word for word in words if word != "--detach"])
+    command = shlex.join(["python", "sweeps/run.py", *words])
+    return run_sweep.run_sweep(plan, registry, executor, arguments, console, command)
+
+
+def show_plan(
+    console: Console, plan: Plan, registry: RunRegistry, states: Mapping[str, RunState], missing: list[Run],
+    executor: Executor,
+) -> None:  # fmt: skip
+    """--dry-run: every run, what it shares, and what would be started or submitted."""
     console.print(plan_table(plan, states))
-    start = [run for run in plan.runs.values() if states[run.id].name in ("waiting", "interrupted")]
-    stages = {run.stage for run in start if run.stage is not None and not ledger.made(run.stage)}
+    stages = {run.stage for run in missing if run.stage is not None and not registry.is_pretrained(run.stage)}
     cached = sum(state.name == "done" for state in states.values())
     asked = sum(len(table.ids) for table in plan.tables)
     lines = [
-        f"{asked} asked for, {len(plan.runs)} different; {cached} cached, {len(start)} would start "
+        f"{asked} asked for, {len(plan.runs)} different; {cached} cached, {len(missing)} would start "
         f"with {len(stages)} pre-trainings; nothing was started",
-        forecast(ledger, plan.preset, start),
+        forecast(registry, plan.preset, missing),
+        *executor.describe_plan(missing),
     ]
-    from sweeps.executors.base import place  # Submitit takes a second to load: not for --status
-
-    where = place(arguments.cluster, ledger, plan.preset, arguments.jobs, plan.base.machine.threads, arguments.pack)
-    for line in (*lines, *where.intended(start)):
+    for line in lines:
         console.print(line, highlight=False, soft_wrap=True, markup=False)
-    return 0
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from simvtp.data.gallery_loader import GalleryLoader
 from simvtp.data.tokenizer import Tokenizer, pad_batch
 from simvtp.distributed.process_group import filled, lists, share
 from simvtp.models.dual_encoder import DualEncoder
+from simvtp.runtime.heartbeat import beat
 from simvtp.runtime.seeding import generator
 
 BATCH = 128
@@ -74,6 +75,7 @@ def encode_videos(looks: Sequence[Look], loader: GalleryLoader, config: Config, 
                 encoded = look.model.encode_video(shown.flatten(0, 1).to(device))
                 features[place : place + len(shown)] = encoded.unflatten(0, shown.shape[:2]).mean(dim=1).cpu()
             place += len(clips)
+            beat()
     told = lists([f"{index} {why}" for index, why in loader.absent.items()])
     loader.absent = {int(index): why for index, _, why in (line.partition(" ") for line in told)}
     return [functional.normalize(filled(features)) for features in found]
@@ -94,6 +96,7 @@ def encode_captions(model: DualEncoder, loader: GalleryLoader, config: Config, d
         for rows in (batches[number] for number in share(len(batches))):
             words = pad_batch([captions[i] for i in rows], loader.tokenizer.pad).to(device)
             found[rows] = model.encode_text(words, words != loader.tokenizer.pad).cpu()
+            beat()
     return filled(found)
 
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from simvtp.config.schema import Machine, Optimisation
 from simvtp.data.train_loader import Batch
 from simvtp.distributed.process_group import check_batch, decide, largest, mean, rank
+from simvtp.runtime.heartbeat import beat
 from simvtp.runtime.seeding import seeded
 from simvtp.runtime.signals import Interrupted, asked
 from simvtp.training.checkpoint import clear_halves, load_state, save_state
@@ -129,6 +130,7 @@ class Trainer:
             while self.step < self.steps:
                 found = self._step(next(batches), prepare)
                 self.step += 1
+                beat()
                 self._note(found, loader.steps_per_epoch, progress)
                 if after_step is not None:
                     after_step(self)

@@ -17,7 +17,7 @@ SUFFIXES = (".py", ".toml", ".txt", ".json")
 
 
 @cache
-def take(results: Path) -> Path:
+def snapshot_code(results: Path) -> Path:
     """The folder results/code/<hash of the code> with a copy of the packages; what is there already is used again.
 
     One for all that a command starts: a sweep whose code is edited while it runs is not made by two codes.
@@ -42,7 +42,7 @@ def take(results: Path) -> Path:
         target = making / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
-    write_json(making / "code.json", state_of(ROOT))
+    write_json(making / "code.json", git_state(ROOT))
     try:
         making.rename(folder)  # whole or not at all
     except OSError:
@@ -52,7 +52,7 @@ def take(results: Path) -> Path:
     return folder
 
 
-def state_of(root: Path) -> dict[str, str]:
+def git_state(root: Path) -> dict[str, str]:
     """Commit and diff of a checkout; empty where there is none, or no git."""
     if not (root / ".git").exists() or shutil.which("git") is None:
         return {}

@@ -1,7 +1,8 @@
-"""What a task of a SLURM array starts: `python -m sweeps.executors.job results/jobs/<token>`.
+"""Entry point of a job: `python -m sweeps.executors.job results/jobs/<token>` or `.../runs/<id>/jobs/task.json`.
 
-The items of the task are in the record beside, so a task needs no pickle of its controller, which may be gone. Submitit
-carries them out: its handler of SIGUSR2 requeues the job once the checkpoint is written.
+A folder is a submission to SLURM: the items of the array task are read from its record, so a job needs nothing of the
+controller that submitted it. Submitit runs it: its handler of SIGUSR2 requeues the job once the checkpoint is written.
+A file is one task on this machine.
 """
 
 from __future__ import annotations
@@ -21,30 +22,35 @@ from submitit.core.job_environment import JobEnvironment
 from submitit.helpers import DelayedSubmission
 
 from simvtp.config.schema import flatten
-from sweeps.executors.task import Work
+from simvtp.runtime.files import read_json
+from simvtp.runtime.log import show_log
+from sweeps.executors.task import Task
 from sweeps.state.submissions import Submissions
 
-# Jobs are requeued as often as it takes: each goes on where the last one stopped.
+# Jobs are requeued without limit: each goes on where the last one stopped.
 REQUEUES = 1_000_000
-LOOK_SECONDS = 1.0
+POLL_SECONDS = 1.0
 
 
-class Pack:
-    """Several runs side by side in one job, each a process of its own, on the job's cores and GPUs."""
+class PackedTasks:
+    """Several runs side by side in one job, each in a process of its own, on the job's cores and GPUs.
 
-    def __init__(self, folder: Path, homes: Sequence[Path]) -> None:
-        self.folder, self.homes, self.count = folder, homes, len(homes)
+    folder: of the submission. run_folders: of the runs, in the order of the items.
+    """
+
+    def __init__(self, folder: Path, run_folders: Sequence[Path]) -> None:
+        self.folder, self.run_folders, self.count = folder, run_folders, len(run_folders)
 
     def __call__(self) -> str:
-        passed: list[int] = []
+        received: list[int] = []
 
-        def pass_on(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-            passed.append(number)
+        def forward(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+            received.append(number)
             for child in children:
                 if child.poll() is None:
                     child.send_signal(number)
 
-        before = {number: signal.signal(number, pass_on) for number in (signal.SIGUSR2, signal.SIGTERM)}
+        before = {number: signal.signal(number, forward) for number in (signal.SIGUSR2, signal.SIGTERM)}
         children: list[subprocess.Popen[bytes]] = []
         for number in range(self.count):
             words = [sys.executable, "-u", "-m", "sweeps.executors.job", str(self.folder), "--item", str(number)]
@@ -52,7 +58,7 @@ class Pack:
         codes = self._wait(children)
         for number, handler in before.items():
             signal.signal(number, handler)
-        if signal.SIGUSR2 in passed and any(codes):
+        if signal.SIGUSR2 in received and any(codes):
             os.kill(os.getpid(), signal.SIGUSR2)  # all have written their checkpoint: Submitit requeues the job
             time.sleep(60)
         if any(codes):
@@ -60,48 +66,58 @@ class Pack:
         return "done"
 
     def _wait(self, children: Sequence[subprocess.Popen[bytes]]) -> list[int]:
-        """Exit codes. A run that --cancel ended is stopped; SLURM could only end the job, and the others with it."""
-        told: set[int] = set()
+        """Exit codes. A run that --cancel ended is stopped here: SLURM could only end the whole job."""
+        stopped: set[int] = set()
         while any(child.poll() is None for child in children):
-            for child, home in zip(children, self.homes, strict=True):
-                if child.poll() is None and child.pid not in told and (home / "failure.json").exists():
+            for child, folder in zip(children, self.run_folders, strict=True):
+                if child.poll() is None and child.pid not in stopped and (folder / "failure.json").exists():
                     child.terminate()  # it writes a checkpoint first
-                    told.add(child.pid)
-            time.sleep(LOOK_SECONDS)
+                    stopped.add(child.pid)
+            time.sleep(POLL_SECONDS)
         return [child.wait() for child in children]
 
     def checkpoint(self) -> DelayedSubmission:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # as Work does
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # as Task does
         return DelayedSubmission(self)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m sweeps.executors.job", description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--item", type=int, help="carry out one item of a task, in this very process")
+    parser.add_argument("path", type=Path, help="a submission's folder, or the file of one task")
+    parser.add_argument("--item", type=int, help="carry out one item of a submission's task, in this very process")
     arguments = parser.parse_args()
-    folder, task = arguments.folder, int(os.environ.get("SLURM_ARRAY_TASK_ID", "0"))
+    show_log()
+    if arguments.path.suffix == ".json":
+        content = read_json(arguments.path)
+        os.sched_setaffinity(0, content["cores"])  # before torch and its threads are there
+        Task.from_json(content)()
+        return
+    _run_submission(arguments.path, arguments.item)
+
+
+def _run_submission(folder: Path, item: int | None) -> None:
+    """The array task of this SLURM job, or one item of it."""
     submissions = Submissions(folder.parent.parent)
     record = submissions.read(folder.name)
     if record is None:
         sys.exit(f"{folder}/record.json is not there: nothing to do")
-    items = record.items(task)
-    works = [Work(item.kind, item.id, flatten(item.config), submissions.results, record.preset) for item in items]
-    homes = [submissions.home(item) for item in items]
-    if arguments.item is not None:
-        works[arguments.item]()
+    items = record.items(int(os.environ.get("SLURM_ARRAY_TASK_ID", "0")))
+    tasks = [Task(entry.kind, entry.id, flatten(entry.config), submissions.results, record.preset) for entry in items]
+    if item is not None:
+        tasks[item]()
         return
     os.environ["SUBMITIT_FOLDER"] = str(folder)
     environment = JobEnvironment()
     if environment.global_rank == 0:
-        call = DelayedSubmission(works[0] if len(works) == 1 else Pack(folder, homes))
+        packed = PackedTasks(folder, [submissions.home(entry) for entry in items])
+        call = DelayedSubmission(tasks[0] if len(tasks) == 1 else packed)
         call.set_timeout(60 * 24 * 365, REQUEUES)
-        made = environment.paths.submitted_pickle
-        for name in (made, environment.paths.result_pickle):  # left by a kill in the middle of a dump
+        path = environment.paths.submitted_pickle
+        for name in (path, environment.paths.result_pickle):  # left by a kill in the middle of a dump
             name.with_name(name.name + ".save_tmp").unlink(missing_ok=True)
-        new = made.with_name(made.name + ".new")
+        new = path.with_name(path.name + ".new")
         call.dump(new)
-        new.replace(made)  # the other tasks of a run wait for it
+        new.replace(path)  # the other processes of a distributed run wait for it
     submission.process_job(folder)
 
 

@@ -1,4 +1,4 @@
-"""How runs become job arrays: a stage that several runs share is made once, and arrays of those runs follow it."""
+"""Runs -> job arrays. Pre-training that several runs share is done once, and arrays of those runs follow it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sweeps.plan import Run, cut
+from sweeps.plan import Run, chunks
 from sweeps.state.submissions import Item
 
-Task = tuple[Item, ...]
+ArrayTask = tuple[Item, ...]
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Array:
     task: the one task of that array that all of this one follow; None: each follows the task of its own number.
     """
 
-    tasks: tuple[Task, ...]
+    tasks: tuple[ArrayTask, ...]
     after: int | None = None
     task: int | None = None
 
@@ -40,16 +40,16 @@ def arrays(runs: Sequence[Run], made: Mapping[str, bool], pack: int, longest: in
     plain += [found[0] for found in users.values() if len(found) == 1]
     shared = sorted((stage for stage, found in users.items() if len(found) > 1), key=lambda stage: -len(users[stage]))
     number = 0  # of arrays so far
-    for part in cut(shared, pack * longest):
+    for part in chunks(shared, pack * longest):
         stages = tuple(
-            tuple(Item("pretrain", stage, users[stage][0].config) for stage in task) for task in cut(part, pack)
+            tuple(Item("pretrain", stage, users[stage][0].config) for stage in task) for task in chunks(part, pack)
         )
         followers = [[run for item in task for run in users[item.id]] for task in stages]
         for array in itertools.chain([Array(stages)], _following(number, followers, pack, longest)):
             number += 1
             yield array
-    for rest in cut(plain, pack * longest):
-        yield Array(tuple(map(_task, cut(rest, pack))))
+    for rest in chunks(plain, pack * longest):
+        yield Array(tuple(map(_task, chunks(rest, pack))))
 
 
 def _following(first: int, followers: Sequence[Sequence[Run]], pack: int, longest: int) -> Iterator[Array]:
@@ -59,15 +59,15 @@ def _following(first: int, followers: Sequence[Sequence[Run]], pack: int, longes
     the n-th runs of all stages are an array, where task i waits for task i; the stages come by falling number of runs,
     so the tasks of each such array are the first so many.
     """
-    rows = [list(cut(runs, pack)) for runs in followers]
+    rows = [list(chunks(runs, pack)) for runs in followers]
     if len(rows) <= max(map(len, rows)):
         for number, row in enumerate(rows):
-            for tasks in cut(row, longest):
+            for tasks in chunks(row, longest):
                 yield Array(tuple(map(_task, tasks)), after=first, task=number)
         return
     for depth in range(max(map(len, rows))):
         yield Array(tuple(_task(row[depth]) for row in rows if depth < len(row)), after=first)
 
 
-def _task(runs: Sequence[Run]) -> Task:
+def _task(runs: Sequence[Run]) -> ArrayTask:
     return tuple(Item("run", run.id, run.config) for run in runs)

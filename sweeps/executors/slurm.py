@@ -1,7 +1,8 @@
-"""SLURM: runs as job arrays; a stage that several runs share is made once, and an array of runs follows it."""
+"""Job arrays of SLURM. Pre-training that several runs share is done once, and arrays of those runs follow it."""
 
 from __future__ import annotations
 
+import logging
 import re
 import shlex
 import shutil
@@ -9,117 +10,122 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
-
-import submitit
-from submitit.core.utils import FailedJobError, FailedSubmissionError
 
 from simvtp.config.run_dirs import FEW
 from simvtp.config.schema import Config
 from simvtp.errors import ConfigError
+from sweeps.executors import sbatch
+from sweeps.executors.base import JobEnd, Refused
 from sweeps.executors.cluster_config import Cluster
-from sweeps.executors.code_snapshot import take
+from sweeps.executors.code_snapshot import snapshot_code
 from sweeps.executors.job_arrays import Array, arrays
-from sweeps.plan import Run, cut
-from sweeps.state.run_states import Ledger
-from sweeps.state.squeue import WAITING
+from sweeps.plan import Run, chunks
+from sweeps.state.run_states import RunRegistry
+from sweeps.state.squeue import PENDING
 from sweeps.state.submissions import PREFIX, Claim, Record
 
-# What sbatch says when the same command will do later.
-_LATER = ("Unable to contact", "timed out", "temporarily", "not responding", "MaxSubmit", "SubmitLimit", "violates")
+log = logging.getLogger(__name__)
 
+QUERY_SECONDS = 60.0
 
-# How accounting calls the end of a job that was not of its own making.
-_OUTSIDE = ("CANCELLED", "NODE_FAIL", "PREEMPTED", "BOOT_FAIL", "REQUEUED", "REVOKED", "PENDING", "RUNNING")
+# How the accounting calls the end of a job that was not of its own making.
+_EXTERNAL = ("CANCELLED", "NODE_FAIL", "PREEMPTED", "BOOT_FAIL", "REQUEUED", "REVOKED")
+_NOT_ENDED = ("PENDING", "RUNNING", "COMPLETING")
 
-
-class Refused(ConfigError):
-    """sbatch did not take a job. passes: whether it may take the same job later."""
-
-    @property
-    def passes(self) -> bool:
-        return any(word in str(self) for word in _LATER)
-
-
-class Batch(submitit.SlurmExecutor):
-    """Submitit's batch script, with a command that finds its work in the record of the submission."""
-
-    def send(self, name: str, tasks: int, parallel: int, dependency: str | None) -> str:
-        """Submit an array; gives SLURM's number of it."""
-        self.update_parameters(job_name=name, array_parallelism=parallel)
-        self.parameters["map_count"] = tasks
-        if dependency is not None:
-            self.parameters["dependency"] = dependency
-        words = [self.python, "-u", "-m", "sweeps.executors.job", shlex.quote(str(self.folder))]
-        return str(self._submit_command(" ".join(words)).job_id)
+# What sacct says on a cluster that keeps no accounts.
+_NO_ACCOUNTING = "accounting storage is disabled"
 
 
 class Slurm:
-    """Jobs of a SLURM cluster. They need no controller: one that comes later finds them by their claims.
+    """Jobs of a SLURM cluster. They need no controller: a later one finds them by their claims.
 
-    at_once: runs that are handed to it at a time, whatever arrays they fall into (--jobs); None: all.
+    registry: of the results folder. preset: name of the preset, noted in results. cluster: what a job asks for.
+    at_once: runs submitted at the same time, whatever arrays they are in (--jobs); None: all.
     """
 
     poll_seconds = 2.0
-    stop_with_controller = False
-    queues = True
+    stops_with_controller = False
+    has_queue = True
 
-    def __init__(self, ledger: Ledger, preset: str, cluster: Cluster, at_once: int | None = None) -> None:
+    def __init__(self, registry: RunRegistry, preset: str, cluster: Cluster, at_once: int | None = None) -> None:
         if shutil.which("sbatch") is None:
             raise ConfigError(f"--cluster {cluster.name}: there is no sbatch on this machine; use --cluster local")
-        self.ledger, self.preset, self.cluster = ledger, preset, cluster
-        self.submissions, self.queue = ledger.submissions, ledger.queue
+        sbatch.check_path(registry.submissions.folder)
+        self.registry, self.preset, self.cluster = registry, preset, cluster
+        self.submissions, self.queue = registry.submissions, registry.queue
         self.records: dict[str, Record] = {}
         self.capacity = at_once or sys.maxsize
+        self._max_array: int | None = None
         self._ends: tuple[float, Mapping[str, str] | None] = (0.0, None)
+        self._has_accounting = True
 
-    @cached_property
-    def longest(self) -> int:
-        """Tasks that an array may have. Its folder gets three files for each, hence not more than FEW."""
-        done = subprocess.run(["scontrol", "show", "config"], capture_output=True, text=True, check=False)
-        found = re.search(r"^MaxArraySize\s*=\s*(\d+)", done.stdout, re.MULTILINE)
-        return min(FEW, max(1, int(found[1]) - 1)) if found else FEW
+    def max_array(self) -> int:
+        """Tasks that an array may have. Its folder gets three files for each, hence not more than FEW.
+
+        Raises Refused, to try again later, where SLURM does not answer.
+        """
+        if self._max_array is None:
+            code, out, words = _ask("scontrol", "show", "config")
+            found = re.search(r"^MaxArraySize\s*=\s*(\d+)", out, re.MULTILINE)
+            if code or not found:
+                raise Refused(f"cluster {self.cluster.name}: scontrol does not answer: {words}", transient=True)
+            self._max_array = min(FEW, max(1, int(found[1]) - 1))
+        return self._max_array
+
+    def check(self) -> None:
+        """Ask SLURM whether it would take a job of this cluster; raises Refused for what it will never take."""
+        script = sbatch.batch_script(self.submissions.folder, self._options(None), (), 1, 1)
+        try:
+            sbatch.try_out(script, self.cluster.name)
+        except Refused as error:
+            if not error.transient:
+                raise
+            log.warning(f"{error}; jobs are submitted when it takes them")
 
     def attach(self, runs: Sequence[Run]) -> dict[str, Claim]:
-        """Jobs of an earlier controller, or of another sweep, in which some of these runs still are."""
+        """Claims of these runs whose job SLURM still has."""
         if runs:
-            take(self.ledger.results)  # what the sweep begins with, not what is edited before a job is submitted
-        self.queue.look()
+            snapshot_code(self.registry.results)  # the code at the sweep's start, not as it is edited later
+        self.queue.current()
         claims = {run.id: self.submissions.claim("run", run.id) for run in runs}
-        return {run: claim for run, claim in claims.items() if claim is not None and not self.over(claim)}
+        return {run: claim for run, claim in claims.items() if claim is not None and not self.is_over(claim)}
 
     def submit(self, runs: Sequence[Run]) -> dict[str, Claim]:
-        """Hand the runs to SLURM, but those that someone has handed to it already; gives the job of each."""
+        """Submit the runs that nobody has submitted yet; gives the job of each run that is submitted."""
         jobs: dict[str, Claim] = {}
-        with self.submissions.alone():
+        with self.submissions.exclusive():
             jobs |= self.attach(runs)
             wanted, made = self._missing([run for run in runs if run.id not in jobs])
             if not wanted:
                 return jobs
-            code = take(self.ledger.results)
+            code = snapshot_code(self.registry.results)
             sent: list[Record] = []
-            for array in arrays(wanted, made, self.cluster.pack, self.longest):
+            for array in arrays(wanted, made, self.cluster.pack, self.max_array()):
                 own = {run.id: run.stage for run in wanted if run.stage is not None and not made[run.stage]}
                 stages = own if array.after is None else {}
                 record = self.submissions.open(self.preset, array.tasks, stages)
-                record = self.submissions.numbered(record, self._send(record, code, _dependency(array, sent)))
-                self.records[record.token] = replace(record, entries=())  # kept without them: there may be thousands
+                record = self.submissions.set_job_id(record, self._submit(record, code, _dependency(array, sent)))
+                self.records[record.token] = replace(record, entries=())  # there may be thousands of entries
                 sent.append(self.records[record.token])
                 for number, task in enumerate(array.tasks):
                     jobs |= {item.id: Claim(record.token, number) for item in task if item.kind == "run"}
         return jobs
 
     def _missing(self, runs: Sequence[Run]) -> tuple[list[Run], dict[str, bool]]:
-        """Runs whose stage nobody makes at the moment, and whether the stages are made."""
-        made = {run.stage: self.ledger.made(run.stage) for run in runs if run.stage is not None}
+        """Runs whose pre-training no other submission does at the moment, and whether each stage is done."""
+        made = {run.stage: self.registry.is_pretrained(run.stage) for run in runs if run.stage is not None}
         elsewhere = {stage for stage, ready in made.items() if not ready and self._is_claimed(stage)}
         return [run for run in runs if run.stage not in elsewhere], made
 
-    def intended(self, runs: Sequence[Run]) -> list[str]:
+    def describe_plan(self, runs: Sequence[Run]) -> list[str]:
         """The arrays that would be submitted."""
         wanted, made = self._missing(runs)
-        found = list(arrays(wanted, made, self.cluster.pack, self.longest))
+        try:
+            longest = self.max_array()
+        except Refused as error:
+            return [f"{error}; the arrays are not known until it does"]
+        found = list(arrays(wanted, made, self.cluster.pack, longest))
         lines = []
         for number, array in enumerate(found):
             kind = "stages" if array.tasks[0][0].kind == "pretrain" else "runs"
@@ -134,72 +140,88 @@ class Slurm:
 
     def _is_claimed(self, stage: str) -> bool:
         claim = self.submissions.claim("pretrain", stage)
-        return claim is not None and not self.over(claim)
+        return claim is not None and not self.is_over(claim)
 
-    def _send(self, record: Record, code: Path, after: str | None) -> str:
-        cluster, config = self.cluster, record.items(0)[0].config
-        batch = Batch(self.submissions.folder / record.token, python=shlex.quote(sys.executable))
-        wanted = {
+    def _submit(self, record: Record, code: Path, dependency: str | None) -> str:
+        """Write the script of an array and submit it; gives the number of the job. Raises Refused."""
+        folder = self.submissions.folder / record.token
+        # PYTHONSAFEPATH: else Python would import from the folder that the command is given in, not from the copy.
+        path = shlex.quote(str(code)) + "${PYTHONPATH:+:$PYTHONPATH}"
+        setup = [*self.cluster.setup, f"export PYTHONPATH={path} PYTHONSAFEPATH=1"]
+        options = self._options(record.items(0)[0].config)
+        options |= {"job-name": PREFIX + record.token, "dependency": dependency}
+        script = folder / "batch.sh"
+        script.write_text(sbatch.batch_script(folder, options, setup, len(record.entries), self.cluster.parallel))
+        return sbatch.submit(script, self.cluster.name)
+
+    def _options(self, config: Config | None) -> dict[str, str | int | bool | None]:
+        """What a job asks SLURM for. config: of its first run, for the number of threads."""
+        cluster = self.cluster
+        threads = max(1, config.machine.threads or config.machine.workers) if config is not None else 1
+        return {
             "partition": cluster.partition, "account": cluster.account, "qos": cluster.qos,
             "constraint": cluster.constraint, "exclude": cluster.exclude, "mem": cluster.memory,
-            "gpus_per_node": self._gpus(), "time": cluster.time, "nodes": cluster.nodes,
-            "ntasks_per_node": cluster.tasks, "signal_delay_s": cluster.signal_seconds,
-            "cpus_per_task": (cluster.cpus or _threads(config)) * cluster.pack,
+            "gpus-per-node": self._gpus(), "time": cluster.time, "nodes": cluster.nodes,
+            "ntasks-per-node": cluster.tasks, "signal": f"USR2@{cluster.signal_seconds}",
+            "cpus-per-task": (cluster.cpus or threads) * cluster.pack, **cluster.sbatch,
         }  # fmt: skip
-        extra = {"requeue": True, "kill-on-invalid-dep": "yes"} | dict(cluster.sbatch)
-        # Outside the folder that the command is given in: else Python would import its code before the copy.
-        path = shlex.quote(str(code)) + "${PYTHONPATH:+:$PYTHONPATH}"
-        setup = [*cluster.setup, f"export PYTHONPATH={path} PYTHONSAFEPATH=1"]
-        batch.update_parameters(
-            **{key: value for key, value in wanted.items() if value is not None}, setup=setup, use_srun=True,
-            stderr_to_stdout=True, additional_parameters=extra, srun_args=["--kill-on-bad-exit=1"],
-        )  # fmt: skip
-        try:
-            return batch.send(PREFIX + record.token, len(record.entries), cluster.parallel, after)
-        except (FailedJobError, FailedSubmissionError) as error:
-            raise Refused(f"cluster {cluster.name}: sbatch refused the job: {_last_words(error)}") from error
 
     def _gpus(self) -> int | None:
         if self.cluster.gpus is None:
             return 1 if self.preset != "tiny" else None
         return self.cluster.gpus or None
 
-    def waits(self, job: Claim) -> bool:
+    def is_pending(self, job: Claim) -> bool:
         """Whether SLURM has not started the job yet, or will start it again."""
-        state = self.queue.look().state(job.token, job.task)
-        return state is not None and state[0] in WAITING
+        state = self.queue.current().state(job.token, job.task)
+        return state is not None and state[0] in PENDING
 
-    def over(self, job: Claim) -> bool:
-        """Whether SLURM has the job no more. What was submitted after the last look at SLURM is not over."""
-        snapshot = self.queue.look()
+    def is_over(self, job: Claim) -> bool:
+        """Whether SLURM has the job no more. A job submitted after the last look at the queue is not over."""
+        snapshot = self.queue.current()
         if snapshot.state(job.token, job.task) is not None:
             return False
         record = self._record(job.token)
         return record is None or snapshot.time > record.created + 1
 
-    def outside(self, job: Claim) -> bool:
-        """What accounting says of a job that is over; one that it does not list, and that wrote nothing, never began.
+    def end_of(self, job: Claim) -> JobEnd:
+        """By the accounting; a job that it does not list and that wrote no output never began.
 
-        Without accounting, no.
+        UNKNOWN also while the accounting has not heard of the end yet. On a cluster without accounting every end
+        counts as the job's own.
         """
-        record, output, ends = self._record(job.token), self.output(job), self._ends_of_jobs()
-        if record is None or output is None or ends is None:
-            return False
+        record, output, ends = self._record(job.token), self.log_path(job), self._ends_of_jobs()
+        if record is None or output is None:
+            return JobEnd.EXTERNAL  # it was never submitted: sbatch refused it, or its controller was killed
+        if ends is None:
+            return JobEnd.UNKNOWN
+        if not ends and not self._has_accounting:
+            return JobEnd.OWN
         state = ends.get(record.number(job.task), "")
-        return state.startswith(_OUTSIDE) or (not state and not output.exists())
+        if state in _NOT_ENDED:
+            return JobEnd.UNKNOWN
+        external = state.startswith(_EXTERNAL) or (not state and not output.exists())
+        return JobEnd.EXTERNAL if external else JobEnd.OWN
+
+    def stage_job(self, run: Run, job: Claim) -> Claim:
+        claim = self.submissions.claim("pretrain", run.stage) if run.stage is not None else None
+        return claim or job
 
     def _ends_of_jobs(self) -> Mapping[str, str] | None:
-        """Job -> how accounting calls its end, for all arrays known here; None without accounting.
+        """Job -> how the accounting calls its end, for all arrays known here; None where it does not answer.
 
         Asked once after each look at the queue: what that look found to be over had ended before.
         """
-        looked = self.queue.look().time
-        if self._ends[0] != looked:
+        looked = self.queue.current().time
+        if self._ends[0] != looked or self._ends[1] is None:
             numbers = ",".join(record.job for record in self.records.values() if record.job)
-            words = ["sacct", "-X", "-n", "-P", "-o", "JobID,State", "-j", numbers]
-            done = subprocess.run(words, capture_output=True, text=True, check=False)
-            lines = (line.partition("|") for line in done.stdout.splitlines())
-            self._ends = looked, None if done.returncode else {job: state for job, _, state in lines}
+            code, out, words = _ask("sacct", "-X", "-n", "-P", "-o", "JobID,State", "-j", numbers)
+            self._has_accounting = _NO_ACCOUNTING not in words.lower()
+            if code and self._has_accounting:
+                log.warning(f"sacct does not answer ({words}); it is not known yet how jobs ended")
+            lines = (line.partition("|") for line in out.splitlines())
+            unknown = code and self._has_accounting
+            self._ends = looked, None if unknown else {name: state for name, _, state in lines}
         return self._ends[1]
 
     def _record(self, token: str) -> Record | None:
@@ -211,12 +233,12 @@ class Slurm:
                 self.records[token] = replace(known, entries=())
         return known
 
-    def described(self, job: Claim) -> str:
-        """The job, as `squeue` names it."""
+    def describe(self, job: Claim) -> str:
+        """The job, as squeue names it."""
         record = self._record(job.token)
-        return f"job {record.number(job.task)}" if record else f"submission {job.token}"
+        return f"job {record.number(job.task)}" if record and record.job else f"submission {job.token}"
 
-    def output(self, job: Claim) -> Path | None:
+    def log_path(self, job: Claim) -> Path | None:
         record = self._record(job.token)
         if record is None or record.job is None:
             return None
@@ -226,8 +248,13 @@ class Slurm:
         """Cancel jobs; each is sent SIGTERM first, so its run writes a checkpoint."""
         records = {job: self._record(job.token) for job in jobs}
         numbers = {found.number(job.task) for job, found in records.items() if found is not None and found.job}
-        for part in cut(sorted(numbers), 500):
-            subprocess.run(["scancel", *part], check=False)
+        for part in chunks(sorted(numbers), 500):
+            code, _, words = _ask("scancel", *part)
+            if code:
+                log.warning(f"scancel: {words}")
+
+    def kill(self, job: Claim) -> None:
+        self.stop([job])
 
 
 def _dependency(array: Array, sent: Sequence[Record]) -> str | None:
@@ -238,10 +265,10 @@ def _dependency(array: Array, sent: Sequence[Record]) -> str | None:
     return f"aftercorr:{job}" if array.task is None else f"afterok:{job}_{array.task}"
 
 
-def _last_words(error: BaseException) -> str:
-    lines = [line for line in str(error).splitlines() if "error:" in line] or str(error).splitlines()
-    return " ".join(lines).replace("sbatch: error: ", "")
-
-
-def _threads(config: Config) -> int:
-    return max(1, config.machine.threads or config.machine.workers)
+def _ask(*words: str) -> tuple[int, str, str]:
+    """(exit code, stdout, last line of stderr) of a command of SLURM; code 1 where it gives no answer in time."""
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, timeout=QUERY_SECONDS, check=False)
+    except (subprocess.TimeoutExpired, FileNotFoundError) as error:
+        return 1, "", str(error)
+    return done.returncode, done.stdout, (done.stderr.strip().splitlines() or [""])[-1]

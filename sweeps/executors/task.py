@@ -1,12 +1,13 @@
-"""What a job does: one run or one shared stage, with its death noted in its folder."""
+"""What a job does: one run, or one pre-training that several runs share. A failure is recorded in its folder."""
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
-import sys
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,58 +16,87 @@ from submitit.core.utils import UncompletedJobError
 from submitit.helpers import DelayedSubmission
 
 from simvtp.config.run_dirs import RUNS, STAGES, home
-from sweeps.state.failures import died, is_full
+from simvtp.config.schema import flatten
+from simvtp.runtime import heartbeat
+from sweeps.plan import Run
+from sweeps.state.failures import is_full, record_death
+
+log = logging.getLogger(__name__)
 
 PATIENCE_SECONDS = 30 * 60.0
-AGAIN_SECONDS = 5.0
+RETRY_SECONDS = 5.0
 
 
-class Work:
-    """The callable that a job unpickles. kind: `run` or `pretrain`; values: its flat config."""
+@dataclass(frozen=True)
+class Task:
+    """A callable that carries out a run or a pre-training.
 
-    def __init__(self, kind: str, name: str, values: Mapping[str, Any], results: Path, preset: str) -> None:
-        self.kind, self.name, self.values, self.results, self.preset = kind, name, dict(values), results, preset
+    kind: "run" or "pretrain". name: id of the run or stage. values: the flat config. results: the results folder.
+    preset: name of the preset, noted in results.
+    """
+
+    kind: str
+    name: str
+    values: Mapping[str, Any]
+    results: Path
+    preset: str
+
+    @staticmethod
+    def of(run: Run, results: Path, preset: str) -> Task:
+        """The task of a run."""
+        return Task("run", run.id, flatten(run.config), results.resolve(), preset)
+
+    def to_json(self) -> dict[str, Any]:
+        return {**vars(self), "values": dict(self.values), "results": str(self.results)}
+
+    @staticmethod
+    def from_json(content: Mapping[str, Any]) -> Task:
+        return Task(content["kind"], content["name"], content["values"], Path(content["results"]), content["preset"])
 
     def __call__(self) -> str:
         from simvtp.runtime.signals import Interrupted
 
-        if (self._home() / "failure.json").exists():
-            if self.kind == "pretrain":  # a job that ends well would let its followers start
-                raise RuntimeError(f"stage {self.name} failed, or was cancelled, before this job began")
+        if (self._folder() / "failure.json").exists():
+            if self.kind == "pretrain":  # a job that ends well would let the jobs that depend on it start
+                raise RuntimeError(f"pre-training {self.name} failed, or was cancelled, before this job began")
             return "failed, or was cancelled, before this job began"
+        heartbeat.start(self._folder() / heartbeat.FILE)
         try:
-            return self._patiently()
+            return self._run_patiently()
         except Interrupted as stopped:
             if stopped.signal == signal.SIGUSR2 and "SLURM_JOB_ID" in os.environ:
                 # The checkpoint is written; now Submitit's own handler, in place again, requeues the job.
                 os.kill(os.getpid(), signal.SIGUSR2)
                 time.sleep(60)
             raise
+        finally:
+            heartbeat.stop()
 
-    def _patiently(self) -> str:
-        """Do the work; wait where another process is at it or the disk is full, which is no fault of this run."""
+    def _run_patiently(self) -> str:
+        """Do the work; wait while another process does it or the disk is full, which is no fault of this run."""
         from simvtp.runtime.locks import Busy
         from simvtp.runtime.signals import Interrupted
 
         until = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
-                return self._do()
+                return self._run()
             except (Interrupted, UncompletedJobError):
                 raise
             except Busy as error:
                 if "SLURM_JOB_ID" not in os.environ or time.monotonic() > until:
                     raise  # the controller looks again
-                why = str(error)
+                reason = str(error)
             except Exception as error:
                 if not is_full(error) or time.monotonic() > until:
-                    self._note(error)
+                    self._record(error)
                     raise
-                why = f"{error}; it goes on when there is room"
-            print(f"{self.kind} {self.name}: {why}; waiting", file=sys.stderr, flush=True)
-            time.sleep(AGAIN_SECONDS)
+                reason = f"{error}; it goes on when there is room"
+            log.warning(f"{self.kind} {self.name}: {reason}; waiting")
+            heartbeat.beat()
+            time.sleep(RETRY_SECONDS)
 
-    def _do(self) -> str:
+    def _run(self) -> str:
         from simvtp.config.schema import unflatten
         from simvtp.pretrain import pretrain
         from simvtp.run import run
@@ -78,24 +108,30 @@ class Work:
         with stoppable():
             return str(pretrain(config, self.results, self.preset))
 
-    def _home(self) -> Path:
+    def _folder(self) -> Path:
         return home(self.results, RUNS if self.kind == "run" else STAGES, self.name)
 
-    def _note(self, error: Exception) -> None:
-        """A death before the stage was made is the stage's: every run that shares it would die alike."""
+    def _record(self, error: Exception) -> None:
+        """A death before the pre-training is done belongs to it: every run that shares it would die alike."""
         from simvtp.config.run_dirs import pretrain_folder
         from simvtp.config.schema import unflatten
 
         stage = pretrain_folder(unflatten(self.values), self.results)
-        job, log = os.environ.get("SLURM_JOB_ID", ""), None
-        if "SUBMITIT_FOLDER" in os.environ:
-            log = JobEnvironment().paths.stdout
+        output = JobEnvironment().paths.stdout if "SUBMITIT_FOLDER" in os.environ else None
         if stage is not None and not (stage / "weights.safetensors").exists():
-            died(stage, "pretrain", error, job, log)
+            record_death(stage, "pretrain", error, job_name(), output)
         else:
-            died(self._home(), "finetune", error, job, log)
+            record_death(self._folder(), "finetune", error, job_name(), output)
 
     def checkpoint(self) -> DelayedSubmission:
-        """A requeued job does the same work again, which goes on from its own checkpoint."""
+        """What Submitit requeues: the same task, which goes on from its own checkpoint."""
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the requeue's own SIGTERM would kill `scontrol requeue`
         return DelayedSubmission(self)
+
+
+def job_name() -> str:
+    """This job, as `Executor.describe` names it."""
+    names = ("SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID")
+    if all(name in os.environ for name in names):
+        return "job " + "_".join(os.environ[name] for name in names)
+    return f"process {os.getpid()}"

@@ -1,144 +1,200 @@
-"""Brings a plan about: starts what is missing, waits, records what became of it."""
+"""The controller of a sweep: submits what is missing, watches the jobs, records what became of the runs."""
 
 from __future__ import annotations
 
+import logging
 import re
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
-from sweeps.executors.base import Place
-from sweeps.executors.slurm import Refused
+from sweeps.executors.base import Executor, JobEnd, Refused
 from sweeps.plan import Plan, Run
 from sweeps.scheduler.display import Screen
-from sweeps.state.failures import deaths, died, is_full
-from sweeps.state.run_states import Ledger, State, States
+from sweeps.scheduler.watchdog import DiskWatch, HangWatch, Hung
+from sweeps.state.failures import is_full, read_deaths, record_death
+from sweeps.state.run_states import RunRegistry, RunState
+
+log = logging.getLogger(__name__)
 
 ALIKE = 3  # so many failures of one kind, before any run is done, stop the sweep
-IDLE_SECONDS = 10.0  # from one look at the folders of runs that have no job to the next
-AGAIN_SECONDS = 30.0
+IDLE_SECONDS = 10.0  # between two looks at the folders of runs without a job
+RETRY_SECONDS = 30.0  # after a refusal that can pass
+ACCOUNTING_SECONDS = 15 * 60.0  # wait for the accounting to say how a job ended
 OVER = ("done", "failed")
 
 
 class Vanished(RuntimeError):
-    """A job ended without a result and without saying why."""
+    """A job ended without a result and without an error of its own."""
 
 
 class Stopped(RuntimeError):
-    """The first failures were all alike: more of the same is not started."""
+    """The first failures were all alike: no more runs are started."""
 
 
-class Record(Protocol):
-    """What a controller tells of its runs: an Optuna study."""
+class Study(Protocol):
+    """What a controller reports its runs to."""
 
-    def begin(self, *runs: str) -> None: ...
+    def tell(self, run: str, state: RunState) -> None:
+        """A run is done or failed."""
 
-    def tell(self, run: str, state: State) -> None: ...
+    def update(self, states: Mapping[str, RunState]) -> None:
+        """The states of all runs, after every look."""
 
-    def restore(self, run: str, label: str, result: Mapping[str, Any]) -> None: ...
-
-    def renew(self) -> None: ...
+    def reload(self) -> None:
+        """A write failed: read again what is on disk."""
 
 
 class Controller:
-    """One command's loop; the state of a run is read from its folder, never assumed."""
+    """The loop of one command. The state of a run is read from its folder, never assumed.
 
-    def __init__(self, plan: Plan, ledger: Ledger, study: Record, place: Place, screen: Screen) -> None:
-        self.plan, self.ledger, self.study, self.place, self.screen = plan, ledger, study, place, screen
-        self.active: dict[str, Any] = {}
-        self.began: dict[str, float] = {}
-        self.states = States()
+    plan: the runs. registry: of the results folder. study: what is told of runs that start and end. executor: where
+    runs are carried out. screen: what the user sees. hung_seconds: a job without a step for so long is killed and
+    tried again; 0: never.
+    """
+
+    def __init__(
+        self, plan: Plan, registry: RunRegistry, study: Study, executor: Executor, screen: Screen,
+        hung_seconds: float = 0.0,
+    ) -> None:  # fmt: skip
+        self.plan, self.registry, self.study, self.executor, self.screen = plan, registry, study, executor, screen
+        self.active: dict[str, Any] = {}  # run -> its job
+        self.states: dict[str, RunState] = {}
+        self.open = dict(plan.runs)  # runs that are not over
         self.looked = -IDLE_SECONDS  # when runs without a job were looked at
-        self.open = dict(plan.runs)
-        self.hold = 0.0  # nothing is submitted before this time
+        self.hold_until = 0.0  # nothing is submitted before this time
         self.failures: dict[str, str] = {}  # what failed under this controller -> its error, numbers left out
+        self.undecided: dict[str, float] = {}  # run -> since when it is not known how its job ended
+        self.hangs, self.disk = HangWatch(registry, hung_seconds), DiskWatch(registry.results)
 
-    def run(self) -> States:
+    def run(self) -> dict[str, RunState]:
         """Until every run is done or failed; gives their last states. Raises Stopped."""
-        for run, label in self.ledger.earlier(self.plan).items():
-            result = self.ledger.result(run)
-            if result is not None:
-                self.study.restore(run, label, result)
-        self.active = self.place.attach([run for run in self.plan.runs.values() if self.ledger.result(run.id) is None])
-        self.began = dict.fromkeys(self.active, 0.0)
+        runs = [run for run in self.plan.runs.values() if self.registry.result(run.id) is None]
+        self.active = self.executor.attach(runs)
         with self.screen:
             while True:
                 try:
                     self._look()
-                    self._start()
+                    self._submit_ready()
+                    self.study.update(self.states)
                 except OSError as error:
                     if not is_full(error):
                         raise
-                    print(f"{error}; the sweep goes on when there is room", file=sys.stderr, flush=True)
-                    time.sleep(AGAIN_SECONDS / 3)
-                    self.study.renew()
+                    log.warning(f"{error}; the sweep goes on when there is room")
+                    time.sleep(RETRY_SECONDS / 3)
+                    self.study.reload()
                 self.screen.show(self.plan, self.states, set(self.active))
                 if not self.open:
                     return self.states
-                time.sleep(self.place.poll_seconds)
+                time.sleep(self.executor.poll_seconds)
 
     def stop(self) -> None:
         """End what this controller started; checkpoints are written."""
-        self.place.stop(list(self.active.values()))
+        self.executor.stop(list(self.active.values()))
 
     def _look(self) -> None:
         idle = time.monotonic() - self.looked >= IDLE_SECONDS
         if idle:
             self.looked = time.monotonic()
+            self.disk.look()
         for run in list(self.open.values()):
             before, job = self.states.get(run.id), self.active.get(run.id)
             if job is None and before is not None and not idle:
                 continue
-            waits = job is not None and self.place.waits(job)
-            state = State("queued") if waits else self._read(run, job)
+            pending = job is not None and self.executor.is_pending(job)
+            state = RunState("queued") if pending else self._read(run, job)
             self.states[run.id] = state
             if before is None or before.name != state.name:
-                self.screen.say(run, before, state)
+                self.screen.report_change(run, before, state)
             if state.name in OVER and run.id not in self.active:
                 self.study.tell(run.id, state)
                 del self.open[run.id]
                 if state.failure is not None and before is not None:
-                    self._note_failure(run, state)
+                    self._check_alike(run, state)
 
-    def _read(self, run: Run, job: Any) -> State:
-        gone = job is not None and self.place.over(job)
-        state = self.ledger.state(run)  # read after the job was seen to be over: its last word counts
+    def _read(self, run: Run, job: Any) -> RunState:
+        gone = job is not None and self.executor.is_over(job)
+        state = self.registry.state(run)  # read after the job was seen to be over: its last word counts
         if gone:
-            self._bury(run, state)
-            return self.ledger.state(run)
-        if job is None:
-            if state.name in ("waiting", "interrupted") and self.ledger.fail_with_stage(run):
-                return self.ledger.state(run)
-            return state
+            self._record_job_death(run, state)
+            return self.registry.state(run)
+        if job is None and state.name in ("waiting", "interrupted"):
+            return self.registry.state(run) if self.registry.fail_with_stage(run) else state
+        if state.name == "running" or (job is not None and state.name in ("waiting", "interrupted")):
+            silent = self.hangs.silent_seconds(run)
+            if self.hangs.is_hung(silent):
+                self._kill_hung(run, job, state, silent)
+                return self.registry.state(run)
+            return replace(state, name="running")
         cancelled = state.name == "failed" and (state.failure or {}).get("kind") == "cancelled"
-        if cancelled and sum(other == job for other in self.active.values()) == 1:  # of several, the job stops the one
-            self.place.stop([job])
-        if state.name in ("waiting", "interrupted"):
-            return replace(state, name="running")  # its job is there, between two stages
+        if job is not None and cancelled and sum(other == job for other in self.active.values()) == 1:
+            self.executor.stop([job])  # of several runs in one job, the job itself stops the one
         return state
 
-    def _bury(self, run: Run, state: State) -> None:
-        """A job is over: one that left no result, no failure, no other process at work, and no word, is a death."""
-        job, began = self.active.pop(run.id), self.began.pop(run.id)
-        if state.name in ("done", "failed", "running") or self.ledger.fail_with_stage(run):
-            return
-        folders = [self.ledger.folder(run.id)]
-        unmade = run.stage is not None and not self.ledger.made(run.stage)
-        if run.stage is not None and unmade:
-            folders.append(self.ledger.stage_folder(run.stage))
-        if any(death["time"] >= began for folder in folders for death in deaths(folder)):
-            return
-        output = self.place.output(job)
-        where = f"; its output is in {output}" if output else ""
-        error = Vanished(f"{self.place.described(job)} ended without a result{where}")
-        if not self.place.outside(job):
-            died(folders[-1], "pretrain" if unmade else "finetune", error, self.place.described(job), output)
-        self.ledger.fail_with_stage(run)
+    def _stage_in_work(self, run: Run) -> str | None:
+        """The pre-training that the run still waits for or does; None where it is done."""
+        return run.stage if run.stage is not None and not self.registry.is_pretrained(run.stage) else None
 
-    def _note_failure(self, run: Run, state: State) -> None:
-        """Raise Stopped where the first failures are alike; a shared stage that failed is one failure."""
+    def _record_job_death(self, run: Run, state: RunState) -> None:
+        """A job is over: where it left neither result nor failure nor process, that is a death.
+
+        It is the death of the pre-training where that is not done and its job is over too, else the run's.
+        """
+        job = self.active[run.id]
+        if state.name in ("done", "failed", "running") or self.registry.fail_with_stage(run):
+            self._forget_job(run)
+            return
+        folder, name, cause = self.registry.folder(run.id), "finetune", job
+        stage = self._stage_in_work(run)
+        if stage is not None:
+            stage_job = self.executor.stage_job(run, job)
+            if self.executor.is_over(stage_job):
+                folder, name, cause = self.registry.stage_folder(stage), "pretrain", stage_job
+        known = {self.executor.describe(job), self.executor.describe(cause)}
+        folders = {folder, self.registry.folder(run.id)}
+        if any(death["job"] in known for place in folders for death in read_deaths(place)):
+            self._forget_job(run)
+            self.registry.fail_with_stage(run)
+            return
+        end = self.executor.end_of(cause)
+        if end == JobEnd.UNKNOWN:
+            since = self.undecided.setdefault(run.id, time.monotonic())
+            if time.monotonic() - since < ACCOUNTING_SECONDS:
+                return
+        output = self.executor.log_path(cause)
+        where = f"; its output is in {output}" if output else ""
+        error = Vanished(f"{self.executor.describe(cause)} ended without a result{where}")
+        external = end != JobEnd.OWN
+        record_death(folder, name, error, self.executor.describe(cause), output, external=external)
+        self._forget_job(run)
+        self.registry.fail_with_stage(run)
+
+    def _kill_hung(self, run: Run, job: Any, state: RunState, silent: float) -> None:
+        """Count a death, and end the job, or the process that another controller left here."""
+        stage, cause = self._stage_in_work(run), job
+        if job is not None and stage is not None:
+            cause = self.executor.stage_job(run, job)
+        name = self.executor.describe(cause) if cause is not None else str(state.owner)
+        output = self.executor.log_path(cause) if cause is not None else None
+        folder = self.registry.folder(run.id) if stage is None else self.registry.stage_folder(stage)
+        log.warning(f"run {run.id} ({run.label}): no step for {silent / 60:.0f} minutes; {name} is killed")
+        if not any(death["job"] == name for death in read_deaths(folder)):
+            error = Hung(f"{name} made no step for {silent / 60:.1f} minutes and was killed")
+            record_death(folder, "finetune" if stage is None else "pretrain", error, name, output)
+        if cause is not None:
+            self.executor.kill(cause)
+        elif state.owner is not None:
+            self.hangs.kill_process(state.owner)
+        self.hangs.forget(run)
+
+    def _forget_job(self, run: Run) -> None:
+        del self.active[run.id]
+        self.undecided.pop(run.id, None)
+        self.hangs.forget(run)
+
+    def _check_alike(self, run: Run, state: RunState) -> None:
+        """Raise Stopped where the first failures are alike; a shared pre-training that failed is one failure."""
         failure = state.failure or {}
         cause = run.stage if failure.get("pretrain") and run.stage else run.id
         error = str(failure.get("error"))
@@ -147,37 +203,34 @@ class Controller:
         if len(self.failures) >= ALIKE and len(set(self.failures.values())) == 1 and not done:
             raise Stopped(f"the first {len(self.failures)} failures are alike, and nothing is done: {error}")
 
-    def _start(self) -> None:
-        """Start what can go on: where the place has no queue, not two runs on one stage that is still to be made."""
-        if time.monotonic() < self.hold:
+    def _submit_ready(self) -> None:
+        """Submit what can go on: without a queue, not two runs on one pre-training that is still to be done."""
+        if time.monotonic() < self.hold_until:
             return
-        making = {self.plan.runs[run].stage for run in self.active} if not self.place.queues else set()
+        making = {self.plan.runs[run].stage for run in self.active} if not self.executor.has_queue else set()
         chosen: list[Run] = []
         for run in self.open.values():
-            if len(self.active) + len(chosen) >= self.place.capacity:
+            if len(self.active) + len(chosen) >= self.executor.capacity:
                 break
             if run.id in self.active or self.states[run.id].name not in ("waiting", "interrupted"):
                 continue
-            if run.stage is not None and not self.place.queues and not self.ledger.made(run.stage):
+            if run.stage is not None and not self.executor.has_queue and not self.registry.is_pretrained(run.stage):
                 if run.stage in making:
                     continue
                 making.add(run.stage)
             chosen.append(run)
         if chosen:
-            self.study.begin(*(run.id for run in chosen))
             self._submit(chosen)
 
     def _submit(self, chosen: list[Run]) -> None:
-        began = time.time()
         try:
-            jobs = self.place.submit(chosen)
+            jobs = self.executor.submit(chosen)
         except Refused as error:
-            if not error.passes:
+            if not error.transient:
                 raise
-            print(f"{error}; trying again in {AGAIN_SECONDS:.0f} seconds", file=sys.stderr, flush=True)
-            self.hold = time.monotonic() + AGAIN_SECONDS
+            log.warning(f"{error}; trying again in {RETRY_SECONDS:.0f} seconds")
+            self.hold_until = time.monotonic() + RETRY_SECONDS
             return
         self.active |= jobs
-        self.began |= dict.fromkeys(jobs, began)
-        if len(jobs) < len(chosen):  # some wait for a stage that another sweep makes
-            self.hold = time.monotonic() + IDLE_SECONDS
+        if len(jobs) < len(chosen):  # some wait for a pre-training that another sweep does
+            self.hold_until = time.monotonic() + IDLE_SECONDS

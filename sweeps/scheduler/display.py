@@ -1,4 +1,4 @@
-"""What a person sees of a sweep: the plan, the runs at work, the end."""
+"""What the user sees of a sweep: the plan, the runs at work, the results."""
 
 from __future__ import annotations
 
@@ -13,14 +13,20 @@ from rich.live import Live
 from rich.table import Table
 
 from sweeps.plan import Plan, Run
-from sweeps.state.cost_estimate import spent
-from sweeps.state.run_states import STATES, Outcome, State
+from sweeps.state.cost_estimate import hours_spent
+from sweeps.state.run_states import STATES, RunState
+from sweeps.state.run_summary import RunSummary
 
 
 def console() -> Console:
     """Of the terminal's width; wide where there is no terminal, since a log can be scrolled."""
     made = Console()
     return made if made.is_terminal else Console(width=140)
+
+
+def show(shown: Console, text: str) -> None:
+    """Print one line as it is: unwrapped, without markup."""
+    shown.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 class Screen:
@@ -41,26 +47,26 @@ class Screen:
         if self.live.is_started:
             self.live.stop()
 
-    def show(self, plan: Plan, states: Mapping[str, State], active: set[str]) -> None:
+    def show(self, plan: Plan, states: Mapping[str, RunState], active: set[str]) -> None:
         if self.live.is_started:
             only = active | {run for run, state in states.items() if state.owner}
-            self.put(status_table(plan, states, only=only, most=self.console.height))
+            self.update(status_table(plan, states, only=only, most=self.console.height))
 
-    def put(self, table: Table) -> None:
+    def update(self, table: Table) -> None:
         """Show a table in place of the last one."""
         self.live.update(table, refresh=True)
 
-    def score(self, outcome: Outcome) -> str:
-        """How good a finished run is, in words."""
-        return f"R@1 {outcome.test:.1f}"
+    def score(self, summary: RunSummary) -> str:
+        """The figure that is shown of a finished run."""
+        return f"R@1 {summary.test:.1f}"
 
-    def say(self, run: Run, before: State | None, state: State) -> None:
+    def report_change(self, run: Run, before: RunState | None, state: RunState) -> None:
         """One line when a run changes; the first look at a sweep says only what is not simply waiting."""
         if before is None and state.name in ("waiting", "done", "interrupted", "queued"):
             return
         text = f"{time.strftime('%H:%M:%S')} {run.label}, seed {run.seed} ({run.id}): {state.name}"
-        if state.outcome is not None:
-            text += f", {self.score(state.outcome)}"
+        if state.summary is not None:
+            text += f", {self.score(state.summary)}"
         if state.failure is not None:
             text += f", {state.failure['error']}"
         self.console.print(text, highlight=False, soft_wrap=True)
@@ -74,7 +80,7 @@ ORDER = ("running", "failed", "interrupted", "queued", "waiting", "done")
 
 
 def status_table(
-    plan: Plan, states: Mapping[str, State], only: set[str] | None = None, most: int | None = None
+    plan: Plan, states: Mapping[str, RunState], only: set[str] | None = None, most: int | None = None
 ) -> Table:
     """A row a run: state, stage, step, epoch, loss, R@1 so far, age of the last log line, time left, hours of a device.
 
@@ -83,7 +89,7 @@ def status_table(
     """
     counts = Counter(state.name for state in states.values())
     summary = ", ".join(f"{counts[name]} {name}" for name in STATES if counts[name])
-    title = f"{plan.folder}: {summary}; {spent(plan, states):.2f} hours of a device so far"
+    title = f"{plan.folder}: {summary}; {hours_spent(plan, states):.2f} hours of a device so far"
     runs = [run for run in plan.runs.values() if only is None or run.id in only]
     hidden = 0
     if most is not None and len(runs) > most - 6:
@@ -97,14 +103,14 @@ def status_table(
     return table
 
 
-def _cells(state: State) -> list[str]:
-    line = state.line if state.outcome is None else {}
+def _cells(state: RunState) -> list[str]:
+    line = state.line if state.summary is None else {}
     hours = ""
-    if state.outcome is not None:
-        hours = f"{state.outcome.pretrain_hours + state.outcome.hours:.2f}"
+    if state.summary is not None:
+        hours = f"{state.summary.pretrain_hours + state.summary.hours:.2f}"
     elif "since" in line:
         hours = f"{(line['time'] - line['since']) / 3600:.2f}"
-    found = line.get("R@1") if state.outcome is None else state.outcome.test
+    found = line.get("R@1") if state.summary is None else state.summary.test
     return [
         f"{state.name} ({state.reason})" if state.reason not in ("", "None") else state.name,
         str(line.get("stage", "")),
@@ -118,7 +124,7 @@ def _cells(state: State) -> list[str]:
     ]
 
 
-def plan_table(plan: Plan, states: Mapping[str, State]) -> Table:
+def plan_table(plan: Plan, states: Mapping[str, RunState]) -> Table:
     """Every run of a plan with its ids and what would become of it."""
     would = {"done": "cached", "failed": "failed: --retry failed", "running": "running", "interrupted": "would go on",
              "queued": "submitted"}  # fmt: skip
@@ -132,15 +138,15 @@ def plan_table(plan: Plan, states: Mapping[str, State]) -> Table:
     return table
 
 
-def result_table(plan: Plan, states: Mapping[str, State]) -> Table:
+def result_table(plan: Plan, states: Mapping[str, RunState]) -> Table:
     """Mean test R@1 of each point over the seeds of this command."""
     table = Table(title="text-to-video R@1 on the test gallery, percent", title_justify="left")
     for name in ("sweep", "point", "R@1", "seeds"):
         table.add_column(name, justify="right" if name in ("R@1", "seeds") else "left")
     for part in plan.tables:
         for number, point in enumerate(part.points):
-            found = [states[run].outcome for run in part.of(number)]
-            scores = [outcome.test for outcome in found if outcome is not None]
+            found = [states[run].summary for run in part.of(number)]
+            scores = [summary.test for summary in found if summary is not None]
             mean = f"{sum(scores) / len(scores):.1f}" if scores else "-"
             table.add_row(part.name, point.label, mean, f"{len(scores)} of {len(plan.seeds)}")
     return table

@@ -1,10 +1,10 @@
-"""What a person sees of a search: what it would do, its trials, the best of them."""
+"""What the user sees of a search: what it would do, its trials, the best of them."""
 
 from __future__ import annotations
 
 import dataclasses
+import logging
 import shlex
-import sys
 from collections import Counter
 from collections.abc import Mapping
 from fractions import Fraction
@@ -16,20 +16,23 @@ from rich.table import Table
 from simvtp.config.presets import preset
 from simvtp.config.schema import flatten
 from sweeps.plan import Plan, Run
-from sweeps.scheduler.display import Screen
+from sweeps.scheduler.display import Screen, show
 from sweeps.search.space import Space
 from sweeps.search.trials import Trial, Trials
-from sweeps.state.cost_estimate import bill, spent
-from sweeps.state.run_states import Ledger, Outcome, State
+from sweeps.state.cost_estimate import cost_line, hours_spent
+from sweeps.state.run_states import RunRegistry, RunState
+from sweeps.state.run_summary import RunSummary
+
+log = logging.getLogger(__name__)
 
 WORDS = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
 
 
 class SearchScreen(Screen):
-    """Nobody who chooses should see the test figures: of a finished run it says those of validation."""
+    """Shows validation figures: test figures must not guide a choice."""
 
-    def score(self, outcome: Outcome) -> str:
-        return f"validation R@1 {outcome.validation:.1f}"
+    def score(self, summary: RunSummary) -> str:
+        return f"validation R@1 {summary.validation:.1f}"
 
 
 def with_runs(plan: Plan, trials: Trials) -> Plan:
@@ -38,11 +41,11 @@ def with_runs(plan: Plan, trials: Trials) -> Plan:
     return dataclasses.replace(plan, runs=runs)
 
 
-def search_table(plan: Plan, trials: Trials, states: Mapping[str, State], most: int | None = None) -> Table:
+def search_table(plan: Plan, trials: Trials, states: Mapping[str, RunState], most: int | None = None) -> Table:
     """A row a trial: how far it is, validation R@1 at each rung, its settings. most: lines of the screen."""
     counts = Counter(_word(trial, states) for trial in trials.trials)
     summary = ", ".join(f"{number} {word}" for word, number in counts.items()) or "no trial yet"
-    title = f"{plan.folder}: {summary}; {spent(plan, states):.2f} hours of a device so far"
+    title = f"{plan.folder}: {summary}; {hours_spent(plan, states):.2f} hours of a device so far"
     shown = trials.trials
     if most is not None and len(shown) > most - 6:
         shown = sorted(shown, key=lambda trial: (trial.state != TrialState.RUNNING, -trial.number))[: max(1, most - 7)]
@@ -64,16 +67,16 @@ def search_table(plan: Plan, trials: Trials, states: Mapping[str, State], most: 
     return table
 
 
-def _word(trial: Trial, states: Mapping[str, State]) -> str:
+def _word(trial: Trial, states: Mapping[str, RunState]) -> str:
     """Of a trial that is under way, the state of its runs that is furthest from done."""
     if trial.state in WORDS:
         return WORDS[trial.state]
-    found = [states[run.id].name for run in trial.waits_for]
+    found = [states[run.id].name for run in trial.current_runs]
     order = ("running", "queued", "interrupted", "failed", "waiting", "done")
     return next(name for name in order if name in found)
 
 
-def intended(space: Space, trials: Trials, wanted: int) -> list[str]:
+def describe_search(space: Space, trials: Trials, wanted: int) -> list[str]:
     """--dry-run: the space, the budgets and what they come to."""
     lines = []
     for key, found in space.ranges.items():
@@ -91,27 +94,29 @@ def intended(space: Space, trials: Trials, wanted: int) -> list[str]:
     return [*lines, "nothing was started"]
 
 
-def sum_up(console: Console, plan: Plan, trials: Trials, ledger: Ledger) -> int:
-    """The trials, the best one and how to try it over new seeds, what failed, the bill; gives the exit code."""
+def sum_up(console: Console, plan: Plan, trials: Trials, registry: RunRegistry) -> int:
+    """The trials, the best one and how to try it over new seeds, what failed, the cost_line; gives the exit code."""
     plan = with_runs(plan, trials)
-    states = ledger.states(plan)
+    states = registry.states(plan)
     console.print(search_table(plan, trials, states))
     failed = trials.failed()
     for trial in failed:
         for run in (run for rung in trial.rungs for run in rung):
-            failure = ledger.state(run).failure
+            failure = registry.state(run).failure
             if failure is not None:
-                where = ledger.folder(run.id) / "failure.json"
-                print(f"failed: {run.label}, seed {run.seed}: {failure.get('error')} (traceback in {where})",
-                      file=sys.stderr)  # fmt: skip
+                where = registry.folder(run.id) / "failure.json"
+                log.error(f"failed: {run.label}, seed {run.seed}: {failure.get('error')} (traceback in {where})")
     if failed:
-        print(f"{len(failed)} of {trials.asked} trials failed; the same command with --retry failed tries them again")
+        show(
+            console,
+            f"{len(failed)} of {trials.asked} trials failed; the same command with --retry failed tries them again",
+        )
     best = trials.best()
     if best is not None:
-        print(f"best: trial {best.number}, validation R@1 {best.scores[-1]:.1f}, the luckiest of {trials.asked}; "
-              f"with a new seed: {again(plan, best)}")  # fmt: skip
-    print(bill(plan, states))
-    print(f"next: python analysis/plot.py {ledger.results}/")
+        figure = f"trial {best.number}, validation R@1 {best.scores[-1]:.1f}, the luckiest of {trials.asked}"
+        show(console, f"best: {figure}; with a new seed: {again(plan, best)}")
+    show(console, cost_line(plan, states))
+    show(console, f"next: python analysis/plot.py {registry.results}/")
     return 1 if failed or best is None else 0
 
 

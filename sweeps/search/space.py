@@ -46,11 +46,12 @@ class Space:
         return {axis.key: axis.range(self.base) for axis in self.search.axes}
 
     def base_params(self) -> dict[str, float] | None:
-        """The base as a point of the space; None where it lies outside."""
+        """The base as a point of the space; None where it lies outside, or between the values of an axis."""
         own = flatten(self.base)
         found = {axis.key: axis.rounded(float(own[axis.key])) for axis in self.search.axes}
         inside = all(range_.low <= found[key] <= range_.high for key, range_ in self.ranges.items())
-        return found if inside and all(found[key] == own[key] for key in found) else None
+        exact = all(axis.is_on_grid(found[axis.key]) and found[axis.key] == own[axis.key] for axis in self.search.axes)
+        return found if inside and exact else None
 
     def rounded(self, params: Params) -> dict[str, float]:
         return {axis.key: axis.rounded(params[axis.key]) for axis in self.search.axes}

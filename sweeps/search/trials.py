@@ -7,7 +7,7 @@ Optuna's, the judgement depends on the values alone, so it can be made again aft
 
 from __future__ import annotations
 
-import sys
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -22,11 +22,14 @@ from simvtp.errors import ConfigError
 from simvtp.runtime.files import read_json
 from sweeps.plan import Run
 from sweeps.search.space import Space
-from sweeps.state.run_states import State, score
+from sweeps.state.run_states import RunState
+from sweeps.state.run_summary import score
 from sweeps.study.storage import Copy, Database, Journal, copy_to_journal
 
+log = logging.getLogger(__name__)
 
-def goes_on(value: float, others: Sequence[float], keep: Fraction) -> bool:
+
+def is_promoted(value: float, others: Sequence[float], keep: Fraction) -> bool:
     """Whether a value, R@1, is among the best `keep` of it and the others; the first at a rung always goes on.
 
     Of equal values the earlier ones have the places: R@1 of a small gallery takes few values.
@@ -51,7 +54,7 @@ class Trial:
     retry_of: int | None = None
 
     @property
-    def waits_for(self) -> list[Run]:
+    def current_runs(self) -> list[Run]:
         """The runs of its present rung; none where it is over."""
         return self.rungs[self.passed] if self.state == TrialState.RUNNING else []
 
@@ -63,9 +66,9 @@ class Trials:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.space, self.folder, self.place = space, folder, place
         self.outcomes: dict[str, float | None] = {}  # run -> its R@1; None: failed
-        self.renew()
+        self.reload()
 
-    def renew(self) -> None:
+    def reload(self) -> None:
         """Read the study anew: at the start, and after a write that failed. Raises ConfigError."""
         try:
             self._load()
@@ -127,7 +130,7 @@ class Trials:
         except FileNotFoundError:
             return
         except (ValueError, KeyError, TypeError):
-            print(f"{path} is damaged; it is written anew", file=sys.stderr)
+            log.warning(f"{path} is damaged; it is written anew")
             return
         known = self.points()
         for params in points[len(known) :] if points[: len(known)] == known else ():
@@ -185,22 +188,19 @@ class Trials:
         last = {trial.number if trial.retry_of is None else trial.retry_of: trial for trial in self.trials}
         return [trial for trial in last.values() if trial.state == TrialState.FAIL]
 
-    def begin(self, *runs: str) -> None:
-        """Nothing to do: a trial is there before its runs are."""
+    def update(self, states: Mapping[str, RunState]) -> None:
+        """Nothing to do: every change is written as it is made."""
 
-    def restore(self, run: str, label: str, result: Mapping[str, Any]) -> None:
-        """Nothing to do: a search knows no runs beside those of its trials."""
-
-    def tell(self, run: str, state: State) -> None:
+    def tell(self, run: str, state: RunState) -> None:
         """Take note of what became of a run; `settle` draws the conclusions."""
         if state.name in ("done", "failed"):
-            self.outcomes[run] = score(state.outcome)
+            self.outcomes[run] = score(state.summary)
 
     def settle(self) -> bool:
         """Judge the trials whose rung is trained; whether there was one."""
-        ready = [trial for trial in self.under_way() if all(run.id in self.outcomes for run in trial.waits_for)]
+        ready = [trial for trial in self.under_way() if all(run.id in self.outcomes for run in trial.current_runs)]
         for trial in ready:
-            values = [self.outcomes[run.id] for run in trial.waits_for]
+            values = [self.outcomes[run.id] for run in trial.current_runs]
             numbers = [value for value in values if value is not None]
             if len(numbers) < len(values):
                 self._end(trial, TrialState.FAIL)
@@ -218,7 +218,7 @@ class Trials:
         if len(trial.scores) == rung:
             self.storage.set_trial_intermediate_value(self._key(trial), rung, value)
             trial.scores.append(value)
-        if not goes_on(value, others, keep=shares[rung] / shares[rung + 1]):
+        if not is_promoted(value, others, keep=shares[rung] / shares[rung + 1]):
             self._end(trial, TrialState.PRUNED)
             return
         self.storage.set_trial_user_attr(self._key(trial), "passed", rung + 1)

@@ -1,4 +1,4 @@
-"""What a sweep has cost, and what is left of it is expected to cost: hours of a device, from the results there are."""
+"""Device hours of a sweep: spent by its finished runs, and expected of those that are left."""
 
 from __future__ import annotations
 
@@ -12,30 +12,31 @@ from simvtp.config.run_dirs import RUNS, homes
 from simvtp.config.run_id import is_pretrained
 from simvtp.models.flops import pretrain_gflop
 from sweeps.plan import Plan, Run
-from sweeps.state.run_states import Ledger, State, hours_of
+from sweeps.state.run_states import RunRegistry, RunState
+from sweeps.state.run_summary import device_hours
 
 EARLIER = 1000  # results that an expectation is made from, at most
 
 
-def spent(plan: Plan, states: Mapping[str, State]) -> float:
+def hours_spent(plan: Plan, states: Mapping[str, RunState]) -> float:
     """Hours of a device behind the finished runs of a plan; a pre-training that several share counts once."""
     total, stages = 0.0, set[str]()
     for run in plan.runs.values():
-        outcome = states[run.id].outcome
-        if outcome is None:
+        summary = states[run.id].summary
+        if summary is None:
             continue
-        total += outcome.hours
+        total += summary.hours
         if run.stage is not None and run.stage not in stages:
             stages.add(run.stage)
-            total += outcome.pretrain_hours
+            total += summary.pretrain_hours
     return total
 
 
-def bill(plan: Plan, states: Mapping[str, State]) -> str:
+def cost_line(plan: Plan, states: Mapping[str, RunState]) -> str:
     """One line: what the finished runs of the plan took."""
-    found = [state.outcome for state in states.values() if state.outcome is not None]
-    devices = " and ".join(sorted({outcome.device for outcome in found})) or "no device"
-    return f"cost: {spent(plan, states):.2f} hours of {devices} for {len(found)} runs"
+    found = [state.summary for state in states.values() if state.summary is not None]
+    devices = " and ".join(sorted({summary.device for summary in found})) or "no device"
+    return f"cost: {hours_spent(plan, states):.2f} hours of {devices} for {len(found)} runs"
 
 
 @dataclass(frozen=True)
@@ -48,11 +49,11 @@ class Rates:
     rest: float
 
 
-def earlier_rates(ledger: Ledger, preset: str) -> Rates | None:
+def earlier_rates(registry: RunRegistry, preset: str) -> Rates | None:
     """From the results of the preset in this folder; None where there is none."""
     before, scaled, rest = [], [], []
-    for result in islice(_earlier(ledger, preset), EARLIER):
-        hours = hours_of(result["cost"])
+    for result in islice(_earlier(registry, preset), EARLIER):
+        hours = device_hours(result["cost"])
         rest.append(hours[1])
         if hours[0]:
             before.append(hours[0])
@@ -64,19 +65,19 @@ def earlier_rates(ledger: Ledger, preset: str) -> Rates | None:
     return Rates(len(rest), middle(before) if before else 0.0, middle(scaled) if scaled else None, middle(rest))
 
 
-def _earlier(ledger: Ledger, preset: str) -> Iterator[Mapping[str, Any]]:
-    for folder in homes(ledger.results, RUNS):
-        result = ledger.result(folder.name)
+def _earlier(registry: RunRegistry, preset: str) -> Iterator[Mapping[str, Any]]:
+    for folder in homes(registry.results, RUNS):
+        result = registry.result(folder.name)
         if result is not None and result.get("preset") == preset:
             yield result
 
 
-def expected(rates: Rates, ledger: Ledger, runs: list[Run]) -> float:
+def expected(rates: Rates, registry: RunRegistry, runs: list[Run]) -> float:
     """Hours of a device that these runs are expected to take, each stage that is still to be made counted once."""
     total, stages = 0.0, set[str]()
     for run in runs:
         total += rates.rest
-        if run.stage is None or run.stage in stages or ledger.made(run.stage):
+        if run.stage is None or run.stage in stages or registry.is_pretrained(run.stage):
             continue
         stages.add(run.stage)
         number, _, unit = run.config.pretrain.length.partition(" ")
@@ -87,10 +88,10 @@ def expected(rates: Rates, ledger: Ledger, runs: list[Run]) -> float:
     return total
 
 
-def forecast(ledger: Ledger, preset: str, runs: list[Run]) -> str:
+def forecast(registry: RunRegistry, preset: str, runs: list[Run]) -> str:
     """One line: what runs that would start are expected to take."""
-    rates = earlier_rates(ledger, preset)
+    rates = earlier_rates(registry, preset)
     if rates is None:
         return f"expected hours: unknown, as there is no result of preset {preset} in this folder yet"
-    hours = expected(rates, ledger, runs)
+    hours = expected(rates, registry, runs)
     return f"expected: {hours:.2f} hours of one device, by {rates.results} earlier results of preset {preset}"

@@ -1,7 +1,9 @@
-"""Why runs and stages ended before their time, and when that makes one of them failed.
+"""Deaths of runs and pre-trainings, and the rule that turns them into failures.
 
-Each folder has a deaths.jsonl. One that dies three times at the same place (stage and step of its log) is failed; one
-that moves on between deaths goes on for ever. An error that can only come again fails it at once.
+A death is one end of a job without a result; each folder lists its deaths in deaths.jsonl. A run or pre-training that
+dies three times at the same place (stage and step of its log) is failed; one that makes progress between deaths is
+tried again without limit. Ends from outside (cancelled jobs, lost nodes) count apart, and ten at the same place fail
+it. An error that comes again with every try fails it at once.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from typing import Any
 from simvtp.runtime.files import read_json, write_json
 
 BUDGET = 3
+EXTERNAL_BUDGET = 10
 TAIL_LINES = 40
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -26,10 +29,8 @@ def is_full(error: BaseException) -> bool:
 
 
 def is_final(error: BaseException) -> bool:
-    """Whether the same error comes with every try: bad input, or a loss that is no number."""
-    from simvtp.training.trainer import NotFinite
-
-    return isinstance(error, ValueError | NotFinite)
+    """Whether the same error comes with every try: bad input, or a loss that is not finite (trainer.NotFinite)."""
+    return isinstance(error, ValueError) or type(error).__name__ == "NotFinite"  # by name: the trainer loads torch
 
 
 def last_line(path: Path) -> dict[str, Any]:
@@ -78,7 +79,7 @@ def _last_bytes(path: Path, count: int) -> bytes:
         return b""
 
 
-def deaths(folder: Path) -> list[dict[str, Any]]:
+def read_deaths(folder: Path) -> list[dict[str, Any]]:
     """Every death of a run or stage since it was last tried anew, oldest first."""
     try:
         lines = (folder / "deaths.jsonl").read_text(errors="replace").splitlines()
@@ -93,40 +94,44 @@ def deaths(folder: Path) -> list[dict[str, Any]]:
     return found
 
 
-def died(folder: Path, stage: str, error: BaseException, job: str, log: Path | None) -> bool:
-    """Note a death; whether the run or stage of this folder is now failed, which failure.json then says.
+def record_death(
+    folder: Path, stage: str, error: BaseException, job: str, log: Path | None, *, external: bool = False
+) -> bool:
+    """Record a death; gives whether the run or pre-training of this folder is now failed, as failure.json then says.
 
-    stage: the one it was at where the log has no line yet; job: who ran it; log: the output of that job.
+    folder: of the run or stage. stage: "pretrain" or "finetune", where the log has no line yet. error: what ended it.
+    job: its name (`Executor.describe`). log: the output of that job. external: whether it was ended from outside.
     """
     line = last_line(folder / "log.jsonl")
     entry = {
         "time": round(time.time(), 2), "job": job, "stage": line.get("stage", stage), "step": line.get("step", 0),
-        "error": f"{type(error).__name__}: {error}",
+        "error": f"{type(error).__name__}: {error}", "external": external,
         "traceback": "".join(traceback.format_exception(error)), "log": tail(log) if log else [],
     }  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "deaths.jsonl").open("a") as file:
         file.write(json.dumps(entry) + "\n")
-    same = 0
-    for death in reversed(deaths(folder)):
+    same = []
+    for death in reversed(read_deaths(folder)):
         if (death["stage"], death["step"]) != (entry["stage"], entry["step"]):
             break
-        same += 1
-    if same < BUDGET and not is_final(error):
+        same.append(death)
+    own = sum(not death.get("external") for death in same)
+    if own < BUDGET and len(same) < EXTERNAL_BUDGET and not is_final(error):
         return False
-    fail(folder, {**entry, "run": folder.name, "deaths": same})
+    write_failure(folder, {**entry, "run": folder.name, "deaths": len(same)})
     return True
 
 
-def fail(folder: Path, entry: dict[str, Any]) -> None:
+def write_failure(folder: Path, entry: dict[str, Any]) -> None:
     """failure.json of a run or stage. entry: run, stage, step, error, traceback, and what else there is to say."""
     before = read_failure(folder / "failure.previous.json") or {}
     write_json(folder / "failure.json", {**entry, "attempts": int(before.get("attempts", 0)) + 1,
                                          "time": round(time.time(), 2)})  # fmt: skip
 
 
-def forget(folder: Path) -> None:
-    """Let a failed run or stage be tried again; how often it was tried is kept."""
+def clear_failure(folder: Path) -> None:
+    """Let a failed run or stage be tried again; the number of attempts is kept."""
     for name in ("failure", "deaths"):
         for path in folder.glob(f"{name}.json*"):
             path.replace(path.with_name(path.name.replace(".json", ".previous.json")))

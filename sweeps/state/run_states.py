@@ -1,95 +1,61 @@
-"""results/ as the truth: what became of every run, read from its folder alone."""
+"""The state of every run, read from its folder below results/."""
 
 from __future__ import annotations
 
 import json
-import math
-import struct
-import sys
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+import logging
+import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from simvtp.config.run_dirs import RUNS, STAGES, home, prepare
 from simvtp.errors import ConfigError
+from simvtp.runtime import heartbeat
 from simvtp.runtime.files import read_json, write_json
 from simvtp.runtime.locks import Owner, holder
 from sweeps.plan import Plan, Run, sweep_record
-from sweeps.state.failures import fail, forget, progress, read_failure
-from sweeps.state.squeue import WAITING, Queue
+from sweeps.state.failures import clear_failure, progress, read_failure, write_failure
+from sweeps.state.run_summary import RunSummary, summarize
+from sweeps.state.squeue import PENDING, SlurmQueue
 from sweeps.state.submissions import Submissions
 
-STATES = ("done", "running", "queued", "failed", "interrupted", "waiting")
+log = logging.getLogger(__name__)
 
+STATES = ("done", "running", "queued", "failed", "interrupted", "waiting")
 
 NO_LINE: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
-class State:
-    """name: one of STATES; line: the last line of the log, or nothing; reason: why SLURM lets it wait."""
+class RunState:
+    """What is known of one run.
+
+    name: one of STATES. summary: figures of a finished run. failure: content of failure.json. owner: the process at
+    work. line: the last line of log.jsonl, empty where there is none. reason: why SLURM keeps the job pending.
+    """
 
     name: str
-    outcome: Outcome | None = None
+    summary: RunSummary | None = None
     failure: Mapping[str, Any] | None = None
     owner: Owner | None = None
     line: Mapping[str, Any] = field(default_factory=lambda: NO_LINE)
     reason: str = ""
 
 
-class States(MutableMapping[str, State]):
-    """The last state of each run. There may be ten thousand: of a finished one only its figures are kept, as bytes,
-    and those of whom there is nothing to say but their name share one state."""
+class RunRegistry:
+    """Reads and writes the run folders below one results folder.
 
-    _figures = struct.Struct("4dI")
-
-    def __init__(self) -> None:
-        self._of: dict[str, State | bytes] = {}
-        self._devices: list[str] = []
-
-    def __setitem__(self, run: str, state: State) -> None:
-        found = state.outcome
-        if found is None:
-            plain = state.line is NO_LINE and state.owner is None and state.failure is None
-            self._of[run] = _plain(state.name, state.reason) if plain else state
-            return
-        if found.device not in self._devices:
-            self._devices.append(found.device)
-        figures = (found.test, found.validation, found.pretrain_hours, found.hours)
-        self._of[run] = self._figures.pack(*figures, self._devices.index(found.device))
-
-    def __getitem__(self, run: str) -> State:
-        found = self._of[run]
-        if isinstance(found, State):
-            return found
-        test, validation, pretrain_hours, hours, device = self._figures.unpack(found)
-        return State("done", outcome=Outcome(test, validation, pretrain_hours, hours, self._devices[device]))
-
-    def __delitem__(self, run: str) -> None:
-        del self._of[run]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._of)
-
-    def __len__(self) -> int:
-        return len(self._of)
-
-
-@cache
-def _plain(name: str, reason: str) -> State:
-    return State(name, reason=reason)
-
-
-class Ledger:
-    """Reads and writes the run folders below one results folder."""
+    results: the results folder. submissions: records of what was submitted to SLURM from it. queue: the last answer of
+    squeue about them.
+    """
 
     def __init__(self, results: Path) -> None:
         self.results = results
         self.submissions = Submissions(results)
-        self.queue = Queue(self.submissions)
+        self.queue = SlurmQueue(self.submissions)
 
     def check_readable(self) -> None:
         """Raise ConfigError where results is there, but no folder."""
@@ -115,13 +81,13 @@ class Ledger:
         return home(self.results, STAGES, stage)
 
     def result(self, run: str) -> Mapping[str, Any] | None:
-        """result.json of a run; None where there is none. A damaged one is said, and moved aside."""
+        """result.json of a run; None where there is none. A damaged one is logged and moved aside."""
         path = self.folder(run) / "result.json"
         try:
             found: dict[str, Any] = read_json(path)
             if found["version"] != 1 or found["run"] != run:
                 raise ValueError(f"{path} is not the result of run {run}")
-            outcome(found)
+            summarize(found)
         except FileNotFoundError:
             return None
         except ValueError as error:
@@ -137,65 +103,80 @@ class Ledger:
         try:
             path.replace(aside)
         except OSError as error:
-            print(f"{why}; it could not be moved aside ({error.strerror})", file=sys.stderr)
+            log.warning(f"{why}; it could not be moved aside ({error.strerror})")
         else:
-            print(f"{why}; it is now {aside.name}, and the run is evaluated again", file=sys.stderr)
+            log.warning(f"{why}; it is now {aside.name}, and the run is evaluated again")
 
-    def state(self, run: Run) -> State:
+    def state(self, run: Run) -> RunState:
         result = self.result(run.id)
         if result is not None:
-            return State("done", outcome=outcome(result))
+            return RunState("done", summary=summarize(result))
         folders = [self.folder(run.id)]
         if run.stage is not None:
             folders.append(self.stage_folder(run.stage))
         line = next(filter(None, (progress(folder / "log.jsonl") for folder in folders)), NO_LINE)
         owners = [holder(folder / "lock") for folder in folders]
         claim = self.submissions.claim("run", run.id)
-        place = self.queue.last.state(claim.token, claim.task) if claim is not None else None
-        waits = place is not None and place[0] in WAITING
-        for owner in owners[: 1 if waits else 2]:  # one whose job waits for its stage is not at work on that
+        queued = self.queue.last.state(claim.token, claim.task) if claim is not None else None
+        pending = queued is not None and queued[0] in PENDING
+        for owner in owners[: 1 if pending else 2]:  # a pending job does not work on its stage
             if owner is not None:
-                return State("running", owner=owner, line=line)
+                return RunState("running", owner=owner, line=line, reason=self._silence(run))
         failure = read_failure(self.folder(run.id) / "failure.json")
         if failure is not None:
-            return State("failed", failure=failure, line=line)
-        if place is not None:
-            return State("queued" if place[0] in WAITING else "running", line=line, reason=place[1])
+            return RunState("failed", failure=failure, line=line)
+        if queued is not None:
+            return RunState("queued" if pending else "running", line=line, reason=queued[1])
         started = any((folder / "log.jsonl").exists() for folder in folders)
-        return State("interrupted" if started else "waiting", line=line)
+        return RunState("interrupted" if started else "waiting", line=line)
 
-    def states(self, plan: Plan) -> States:
-        """Of every run of a plan."""
-        found = States()
-        for run in plan.runs.values():
-            found[run.id] = self.state(run)
-        return found
+    def states(self, plan: Plan) -> dict[str, RunState]:
+        """State of every run of a plan, by run id."""
+        return {run.id: self.state(run) for run in plan.runs.values()}
 
-    def made(self, stage: str) -> bool:
+    def last_beat(self, run: Run) -> float:
+        """Time of the last sign of progress of the run, or of its pre-training while that is not done; 0: none yet."""
+        folders = [self.folder(run.id)]
+        if run.stage is not None and not self.is_pretrained(run.stage):
+            folders.append(self.stage_folder(run.stage))
+        times = [0.0]
+        for path in (folder / name for folder in folders for name in (heartbeat.FILE, "log.jsonl")):
+            try:
+                times.append(path.stat().st_mtime)
+            except FileNotFoundError:
+                continue
+        return max(times)
+
+    def _silence(self, run: Run) -> str:
+        """A remark on a run at work whose last step is long ago; empty otherwise."""
+        limit, silent = heartbeat.limit_seconds(), time.time() - self.last_beat(run)
+        return f"no step for {silent / 60:.0f} min" if limit and max(60.0, limit / 2) < silent < 1e8 else ""
+
+    def is_pretrained(self, stage: str) -> bool:
         """Whether the weights of a pre-training stage are there."""
         return (self.stage_folder(stage) / "weights.safetensors").exists()
 
     def fail_with_stage(self, run: Run) -> bool:
-        """Where the run's stage failed, the run has, once, by the same failure; whether that is so."""
-        if run.stage is None or self.made(run.stage):
+        """Whether the run's pre-training failed; if so, the run is marked failed by the same failure, once."""
+        if run.stage is None or self.is_pretrained(run.stage):
             return False
         failure = read_failure(self.stage_folder(run.stage) / "failure.json")
         if failure is None:
             return False
         if not (self.folder(run.id) / "failure.json").exists():
-            told = {**failure, "run": run.id, "pretrain": run.stage}
-            told["error"] = f"pre-training {run.stage}: {failure['error']}"
-            fail(self.folder(run.id), told)
+            own = {**failure, "run": run.id, "pretrain": run.stage}
+            own["error"] = f"pre-training {run.stage}: {failure['error']}"
+            write_failure(self.folder(run.id), own)
         return True
 
     def retry(self, run: Run) -> None:
-        """Let a failed run be tried again, and its stage where that failed; how often it was tried is kept."""
-        forget(self.folder(run.id))
+        """Let a failed run, and its pre-training, be tried again; the number of attempts is kept."""
+        clear_failure(self.folder(run.id))
         if run.stage is not None:
-            forget(self.stage_folder(run.stage))
+            clear_failure(self.stage_folder(run.stage))
 
     def prepare(self, runs: Iterable[Run]) -> None:
-        """Make room for very many runs, before any of their work begins: see simvtp/config/run_dirs.py."""
+        """Make sharded folders where the runs are very many: see simvtp/config/run_dirs.py."""
         stages = {run.id: run.stage for run in runs}
         prepare(self.results, RUNS, stages)
         prepare(self.results, STAGES, {stage for stage in stages.values() if stage is not None})
@@ -211,7 +192,7 @@ class Ledger:
             write_json(self.results / "sweeps" / plan.folder / "sweep.json", record)
 
     def earlier(self, plan: Plan) -> dict[str, str]:
-        """Runs of earlier calls, with other seeds, that the plan's sweep.json files still name -> their labels."""
+        """Runs of earlier commands, with other seeds, that the plan's sweep.json files name -> their labels."""
         found: dict[str, str] = {}
         for table in plan.tables:
             record = read_sweep(self.results / "sweeps" / table.folder / "sweep.json", plan) or {"runs": []}
@@ -219,8 +200,8 @@ class Ledger:
         return found
 
 
-def is_retried(state: State, which: str | None) -> bool:
-    """Whether --retry means a run in this state. lost: those whose jobs vanished three times without a word."""
+def is_retried(state: RunState, which: str | None) -> bool:
+    """Whether --retry covers a run in this state. which: failed, or lost: its jobs ended without an error."""
     if state.name != "failed" or which is None:
         return False
     return which == "failed" or str((state.failure or {}).get("error")).startswith("Vanished")
@@ -242,34 +223,3 @@ def read_sweep(path: Path, plan: Plan) -> dict[str, Any] | None:
     if not isinstance(found, dict) or not {"points", "base", "runs"} <= found.keys():
         return None
     return {**found, "runs": [entry for entry in found["runs"] if entry is not None]}
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """test, validation: text-to-video R@1, percent, whatever was measured. pretrain_hours: of its pre-training, which
-    other runs may share; hours: of fine-tuning and evaluation; both of one device."""
-
-    test: float
-    validation: float
-    pretrain_hours: float
-    hours: float
-    device: str
-
-
-def outcome(result: Mapping[str, Any]) -> Outcome:
-    """What a result.json tells; raises KeyError, TypeError or ValueError where it lacks what a result has."""
-    test, validation = (float(result["metrics"][name]["text_to_video"]["R@1"]) for name in ("test", "validation"))
-    cost = result["cost"]
-    return Outcome(test, validation, *hours_of(cost), sys.intern(str(cost["device"])))
-
-
-def hours_of(cost: Mapping[str, Any]) -> tuple[float, float]:
-    """(pre-training, fine-tuning and evaluation) of a result's `cost`, in hours of a device."""
-    devices = int(cost.get("devices", 1))
-    rest = float(cost["finetune_seconds"]) + float(cost.get("evaluate_seconds", 0.0))
-    return float(cost["pretrain_seconds"]) * devices / 3600, rest * devices / 3600
-
-
-def score(found: Outcome | None) -> float | None:
-    """What a study maximises: validation R@1; None where there is no outcome or it is no number."""
-    return found.validation if found is not None and math.isfinite(found.validation) else None

@@ -1,12 +1,13 @@
-"""What SLURM says of the submissions of one results folder, asked at most once in ten seconds, shared by a file."""
+"""What squeue and sacct say of the submissions of one results folder: asked every ten seconds, shared by a file."""
 
 from __future__ import annotations
 
 import errno
+import logging
 import shutil
 import subprocess
-import sys
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +16,21 @@ from typing import Any
 from simvtp.runtime.files import read_json, write_json
 from sweeps.state.submissions import PREFIX, Submissions
 
+log = logging.getLogger(__name__)
+
 QUERY_SECONDS = 10.0
-WAITING = ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT")
+PENDING = ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT")
 HELD = "launch failed requeued held"
+RELEASES = 3
 
 
 @dataclass(frozen=True)
-class Snapshot:
-    """time: before the query was sent. tasks: token -> task number -> (state, reason), of what SLURM still has."""
+class QueueSnapshot:
+    """One answer of squeue.
+
+    time: before the query was sent, seconds since 1970. jobs: token -> number of its job. tasks: token -> task number
+    -> (state, reason), of what SLURM still has.
+    """
 
     time: float
     jobs: Mapping[str, str]
@@ -33,38 +41,42 @@ class Snapshot:
         return self.tasks.get(token, {}).get(str(task))
 
 
-class Queue:
-    """The last snapshot of squeue, renewed where it is older than ten seconds, by whoever needs it first."""
+class SlurmQueue:
+    """The last answer of squeue, renewed where it is older than ten seconds, by whoever needs it first.
+
+    submissions: those of a results folder.
+    """
 
     def __init__(self, submissions: Submissions) -> None:
         self.submissions = submissions
         self.path: Path = submissions.folder / "queue.json"
-        self.last = Snapshot(0.0, {}, {})
+        self.last = QueueSnapshot(0.0, {}, {})
         self.tried = 0.0
+        self.released = Counter[str]()  # held task -> how often it was released
 
-    def read(self) -> Snapshot:
+    def read_cached(self) -> QueueSnapshot:
         """The newest snapshot on disk, whoever took it; asks SLURM nothing."""
         try:
             found: Any = read_json(self.path)
-            self.last = Snapshot(float(found["time"]), found["jobs"], found["tasks"])
+            self.last = QueueSnapshot(float(found["time"]), found["jobs"], found["tasks"])
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             pass  # none yet, or one that a full disk cut: it is derived, and written anew
         return self.last
 
-    def look(self) -> Snapshot:
+    def current(self) -> QueueSnapshot:
         """A snapshot of the last ten seconds; an older one where SLURM does not answer."""
         if time.time() - self.last.time >= QUERY_SECONDS:
-            self.read()
+            self.read_cached()
         age = time.time() - max(self.last.time, self.tried)
         if age >= QUERY_SECONDS or age < 0:
             self._ask()
         return self.last
 
-    def refresh(self) -> Snapshot:
-        """`look` where this machine can ask SLURM; elsewhere what another one was told last."""
-        return self.look() if shutil.which("squeue") is not None else self.read()
+    def refresh(self) -> QueueSnapshot:
+        """`current` where this machine can ask SLURM; elsewhere the newest snapshot on disk."""
+        return self.current() if shutil.which("squeue") is not None else self.read_cached()
 
-    def accounts(self, jobs: Sequence[str]) -> dict[str, list[str]]:
+    def accounting(self, jobs: Sequence[str]) -> dict[str, list[str]]:
         """Job -> what accounting says of each of its starts, oldest first; none of a job that it does not know.
 
         Asked at most once in ten seconds, whoever asks; in between an answer is of the last time.
@@ -85,7 +97,7 @@ class Queue:
                 "-P",
                 "-D",
                 "-o",
-                "JobID,State,NodeList,Elapsed,ExitCode",
+                "JobID,RunState,NodeList,Elapsed,ExitCode",
                 "-j",
                 ",".join(jobs),
             ]
@@ -94,24 +106,24 @@ class Queue:
             for line in done.stdout.splitlines():
                 job, *states = line.split("|")
                 known.setdefault(job, []).append(" ".join(states))
-            _kept(path, {"time": time.time(), "jobs": known})
+            _write_cache(path, {"time": time.time(), "jobs": known})
         return {job: known[job] for job in jobs if known.get(job)}
 
     def _ask(self) -> None:
         began = self.tried = time.time()
-        tokens = self.submissions.opened()
+        tokens = self.submissions.open_tokens()
         if not tokens:
-            self.last = Snapshot(began, {}, {})
+            self.last = QueueSnapshot(began, {}, {})
             return
         names = ",".join(PREFIX + token for token in tokens)
         words = ["squeue", "--noheader", "--array", f"--name={names}", "--format=%j|%F|%K|%T|%r"]
         try:
             done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
         except subprocess.TimeoutExpired:
-            print("squeue does not answer; asking again in ten seconds", file=sys.stderr)
+            log.warning("squeue does not answer; asking again in ten seconds")
             return
         if done.returncode:
-            print(f"squeue: {done.stderr.strip()}; asking again in ten seconds", file=sys.stderr)
+            log.warning(f"squeue: {_last(done.stderr)}; asking again in ten seconds")
             return
         jobs: dict[str, str] = {}
         tasks: dict[str, dict[str, Sequence[str]]] = {}
@@ -121,38 +133,49 @@ class Queue:
             token = name.removeprefix(PREFIX)
             jobs[token] = job
             tasks.setdefault(token, {})[task] = alike.setdefault((state, reason), (state, reason))
-        self.last = Snapshot(began, jobs, tasks)
-        if _kept(self.path, {"time": began, "jobs": jobs, "tasks": tasks}):
-            self._release()
-            self._settle(tokens)
+        self.last = QueueSnapshot(began, jobs, tasks)
+        if _write_cache(self.path, {"time": began, "jobs": jobs, "tasks": tasks}):
+            self._release_held()
+            self._update_records(tokens)
 
-    def _release(self) -> None:
-        """SLURM holds a job whose start a node failed, for an operator to look at: let it try again elsewhere."""
+    def _release_held(self) -> None:
+        """SLURM holds a job whose start a node failed: let it try again elsewhere, and cancel it after a few times."""
         held = [
             f"{self.last.jobs[token]}_{task}"
             for token, tasks in self.last.tasks.items()
             for task, (_, reason) in tasks.items()
             if reason == HELD
         ]
-        if held:
-            print(f"{len(held)} jobs could not start on their node; released again", file=sys.stderr)
-            subprocess.run(["scontrol", "release", *held], check=False)
+        self.released.update(held)
+        hopeless = [task for task in held if self.released[task] > RELEASES]
+        for words in (["scontrol", "release", *(t for t in held if t not in hopeless)], ["scancel", *hopeless]):
+            tasks = words[2:] if words[0] == "scontrol" else words[1:]
+            if tasks:
+                log.warning(f"{len(tasks)} jobs could not start on their node: {words[0]} {', '.join(tasks[:5])}")
+                done = subprocess.run(words, capture_output=True, text=True, check=False)
+                if done.returncode:
+                    log.warning(f"{words[0]}: {_last(done.stderr)}")
 
-    def _settle(self, tokens: Sequence[str]) -> None:
-        """Learn job numbers that a killed controller did not, and close what is over."""
+    def _update_records(self, tokens: Sequence[str]) -> None:
+        """Note job numbers that a killed controller did not learn, and close submissions that are over."""
         for token in tokens:
             record = self.submissions.read(token)
             if record is None:
                 self.submissions.close(token)
             elif token in self.last.jobs:
                 if record.job is None:
-                    self.submissions.numbered(record, self.last.jobs[token])
+                    self.submissions.set_job_id(record, self.last.jobs[token])
             elif record.created + QUERY_SECONDS < self.last.time:
                 self.submissions.close(token)
 
 
-def _kept(path: Path, answer: Mapping[str, Any]) -> bool:
-    """Write down what SLURM said; False for who may only read this results folder, and so asks for himself alone."""
+def _last(words: str) -> str:
+    """The last line of what a command said."""
+    return (words.strip().splitlines() or ["no reason given"])[-1]
+
+
+def _write_cache(path: Path, answer: Mapping[str, Any]) -> bool:
+    """Keep an answer on disk for others; False where this user may only read the results folder."""
     try:
         write_json(path, answer)
     except OSError as error:

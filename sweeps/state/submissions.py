@@ -1,4 +1,4 @@
-"""What was handed to SLURM: a record a job array, written before sbatch is called, and a claim in each folder it fills.
+"""Submissions to SLURM: a record for each job array, written before sbatch is called, and claims in the run folders.
 
     results/jobs/<token>/record.json     the items of each task of the array, the array it follows, its job number
     results/jobs/open/<token>            there while a task of it may still run
@@ -40,7 +40,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Which task of which submission a run or stage was handed to."""
+    """Which task of which submission carries out a run or stage."""
 
     token: str
     task: int
@@ -71,13 +71,16 @@ class Record:
 
 
 class Submissions:
-    """The records and claims below one results folder."""
+    """The records and claims below one results folder.
+
+    results: the results folder.
+    """
 
     def __init__(self, results: Path) -> None:
         self.results, self.folder = results.resolve(), results.resolve() / "jobs"
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
+    def exclusive(self) -> Iterator[None]:
         """Only one process at a time looks at claims and submits; others wait for it."""
         until = time.monotonic() + PATIENCE_SECONDS
         while True:
@@ -133,7 +136,7 @@ class Submissions:
         new.write_text(json.dumps({"token": token, "task": task}) + "\n")
         new.replace(folder / "job.json")
 
-    def numbered(self, record: Record, job: str) -> Record:
+    def set_job_id(self, record: Record, job: str) -> Record:
         """The same record with the job's number in it, on disk too."""
         found = replace(record, job=job)
         self._write(found)
@@ -143,7 +146,7 @@ class Submissions:
         """Nothing of it can run any more."""
         (self.folder / "open" / token).unlink(missing_ok=True)
 
-    def opened(self) -> list[str]:
+    def open_tokens(self) -> list[str]:
         """Tokens of which a task may still run."""
         try:
             return sorted(path.name for path in (self.folder / "open").iterdir())

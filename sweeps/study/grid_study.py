@@ -1,111 +1,89 @@
-"""The sweep as an Optuna study: one trial a run, told by the controller alone, rebuilt from the run folders at will."""
+"""A sweep as an Optuna study: one trial a run, made from the run folders, for Optuna Dashboard and `optuna.load_study`.
+
+The journal is derived: the controller writes it now and then and at the end, and nothing reads it to decide anything.
+"""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping
-from functools import cached_property
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from optuna.distributions import CategoricalDistribution
-from optuna.trial import TrialState
+from optuna import logging as optuna_logging
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from simvtp.config.schema import flatten
-from sweeps.plan import Plan, cut
-from sweeps.state.run_states import State, outcome, score
-from sweeps.study.journal import TrialJournal, mend
+from sweeps.plan import Plan
+from sweeps.state.run_states import RunRegistry, RunState
+from sweeps.state.run_summary import score, summarize
+from sweeps.study.journal_file import write_journal
 
-COMPLETE, FAILED = -1, -2  # in place of the trial of a run: how its last one ended
-_ENDS = {TrialState.COMPLETE: COMPLETE, TrialState.FAIL: FAILED}
-AT_ONCE = 256  # trials that one write begins
+WRITE_SECONDS = 60.0
 
 
-class Study:
-    """Objective: validation text-to-video R@1, to be maximised. The test figures stand beside, as attributes.
+class GridStudy:
+    """Objective: validation text-to-video R@1, to be maximised.
 
-    trials: run -> Optuna's id of its trial under way, COMPLETE or FAILED: all that is kept of it here.
+    plan: the runs. registry: of the results folder. path: the journal. Runs of earlier commands with other seeds, which
+    sweep.json still names, are trials too.
     """
 
-    def __init__(self, folder: Path, plan: Plan) -> None:
-        self.plan, self.path = plan, (folder / "study.journal").resolve()
-        self.journal = TrialJournal(self.path, plan.folder, self._distributions)
-        self.trials: dict[str, int] = {}
-        self.renew()
+    def __init__(self, plan: Plan, registry: RunRegistry, path: Path) -> None:
+        optuna_logging.set_verbosity(optuna_logging.WARNING)
+        self.plan, self.registry, self.path = plan, registry, path
+        self.is_stale, self.written = True, float("-inf")
+        self.choices = _choices(plan)
+        self.earlier: dict[str, FrozenTrial] | None = None
 
-    def renew(self) -> None:
-        """Read the journal anew: at the start, and after a write that a full disk cut.
+    def tell(self, run: str, state: RunState) -> None:  # noqa: ARG002
+        """A run is done or failed."""
+        self.is_stale = True
 
-        One that cannot serve is set aside; the run folders fill a new one.
-        """
-        # The caller holds the sweep's lock, so this is of someone who was killed; Optuna would wait 30 s for it.
-        self.path.with_name(self.path.name + ".lock").unlink(missing_ok=True)
-        mend(self.path)
-        try:
-            self._read()
-        except (KeyError, TypeError, ValueError) as error:  # what nonsense leads to
-            aside = self.path.with_suffix(".journal.old")
-            self.path.replace(aside)
-            why = f"{type(error).__name__}: {error}"
-            print(f"{self.path}: it does not serve ({why}); it is now {aside.name}, and the run folders fill a new one",
-                  file=sys.stderr)  # fmt: skip
-            self._read()
-        self.journal.begin()
+    def update(self, states: Mapping[str, RunState]) -> None:
+        """Write the journal where a run has ended since, at most once a minute."""
+        if self.is_stale and time.monotonic() - self.written > WRITE_SECONDS:
+            self.write(states)
 
-    def _read(self) -> None:
-        self.trials, runs = {}, dict[int, str]()
-        for told in self.journal.read():
-            if told.run is not None:
-                known = self.plan.runs.get(told.run)
-                runs[told.trial] = known.id if known else told.run  # the plan's own text: one, not two
-            elif told.trial not in runs or self.trials[runs[told.trial]] != told.trial:
-                continue  # of another study, or of a trial that is over
-            run = runs[told.trial]
-            self.trials[run] = told.trial if told.state == TrialState.RUNNING else _ENDS[told.state]
+    def reload(self) -> None:
+        """Nothing is kept that could be behind the disk."""
 
-    def begin(self, *runs: str) -> None:
-        """A trial for each run, unless it has one that has not failed."""
-        new = [run for run in runs if self.trials.get(run, FAILED) == FAILED]
-        for part in cut(new, AT_ONCE):
-            first = self.journal.add([self._trial(run) for run in part])
-            self.trials |= {run: first + number for number, run in enumerate(part)}
+    def write(self, states: Mapping[str, RunState]) -> None:
+        """Write the journal of these states of the plan's runs."""
+        if self.earlier is None:
+            self.earlier = dict(self._earlier_trials())
+        write_journal(self.path, self.plan.folder, [*self._trials(states), *self.earlier.values()], {})
+        self.is_stale, self.written = False, time.monotonic()
 
-    def tell(self, run: str, state: State) -> None:
-        """Complete or fail the run's trial, once."""
-        if state.name not in ("done", "failed"):
-            return
-        value, before = score(state.outcome), self.trials.get(run)
-        if before == COMPLETE or (before == FAILED and state.name == "failed"):
-            return  # told before, perhaps by an earlier call
-        if value is not None and before in (None, FAILED):
-            self.journal.add([self._trial(run, value)])
-        else:
-            self.begin(run)
-            self.journal.end(self.trials[run], value)
-        self.trials[run] = FAILED if value is None else COMPLETE
+    def _trials(self, states: Mapping[str, RunState]) -> Iterator[FrozenTrial]:
+        for run in self.plan.runs.values():
+            state = states.get(run.id)
+            if state is None or state.name not in ("done", "failed"):
+                continue
+            yield self._trial(run.id, run.label, run.values, score(state.summary))
 
-    def restore(self, run: str, label: str, result: Mapping[str, Any]) -> None:
-        """The complete trial of a run of an earlier call, which a lost journal had; nothing where it is there."""
-        value, config = score(outcome(result)), result["config"]
-        possible = all(config.get(key) in choice.choices for key, choice in self._distributions.items())
-        if self.trials.get(run, FAILED) == FAILED and value is not None and possible:
-            self.journal.add([self.journal.trial(run, label, config, value)])
-            self.trials[run] = COMPLETE
+    def _earlier_trials(self) -> Iterator[tuple[str, FrozenTrial]]:
+        for run, label in self.registry.earlier(self.plan).items():
+            result = self.registry.result(run)
+            if result is not None:
+                yield run, self._trial(run, label, result["config"], score(summarize(result)))
 
-    def _trial(self, run: str, value: float | None = None) -> dict[str, Any]:
-        found = self.plan.runs[run]
-        return self.journal.trial(run, found.label, found.values, value)
+    def _trial(self, run: str, label: str, config: Mapping[str, Any], value: float | None) -> FrozenTrial:
+        """COMPLETE with a value, FAIL without."""
+        params = {key: config[key] for key, axis in self.choices.items() if config.get(key) in axis.choices}
+        distributions: dict[str, BaseDistribution] = {key: self.choices[key] for key in params}
+        return create_trial(
+            state=TrialState.FAIL if value is None else TrialState.COMPLETE, value=value, params=params,
+            distributions=distributions, user_attrs={"run": run, "seed": config["seed"], "point": label},
+        )  # fmt: skip
 
-    def _axes(self) -> list[str]:
-        return sorted(
-            {key for table in self.plan.tables for point in table.points for key in (*table.axes, *point.set)}
-        )
 
-    @cached_property
-    def _distributions(self) -> dict[str, CategoricalDistribution]:
-        values: dict[str, dict[Any, None]] = {key: {} for key in self._axes()}
-        for settings in {id(run.settings): run.settings for run in self.plan.runs.values()}.values():
-            flat = flatten(settings)
-            for key, seen in values.items():
-                seen[flat[key]] = None
-        return {key: CategoricalDistribution(sorted(seen)) for key, seen in values.items()}
+def _choices(plan: Plan) -> dict[str, CategoricalDistribution]:
+    axes = {key for table in plan.tables for point in table.points for key in (*table.axes, *point.set)}
+    values: dict[str, dict[Any, None]] = {key: {} for key in sorted(axes)}
+    for settings in {id(run.settings): run.settings for run in plan.runs.values()}.values():
+        flat = flatten(settings)
+        for key, seen in values.items():
+            seen[flat[key]] = None
+    return {key: CategoricalDistribution(sorted(seen)) for key, seen in values.items()}

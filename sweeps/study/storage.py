@@ -1,13 +1,13 @@
-"""Where a study is kept: the journal in its folder, or a database by URL, whose password is shown to nobody.
+"""Where the study of a search is kept: a journal in its folder, or a database by URL.
 
-A URL with a password comes by $SIMVTP_STORAGE, or by --storage, from where it moves to that variable
-(`sweeps/study/password.py`). The variable is taken out of the environment before any job is started.
+A URL with a password comes by $SIMVTP_STORAGE alone: a command line is seen by every user of a machine. The variable is
+taken out of the environment before any job is started.
 """
 
 from __future__ import annotations
 
+import logging
 import os
-import sys
 import tempfile
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -22,9 +22,11 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from simvtp.errors import ConfigError
-from sweeps.study.journal import mend
-from sweeps.study.password import VARIABLE
+from sweeps.study.journal_file import repair, write_journal
 
+log = logging.getLogger(__name__)
+
+VARIABLE = "SIMVTP_STORAGE"
 EXTRAS = {"postgresql": "postgresql", "mysql": "mysql"}  # database -> the optional extra with its driver
 
 # What Optuna lets through when a database does not answer.
@@ -33,7 +35,7 @@ Unreachable = (StorageInternalError, SQLAlchemyError)
 
 @dataclass(frozen=True)
 class Database:
-    """A database by URL. Its text is without user's password and without query, where a password may stand too."""
+    """A database by URL. Its text leaves out the password, and the query, where a password may stand too."""
 
     url: URL = field(repr=False)
 
@@ -41,11 +43,6 @@ class Database:
         plain = URL.create(self.url.drivername, self.url.username, None, self.url.host, self.url.port,
                            self.url.database)  # fmt: skip
         return plain.render_as_string()
-
-    @property
-    def secret(self) -> bool:
-        """Whether the URL holds what others must not see."""
-        return self.url.password is not None or bool(self.url.query)
 
     def hidden(self, text: str) -> str:
         """A text of the driver's, without the password."""
@@ -83,10 +80,20 @@ def parse(text: str) -> Database:
 
 
 def chosen(option: str | None) -> Database | None:
-    """The database of --storage or of the variable, which no child process sees any more; None: the journal."""
-    text = option or os.environ.get(VARIABLE)
-    os.environ.pop(VARIABLE, None)
-    return parse(text) if text else None
+    """The database of --storage or of the variable, which no child process sees any more; None: the journal.
+
+    Raises ConfigError for an option with a password: everyone on this machine can read command lines.
+    """
+    text = os.environ.pop(VARIABLE, None)
+    if option is None:
+        return parse(text) if text else None
+    place = option.partition("://")[2]
+    if ":" in place.rpartition("@")[0] or "?" in place:  # by eye, since a password may hold any character
+        raise ConfigError(
+            "--storage: every user of this machine can read a password on a command line. Give the URL by the variable "
+            f"{VARIABLE} instead, and change that password, since it may have been seen"
+        )
+    return parse(option)
 
 
 @dataclass(frozen=True)
@@ -99,13 +106,13 @@ class Journal:
         """Of the whole lines; where a kill left a lock, or half a line, that is cleared away first."""
         # The lock is of a controller that was killed; Optuna would wait 30 s for it.
         self.path.with_name(self.path.name + ".lock").unlink(missing_ok=True)
-        mend(self.path)
+        repair(self.path)
         return _journal(self.path)
 
     def set_aside(self, why: str) -> None:
         aside = self.path.with_suffix(".journal.old")
         self.path.replace(aside)
-        print(f"{self.path}: not a journal of this search ({why}); it is now {aside.name}", file=sys.stderr)
+        log.warning(f"{self.path}: not a journal of this search ({why}); it is now {aside.name}")
 
 
 @dataclass(frozen=True)
@@ -141,10 +148,4 @@ def _journal(path: Path) -> BaseStorage:
 
 def copy_to_journal(study: optuna.Study, path: Path) -> None:
     """The study as a journal, for analysis, which reads no database; an older copy is replaced in one step."""
-    new = path.with_name(f".{path.name}.new")
-    new.unlink(missing_ok=True)
-    copy = optuna.create_study(study_name=study.study_name, storage=_journal(new), direction="maximize")
-    copy.add_trials(study.get_trials(deepcopy=False))
-    for key, value in study.user_attrs.items():
-        copy.set_user_attr(key, value)
-    new.replace(path)
+    write_journal(path, study.study_name, study.get_trials(deepcopy=False), study.user_attrs)

@@ -138,7 +138,7 @@ def _sweep(results: Path, place: str, few: int, wanted: dict[str, str], tally: T
             scene.look_at_queue()
             resume_drained()
         time.sleep(1)
-    scene.look()
+    scene.current()
     scene.end()
     found = outcomes(results)
     missing = wanted.keys() - found.keys()

@@ -14,8 +14,8 @@ import pytest
 from simvtp.config.presets import preset
 from sweeps.plan import make_plan
 from sweeps.run import main
-from sweeps.state.failures import fail
-from sweeps.state.run_states import Ledger
+from sweeps.state.failures import write_failure
+from sweeps.state.run_states import RunRegistry
 from tests.conftest import QUICK
 
 ROOT = Path(__file__).parent.parent.parent
@@ -171,8 +171,8 @@ def test_a_sweep_that_a_preset_cannot_do_does_not_spoil_the_list(capsys: pytest.
 
 def test_a_retry_can_be_looked_at_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = next(iter(make_plan("objectives", "tiny", preset("tiny"), (0,)).runs.values()))
-    fail(Ledger(tmp_path).folder(run.id), {"error": "ValueError: x"})
+    write_failure(RunRegistry(tmp_path).folder(run.id), {"error": "ValueError: x"})
     for words, starts in (([], 4), (["--retry", "failed"], 5)):
         assert main(["objectives", "--dry-run", "--results", str(tmp_path), *words]) == 0
         assert f"0 cached, {starts} would start" in capsys.readouterr().out
-    assert Ledger(tmp_path).state(run).name == "failed"
+    assert RunRegistry(tmp_path).state(run).name == "failed"

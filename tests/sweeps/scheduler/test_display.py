@@ -5,14 +5,13 @@ from rich.console import Console
 from simvtp.config.presets import preset
 from sweeps.plan import make_plan
 from sweeps.scheduler.display import status_table
-from sweeps.state.run_states import State, States
+from sweeps.state.run_states import RunState
 
 
 def test_on_a_narrow_terminal_ids_and_states_are_whole() -> None:
     plan = make_plan("objectives", "tiny", preset("tiny"), (0,))
     line = {"stage": "finetune", "step": 110, "steps": 400, "epoch": 1.5, "loss": 10.124, "R@1": 16.7, "time": 0.0}
-    states = States()
-    states.update(dict.fromkeys(plan.runs, State("queued", line=line, reason="Dependency")))
+    states = dict.fromkeys(plan.runs, RunState("queued", line=line, reason="Dependency"))
     out = io.StringIO()
     Console(file=out, width=80).print(status_table(plan, states))
     rows = [row for row in out.getvalue().splitlines() if row.startswith("│")]

@@ -20,9 +20,10 @@ from simvtp.runtime.files import write_json
 from simvtp.training.trackers import VARIABLE
 from sweeps.definition import find_search
 from sweeps.plan import Run
-from sweeps.search.run_search import Quest, Searcher
+from sweeps.search.controller import SearchController
 from sweeps.search.space import Space
-from sweeps.state.run_states import Ledger
+from sweeps.search.spec import SearchSpec
+from sweeps.state.run_states import RunRegistry
 from sweeps.study.storage import Copy, Journal
 from tests.conftest import QUICK
 
@@ -109,12 +110,12 @@ def test_a_dry_run_says_what_it_comes_to(tmp_path: Path) -> None:
 
 
 class AtOnce:
-    """A place where a run has its result as soon as it is submitted."""
+    """An executor where a run has its result as soon as it is submitted."""
 
-    capacity, poll_seconds, stop_with_controller, queues = 4, 0.0, False, True
+    capacity, poll_seconds, stops_with_controller, has_queue = 4, 0.0, False, True
 
-    def __init__(self, ledger: Ledger) -> None:
-        self.ledger = ledger
+    def __init__(self, registry: RunRegistry) -> None:
+        self.registry = registry
 
     def attach(self, runs: Sequence[Run]) -> dict[str, Any]:  # noqa: ARG002
         return {}
@@ -125,22 +126,22 @@ class AtOnce:
             cost = {"pretrain_seconds": 1.0, "finetune_seconds": 1.0, "device": "cpu"}
             metrics = {"test": score, "validation": score}
             result = {"version": 1, "run": run.id, "cost": cost, "metrics": metrics}
-            write_json(self.ledger.folder(run.id) / "result.json", result)
+            write_json(self.registry.folder(run.id) / "result.json", result)
         return {run.id: run.id for run in runs}
 
-    def waits(self, job: Any) -> bool:  # noqa: ARG002
+    def is_pending(self, job: Any) -> bool:  # noqa: ARG002
         return False
 
-    def over(self, job: Any) -> bool:  # noqa: ARG002
+    def is_over(self, job: Any) -> bool:  # noqa: ARG002
         return True
 
 
 def test_runs_of_a_long_search_go_into_deeper_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_dirs, "FEW", 3)
-    ledger = Ledger(tmp_path)
-    found = Quest("search", Space(find_search("search"), preset("tiny"), (0,)), "tiny", 8, None)
-    trials = found.study(ledger)
-    states = Searcher(found, ledger, trials, AtOnce(ledger), 4, "command").run()  # type: ignore[arg-type]
+    registry = RunRegistry(tmp_path)
+    found = SearchSpec("search", Space(find_search("search"), preset("tiny"), (0,)), "tiny", 8, None)
+    trials = found.study(registry)
+    states = SearchController(found, registry, trials, AtOnce(registry), "command").run()  # type: ignore[arg-type]
     trials.close()
     assert {state.name for state in states.values()} == {"done"}
     assert len(states) >= 8

@@ -14,14 +14,15 @@ from simvtp.config.schema import flatten, override
 from simvtp.errors import ConfigError
 from simvtp.runtime.files import write_json
 from sweeps.ablations.search import SEARCH
-from sweeps.definition import Search, even
+from sweeps.definition import Search, uniform
 from sweeps.search.space import Space, at_share, chosen_axes, shares_of, shortened
-from sweeps.search.trials import Trials, goes_on
-from sweeps.state.run_states import Outcome, State
+from sweeps.search.trials import Trials, is_promoted
+from sweeps.state.run_states import RunState
+from sweeps.state.run_summary import RunSummary
 from sweeps.study.storage import Copy, Database, Journal, parse
 
 TINY = preset("tiny")
-SMALL = Search("two masks", (even("mask.video", 0.5, 0.95, 0.05), even("mask.text", 0.15, 0.9, 0.05)),
+SMALL = Search("two masks", (uniform("mask.video", 0.5, 0.95, 0.05), uniform("mask.text", 0.15, 0.9, 0.05)),
                (Fraction(1, 3), Fraction(1)))  # fmt: skip
 
 
@@ -33,16 +34,16 @@ def trials_in(folder: Path, place: Database | None = None, of: Space | None = No
     return Trials(of or space(), folder / "search-tiny", place or Journal(folder / "search-tiny/study.journal"))
 
 
-def done(score: float) -> State:
+def done(score: float) -> RunState:
     """The best on the test is the worst on validation: whoever looks at the test chooses wrong."""
-    return State("done", outcome=Outcome(100 - score, score, 0.1, 0.1, "cpu"))
+    return RunState("done", summary=RunSummary(100 - score, score, 0.1, 0.1, "cpu"))
 
 
 def finish(trials: Trials, scores: dict[int, list[float]]) -> None:
     """Train what waits, trial by trial; scores[number] are those of its rungs, else 10 x the video ratio."""
     while True:
         for trial in trials.under_way():
-            for run in trial.waits_for:
+            for run in trial.current_runs:
                 trials.tell(run.id, done(scores.get(trial.number, [10 * trial.params["mask.video"]] * 2)[trial.passed]))
         if not trials.settle():
             return
@@ -62,7 +63,7 @@ def finish(trials: Trials, scores: dict[int, list[float]]) -> None:
     ],
 )
 def test_the_best_share_of_a_rung_goes_on(value: float, others: list[float], keep: Fraction, on: bool) -> None:
-    assert goes_on(value, others, keep) is on
+    assert is_promoted(value, others, keep) is on
 
 
 def test_a_rung_is_a_shorter_run_of_its_own_and_the_last_one_the_run_that_grids_train() -> None:
@@ -122,7 +123,7 @@ def test_trials_are_judged_by_validation_and_pruned_at_the_first_rung(tmp_path: 
 def test_a_value_is_the_mean_over_the_seeds(tmp_path: Path) -> None:
     trials = trials_in(tmp_path, of=space((0, 1)))
     first = trials.ask()
-    for run, score in zip(first.waits_for, (4.0, 7.0), strict=True):
+    for run, score in zip(first.current_runs, (4.0, 7.0), strict=True):
         assert not trials.settle()
         trials.tell(run.id, done(score))
     assert trials.settle()
@@ -138,7 +139,7 @@ def play(folder: Path, kill_every: int) -> list[tuple[str, dict[str, float], lis
             trials.outcomes = {}
             del old
         for trial in trials.under_way():
-            for run in trial.waits_for:
+            for run in trial.current_runs:
                 trials.tell(run.id, done(50 * trial.params["mask.video"] + trial.number))
         if not trials.settle():
             if trials.asked == 10:
@@ -170,7 +171,7 @@ def test_a_kill_between_a_score_and_its_judgement_leads_to_the_same_judgement(tm
 def test_a_failed_point_counts_once_and_is_tried_again_only_when_asked(tmp_path: Path) -> None:
     trials = trials_in(tmp_path)
     first = trials.ask()
-    trials.tell(first.waits_for[0].id, State("failed", failure={"error": "x"}))
+    trials.tell(first.current_runs[0].id, RunState("failed", failure={"error": "x"}))
     trials.settle()
     assert first.state == TrialState.FAIL
     again = trials_in(tmp_path)
@@ -182,7 +183,7 @@ def test_a_failed_point_counts_once_and_is_tried_again_only_when_asked(tmp_path:
 
 
 def test_a_lost_or_foreign_journal_is_made_again_from_the_points_on_record(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     trials = trials_in(tmp_path)
     for _ in range(5):
@@ -197,7 +198,7 @@ def test_a_lost_or_foreign_journal_is_made_again_from_the_points_on_record(
         assert [trial.params for trial in again.trials] == [params for params, _, _ in before]
         finish(again, {})
         assert [(trial.params, trial.state, trial.scores) for trial in again.trials] == before
-    assert "study.journal.old" in capsys.readouterr().err
+    assert "study.journal.old" in caplog.text
 
 
 def test_looking_writes_nothing(tmp_path: Path) -> None:

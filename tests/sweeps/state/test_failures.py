@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from simvtp.training.trainer import NotFinite
-from sweeps.state.failures import deaths, died, forget, is_full, last_line, read_failure
+from sweeps.state.failures import clear_failure, is_full, last_line, read_deaths, read_failure, record_death
 
 
 def at(folder: Path, step: int) -> None:
@@ -13,11 +13,11 @@ def at(folder: Path, step: int) -> None:
     (folder / "log.jsonl").write_text(json.dumps({"stage": "finetune", "step": step}) + "\n")
 
 
-def die(folder: Path, error: Exception | None = None, log: Path | None = None) -> bool:
+def die(folder: Path, error: Exception | None = None, log: Path | None = None, *, external: bool = False) -> bool:
     try:
         raise error or RuntimeError("out of memory")
     except Exception as raised:  # noqa: BLE001
-        return died(folder, "finetune", raised, "12_3", log)
+        return record_death(folder, "finetune", raised, "12_3", log, external=external)
 
 
 def test_three_deaths_at_one_place_fail_a_run(tmp_path: Path) -> None:
@@ -40,7 +40,14 @@ def test_one_that_moves_on_between_deaths_goes_on(tmp_path: Path) -> None:
     for step in (1, 1, 2, 2, 3, 2, 3):
         at(tmp_path, step)
         assert not die(tmp_path)
-    assert len(deaths(tmp_path)) == 7
+    assert len(read_deaths(tmp_path)) == 7
+
+
+def test_ends_from_outside_have_a_budget_of_their_own(tmp_path: Path) -> None:
+    assert [die(tmp_path, external=True) for _ in range(9)] == [False] * 9
+    assert die(tmp_path, external=True)
+    other = tmp_path / "other"
+    assert [die(other), die(other, external=True), die(other), die(other)] == [False, False, False, True]
 
 
 @pytest.mark.parametrize("error", [ValueError("less than one batch"), NotFinite("loss")])
@@ -54,16 +61,16 @@ def test_a_retry_keeps_count_of_attempts_and_forgets_deaths(tmp_path: Path) -> N
         failure = read_failure(tmp_path / "failure.json")
         assert failure is not None
         assert failure["attempts"] == attempt
-        forget(tmp_path)
+        clear_failure(tmp_path)
         assert read_failure(tmp_path / "failure.json") is None
-        assert deaths(tmp_path) == []
+        assert read_deaths(tmp_path) == []
 
 
 def test_a_line_cut_by_a_kill_is_passed_over(tmp_path: Path) -> None:
     die(tmp_path)
     path = tmp_path / "deaths.jsonl"
     path.write_bytes(path.read_bytes() + b'{"time": 1, "st')
-    assert len(deaths(tmp_path)) == 1
+    assert len(read_deaths(tmp_path)) == 1
 
 
 def test_full_disks() -> None:
@@ -85,5 +92,5 @@ def test_a_damaged_failure_still_says_that_the_run_failed(tmp_path: Path) -> Non
     path = tmp_path / "failure.json"
     path.write_bytes(path.read_bytes()[:30])
     assert read_failure(path) == {"error": "unknown: failure.json is damaged"}
-    forget(tmp_path)
+    clear_failure(tmp_path)
     assert die(tmp_path, ValueError("x"))

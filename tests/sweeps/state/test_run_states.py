@@ -1,5 +1,4 @@
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,9 +6,9 @@ import pytest
 from simvtp.config.presets import preset
 from simvtp.runtime.locks import Lock
 from sweeps.plan import Run, make_plan
-from sweeps.state.failures import fail
-from sweeps.state.run_states import Ledger, Outcome, State, States
-from sweeps.state.squeue import Snapshot
+from sweeps.state.failures import write_failure
+from sweeps.state.run_states import RunRegistry
+from sweeps.state.squeue import QueueSnapshot
 from sweeps.state.submissions import Item
 
 
@@ -26,27 +25,27 @@ def result_of(run: Run) -> str:
 
 
 def test_states_are_read_from_the_folder(run: Run, tmp_path: Path) -> None:
-    ledger, folder = Ledger(tmp_path), tmp_path / "runs" / run.id
-    assert ledger.state(run).name == "waiting"
+    registry, folder = RunRegistry(tmp_path), tmp_path / "runs" / run.id
+    assert registry.state(run).name == "waiting"
     stage = tmp_path / "pretrained" / str(run.stage)
     stage.mkdir(parents=True)
     (stage / "log.jsonl").write_text('{"stage": "pretrain", "step": 3}\n{"half')
-    state = ledger.state(run)
+    state = registry.state(run)
     assert (state.name, state.line) == ("interrupted", {"stage": "pretrain", "step": 3})
     with Lock(stage / "lock"):
-        assert ledger.state(run).name == "running"
-    fail(stage, {"error": "RuntimeError: no space", "stage": "pretrain", "step": 3, "traceback": "raise"})
-    assert ledger.fail_with_stage(run)
-    state = ledger.state(run)
+        assert registry.state(run).name == "running"
+    write_failure(stage, {"error": "RuntimeError: no space", "stage": "pretrain", "step": 3, "traceback": "raise"})
+    assert registry.fail_with_stage(run)
+    state = registry.state(run)
     assert state.name == "failed"
     assert state.failure is not None
     assert state.failure["error"] == f"pre-training {run.stage}: RuntimeError: no space"
     assert (state.failure["stage"], state.failure["step"], state.failure["attempts"]) == ("pretrain", 3, 1)
-    ledger.retry(run)
-    assert ledger.state(run).name == "interrupted"
-    assert not ledger.fail_with_stage(run)
+    registry.retry(run)
+    assert registry.state(run).name == "interrupted"
+    assert not registry.fail_with_stage(run)
     (folder / "result.json").write_text(result_of(run))
-    assert ledger.state(run).name == "done"
+    assert registry.state(run).name == "done"
 
 
 @pytest.mark.parametrize(
@@ -59,50 +58,37 @@ def test_states_are_read_from_the_folder(run: Run, tmp_path: Path) -> None:
     ],
 )
 def test_a_damaged_result_is_said_and_moved_aside(
-    run: Run, tmp_path: Path, damage: object, capsys: pytest.CaptureFixture[str]
+    run: Run, tmp_path: Path, damage: object, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = tmp_path / "runs" / run.id
     folder.mkdir(parents=True)
     (folder / "result.json").write_text(damage(result_of(run)))  # type: ignore[operator]
-    assert Ledger(tmp_path).state(run).name == "waiting"
-    assert str(folder / "result.json") in capsys.readouterr().err
+    assert RunRegistry(tmp_path).state(run).name == "waiting"
+    assert str(folder / "result.json") in caplog.text
     assert [path.name for path in folder.iterdir()] == ["result.json.damaged"]
 
 
 def test_runs_of_earlier_calls_are_known_by_the_sweep_file(tmp_path: Path) -> None:
-    ledger, base = Ledger(tmp_path), preset("tiny")
+    registry, base = RunRegistry(tmp_path), preset("tiny")
     first, second = (make_plan("objectives", "tiny", base, (seed,)) for seed in (0, 1))
     for plan in (first, second):
-        ledger.write_sweeps(plan, "x")
-    assert ledger.earlier(second) == {run.id: run.label for run in first.runs.values()}
+        registry.write_sweeps(plan, "x")
+    assert registry.earlier(second) == {run.id: run.label for run in first.runs.values()}
     path = tmp_path / "sweeps" / "objectives-tiny" / "sweep.json"
     for damaged in ("{", "[]", '{"x": 1}'):
         path.write_text(damaged)
-        assert ledger.earlier(second) == {}
-        ledger.write_sweeps(second, "x")
+        assert registry.earlier(second) == {}
+        registry.write_sweeps(second, "x")
         assert json.loads(path.read_text())["seeds"] == [1]
 
 
-def test_states_of_finished_runs_are_kept_whole_in_few_bytes() -> None:
-    states = States()
-    outcome = Outcome(12.5, 37.5, 0.25, 1e-3, "cpu")
-    failed = State("failed", failure={"error": "x"}, line={"step": 3})
-    given = {"a": State("done", outcome=outcome), "b": State("done", outcome=replace(outcome, device="H100")),
-             "c": State("queued", reason="Priority"), "d": State("queued", reason="Priority"), "e": failed}  # fmt: skip
-    states.update(given)
-    assert dict(states) == given
-    assert states["c"] is states["d"]
-    del states["a"]
-    assert list(states) == ["b", "c", "d", "e"]
-
-
 def test_a_run_whose_job_waits_for_its_stage_is_queued_not_running(run: Run, tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path)
-    record = ledger.submissions.open("tiny", [[Item("run", run.id, run.config)]], {})
+    registry = RunRegistry(tmp_path)
+    record = registry.submissions.open("tiny", [[Item("run", run.id, run.config)]], {})
     assert run.stage is not None
-    with Lock(ledger.stage_folder(run.stage) / "lock"):
-        assert ledger.state(run).name == "running"  # on this machine there are no jobs that wait
-        ledger.queue.last = Snapshot(1.0, {}, {record.token: {"0": ("PENDING", "Dependency")}})
-        assert (ledger.state(run).name, ledger.state(run).reason) == ("queued", "Dependency")
-        with Lock(ledger.folder(run.id) / "lock"):
-            assert ledger.state(run).name == "running"
+    with Lock(registry.stage_folder(run.stage) / "lock"):
+        assert registry.state(run).name == "running"  # on this machine there are no jobs that wait
+        registry.queue.last = QueueSnapshot(1.0, {}, {record.token: {"0": ("PENDING", "Dependency")}})
+        assert (registry.state(run).name, registry.state(run).reason) == ("queued", "Dependency")
+        with Lock(registry.folder(run.id) / "lock"):
+            assert registry.state(run).name == "running"

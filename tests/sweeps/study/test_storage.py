@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from simvtp.errors import ConfigError
-from sweeps.study.password import VARIABLE, secret_url, words_without
-from sweeps.study.storage import chosen, parse
+from sweeps.study.storage import VARIABLE, chosen, parse
 
 ROOT = Path(__file__).parents[3]
 URL = "postgresql://ada:gehe%40im@db.lab:5432/study?sslmode=require&password=auch"
@@ -43,30 +42,28 @@ def test_the_variable_is_gone_before_any_job_starts(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(
-    ("word", "found"),
+    "url",
     [
-        (URL, URL),
-        (f"--storage={URL}", URL),
-        ("mysql+pymysql://u:p@h/d", "mysql+pymysql://u:p@h/d"),
-        ("postgresql://ada@db/study", None),  # nothing to hide: the password comes from ~/.pgpass
-        ("data.pretrain=sprites:tiny?clips=96", None),
-        ("search", None),
+        URL, "mysql+pymysql://u:p@h/d", "postgresql://u:pa#ss@h/d", "postgresql://u:p/w@h/d", "postgresql://u:p?w@h/d",
+        "sqlite:////tmp/study.db?password=x", "postgresql://u:a@b@h/d",
     ],
-)
-def test_words_that_hold_a_password_are_known(word: str, found: str | None) -> None:
-    assert secret_url(word) == found
+)  # fmt: skip
+def test_a_password_on_a_command_line_is_refused_without_repeating_it(url: str) -> None:
+    with pytest.raises(ConfigError, match=VARIABLE) as caught:
+        chosen(url)
+    assert url not in str(caught.value)
 
 
-def test_an_option_goes_with_its_value() -> None:
-    for words in (["search", "--storage", URL, "--trials", "3"], ["search", f"--storage={URL}", "--trials", "3"]):
-        assert words_without(words, URL) == ["search", "--trials", "3"]
+def test_a_url_without_a_password_may_be_an_option() -> None:
+    """The password comes from ~/.pgpass."""
+    database = chosen("postgresql://ada@db.lab:5432/study")
+    assert database is not None
+    assert str(database) == "postgresql://ada@db.lab:5432/study"
 
 
-def test_the_command_hides_the_password_and_still_uses_it(tmp_path: Path) -> None:
-    """It is told of a database that is not there; what it says names the place, and its words hold no password."""
-    url = f"sqlite:///{tmp_path}/none/study.db?password=geheim"
-    line = [sys.executable, "sweeps/run.py", "search", "--storage", url, "--status", "--results", str(tmp_path)]
+def test_the_command_refuses_a_password(tmp_path: Path) -> None:
+    line = [sys.executable, "sweeps/run.py", "search", "--storage", URL, "--status", "--results", str(tmp_path)]
     done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert f"error: --storage sqlite:///{tmp_path}/none/study.db: " in done.stderr
-    assert "geheim" not in done.stdout + done.stderr
+    assert VARIABLE in done.stderr
+    assert "gehe" not in done.stdout + done.stderr

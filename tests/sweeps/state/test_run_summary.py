@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from sweeps.state.run_states import Outcome, outcome, score
+from sweeps.state.run_summary import RunSummary, score, summarize
 
 
 def result(**cost: Any) -> dict[str, Any]:
@@ -11,13 +11,13 @@ def result(**cost: Any) -> dict[str, Any]:
 
 
 def test_an_outcome_is_recall_and_hours() -> None:
-    assert outcome(result()) == Outcome(12.5, 14.0, 2.0, 0.5, "cpu")
-    assert outcome(result(evaluate_seconds=900, devices=4)) == Outcome(12.5, 14.0, 8.0, 3.0, "cpu")
+    assert summarize(result()) == RunSummary(12.5, 14.0, 2.0, 0.5, "cpu")
+    assert summarize(result(evaluate_seconds=900, devices=4)) == RunSummary(12.5, 14.0, 8.0, 3.0, "cpu")
 
 
 @pytest.mark.parametrize(("value", "wanted"), [(14.0, 14.0), (float("nan"), None), (float("inf"), None)])
 def test_a_study_is_told_validation_alone(value: float, wanted: float | None) -> None:
-    assert score(Outcome(99.0, value, 1.0, 1.0, "cpu")) == wanted
+    assert score(RunSummary(99.0, value, 1.0, 1.0, "cpu")) == wanted
     assert score(None) is None
 
 
@@ -26,4 +26,4 @@ def test_a_result_that_lacks_a_part_is_no_outcome(missing: str) -> None:
     whole = result()
     del whole[missing]
     with pytest.raises(KeyError, match=missing):
-        outcome(whole)
+        summarize(whole)

@@ -1,0 +1,76 @@
+"""The executor that `--cluster` names."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import shutil
+import subprocess
+
+from simvtp.errors import ConfigError
+from simvtp.runtime import heartbeat
+from simvtp.training import trackers
+from sweeps.executors import cluster_config
+from sweeps.executors.base import Executor
+from sweeps.executors.cluster_config import Cluster
+from sweeps.executors.debug import Debug
+from sweeps.executors.local import Local, visible_gpus
+from sweeps.executors.slurm import Slurm
+from sweeps.state.run_states import RunRegistry
+
+log = logging.getLogger(__name__)
+
+PING_SECONDS = 30.0
+# What the commands of SLURM say on a machine that has them but belongs to no cluster.
+_NO_CLUSTER = ("configuration source", "process configuration file")
+
+
+def detect() -> str:
+    """What `--cluster auto` stands for: "slurm" where this machine belongs to a cluster, else "local".
+
+    A SLURM that does not answer at the moment is still a SLURM: its login node is no place to train.
+    """
+    if shutil.which("sbatch") is None or shutil.which("sinfo") is None:
+        return "local"
+    try:
+        found = subprocess.run(
+            ["sinfo", "--noheader"], capture_output=True, text=True, timeout=PING_SECONDS, check=False
+        )
+        code, words = found.returncode, found.stderr.strip()
+    except subprocess.TimeoutExpired:
+        code, words = 1, f"no answer to sinfo within {PING_SECONDS:.0f} s"
+    if code == 0:
+        return "slurm"
+    last = (words.splitlines() or ["no reason given"])[-1]
+    if any(text in words for text in _NO_CLUSTER):
+        log.warning(f"sbatch is installed, but this machine belongs to no cluster ({last}); runs start on this machine")
+        return "local"
+    log.warning(f"SLURM does not answer ({last}); jobs wait for it. To train on this machine say --cluster local")
+    return "slurm"
+
+
+def make_executor(
+    cluster: str, registry: RunRegistry, preset: str, jobs: int | None, threads: int, pack: int | None = None
+) -> Executor:
+    """The executor of a command.
+
+    cluster: auto, local, debug, slurm, a name in clusters/, or the path of a .toml file. registry: of the results
+    folder. preset: name of the preset, noted in results. jobs: runs at the same time; None: as many as fit. threads:
+    CPU threads of a run (machine.threads). pack: runs in one SLURM job; None: as the cluster's file says.
+    Raises ConfigError for a cluster that is unknown or not usable on this machine.
+    """
+    if cluster == "auto":
+        cluster = detect()
+    if cluster in ("local", "debug") and pack is not None:
+        raise ConfigError(f"--pack {pack}: it is for jobs of SLURM; on this machine say --jobs {pack}")
+    if cluster == "debug":
+        return Debug(registry, preset)
+    if cluster != "local":
+        found = Cluster() if cluster == "slurm" else cluster_config.read(cluster)
+        # Exported also where a cluster passes nothing of this environment on to jobs.
+        setup = (*found.setup, trackers.export(), heartbeat.export())
+        return Slurm(registry, preset, dataclasses.replace(found, setup=setup, pack=pack or found.pack), jobs)
+    cores = len(os.sched_getaffinity(0))
+    at_once = max(1, cores // threads) if threads else max(1, len(visible_gpus()))
+    return Local(registry, preset, jobs or at_once)

@@ -1,0 +1,84 @@
+"""What a controller watches beside its jobs' ends: jobs that hang, and a disk that fills up."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import signal
+import socket
+import time
+from pathlib import Path
+
+from simvtp.runtime.locks import Owner
+from sweeps.plan import Run
+from sweeps.state.run_states import RunRegistry
+
+log = logging.getLogger(__name__)
+
+GRACE_SECONDS = 30.0  # a job that hangs ends itself first, with its stack in its output (simvtp/runtime/heartbeat.py)
+LOW_BYTES = 64 * 2**20
+
+
+class Hung(RuntimeError):
+    """A job made no step for longer than --hung-after allows."""
+
+
+class HangWatch:
+    """Tells which runs make no progress, by whether their heartbeat file moves; no clocks of hosts are compared.
+
+    registry: of the results folder. limit: seconds without a step after which a job hangs; 0: none does.
+    """
+
+    def __init__(self, registry: RunRegistry, limit: float) -> None:
+        self.registry, self.limit = registry, limit
+        self._seen: dict[str, tuple[float, float]] = {}  # run -> (time of its file, when that was first seen)
+
+    def silent_seconds(self, run: Run) -> float:
+        """Seconds since a step of the run was last seen here."""
+        now, touched = time.monotonic(), self.registry.last_beat(run)
+        if run.id not in self._seen or self._seen[run.id][0] != touched:
+            self._seen[run.id] = (touched, now)
+        return now - self._seen[run.id][1]
+
+    def is_hung(self, silent: float) -> bool:
+        return self.limit > 0 and silent > self.limit + min(GRACE_SECONDS, self.limit)
+
+    def forget(self, run: Run) -> None:
+        """The run starts anew."""
+        self._seen.pop(run.id, None)
+
+    def kill_process(self, owner: Owner) -> None:
+        """End a process of this user on this machine; elsewhere its own limit ends it."""
+        if owner.host != socket.gethostname() or owner.job:
+            log.warning(f"{owner} hangs and is not this controller's to kill; end it there")
+            return
+        try:
+            os.kill(owner.pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError) as error:
+            log.warning(f"{owner} hangs and could not be killed ({error.strerror})")
+
+
+class DiskWatch:
+    """Says at once that the disk of the results is full, since jobs wait for room without a word to the user.
+
+    results: the results folder.
+    """
+
+    def __init__(self, results: Path) -> None:
+        self.results, self.low = results, False
+
+    def look(self) -> None:
+        """Log a warning when room runs out, and a line when there is some again."""
+        try:
+            free = shutil.disk_usage(self.results).free
+        except OSError as error:
+            log.warning(f"{self.results}: {error.strerror}; it is not known how much room there is")
+            return
+        if free < LOW_BYTES and not self.low:
+            log.warning(
+                f"the disk of {self.results} is full ({free / 2**20:.0f} MiB left); jobs wait until there is room"
+            )
+        elif free >= LOW_BYTES and self.low:
+            log.info(f"the disk of {self.results} has room again ({free >> 20} MiB)")
+        self.low = free < LOW_BYTES

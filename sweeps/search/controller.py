@@ -1,0 +1,121 @@
+"""The controller of a search: it chooses points when there is room, and judges trials rung by rung."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+from simvtp.config.schema import flatten
+from simvtp.errors import ConfigError
+from simvtp.runtime import heartbeat
+from simvtp.runtime.files import write_json
+from sweeps.executors.base import Executor
+from sweeps.executors.slurm import Slurm
+from sweeps.scheduler.controller import RETRY_SECONDS, Controller
+from sweeps.search.display import SearchScreen
+from sweeps.search.spec import SearchSpec
+from sweeps.search.trials import Trials
+from sweeps.state.run_states import RunRegistry
+from sweeps.study.storage import Unreachable
+
+log = logging.getLogger(__name__)
+
+CANCELLED = "cancelled"  # a file: nothing new is to be chosen
+PATIENCE_SECONDS = 12 * 3600.0  # for a database that does not answer
+
+
+class SearchController(Controller):
+    """A controller whose runs come one by one: the rungs of the trials that are under way.
+
+    spec: the search. registry: of the results folder. trials: its study. executor: where runs are carried out. command:
+    the command line, noted in search.json.
+    """
+
+    def __init__(
+        self, spec: SearchSpec, registry: RunRegistry, trials: Trials, executor: Executor, command: str
+    ) -> None:
+        super().__init__(spec.plan(), registry, trials, executor, SearchScreen(), heartbeat.limit_seconds())
+        self.spec, self.trials, self.command = spec, trials, command
+        self.at_once = runs_at_once(executor)
+        self.recorded = -1
+        self._open()
+
+    def _look(self) -> None:
+        while True:  # until the study has taken it all in: with no run open, the search would be over
+            try:
+                super()._look()
+                while self.trials.settle() or self._ask():
+                    self._open()
+                    super()._look()
+                return
+            except Unreachable as error:
+                self._wait_for(error)
+
+    def _ask(self) -> bool:
+        """Choose points until enough runs are at work; whether there was need of one."""
+        seeds, busy = len(self.spec.space.seeds), len(self.open)
+        wanted = min(-(-(self.at_once - busy) // seeds), self.spec.trials - self.trials.asked)
+        if self.ended.exists():
+            wanted = 0
+        for _ in range(wanted):
+            self.trials.ask()
+        if self.recorded != self.trials.asked:
+            write_json(self.folder / "search.json", record(self.spec, self.trials, self.command))
+            self.recorded = self.trials.asked
+        return wanted > 0
+
+    def _open(self) -> None:
+        """Take up the runs of the present rungs that nothing is known of."""
+        waited = [run for trial in self.trials.under_way() for run in trial.current_runs]
+        unknown = {run.id: run for run in waited if run.id not in self.trials.outcomes}
+        self.registry.prepare(run for run in unknown.values() if run.id not in self.plan.runs)
+        self.plan.runs = unknown | self.plan.runs
+        self.open = unknown | self.open
+
+    def _wait_for(self, error: Exception) -> None:
+        """The database does not answer: jobs go on; read the study anew when it does."""
+        until = time.monotonic() + PATIENCE_SECONDS
+        database = self.spec.database
+        assert database is not None
+        cause = error.__cause__ or error  # Optuna's own text guesses
+        text = next(iter(database.hidden(str(cause)).splitlines()), type(cause).__name__)
+        log.warning(f"{database}: {text}; trying again until it answers")
+        while True:
+            time.sleep(RETRY_SECONDS)
+            try:
+                self.trials.reload()
+                return
+            except (ConfigError, *Unreachable):
+                if time.monotonic() > until:
+                    raise ConfigError(f"--storage {database}: no answer for hours; the same command goes on") from None
+
+    @property
+    def folder(self) -> Path:
+        return self.registry.results / "sweeps" / self.spec.folder
+
+    @property
+    def ended(self) -> Path:
+        """There after --cancel of the whole search: nothing new is chosen."""
+        return self.folder / CANCELLED
+
+
+def record(spec: SearchSpec, trials: Trials, command: str) -> dict[str, Any]:
+    """The content of search.json: what is searched, and the points so far, from which a lost study is made again."""
+    own = spec.space.search
+    return {
+        "version": 1, "name": spec.name, "preset": spec.preset, "title": own.title, "command": command,
+        "storage": str(spec.database) if spec.database else "study.journal",
+        "space": {key: {"low": found.low, "high": found.high, "step": found.step, "log": found.log}
+                  for key, found in spec.space.ranges.items()},
+        "budget": own.budget, "rungs": [str(share) for share in own.shares],
+        "base": {key: value for key, value in flatten(spec.space.base).items() if key != "seed"},
+        "seeds": list(spec.space.seeds), "trials": trials.points(),
+    }  # fmt: skip
+
+
+def runs_at_once(executor: Executor) -> int:
+    """A search chooses a point when there is room to train it: what was learned until then counts."""
+    queued = executor.cluster.parallel * executor.cluster.pack if isinstance(executor, Slurm) else executor.capacity
+    return min(queued, executor.capacity)

@@ -1,0 +1,87 @@
+"""A search as a command line asks for it."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from simvtp.config.schema import Config
+from sweeps.definition import find_search
+from sweeps.plan import Plan, suffix_of
+from sweeps.search.space import Space, chosen_axes, shares_of
+from sweeps.search.trials import Trials
+from sweeps.state.run_states import RunRegistry
+from sweeps.study import storage
+from sweeps.study.storage import Copy, Database, Journal
+
+TRIALS = 40
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchSpec:
+    """A search as a command asks for it.
+
+    name: of its file in sweeps/ablations/. space: what is searched, around which base. preset: name of the preset.
+    trials: points to try in all. database: for its study; None: a journal in its folder.
+    """
+
+    name: str
+    space: Space
+    preset: str
+    trials: int
+    database: Database | None
+
+    @property
+    def folder(self) -> str:
+        """Name of the study's folder, by the settings of the search."""
+        usual, own = find_search(self.name), self.space.search
+        more: dict[str, Any] = {}
+        if own.axes != usual.axes:
+            more["search.over"] = [axis.key for axis in own.axes]
+        if own.shares != usual.shares:
+            more["search.rungs"] = [str(share) for share in own.shares]
+        if own.budget != usual.budget and len(own.shares) > 1:
+            more["search.budget"] = own.budget
+        if self.space.seeds != (0,):
+            more["search.seeds"] = list(self.space.seeds)
+        return self.name + suffix_of(self.preset, self.space.base, more)
+
+    def plan(self) -> Plan:
+        """Of no runs yet."""
+        return Plan(self.name, self.folder, self.preset, self.space.base, self.space.seeds)
+
+    def study(self, registry: RunRegistry) -> Trials:
+        """The study, to be written to; the caller holds the lock of the folder."""
+        folder = registry.results / "sweeps" / self.folder
+        return Trials(self.space, folder, self._place(folder))
+
+    def look(self, registry: RunRegistry) -> Trials:
+        """The study as it is at the moment; what is written to it is lost."""
+        folder = registry.results / "sweeps" / self.folder
+        return Trials(self.space, folder, Copy(self._place(folder), self.folder))
+
+    def _place(self, folder: Path) -> Database | Journal:
+        return self.database or Journal((folder / "study.journal").resolve())
+
+
+def parse_search(arguments: argparse.Namespace, base: Config, seeds: tuple[int, ...]) -> SearchSpec:
+    """The search of a command line; raises ConfigError."""
+    found = find_search(arguments.sweep)
+    if arguments.over is not None:
+        found = dataclasses.replace(found, axes=chosen_axes(found.axes, arguments.over))
+    if arguments.rungs is not None:
+        found = dataclasses.replace(found, shares=shares_of(arguments.rungs))
+    if arguments.budget is not None:
+        found = dataclasses.replace(found, budget=arguments.budget)
+    space = Space(found, base, seeds)
+    return SearchSpec(arguments.sweep, space, arguments.preset, arguments.trials or TRIALS,
+                 storage.chosen(arguments.storage))  # fmt: skip
+
+
+def example_plan(spec: SearchSpec) -> Plan:
+    """A plan of one run of full budget, which needs what every run of the search needs."""
+    point = spec.space.base_params() or {key: found.low for key, found in spec.space.ranges.items()}
+    (run, *_) = spec.space.runs(point, spec.space.search.shares[-1], "")
+    return dataclasses.replace(spec.plan(), runs={run.id: run})
