@@ -8,9 +8,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from simvtp.config.formats import parse_assignments
 from simvtp.config.presets import PRESETS, preset
 from simvtp.config.run_id import resolved
-from simvtp.config.schema import Config, override, parse_assignments
+from simvtp.config.schema import Config, override
 from simvtp.errors import ConfigError, DataError
 from simvtp.runtime.locks import Busy
 from simvtp.runtime.signals import Interrupted

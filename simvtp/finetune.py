@@ -11,9 +11,9 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from simvtp.cli import add_config_arguments, config_from, main
+from simvtp.config.formats import steps_of
 from simvtp.config.run_dirs import run_folder, write_config
 from simvtp.config.schema import Config
-from simvtp.config.validation import steps_of
 from simvtp.data.from_config import augmentation_of, decoding_of, retrieval_corpus, tokenizer_of
 from simvtp.data.train_loader import Batch, TrainLoader
 from simvtp.distributed.collectives import gather_rows

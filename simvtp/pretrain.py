@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 
 from simvtp.cli import add_config_arguments, config_from, main
+from simvtp.config.formats import steps_of
 from simvtp.config.run_dirs import pretrain_folder, write_config
 from simvtp.config.schema import Config
-from simvtp.config.validation import steps_of
 from simvtp.data.from_config import augmentation_of, decoding_of, pretraining_corpus, tokenizer_of
 from simvtp.data.tokenizer import Tokenizer
 from simvtp.data.train_loader import Batch, TrainLoader

@@ -21,8 +21,9 @@ import numpy.typing as npt
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from simvtp.config.formats import parse_assignments
 from simvtp.config.presets import preset
-from simvtp.config.schema import Config, override, parse_assignments
+from simvtp.config.schema import Config, override
 from simvtp.data.corpora.registry import load
 from simvtp.data.gallery_loader import GalleryLoader
 from simvtp.data.tokenizer import load_tokenizer

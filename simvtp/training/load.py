@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from simvtp.config.run_dirs import pretrain_folder
-from simvtp.config.run_id import is_pretrained
 from simvtp.config.schema import Config
 from simvtp.data.tokenizer import Tokenizer
 from simvtp.distributed.process_group import decide, tell
@@ -22,7 +21,7 @@ def dual_encoder(config: Config, results: Path, tokenizer: Tokenizer) -> DualEnc
 
     Two that model.init holds are used as they were fine-tuned, also where this config fine-tunes no more.
     """
-    if is_pretrained(config) or not config.model.init:
+    if config.is_pretrained or not config.model.init:
         return two_encoders(pretrained_model(config, results, tokenizer), config)
     model, given = fresh_model(config, tokenizer), read(config.model.init, config.model)
     if config.evaluate.rerank and "matching_head.weight" not in given.tensors:
