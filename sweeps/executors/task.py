@@ -15,8 +15,9 @@ from submitit.core.job_environment import JobEnvironment
 from submitit.core.utils import UncompletedJobError
 from submitit.helpers import DelayedSubmission
 
+from simvtp.config.experiment import Experiment
 from simvtp.config.run_dirs import RUNS, STAGES, home
-from simvtp.config.schema import flatten
+from simvtp.config.schema import flatten, unflatten
 from simvtp.runtime import heartbeat
 from sweeps.plan import Run
 from sweeps.state.failures import is_full, record_death
@@ -97,26 +98,24 @@ class Task:
             time.sleep(RETRY_SECONDS)
 
     def _run(self) -> str:
-        from simvtp.config.schema import unflatten
         from simvtp.pretrain import pretrain
         from simvtp.run import run
         from simvtp.runtime.signals import stoppable
 
-        config = unflatten(self.values)
         if self.kind == "run":
-            return str(run(config, self.results, self.preset))
+            return str(run(self._experiment()))
         with stoppable():
-            return str(pretrain(config, self.results, self.preset))
+            return str(pretrain(self._experiment()))
+
+    def _experiment(self) -> Experiment:
+        return Experiment(unflatten(self.values), self.preset, self.results)
 
     def _folder(self) -> Path:
         return home(self.results, RUNS if self.kind == "run" else STAGES, self.name)
 
     def _record(self, error: Exception) -> None:
         """A death before the pre-training is done belongs to it: every run that shares it would die alike."""
-        from simvtp.config.run_dirs import pretrain_folder
-        from simvtp.config.schema import unflatten
-
-        stage = pretrain_folder(unflatten(self.values), self.results)
+        stage = self._experiment().pretrain_dir
         output = JobEnvironment().paths.stdout if "SUBMITIT_FOLDER" in os.environ else None
         if stage is not None and not (stage / "weights.safetensors").exists():
             record_death(stage, "pretrain", error, job_name(), output)

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from simvtp.config.schema import flatten
 from simvtp.errors import ConfigError, nearest
-from simvtp.runtime.locks import holder
+from simvtp.runtime.locks import holder, is_visible
 from sweeps.plan import Plan, Run
 from sweeps.scheduler.display import show
 from sweeps.state.failures import read_deaths, read_failure, tail, write_failure
@@ -177,7 +177,7 @@ def _end_jobs(registry: RunRegistry, runs: Sequence[Run], stages: Collection[str
     numbers = set[str]()
     for run in runs:
         owner = holder(registry.folder(run.id) / "lock")
-        if owner is not None and not owner.job and owner.host == socket.gethostname():
+        if owner is not None and not owner.job and is_visible(owner):
             os.kill(owner.pid, signal.SIGTERM)
     for kind, name in (*(("run", run.id) for run in runs), *(("pretrain", stage) for stage in stages)):
         claim = registry.submissions.claim(kind, name)

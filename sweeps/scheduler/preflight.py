@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
-from simvtp.config.run_id import is_pretrained
+from simvtp.config.file_digests import weight_files, weight_sources
 from simvtp.config.schema import Config
-from simvtp.config.weight_files import files, sources
 from simvtp.errors import ConfigError, DataError
 from sweeps.executors.base import Executor
 from sweeps.executors.debug import Debug
@@ -57,7 +56,7 @@ def _corpora(config: Config) -> None:
     from simvtp.data.corpora.registry import EXTRA_TESTS
 
     data = config.data
-    if is_pretrained(config):
+    if config.is_pretrained:
         _count(data.pretrain, "pretrain", data.missing, data.skip)
     for split in ("train", "val", "test", *EXTRA_TESTS.get(data.finetune.partition(":")[0], ())):
         _count(data.finetune, split, data.missing, data.skip)
@@ -112,7 +111,7 @@ def _batches(config: Config) -> None:
         ("pretrain", data.pretrain, "pretrain", config.pretrain, data.fraction),
         ("finetune", data.finetune, "train", config.finetune, 1.0),
     ):
-        if key == "pretrain" and not is_pretrained(config):
+        if key == "pretrain" and not config.is_pretrained:
             continue
         try:
             videos = _videos(spec, split, data.missing, data.skip)
@@ -193,8 +192,8 @@ def _check_hub(name: str) -> None:
 def _weights(config: Config) -> None:
     """Files of model.init are whole by their own headers."""
     if config.model.init:
-        for source in sources(config.model.init):
-            for path in files(source):
+        for source in weight_sources(config.model.init):
+            for path in weight_files(source):
                 _check_weights(path.resolve())
 
 
@@ -275,7 +274,7 @@ def _splits(runs: Iterable[Run]) -> set[tuple[str, str, bool]]:
     wanted: set[tuple[str, str, bool]] = set()
     for config in {id(run.settings): run.settings for run in runs}.values():
         data, cached = config.data, config.machine.frame_cache
-        if is_pretrained(config):
+        if config.is_pretrained:
             wanted.add((data.pretrain, "pretrain", cached))
         extra = EXTRA_TESTS.get(data.finetune.partition(":")[0], ())
         wanted |= {(data.finetune, split, cached) for split in ("train", "val", "test", *extra)}

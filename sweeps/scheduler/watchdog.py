@@ -6,11 +6,10 @@ import logging
 import os
 import shutil
 import signal
-import socket
 import time
 from pathlib import Path
 
-from simvtp.runtime.locks import Owner
+from simvtp.runtime.locks import Owner, is_visible
 from sweeps.plan import Run
 from sweeps.state.run_states import RunRegistry
 
@@ -50,7 +49,7 @@ class HangWatch:
 
     def kill_process(self, owner: Owner) -> None:
         """End a process of this user on this machine; elsewhere its own limit ends it."""
-        if owner.host != socket.gethostname() or owner.job:
+        if not is_visible(owner) or owner.job:
             log.warning(f"{owner} hangs and is not this controller's to kill; end it there")
             return
         try:
