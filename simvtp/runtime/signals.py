@@ -56,7 +56,7 @@ def stoppable() -> Iterator[None]:
     def handle(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
         stop_requested.number = number
         if number == signal.SIGHUP:
-            _leave_terminal()
+            leave_terminal()
 
     stop_requested.number = 0
     handled = [n for n in STOPPING if n != signal.SIGHUP or signal.getsignal(n) is not signal.SIG_IGN]
@@ -69,7 +69,7 @@ def stoppable() -> Iterator[None]:
         stop_requested.number = 0
 
 
-def _leave_terminal() -> None:
+def leave_terminal() -> None:
     """Let standard streams of a terminal that is gone lead nowhere: writing to it would raise before the checkpoint."""
     for stream in (0, 1, 2):
         if stat.S_ISCHR(os.fstat(stream).st_mode) and not os.isatty(stream):

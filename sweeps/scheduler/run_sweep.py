@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
@@ -19,6 +17,7 @@ from rich.console import Console
 from simvtp.config.run_dirs import RUNS, home
 from simvtp.runtime import heartbeat
 from simvtp.runtime.locks import Busy, Lock, holder
+from simvtp.runtime.signals import leave_terminal
 from sweeps.executors.base import Executor
 from sweeps.plan import Plan
 from sweeps.scheduler.controller import Controller, Stopped
@@ -152,22 +151,13 @@ def print_summary(console: Console, plan: Plan, states: Mapping[str, RunState], 
 
 
 def handle_signals() -> None:
-    """SIGTERM and a closed terminal (SIGHUP) end a controller as Ctrl-C does."""
+    """SIGTERM and a closed terminal (SIGHUP) end a controller as Ctrl-C does; under nohup SIGHUP stays ignored."""
     signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGHUP, _interrupt)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, _interrupt)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
     if number == signal.SIGHUP:
-        _leave_terminal()
+        leave_terminal()
     raise KeyboardInterrupt
-
-
-def _leave_terminal() -> None:
-    """A terminal that was closed takes no more output: writing to it would raise before the runs are stopped."""
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    for stream in (0, 1, 2):
-        with suppress(OSError):
-            if os.isatty(stream):
-                os.dup2(nowhere, stream)
-    os.close(nowhere)

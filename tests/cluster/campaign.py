@@ -22,14 +22,19 @@ from collections import Counter
 from pathlib import Path
 
 from simvtp.runtime.files import read_json, write_json
-from tests.cluster.faults import LOCALLY, ON_SLURM, Fault, resume_drained, shell
+from tests.cluster.faults import LOCALLY, ON_SLURM, SETUP_MARK, Fault, resume_drained, shell
 from tests.cluster.scene import CHANGES, Scene
 from tests.sweeps.test_command import call, outcomes
 
 ROUND_FAULTS = 10
 PATIENCE_SECONDS = 1500.0
-CLUSTER = 'partition = "low"\nsignal_seconds = 60\n'
-BAD = ("lost", "twice", "different")
+CLUSTER = """partition = "low"
+signal_seconds = 60
+setup = ["if rm MARK 2>/dev/null; then echo died in setup; exit 3; fi"]
+"""
+HUNG_MINUTES = "0.5"
+SUBMISSIONS = 60  # of one sweep: more is without end
+BAD = ("lost", "twice", "different", "endless", "hung")
 
 
 class Tally:
@@ -76,6 +81,7 @@ def main() -> int:
     parser.add_argument("--faults", type=int, default=200)
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "simvtp-campaign")
     parser.add_argument("--place", choices=["slurm", "local", "both"], default="both")
+    parser.add_argument("--only", metavar="FAULTS", help="these kinds of faults alone, with commas")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     plain = arguments.folder / "undisturbed"
@@ -85,8 +91,9 @@ def main() -> int:
     wanted = outcomes(plain)
     places = ["slurm", "local"] if arguments.place == "both" else [arguments.place]
     tally = Tally(arguments.folder / "campaign.json", arguments.faults)
+    only = arguments.only.split(",") if arguments.only else None
     threads = [
-        threading.Thread(target=_campaign, args=(arguments.folder / place, place, len(places), wanted, tally))
+        threading.Thread(target=_campaign, args=(arguments.folder / place, place, len(places), wanted, tally, only))
         for place in places
     ]
     for thread in threads:
@@ -98,7 +105,9 @@ def main() -> int:
     return 1 if tally.bad.total() or tally.faults.total() < arguments.faults else 0
 
 
-def _campaign(disk: Path, place: str, places: int, wanted: dict[str, str], tally: Tally) -> None:
+def _campaign(
+    disk: Path, place: str, places: int, wanted: dict[str, str], tally: Tally, only: list[str] | None
+) -> None:
     """Sweeps of one place, one after the other, until it has had its share of faults."""
     disk.mkdir(exist_ok=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=384m", "tmpfs", disk], check=True)
@@ -108,15 +117,16 @@ def _campaign(disk: Path, place: str, places: int, wanted: dict[str, str], tally
             if not few:
                 return
             results = disk / f"{place}{number}"
-            _sweep(results, place, few, wanted, tally)
+            kinds = ON_SLURM if place == "slurm" else LOCALLY
+            chosen = tuple(kind for kind in kinds if only is None or kind.__name__ in only)
+            _sweep(results, place, few, wanted, tally, chosen)
             shell("rm", "-rf", str(results))
     finally:
         subprocess.run(["umount", "-l", disk], check=False)
 
 
-def _sweep(results: Path, place: str, few: int, wanted: dict[str, str], tally: Tally) -> None:
+def _sweep(results: Path, place: str, few: int, wanted: dict[str, str], tally: Tally, kinds: tuple[Fault, ...]) -> None:
     """One sweep with so many faults, of the kinds that were done the least so far."""
-    kinds = ON_SLURM if place == "slurm" else LOCALLY
     scene, faults = Scene(results, _words(results, place)), Counter[str]()
     scene.start()
     threading.Thread(target=scene.witness, daemon=True).start()
@@ -145,17 +155,21 @@ def _sweep(results: Path, place: str, few: int, wanted: dict[str, str], tally: T
     different = [run for run, outcome in wanted.items() if run in found and found[run] != outcome]
     for what in scene.twice:
         print(f"twice: {what}", flush=True)
-    if missing or different or scene.twice:
+    submitted = len(list((results / "jobs").glob("*/record.json")))
+    bad = Counter(lost=len(missing), twice=len(scene.twice), different=len(different),
+                  endless=int(submitted > SUBMISSIONS), hung=int(time.monotonic() >= until))  # fmt: skip
+    if bad.total():
         shell("cp", "-r", str(results), str(results.parent.parent / f"bad-{results.name}"))
-    tally.add(place, faults, Counter(lost=len(missing), twice=len(scene.twice), different=len(different)))
+    tally.add(place, faults, bad)
 
 
 def _words(results: Path, place: str) -> list[str]:
+    words = ["--hung-after", HUNG_MINUTES]
     if place == "local":
-        return ["--cluster", "local", "--jobs", "2"]
+        return [*words, "--cluster", "local", "--jobs", "2"]
     path = results.parent / "campaign.toml"
-    path.write_text(CLUSTER)
-    return ["--cluster", str(path)]
+    path.write_text(CLUSTER.replace("MARK", str(results / SETUP_MARK)))
+    return [*words, "--cluster", str(path)]
 
 
 if __name__ == "__main__":

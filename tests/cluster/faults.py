@@ -14,6 +14,7 @@ from sweeps.state.submissions import PREFIX, Submissions
 from tests.cluster.scene import Scene
 
 Fault = Callable[[Scene], bool]
+SETUP_MARK = ".die-in-setup"  # a file in the results folder
 
 
 def shell(*words: str) -> str:
@@ -212,11 +213,7 @@ def _workers(scene: Scene) -> list[int]:
         except OSError:
             continue
         python = words[0].rpartition("/")[2].startswith("python")  # not the srun above it
-        if (
-            python
-            and {"sweeps.executors.job", "submitit.core._submit"} & set(words)
-            and str(scene.results) in "\0".join(words)
-        ):
+        if python and "sweeps.executors.job" in words and str(scene.results) in "\0".join(words):
             found.append(int(path.parent.name))
     return found
 
@@ -266,9 +263,97 @@ def stall(scene: Scene) -> bool:
     return True
 
 
+def hang(scene: Scene) -> bool:
+    """A job stands still for ever, as on a network disk that does not come back: the controller has to kill it."""
+    return _hit(scene, signal.SIGSTOP) is not None
+
+
+def die_at_start(scene: Scene) -> bool:
+    """A job's process is killed before it has done anything; False where none starts within twenty seconds."""
+    known, until = set(_workers(scene)), time.monotonic() + 20
+    while time.monotonic() < until:
+        for pid in set(_workers(scene)) - known:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def die_in_setup(scene: Scene) -> bool:
+    """The next job of the sweep ends in the shell lines of its cluster, before Python: see `campaign.CLUSTER`.
+
+    A task is cancelled, so that one starts soon.
+    """
+    mark = scene.results / SETUP_MARK
+    mark.touch()
+    cancel(scene)
+    until = time.monotonic() + 60
+    while mark.exists() and time.monotonic() < until:
+        time.sleep(0.1)
+    hit = not mark.exists()
+    mark.unlink(missing_ok=True)
+    return hit
+
+
+def _lab() -> Path:
+    """The folder of the SLURM that tests/cluster/up.sh started."""
+    return Path(os.environ["SLURM_CONF"]).parent
+
+
+def _restart(name: str, start: list[str], scene: Scene) -> bool:
+    """A daemon is away for some seconds, while a task is cancelled; as after an update, or a crash."""
+    lab = _lab()
+    pid_file = lab / "run" / f"{name}.pid"
+    pid = int(pid_file.read_text())
+    if name == "slurmdbd":
+        cancel(scene)  # slurmctld has the end; the accounting hears of it later
+    os.kill(pid, signal.SIGTERM)
+    until = time.monotonic() + 20
+    while Path(f"/proc/{pid}").exists() and _pending(pid) is not None and time.monotonic() < until:
+        time.sleep(0.1)
+    time.sleep(random.uniform(3, 15))
+    environment = {**os.environ, "MYSQL_UNIX_PORT": str(lab / "run" / "mysql.sock")}
+    nowhere = subprocess.DEVNULL
+    process = subprocess.Popen(start, env=environment, stdin=nowhere, stdout=nowhere, stderr=nowhere,
+                               start_new_session=True)  # fmt: skip
+    time.sleep(2)
+    with (lab / "pids").open("a") as pids:
+        pids.write(f"{pid_file.read_text().strip() if name == 'munged' else process.pid}\n")
+    return True
+
+
+def restart_slurmctld(scene: Scene) -> bool:
+    return _restart("slurmctld", ["slurmctld", "-D"], scene)
+
+
+def restart_accounting(scene: Scene) -> bool:
+    return _restart("slurmdbd", ["slurmdbd", "-D"], scene)
+
+
+def restart_munge(scene: Scene) -> bool:
+    lab = _lab()
+    return _restart("munged", [
+        "munged", "--force", f"--key-file={lab}/munge.key", f"--socket={lab}/run/munge.sock",
+        f"--pid-file={lab}/run/munged.pid", f"--log-file={lab}/log/munged.log", f"--seed-file={lab}/munge.seed",
+    ], scene)  # fmt: skip
+
+
+def drain_partition(scene: Scene) -> bool:
+    """The partition takes no jobs for some seconds, and a task that has to be submitted again is refused."""
+    shell("scontrol", "update", "PartitionName=low", "State=DRAIN")
+    cancel(scene)
+    time.sleep(random.uniform(5, 20))
+    shell("scontrol", "update", "PartitionName=low", "State=UP")
+    return True
+
+
 LOCALLY: tuple[Fault, ...] = (
-    kill_controller, log_out, second_controller, cut_journal, full_disk, kill_job, terminate_job, stall,
+    kill_controller, log_out, second_controller, cut_journal, full_disk, kill_job, terminate_job, stall, hang, die_at_start,
 )  # fmt: skip
 ON_SLURM: tuple[Fault, ...] = (
-    requeue, requeue_in_a_checkpoint, cancel, timeout, overrun, preempt, node_down, orphan, *LOCALLY,
+    requeue, requeue_in_a_checkpoint, cancel, timeout, overrun, preempt, node_down, orphan, die_in_setup,
+    restart_slurmctld, restart_accounting, restart_munge, drain_partition, *LOCALLY,
 )  # fmt: skip
