@@ -32,7 +32,7 @@ CLUSTER = """partition = "low"
 signal_seconds = 60
 setup = ["if rm MARK 2>/dev/null; then echo died in setup; exit 3; fi"]
 """
-HUNG_MINUTES = "0.5"
+HUNG_MINUTES = "0.75"
 SUBMISSIONS = 60  # of one sweep: more is without end
 BAD = ("lost", "twice", "different", "endless", "hung")
 

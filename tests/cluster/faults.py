@@ -351,7 +351,8 @@ def drain_partition(scene: Scene) -> bool:
 
 
 LOCALLY: tuple[Fault, ...] = (
-    kill_controller, log_out, second_controller, cut_journal, full_disk, kill_job, terminate_job, stall, hang, die_at_start,
+    kill_controller, log_out, second_controller, cut_journal, full_disk, kill_job, terminate_job, stall, hang,
+    die_at_start,
 )  # fmt: skip
 ON_SLURM: tuple[Fault, ...] = (
     requeue, requeue_in_a_checkpoint, cancel, timeout, overrun, preempt, node_down, orphan, die_in_setup,
