@@ -38,9 +38,14 @@ def pretrain(experiment: Experiment) -> Path | None:
     if folder is None:
         return None
     weights = folder / "weights.safetensors"
-    if not decide(weights.exists):
+
+    def done() -> bool:
+        """A user may have moved a damaged stage.json away, as its error says."""
+        return weights.exists() and (folder / "stage.json").exists()
+
+    if not decide(done):
         with owned(folder / "lock"):
-            if not decide(weights.exists):  # another process may have finished it just now
+            if not decide(done):  # another process may have finished it just now
                 _train(experiment, folder)
     return weights
 

@@ -19,7 +19,9 @@ from sweeps.definition import Point, find_sweep
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One config with one seed. stage: its pre-training, None where it has none.
+    """One config with one seed.
+
+    id: of the run. stage: id of its pre-training; None: it has none. label: of its point. seed: its seed.
 
     settings: the config but for the seed, which all seeds of a point share, since there may be ten thousand runs.
     """
@@ -59,7 +61,11 @@ class Table:
 
 @dataclass
 class Plan:
-    """What a command is to bring about. folder: of the study; parts: folders of the tables where there are several."""
+    """All runs of one command.
+
+    name: of the sweep. folder: name of its folder below results/sweeps/. preset, base: the config that points depart
+    from. seeds: of every point. tables: a table for each sweep that is joined. runs: by id, each once.
+    """
 
     name: str
     folder: str

@@ -133,7 +133,13 @@ def _batches(config: Config) -> None:
 
 def _tokenizer(config: Config) -> None:
     """The vocabulary is there: beside the corpus, as a file or folder, in the hub's cache, or on the hub."""
-    _check_tokenizer(config.data.tokenizer, config.data.pretrain)
+    data = config.data
+    if data.tokenizer == "corpus":
+        try:
+            _videos(data.pretrain, "pretrain", data.missing, data.skip)
+        except DataError:
+            return  # there is no corpus to look beside, which `_corpora` says
+    _check_tokenizer(data.tokenizer, data.pretrain)
 
 
 @cache
@@ -180,7 +186,7 @@ def _check_hub(name: str) -> None:
         if os.environ.get("HF_HUB_OFFLINE", "") not in ("", "0"):
             raise OSError("HF_HUB_OFFLINE is set, and its cache on this machine does not hold it")
         HfApi().model_info(name, timeout=HUB_SECONDS)
-    except Exception as error:  # noqa: BLE001  (the hub's client lets through what its HTTP library raises)
+    except Exception as error:
         why = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise DataError(
             f"data.tokenizer: {name!r} is no file or folder here, and the hub does not give it ({why}). Without a "

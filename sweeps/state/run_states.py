@@ -153,8 +153,9 @@ class RunRegistry:
         return f"no step for {silent / 60:.0f} min" if limit and max(60.0, limit / 2) < silent < 1e8 else ""
 
     def is_pretrained(self, stage: str) -> bool:
-        """Whether the weights of a pre-training stage are there."""
-        return (self.stage_folder(stage) / "weights.safetensors").exists()
+        """Whether a pre-training is done: its weights and their record are there."""
+        folder = self.stage_folder(stage)
+        return (folder / "weights.safetensors").exists() and (folder / "stage.json").exists()
 
     def fail_with_stage(self, run: Run) -> bool:
         """Whether the run's pre-training failed; if so, the run is marked failed by the same failure, once."""

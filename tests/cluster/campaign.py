@@ -148,7 +148,7 @@ def _sweep(results: Path, place: str, few: int, wanted: dict[str, str], tally: T
             scene.look_at_queue()
             resume_drained()
         time.sleep(1)
-    scene.current()
+    scene.look()
     scene.end()
     found = outcomes(results)
     missing = wanted.keys() - found.keys()

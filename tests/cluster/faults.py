@@ -108,7 +108,7 @@ def _pending(pid: int) -> int | None:
     except (FileNotFoundError, ProcessLookupError):
         return None
     found = dict(line.split(":", 1) for line in lines)
-    if found["RunState"].strip()[0] in "ZX":
+    if found["State"].strip()[0] in "ZX":
         return None
     return int(found["SigPnd"], 16) | int(found["ShdPnd"], 16)
 
@@ -127,9 +127,9 @@ def node_down(scene: Scene) -> bool:
     node = shell("squeue", "-h", "-j", task, "-o", "%N").strip() if task is not None else ""
     if not node:
         return False
-    shell("scontrol", "update", f"NodeName={node}", "RunState=DOWN", "Reason=campaign")
+    shell("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=campaign")
     time.sleep(2)
-    shell("scontrol", "update", f"NodeName={node}", "RunState=RESUME")
+    shell("scontrol", "update", f"NodeName={node}", "State=RESUME")
     return True
 
 
@@ -157,7 +157,7 @@ def resume_drained() -> None:
     """What an operator does: SLURM drains a node on which a job that it gave up on turns out to be alive."""
     nodes = sorted(set(shell("sinfo", "-h", "-N", "-t", "drain", "-o", "%N").split()))
     if nodes:
-        shell("scontrol", "update", f"NodeName={','.join(nodes)}", "RunState=RESUME")
+        shell("scontrol", "update", f"NodeName={','.join(nodes)}", "State=RESUME")
 
 
 def kill_controller(scene: Scene) -> bool:

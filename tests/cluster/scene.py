@@ -62,7 +62,7 @@ class Scene:
     def witness(self) -> None:
         """Until the end: note finished files that are replaced by others, and work that SLURM has in two jobs."""
         while not self._over.wait(0.5):
-            self.current()
+            self.look()
 
     def look(self) -> None:
         for pattern in FINAL:

@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.cluster.conftest import CHANGES, tasks, wait_until
 from tests.sweeps.test_command import ROOT, call, command, outcomes
 
-FEW = {"pretrain.batch": "64", "data.fraction": "0.25"}  # 24 videos, less than a batch: pre-training fails
+DIVERGES = {"pretrain.lr": "1e30", "pretrain.lr_start": "1e30"}  # the loss is not finite: pre-training fails
 
 
 def environments(results: Path) -> list[dict[str, str]]:
@@ -130,9 +130,9 @@ def test_a_shared_stage_that_fails_fails_its_runs_and_leaves_nothing_waiting(
     corpus_cache: Path, tmp_path: Path
 ) -> None:
     del corpus_cache
-    done = call(tmp_path, "finetune_lr", "--cluster", "slurm", changes=CHANGES | FEW)
+    done = call(tmp_path, "finetune_lr", "--cluster", "slurm", changes=CHANGES | DIVERGES)
     assert done.returncode == 1, done.stderr
-    assert done.stderr.count("less than one batch") == 4
+    assert done.stderr.count("NotFinite") >= 4
     assert "pre-training" in done.stderr
     (stage,) = tmp_path.glob("pretrained/*/failure.json")
     assert json.loads(stage.read_text())["attempts"] == 1
@@ -141,7 +141,7 @@ def test_a_shared_stage_that_fails_fails_its_runs_and_leaves_nothing_waiting(
 
 def test_alike_failures_stop_the_sweep_before_the_rest_is_burnt(corpus_cache: Path, tmp_path: Path) -> None:
     del corpus_cache
-    done = call(tmp_path, "mask_grid", "--cluster", "slurm", "--jobs", "1", changes=CHANGES | FEW)
+    done = call(tmp_path, "mask_grid", "--cluster", "slurm", "--jobs", "1", changes=CHANGES | DIVERGES)
     assert done.returncode == 1, done.stderr
     assert "stopping: the first 3 failures are alike" in done.stderr
     assert len(list(tmp_path.glob("pretrained/*/failure.json"))) < 12
@@ -177,3 +177,28 @@ def test_a_cancelled_sweep_takes_its_shared_stage_with_it(corpus_cache: Path, tm
     assert len(tasks(tmp_path, "R")) == 1
     call(tmp_path, *words, "--cancel", changes=changes)
     wait_until("SLURM has no job of it", lambda: not tasks(tmp_path), 60)
+
+
+def test_a_shared_stage_whose_job_dies_in_setup_fails_after_three(
+    corpus_cache: Path, cluster: Callable[[str], str], tmp_path: Path
+) -> None:
+    del corpus_cache
+    where = cluster('setup = ["echo module: no such thing", "exit 3"]\n')
+    done = call(tmp_path, "finetune_lr", "--cluster", where, changes=CHANGES)
+    assert done.returncode == 1, done.stderr
+    (stage,) = tmp_path.glob("pretrained/*/failure.json")
+    failure = json.loads(stage.read_text())
+    assert failure["deaths"] == 3
+    assert failure["log"] == ["module: no such thing"]
+    assert len(list(tmp_path.glob("runs/*/failure.json"))) == 4
+    wait_until("SLURM has no job of it", lambda: not tasks(tmp_path), 30)
+
+
+def test_what_slurm_never_takes_is_said_before_anything_is_submitted(
+    cluster: Callable[[str], str], tmp_path: Path
+) -> None:
+    for words in ((), ("--dry-run",), ("--detach",)):
+        done = call(tmp_path / "results", "finetune_lr", "--cluster", cluster('partition = "nosuch"\n'), *words)
+        assert done.returncode == 2
+        assert "Invalid partition name" in done.stderr or "invalid partition" in done.stderr
+    assert not list(tmp_path.rglob("record.json"))

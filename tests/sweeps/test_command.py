@@ -1,17 +1,23 @@
 """The command as its users meet it: whole sweeps of very short runs, killed, failed, repeated."""
 
+import fcntl
 import json
 import os
+import pty
 import random
 import signal
 import subprocess
 import sys
+import termios
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from simvtp.config.formats import parse_assignments
 from simvtp.config.presets import preset
+from simvtp.config.schema import override
 from sweeps.plan import make_plan
 from sweeps.run import main
 from sweeps.state.failures import write_failure
@@ -111,23 +117,58 @@ def test_ctrl_c_stops_resumably_and_a_second_controller_attaches(undisturbed: Pa
 
 
 @pytest.mark.slow
+def test_a_closed_terminal_leaves_a_checkpoint(corpus_cache: Path, tmp_path: Path) -> None:
+    """SIGHUP to the session of the controller, and its terminal is gone: nothing can be printed any more."""
+    del corpus_cache
+    line = command(tmp_path, "finetune_lr", "--cluster", "local", changes={"pretrain.length": "100000 steps"})
+    main_side, terminal = pty.openpty()
+    process = subprocess.Popen(
+        line, cwd=ROOT, stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )  # fmt: skip
+    os.close(terminal)
+    reader = threading.Thread(target=_drain, args=(main_side,), daemon=True)
+    reader.start()
+    until = time.monotonic() + 90
+    while not list(tmp_path.rglob("log.jsonl")) and time.monotonic() < until:
+        time.sleep(0.1)
+    os.close(main_side)
+    assert process.wait(timeout=60) == 130
+    assert list(tmp_path.rglob("step-*.pt"))
+
+
+def _drain(file: int) -> None:
+    try:
+        while os.read(file, 4096):
+            pass
+    except OSError:
+        return  # closed
+
+
+@pytest.mark.slow
 def test_a_run_that_fails_is_recorded_the_others_go_on_and_a_retry_mends(corpus_cache: Path, tmp_path: Path) -> None:
     del corpus_cache
-    # 10% of 96 videos is less than one batch: that run fails in its job, the others do not
-    changes = {"data.fraction": "1.0", "pretrain.batch": "32"}
-    first = call(tmp_path, "data_fraction", "--cluster", "debug", changes=changes)
+    changes = {**QUICK, "finetune.length": "1 epochs"}
+    plan = make_plan(
+        "finetune_lr", "tiny", override(preset("tiny"), parse_assignments(list(map("=".join, changes.items())))), (0,)
+    )
+    broken = tmp_path / "runs" / list(plan.runs)[-1]
+    (broken / "log.jsonl").mkdir(parents=True)  # a folder where its log should be
+    first = call(tmp_path, "finetune_lr", "--cluster", "debug")
     assert first.returncode == 1
     failures = [json.loads(path.read_text()) for path in tmp_path.glob("runs/*/failure.json")]
-    assert failures
-    assert all("less than one batch" in failure["traceback"] for failure in failures)
-    assert len(outcomes(tmp_path)) + len(failures) == 4
+    assert [failure["run"] for failure in failures] == [broken.name]
+    assert len(outcomes(tmp_path)) == 3
     assert "--retry failed" in first.stdout
-    again = call(tmp_path, "data_fraction", "--cluster", "debug", changes=changes)
+    again = call(tmp_path, "finetune_lr", "--cluster", "debug")
     assert again.returncode == 1  # not tried again unasked
-    assert {f["attempts"] for f in map(_json, tmp_path.glob("runs/*/failure.json"))} == {1}
-    retried = call(tmp_path, "data_fraction", "--cluster", "debug", "--retry", "failed", changes=changes)
+    assert _json(broken / "failure.json")["attempts"] == 1
+    retried = call(tmp_path, "finetune_lr", "--cluster", "debug", "--retry", "failed")
     assert retried.returncode == 1
-    assert {f["attempts"] for f in map(_json, tmp_path.glob("runs/*/failure.json"))} == {2}
+    assert _json(broken / "failure.json")["attempts"] == 2
+    (broken / "log.jsonl").rmdir()
+    assert call(tmp_path, "finetune_lr", "--cluster", "debug", "--retry", "failed").returncode == 0
+    assert len(outcomes(tmp_path)) == 4
 
 
 def _json(path: Path) -> dict[str, object]:
@@ -142,12 +183,21 @@ def _json(path: Path) -> dict[str, object]:
         ([], "name a sweep: one of batch_lengths"),
         (["mask_ratio", "--preset", "tini"], "did you mean 'tiny'"),
         (["mask_ratio", "--set", "mask.vide=0.5"], "did you mean 'mask.video'"),
-        (["mask_ratio", "--set", "mask.text=1"], r"mask.text: 1.0 is not possible; it takes a ratio in [0, 1)"),
+        (["mask_ratio", "--set", "mask.text=1"], r"mask.text: 1.0 is not possible; it takes a number in [0, 1)"),
         (["mask_ratio", "--seeds", "0,x"], "--seeds '0,x'"),
         (["mask_ratio", "--seeds", "1,1"], "different whole numbers"),
         (["mask_ratio", "--set", "seed=4"], "a sweep takes its seeds from --seeds"),
         (["mask_ratio", "--jobs", "0"], "--jobs 0"),
         (["mask_ratio", "--cluster", "moon"], "auto, local, slurm, debug"),
+        (["mask_ratio", "--cluster", "moon", "--detach"], "auto, local, slurm, debug"),
+        (["mask_ratio", "--watch"], "--watch: it goes with --status"),
+        (["mask_ratio", "--hung-after", "-1"], "SIMVTP_HUNG_SECONDS"),
+        (["mask_ratio", "--set", "data.pretrain=webvid:/nope"], "/nope does not exist"),
+        (["mask_ratio", "--set", "data.pretrain=webvid:/nope", "--dry-run"], "/nope does not exist"),
+        (
+            ["mask_ratio", "--set", "finetune.batch=4096", "--detach"],
+            "4096 is more than the 512 videos",
+        ),
         (["mask_ratio", "--results", "/proc/none"], "cannot be written"),
         (["mask_ratio", "--results", __file__, "--status"], "that is a file"),
     ],
