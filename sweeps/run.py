@@ -36,7 +36,7 @@ from sweeps.state.run_states import RunRegistry, RunState, is_retried
 if TYPE_CHECKING:
     from sweeps.executors.base import Executor
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("sweeps.run")  # not "__main__", which nobody shows
 
 SEARCH_OPTIONS = ("trials", "rungs", "budget", "over", "storage")
 EPILOG = "exit codes: 0 all done; 1 some runs failed; 2 bad input; 130 interrupted"

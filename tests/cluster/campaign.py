@@ -22,7 +22,7 @@ from collections import Counter
 from pathlib import Path
 
 from simvtp.runtime.files import read_json, write_json
-from tests.cluster.faults import LOCALLY, ON_SLURM, SETUP_MARK, Fault, resume_drained, shell
+from tests.cluster.faults import LOCALLY, ON_SLURM, SETUP_MARK, Fault, is_fragile, resume_drained, shell
 from tests.cluster.scene import CHANGES, Scene
 from tests.sweeps.test_command import call, outcomes
 
@@ -136,7 +136,7 @@ def _sweep(results: Path, place: str, few: int, wanted: dict[str, str], tally: T
             if scene.controller is not None and scene.controller.returncode == 0:
                 break
             scene.start()
-        if faults.total() < few and time.monotonic() > due:
+        if faults.total() < few and time.monotonic() > due and not is_fragile(scene):
             fault = tally.choose(place, kinds)
             name = f"{place} {fault.__name__}"
             if fault(scene):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import signal
@@ -10,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from sweeps.state.failures import read_deaths
 from sweeps.state.submissions import PREFIX, Submissions
 from tests.cluster.scene import Scene
 
@@ -348,6 +350,27 @@ def drain_partition(scene: Scene) -> bool:
     time.sleep(random.uniform(5, 20))
     shell("scontrol", "update", "PartitionName=low", "State=UP")
     return True
+
+
+def is_fragile(scene: Scene) -> bool:
+    """Whether one more death could be the third at its place, which rightly fails a run: not a moment for faults."""
+    hanging = sum(_state(pid) == "T" for pid in _workers(scene))
+    return any(hanging + _deaths_at_one_place(path) >= 2 for path in scene.results.glob("*/*/deaths.jsonl"))
+
+
+def _state(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
+
+
+def _deaths_at_one_place(path: Path) -> int:
+    """How many of the last deaths of a run or stage that is not done are at the place of the last one."""
+    if any((path.parent / name).exists() for name in ("result.json", "weights.safetensors")):
+        return 0
+    places = [(death["stage"], death["step"]) for death in read_deaths(path.parent)]
+    return len(list(itertools.takewhile(lambda place: place == places[-1], reversed(places))))
 
 
 LOCALLY: tuple[Fault, ...] = (

@@ -153,7 +153,8 @@ def test_a_run_that_fails_is_recorded_the_others_go_on_and_a_retry_mends(corpus_
         "finetune_lr", "tiny", override(preset("tiny"), parse_assignments(list(map("=".join, changes.items())))), (0,)
     )
     broken = tmp_path / "runs" / list(plan.runs)[-1]
-    (broken / "log.jsonl").mkdir(parents=True)  # a folder where its log should be
+    broken.mkdir(parents=True)
+    (broken / "checkpoints").touch()  # a file where a folder should be
     first = call(tmp_path, "finetune_lr", "--cluster", "debug")
     assert first.returncode == 1
     failures = [json.loads(path.read_text()) for path in tmp_path.glob("runs/*/failure.json")]
@@ -166,7 +167,7 @@ def test_a_run_that_fails_is_recorded_the_others_go_on_and_a_retry_mends(corpus_
     retried = call(tmp_path, "finetune_lr", "--cluster", "debug", "--retry", "failed")
     assert retried.returncode == 1
     assert _json(broken / "failure.json")["attempts"] == 2
-    (broken / "log.jsonl").rmdir()
+    (broken / "checkpoints").unlink()
     assert call(tmp_path, "finetune_lr", "--cluster", "debug", "--retry", "failed").returncode == 0
     assert len(outcomes(tmp_path)) == 4
 
