@@ -13,6 +13,8 @@ from simvtp.config.run_id import resolved
 from simvtp.config.schema import Config, override, parse_assignments
 from simvtp.errors import ConfigError, DataError
 from simvtp.runtime.locks import Busy
+from simvtp.runtime.log import show_log
+from simvtp.runtime.permissions import EXPLAINED, explained
 from simvtp.runtime.signals import Interrupted
 
 
@@ -37,10 +39,16 @@ def config_from(arguments: argparse.Namespace) -> Config:
 
 def main(command: Callable[[], None]) -> None:
     """Run a command. Exit codes: 0 done, 2 bad input, 3 another process is at it, 130 interrupted (resumable)."""
+    show_log()
     try:
         command()
     except (ConfigError, DataError) as error:
         _leave(f"error: {error}", 2)
+    except OSError as error:
+        if error.errno is not None and (error.errno not in EXPLAINED or not error.filename):
+            raise
+        known = explained(error, Path(os.fsdecode(error.filename))) if error.errno else error
+        _leave(f"error: {known}", 2)
     except Busy as error:
         _leave(f"busy: {error}", 3)
     except Interrupted as error:
@@ -48,6 +56,6 @@ def main(command: Callable[[], None]) -> None:
 
 
 def _leave(text: str, code: int) -> None:
-    rank = int(os.environ.get("RANK", "0"))  # as `distributed` has it, which takes seconds to import
-    print(f"process {rank}: {text}" if rank else text, file=sys.stderr)
+    rank = os.environ.get("RANK", "0")  # as `distributed` has it, which takes seconds to import
+    print(text if rank == "0" else f"process {rank}: {text}", file=sys.stderr)
     sys.exit(code)

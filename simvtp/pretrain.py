@@ -60,7 +60,7 @@ def _train(config: Config, folder: Path, preset: str) -> None:
     )  # fmt: skip
 
     trainer.fit(loader, lambda batch, draw: (masked(batch, config, tokenizer, draw, device),))
-    product = trainer.wrapped.product()
+    product = trainer.wrapped.export_model()
     stage_record = {
         "version": 1,
         "losses": {name: value for name, value in trainer.tail_means().items() if name != "loss"},

@@ -16,7 +16,7 @@ from simvtp.finetune import finetune
 from simvtp.pretrain import pretrain
 from simvtp.runtime.files import read_json
 from simvtp.runtime.signals import stoppable
-from simvtp.training.trainer import stop_if_asked
+from simvtp.training.trainer import stop_if_requested
 
 
 def run(config: Config, results: Path, preset: str) -> Path:
@@ -29,7 +29,7 @@ def run(config: Config, results: Path, preset: str) -> Path:
         decide(lambda: write_config(run_folder(config, results), config, preset))
         for stage in (pretrain, finetune):
             stage(config, results, preset)
-            stop_if_asked()
+            stop_if_requested()
         return evaluate(config, results, preset)
 
 

@@ -21,8 +21,8 @@ from rich.console import Console
 from simvtp.cli import add_config_arguments, config_from
 from simvtp.config.schema import Config, parse_assignments
 from simvtp.errors import ConfigError, DataError
+from simvtp.runtime import tracker_names as trackers
 from simvtp.runtime.locks import Busy
-from simvtp.training import trackers
 from sweeps.definition import find_search, find_sweep, names, searches
 from sweeps.plan import Plan, make_plan
 from sweeps.scheduler import control, display

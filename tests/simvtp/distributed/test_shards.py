@@ -21,10 +21,7 @@ def shown(changes: dict[str, str], base: Path) -> list[Shown]:
     """Of six steps from the second on: video ids, a sum of each clip, and how many folders of copies there are."""
     config = override(preset("tiny"), changes)
     batches = itertools.islice(train_loader(config, tokenizer_of(config)).batches(2), 6)
-    return [
-        (batch.ids, batch.video.flatten(1).sum(1).tolist(), len(copies(base)))
-        for batch in batches
-    ]
+    return [(batch.ids, batch.video.flatten(1).sum(1).tolist(), len(copies(base))) for batch in batches]
 
 
 def test_two_processes_share_copies(quick: dict[str, str], tmp_path: Path) -> None:

@@ -60,14 +60,14 @@ def test_a_judge_that_the_weights_lack_is_missed_before_training(
 
 
 def test_training_goes_on_from_them_in_two_processes_as_in_one(
-    quick: dict[str, str], trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    quick: dict[str, str], trained: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     config = resolved(override(preset("tiny"), {**quick, "model.init": str(trained), "model.dropout": "0"}))
     alone = pretrain(config, tmp_path / "alone", "tiny")
-    said = capsys.readouterr().err
+    logged = caplog.text
     assert alone is not None
     count = len(safetensors.torch.load_file(trained))
-    assert f"model.init loaded {count} of {count} tensors" in said
+    assert f"model.init loaded {count} of {count} tensors" in logged
     together(2, tmp_path, pretrain, config, tmp_path / "both", "tiny")
     both = tmp_path / "both" / "pretrained" / str(pretrain_id(config)) / "weights.safetensors"
     start, one, two = (safetensors.torch.load_file(path) for path in (trained, alone, both))
