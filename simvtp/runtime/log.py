@@ -46,7 +46,7 @@ def only_warnings(*, active: bool) -> Iterator[None]:
 class _Lines(RichHandler):
     """Messages as they are; RichHandler puts them into a table, which wraps and pads them."""
 
-    def render(self, *, message_renderable: ConsoleRenderable, **_: object) -> ConsoleRenderable:  # type: ignore[override]
+    def render(self, *, message_renderable: ConsoleRenderable, **_: object) -> ConsoleRenderable:
         return message_renderable
 
 
