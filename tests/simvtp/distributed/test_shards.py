@@ -5,9 +5,8 @@ from pathlib import Path
 
 from simvtp.config.presets import preset
 from simvtp.config.schema import override
-from simvtp.data.from_config import tokenizer_of
+from simvtp.data.from_config import build_train_loader, pretraining_corpus, tokenizer_of
 from simvtp.data.pack import pack
-from simvtp.pretrain import train_loader
 from tests.simvtp.processes import together
 
 Shown = tuple[list[str], list[int], int]
@@ -20,7 +19,9 @@ def copies(base: Path) -> list[Path]:
 def shown(changes: dict[str, str], base: Path) -> list[Shown]:
     """Of six steps from the second on: video ids, a sum of each clip, and how many folders of copies there are."""
     config = override(preset("tiny"), changes)
-    batches = itertools.islice(train_loader(config, tokenizer_of(config)).batches(2), 6)
+    batches = itertools.islice(
+        build_train_loader(config, "pretrain", pretraining_corpus(config), tokenizer_of(config)).batches(2), 6
+    )
     return [(batch.ids, batch.video.flatten(1).sum(1).tolist(), len(copies(base))) for batch in batches]
 
 
