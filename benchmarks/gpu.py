@@ -65,9 +65,12 @@ def main(words: Sequence[str] | None = None) -> int:
         return 2
     arguments.out.mkdir(parents=True, exist_ok=True)
     (arguments.out / "records.jsonl").unlink(missing_ok=True)
-    signal.signal(signal.SIGTERM, _stop)
-    with tempfile.TemporaryDirectory(prefix="simvtp-gpu-") as folder:
-        return run(arguments, Path(folder))
+    before = signal.signal(signal.SIGTERM, _stop)
+    try:
+        with tempfile.TemporaryDirectory(prefix="simvtp-gpu-") as folder:
+            return run(arguments, Path(folder))
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def has_cuda() -> bool:

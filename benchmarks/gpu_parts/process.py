@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.gpu_parts.checks import append, read
+from benchmarks.gpu_parts.checks import append, begun, read
 
 POLL_SECONDS = 0.2
 GRACE_SECONDS = 15.0  # from SIGTERM to SIGKILL
@@ -28,7 +28,7 @@ def run_part(
     """
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > LEAST_SECONDS:
-        before = len(read(records))
+        before = begun(records, part)
         with log.open("a") as output:
             process = subprocess.Popen(
                 [*command, f"{left:.0f}"], stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
@@ -44,7 +44,7 @@ def run_part(
             append(records, {"part": part, "check": current[0], "state": state, "error": why})
         elif process.returncode and not why:
             append(records, {"part": part, "state": "died", "error": f"code {process.returncode}; see {log.name}"})
-        if process.returncode == 0 or len(read(records)) == before:
+        if process.returncode == 0 or begun(records, part) == before:
             return
 
 
