@@ -64,7 +64,8 @@ def main(words: Sequence[str] | None = None) -> int:
         print("error: torch sees no GPU here; --rehearse runs all parts on the CPU", file=sys.stderr)
         return 2
     arguments.out.mkdir(parents=True, exist_ok=True)
-    (arguments.out / "records.jsonl").unlink(missing_ok=True)
+    for name in ("records.jsonl", "report.md", "results.tar.gz", *(f"{part}.log" for part in PARTS)):
+        (arguments.out / name).unlink(missing_ok=True)  # of an earlier run
     before = signal.signal(signal.SIGTERM, _stop)
     try:
         with tempfile.TemporaryDirectory(prefix="simvtp-gpu-") as folder:

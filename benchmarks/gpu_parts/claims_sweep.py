@@ -15,8 +15,7 @@ from benchmarks.gpu_parts.scale import Scale
 from benchmarks.report import ROOT
 from simvtp.config.presets import preset
 from simvtp.config.schema import override
-from simvtp.data.from_config import tokenizer_of
-from simvtp.pretrain import train_loader
+from simvtp.data.from_config import build_train_loader, pretraining_corpus, tokenizer_of
 
 STOP_SECONDS = 12.0  # for the runs to write their checkpoints
 
@@ -29,7 +28,7 @@ def corpus(scale: Scale) -> list[Row]:
     """The embedded corpus rendered, and decoded once for all runs."""
     began = time.monotonic()
     config = override(preset("small"), dict(scale.small))
-    loader = train_loader(config, tokenizer_of(config))
+    loader = build_train_loader(config, "pretrain", pretraining_corpus(config), tokenizer_of(config))
     took = time.monotonic() - began
     return [{"videos": str(len(loader.corpus.samples)), "seconds": f"{took:.1f}", "corpus": config.data.pretrain}]
 

@@ -14,11 +14,12 @@ from benchmarks.gpu_parts.checks import Check, Row
 from benchmarks.gpu_parts.scale import Scale
 from benchmarks.gpu_parts.workload import config_for, seconds_of, wait
 from simvtp.config.schema import Config, override
-from simvtp.data.from_config import tokenizer_of
+from simvtp.data.from_config import build_train_loader, pretraining_corpus, tokenizer_of
+from simvtp.data.train_loader import TrainLoader
 from simvtp.data.video.video import spread_indices
 from simvtp.models.objectives import Pretraining
 from simvtp.models.simvtp import SimVTP
-from simvtp.pretrain import masked, train_loader
+from simvtp.pretrain import masked
 from simvtp.training.optimizer import make_optimizer
 
 READERS = {"pyav": "av", "decord": "decord", "torchcodec": "torchcodec"}
@@ -42,6 +43,10 @@ def config_of(scale: Scale, workers: int, reader: str = "auto") -> Config:
     )  # fmt: skip
 
 
+def loader_of(config: Config) -> TrainLoader:
+    return build_train_loader(config, "pretrain", pretraining_corpus(config), tokenizer_of(config))
+
+
 def installed() -> list[str]:
     return [reader for reader, module in READERS.items() if importlib.util.find_spec(module) is not None]
 
@@ -52,7 +57,7 @@ def decoding(scale: Scale) -> list[Row]:
     for reader in installed():
         for workers in scale.workers:
             config = config_of(scale, workers, reader)
-            batches = train_loader(config, tokenizer_of(config)).batches(0)
+            batches = loader_of(config).batches(0)
             for _ in range(2):
                 next(batches)  # workers start, and fill their queue
             began, count = time.perf_counter(), 0
@@ -102,7 +107,7 @@ def fed(scale: Scale) -> list[Row]:
         tokenizer = tokenizer_of(config)
         model = SimVTP(config, tokenizer.size).to(device).train()
         objective, optimizer = Pretraining(model, config), make_optimizer(model, config.pretrain)
-        batches = train_loader(config, tokenizer).batches(0)
+        batches = loader_of(config).batches(0)
         waits: list[float] = []
         for number in range(8):
             if number == 3:

@@ -22,7 +22,7 @@ from torch.nn.parallel import DistributedDataParallel
 from benchmarks.gpu_parts.checks import Check, Row
 from benchmarks.gpu_parts.scale import CORPUS, Scale
 from benchmarks.gpu_parts.workload import Workload, config_for
-from simvtp.config.run_dirs import pretrain_folder, run_folder
+from simvtp.config.experiment import Experiment
 from simvtp.config.schema import Config, override
 from simvtp.models.objectives import Pretraining
 from simvtp.models.transformer import Block
@@ -131,10 +131,9 @@ def compiled(scale: Scale) -> list[Row]:
     return rows
 
 
-def interrupted(config: Config, results: Path, preset: str, after_step: int) -> bool:
+def interrupted(experiment: Experiment, after_step: int) -> bool:
     """Run until pre-training has logged that step, with SIGTERM then; whether it stopped in the middle."""
-    over = threading.Event()
-    folder = pretrain_folder(config, results)
+    over, folder = threading.Event(), experiment.pretrain_dir
     assert folder is not None
 
     def watch() -> None:
@@ -147,7 +146,7 @@ def interrupted(config: Config, results: Path, preset: str, after_step: int) -> 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
     try:
-        run(config, results, preset)
+        run(experiment)
         return False
     except Interrupted:
         return True
@@ -159,23 +158,23 @@ def interrupted(config: Config, results: Path, preset: str, after_step: int) -> 
 def resumed(scale: Scale) -> list[Row]:
     """A whole run, once in one go and once stopped by SIGTERM and gone on with; then its test on the CPU."""
     config = override(config_for(scale, "tiny", 16, SHORT), {"machine.device": scale.device})
-    places = [Path(scale.out) / "work" / name for name in ("whole", "stopped", "cpu")]
-    for place in places:
-        shutil.rmtree(place, ignore_errors=True)
-    results = [read_json(run(config, places[0], "tiny"))]
-    stopped = interrupted(config, places[1], "tiny", 10)
-    results.append(read_json(run(config, places[1], "tiny")))
+    work = Path(scale.out) / "runs"
+    shutil.rmtree(work, ignore_errors=True)
+    whole, stopped = (Experiment(config, "tiny", work / name) for name in ("whole", "stopped"))
+    results = [read_json(run(whole))]
+    note = "stopped in pre-training" if interrupted(stopped, 10) else "it was not stopped"
+    results.append(read_json(run(stopped)))
     wanted, found = (list(result["losses"].values()) for result in results)
-    rows = [row("stopped and resumed", found, wanted, "stopped in pre-training" if stopped else "it was not stopped")]
-    shutil.copytree(places[0], places[2])
-    on_cpu = override(config, {"machine.device": "cpu"})
-    (run_folder(on_cpu, places[2]) / "result.json").unlink()
-    again = read_json(evaluate(on_cpu, places[2], "tiny"))
-    ranks = [result["ranks"]["test"]["text_to_video"] for result in (results[0], again)]
-    same = sum(a == b for a, b in zip(*ranks, strict=True)) / len(ranks[0])
-    near = sum(abs(a - b) <= 1 for a, b in zip(*ranks, strict=True)) / len(ranks[0])
+    rows = [row("stopped and resumed", found, wanted, note)]
+    on_cpu = Experiment(override(config, {"machine.device": "cpu"}), "tiny", work / "cpu")
+    shutil.copytree(whole.results, on_cpu.results)
+    (on_cpu.dir / "result.json").unlink()
+    results.append(read_json(evaluate(on_cpu)))
+    pairs = list(zip(*(results[k]["ranks"]["test"]["text_to_video"] for k in (0, 2)), strict=True))
+    other = sum(here != there for here, there in pairs) / len(pairs)
+    near = sum(abs(here - there) <= 1 for here, there in pairs) / len(pairs)
     rows.append({
-        "what": "test ranks against the CPU", "losses": "", "differ by": f"{1 - same:.1%} of ranks",
+        "what": "test ranks against the CPU", "losses": "", "differ by": f"{other:.1%} of ranks",
         "note": f"{near:.1%} within one rank", "ok": "yes" if near > 0.98 else "no",
     })  # fmt: skip
     return rows
