@@ -11,11 +11,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from simvtp.cli import add_config_arguments, experiment_from, main
+from simvtp.cli import add_config_arguments, main
 from simvtp.config.experiment import Experiment
 from simvtp.config.schema import flatten
 from simvtp.data.corpora.registry import EXTRA_TESTS
 from simvtp.data.from_config import retrieval_corpus, tokenizer_of
+from simvtp.data.resolve import experiment_from
 from simvtp.distributed.process_group import decide, joined, leads, owned
 from simvtp.errors import ConfigError
 from simvtp.evaluation.evaluator import score

@@ -10,11 +10,12 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from simvtp.cli import add_config_arguments, experiment_from, main
+from simvtp.cli import add_config_arguments, main
 from simvtp.config.experiment import Experiment
 from simvtp.config.formats import steps_of
 from simvtp.config.schema import Config
 from simvtp.data.from_config import build_train_loader, retrieval_corpus, tokenizer_of
+from simvtp.data.resolve import experiment_from
 from simvtp.data.train_loader import Batch
 from simvtp.distributed.collectives import gather_rows
 from simvtp.distributed.process_group import decide, joined, leads, owned, size

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import torch
 
-from simvtp.cli import add_config_arguments, experiment_from, main
+from simvtp.cli import add_config_arguments, main
 from simvtp.config.experiment import Experiment
 from simvtp.config.formats import steps_of
 from simvtp.config.schema import Config
 from simvtp.data.from_config import build_train_loader, pretraining_corpus, tokenizer_of
+from simvtp.data.resolve import experiment_from
 from simvtp.data.tokenizer import Tokenizer
 from simvtp.data.train_loader import Batch
 from simvtp.distributed.process_group import decide, joined, leads, owned, rank, size
@@ -110,7 +111,7 @@ def _main() -> None:
     parser = argparse.ArgumentParser(prog="python -m simvtp.pretrain", description=__doc__)
     add_config_arguments(parser)
     arguments = parser.parse_args()
-    experiment = experiment_from(arguments)
+    experiment = experiment_from(arguments, pretrain_only=True)
     with joined(experiment.config.machine), stoppable():
         weights = pretrain(experiment)
         if leads():

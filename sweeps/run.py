@@ -21,6 +21,7 @@ from rich.console import Console
 from simvtp.cli import add_config_arguments, config_from
 from simvtp.config.formats import parse_assignments
 from simvtp.config.schema import Config
+from simvtp.data.resolve import resolved
 from simvtp.errors import ConfigError, DataError
 from simvtp.runtime.locks import Busy
 from simvtp.training import trackers
@@ -90,7 +91,7 @@ def main(words: list[str] | None = None) -> int:
         for name in ("jobs", "pack", "trials"):
             if (count := getattr(arguments, name)) is not None and count < 1:
                 raise ConfigError(f"--{name} {count}: it takes a whole number from 1")
-        base, seeds = config_from(arguments), seeds_of(arguments.seeds)
+        base, seeds = resolved(config_from(arguments)), seeds_of(arguments.seeds)
         if "seed" in parse_assignments(arguments.assignments):
             raise ConfigError("--set seed: a sweep takes its seeds from --seeds")
         if arguments.scalars is not None:
