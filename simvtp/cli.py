@@ -17,7 +17,7 @@ from simvtp.runtime.signals import Interrupted
 
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add --preset, --set and --results."""
+    """Add --preset, --set, --results, and what becomes of results of other code."""
     parser.add_argument("--preset", default="tiny", metavar="NAME", help=" or ".join(PRESETS) + " (tiny)")
     parser.add_argument(
         "--set",
@@ -28,11 +28,22 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
         help="change one config field, such as mask.video=0.75; repeatable",
     )
     parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="results folder")
+    other = parser.add_mutually_exclusive_group()
+    other.add_argument("--reuse-other-code", dest="other_code", action="store_const", const="reuse",
+                       help="use results and checkpoints that other code made")  # fmt: skip
+    other.add_argument("--redo", dest="other_code", action="store_const", const="redo",
+                       help="delete what other code made of these runs, and make it anew")  # fmt: skip
+    parser.add_argument("--tag", metavar="NAME", help="keep these runs apart from equal ones, by a name in their ids")
 
 
 def config_from(arguments: argparse.Namespace) -> Config:
     """The preset with every --set applied, as typed (`simvtp.data.resolve` resolves it); raises ConfigError."""
-    return override(preset(arguments.preset), parse_assignments(arguments.assignments))
+    changes = parse_assignments(arguments.assignments)
+    if arguments.other_code is not None:
+        changes["machine.other_code"] = arguments.other_code
+    if arguments.tag is not None:
+        changes["tag"] = arguments.tag
+    return override(preset(arguments.preset), changes)
 
 
 def main(command: Callable[[], None]) -> None:

@@ -39,16 +39,20 @@ def pretrain(experiment: Experiment) -> Path | None:
     if folder is None:
         return None
     weights = folder / "weights.safetensors"
-    if not decide(weights.exists):
+
+    def done() -> bool:
+        return weights.exists() and experiment.is_done("pretrain") and weights.exists()
+
+    if not decide(done):
         with owned(folder / "lock"):
-            if not decide(weights.exists):  # another process may have finished it just now
+            if not decide(done):  # another process may have finished it just now
                 _train(experiment, folder)
     return weights
 
 
 def _train(experiment: Experiment, folder: Path) -> None:
     config = experiment.config
-    decide(lambda: experiment.write_config(folder))
+    decide(lambda: experiment.begin("pretrain"))
     device = use_machine(config.machine)
     tokenizer = tokenizer_of(config)
     stage, model = config.pretrain, starting_model(config, tokenizer).to(device)
@@ -65,6 +69,7 @@ def _train(experiment: Experiment, folder: Path) -> None:
     product = trainer.wrapped.product()
     stage_record = {
         "version": 1,
+        "code": decide(lambda: experiment.code_used("pretrain")),
         "losses": {name: value for name, value in trainer.tail_means().items() if name != "loss"},
         "seconds": round(trainer.seconds, 2),
         "steps": trainer.steps,
