@@ -21,16 +21,18 @@ from rich.console import Console
 from simvtp.cli import add_config_arguments, config_from
 from simvtp.config.formats import parse_assignments
 from simvtp.config.schema import Config
+from simvtp.data.resolve import resolved
 from simvtp.errors import ConfigError, DataError
 from simvtp.runtime import heartbeat
+from simvtp.runtime import tracker_names as trackers
 from simvtp.runtime.locks import Busy
 from simvtp.runtime.log import show_log
-from simvtp.training import trackers
 from sweeps.definition import find_search, find_sweep, names, searches
 from sweeps.plan import Plan, Run, make_plan
 from sweeps.scheduler import control, display
 from sweeps.scheduler.display import plan_table, status_table
 from sweeps.state.cost_estimate import forecast
+from sweeps.state.other_code import differences, note, settle
 from sweeps.state.run_states import RunRegistry, RunState, is_retried
 
 if TYPE_CHECKING:
@@ -109,7 +111,7 @@ def main(words: list[str] | None = None) -> int:
         for name in ("jobs", "pack", "trials"):
             if (count := getattr(arguments, name)) is not None and count < 1:
                 raise ConfigError(f"--{name} {count}: it takes a whole number from 1")
-        base, seeds = config_from(arguments), seeds_of(arguments.seeds)
+        base, seeds = resolved(config_from(arguments)), seeds_of(arguments.seeds)
         if "seed" in parse_assignments(arguments.assignments):
             raise ConfigError("--set seed: a sweep takes its seeds from --seeds")
         if arguments.scalars is not None:
@@ -181,6 +183,7 @@ def show_status(console: Console, plan: Plan, registry: RunRegistry, *, watch: b
             else:
                 show.update(status_table(plan, states, most=console.height))
             if not watch:
+                console.print(note(differences(plan, registry.results)), highlight=False, soft_wrap=True, markup=False)
                 return 0
             time.sleep(2)
 
@@ -203,9 +206,11 @@ def start(
     missing = [run for run in plan.runs.values() if states[run.id].name in ("waiting", "interrupted")]
     if arguments.dry_run:
         show_plan(console, plan, registry, states, missing, executor)
-    preflight.check(plan, missing, registry, executor)
+    redo = plan.base.machine.other_code == "redo"
+    preflight.check(plan, list(plan.runs.values()) if redo else missing, registry, executor)
     if arguments.dry_run:
         return 0
+    settle(plan, registry.results)
     if arguments.detach:
         return run_sweep.detach(console, plan, registry, [word for word in words if word != "--detach"])
     command = shlex.join(["python", "sweeps/run.py", *words])
@@ -226,6 +231,7 @@ def show_plan(
         f"with {len(stages)} pre-trainings; nothing was started",
         forecast(registry, plan.preset, missing),
         *executor.describe_plan(missing),
+        note(differences(plan, registry.results)),
     ]
     for line in lines:
         console.print(line, highlight=False, soft_wrap=True, markup=False)

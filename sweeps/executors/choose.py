@@ -10,7 +10,7 @@ import subprocess
 
 from simvtp.errors import ConfigError
 from simvtp.runtime import heartbeat
-from simvtp.training import trackers
+from simvtp.runtime import tracker_names as trackers
 from sweeps.executors import cluster_config
 from sweeps.executors.base import Executor
 from sweeps.executors.cluster_config import Cluster

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import subprocess
 import uuid
 from functools import cache
 from pathlib import Path
 
 from simvtp.runtime.files import write_json
+from simvtp.runtime.git_state import git_state
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("simvtp", "sweeps")
@@ -50,14 +50,3 @@ def snapshot_code(results: Path) -> Path:
         if not folder.exists():
             raise
     return folder
-
-
-def git_state(root: Path) -> dict[str, str]:
-    """Commit and diff of a checkout; empty where there is none, or no git."""
-    if not (root / ".git").exists() or shutil.which("git") is None:
-        return {}
-
-    def git(*words: str) -> str:
-        return subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=False).stdout
-
-    return {"commit": git("rev-parse", "HEAD").strip(), "diff": git("diff", "HEAD")}

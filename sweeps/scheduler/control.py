@@ -17,7 +17,8 @@ from rich.console import Console
 
 from simvtp.config.schema import flatten
 from simvtp.errors import ConfigError, nearest
-from simvtp.runtime.locks import holder, is_visible
+from simvtp.runtime.liveness import is_visible
+from simvtp.runtime.locks import holder
 from sweeps.plan import Plan, Run
 from sweeps.scheduler.display import show
 from sweeps.state.failures import read_deaths, read_failure, tail, write_failure

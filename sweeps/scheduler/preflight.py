@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
+from simvtp.config.file_digests import split as split_digest
 from simvtp.config.file_digests import weight_files, weight_sources
 from simvtp.config.schema import Config
 from simvtp.errors import ConfigError, DataError
@@ -77,6 +78,7 @@ def _videos(spec: str, split: str, missing: str, skip: str) -> Sequence[str]:
     from simvtp.data.corpora.skip_list import skipped
     from simvtp.data.sprites.scenes import parse_spec
 
+    spec = split_digest(spec)[0]  # what is there was compared with its digest when the config was resolved
     kind, _, place = spec.partition(":")
     if kind == "sprites":
         made = parse_spec(place)
@@ -133,13 +135,13 @@ def _batches(config: Config) -> None:
 
 def _tokenizer(config: Config) -> None:
     """The vocabulary is there: beside the corpus, as a file or folder, in the hub's cache, or on the hub."""
-    data = config.data
-    if data.tokenizer == "corpus":
+    data, name = config.data, split_digest(config.data.tokenizer)[0]
+    if name == "corpus":
         try:
             _videos(data.pretrain, "pretrain", data.missing, data.skip)
         except DataError:
             return  # there is no corpus to look beside, which `_corpora` says
-    _check_tokenizer(data.tokenizer, data.pretrain)
+    _check_tokenizer(name, split_digest(data.pretrain)[0])
 
 
 @cache

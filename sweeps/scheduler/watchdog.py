@@ -9,7 +9,7 @@ import signal
 import time
 from pathlib import Path
 
-from simvtp.runtime.locks import Owner, is_visible
+from simvtp.runtime.liveness import Owner, is_visible
 from sweeps.plan import Run
 from sweeps.state.run_states import RunRegistry
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from simvtp.config.presets import preset
+from simvtp.config.run_id import FILES
 from simvtp.config.schema import override
 from simvtp.errors import ConfigError
 from sweeps.executors.debug import Debug
@@ -44,7 +45,9 @@ def check(settings: dict[str, object], results: Path) -> Plan:
     preflight._videos.cache_clear()
     preflight._check_tokenizer.cache_clear()
     preflight._check_weights.cache_clear()
-    plan = make_plan("finetune_lr", "tiny", override(preset("tiny"), settings), (0,))
+    named = {key: settings[key] for key in FILES & settings.keys() if not str(settings[key]).startswith("sprites:")}
+    pinned = {key: f"{value}#{'0' * 16}" for key, value in named.items()}  # as a command does, with other digests
+    plan = make_plan("finetune_lr", "tiny", override(preset("tiny"), {**settings, **pinned}), (0,))
     registry = RunRegistry(results)
     preflight.check(plan, list(plan.runs.values()), registry, Debug(registry, "tiny"))
     return plan
