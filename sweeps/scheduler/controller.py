@@ -103,7 +103,7 @@ class Controller:
             if job is None and before is not None and not idle:
                 continue
             pending = job is not None and self.executor.is_pending(job)
-            state = RunState("queued") if pending else self._read(run, job)
+            state = self._read_pending(run, job) if pending else self._read(run, job)
             self.states[run.id] = state
             if before is None or before.name != state.name:
                 self.screen.report_change(run, before, state)
@@ -112,6 +112,15 @@ class Controller:
                 del self.open[run.id]
                 if state.failure is not None and before is not None:
                     self._check_alike(run, state)
+
+    def _read_pending(self, run: Run, job: Any) -> RunState:
+        """A pending job may depend on one that does its pre-training and hangs."""
+        maker = self.executor.stage_job(run, job)
+        if maker == job or self.executor.is_pending(maker) or self.executor.is_over(maker):
+            self.hangs.forget(run)  # time in the queue is no silence
+        elif self.hangs.is_hung(silent := self.hangs.silent_seconds(run)):
+            self._kill_hung(run, job, self.registry.state(run), silent)
+        return RunState("queued")
 
     def _read(self, run: Run, job: Any) -> RunState:
         gone = job is not None and self.executor.is_over(job)

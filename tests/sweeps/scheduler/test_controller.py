@@ -194,6 +194,23 @@ def test_a_job_without_a_step_is_killed_and_tried_again_and_counted(
         assert "made no step" in failure["error"]
 
 
+def test_a_shared_stage_that_hangs_is_killed_though_its_runs_only_wait(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sweeps.scheduler.watchdog.GRACE_SECONDS", 0.0)
+    executor = Fake(RunRegistry(tmp_path), lasting=True)
+    monkeypatch.setattr(executor, "is_pending", lambda job: job.startswith("run") and not ended(job))
+    monkeypatch.setattr(executor, "is_over", lambda job: ended(job))
+
+    def ended(job: str) -> bool:
+        """A run's job goes with the one that it depends on."""
+        return any(killed.split()[-1] == job.split()[-1] for killed in executor.killed)
+
+    assert set(control(plan, executor, hung_seconds=0.05).values()) == {"failed"}
+    assert len(executor.submissions) == 3
+    assert all(job.startswith("stage") for job in executor.killed)
+
+
 def test_a_job_that_makes_steps_is_left_alone(plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sweeps.scheduler.watchdog.GRACE_SECONDS", 0.0)
     registry, looks = RunRegistry(tmp_path), dict.fromkeys(plan.runs, 0)
