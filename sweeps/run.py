@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import shlex
 import sys
@@ -26,12 +27,14 @@ from simvtp.errors import ConfigError, DataError
 from simvtp.runtime.locks import Busy
 from simvtp.training import trackers
 from sweeps.definition import find_search, find_sweep, names, searches
-from sweeps.plan import Plan, make_plan
+from sweeps.plan import Plan, equal_points, make_plan
 from sweeps.scheduler import control, display
 from sweeps.scheduler.display import plan_table, status_table
 from sweeps.state.cost_estimate import forecast
 from sweeps.state.other_code import differences, note, settle
 from sweeps.state.run_states import Ledger, State, is_retried
+
+log = logging.getLogger(__name__)
 
 OF_A_SEARCH = ("trials", "rungs", "budget", "over", "storage")
 EPILOG = "exit codes: 0 all done; 1 some runs failed; 2 bad input; 130 interrupted"
@@ -123,6 +126,8 @@ def main(words: list[str] | None = None) -> int:
                 plan, ledger, every if arguments.cancel == "all" else [control.find_run(plan, arguments.cancel)]
             )
         settle(plan, ledger.results)
+        for line in equal_points(plan):
+            log.warning(line)
         from sweeps.scheduler import run_sweep  # Submitit and Optuna take a second to load: not for --status
 
         if arguments.detach:
@@ -189,7 +194,7 @@ def show_plan(console: Console, plan: Plan, ledger: Ledger, arguments: argparse.
     from sweeps.executors.base import place  # Submitit takes a second to load: not for --status
 
     where = place(arguments.cluster, ledger, plan.preset, arguments.jobs, plan.base.machine.threads, arguments.pack)
-    for line in (*lines, *where.intended(start), note(differences(plan, ledger.results))):
+    for line in (*lines, *where.intended(start), *equal_points(plan), note(differences(plan, ledger.results))):
         console.print(line, highlight=False, soft_wrap=True, markup=False)
     return 0
 
