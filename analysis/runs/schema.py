@@ -45,6 +45,12 @@ class Run:
     rest: Mapping[str, Any]  # epoch, epochs, losses, finished
     owners: npt.NDArray[np.intp] | None = None  # [Q]: the video of each caption, where some have several
 
+    @property
+    def code(self) -> str:
+        """The versions of the code that made it, stage by stage; "" where that is not recorded."""
+        code = self.rest.get("code")
+        return ", ".join(f"{stage} {code[stage]}" for stage in sorted(code)) if isinstance(code, dict) else ""
+
     def metric(self, name: str, direction: str = "text_to_video", split: str = "test") -> float:
         """Percent (R@K) or rank (MdR, MnR); NaN where the run has no such split."""
         return float(self.metrics.get(split, {}).get(direction, {}).get(name, math.nan))

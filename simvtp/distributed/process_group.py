@@ -74,12 +74,19 @@ def started_as(environment: Mapping[str, str]) -> dict[str, str]:
         missing = [name for name in names if name not in environment]
         if missing:
             raise ConfigError(f"RANK and WORLD_SIZE are set, but {missing[0]} is not: use torchrun, or unset them")
-        return {name: environment[name] for name in names} | {"LOCAL_RANK": environment.get("LOCAL_RANK", "0")}
+        found = {name: environment[name] for name in names} | {"LOCAL_RANK": environment.get("LOCAL_RANK", "0")}
+        for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_PORT"):
+            _number(found, name)
+        if _number(found, "RANK") >= _number(found, "WORLD_SIZE"):
+            raise ConfigError(
+                f"RANK is {found['RANK']} of {found['WORLD_SIZE']} processes: use torchrun, or unset them"
+            )
+        return found
     if "SUBMITIT_EXECUTOR" in environment:
         from submitit import JobEnvironment
 
         job = JobEnvironment()
-    elif int(environment.get("SLURM_STEP_NUM_TASKS", 1)) > 1:
+    elif _number(environment, "SLURM_STEP_NUM_TASKS") > 1:
         from submitit.slurm.slurm import SlurmJobEnvironment
 
         job = SlurmJobEnvironment()
@@ -96,6 +103,14 @@ def started_as(environment: Mapping[str, str]) -> dict[str, str]:
         "MASTER_ADDR": job.hostnames[0],
         "MASTER_PORT": environment.get("MASTER_PORT", str(port)),
     }
+
+
+def _number(environment: Mapping[str, str], name: str) -> int:
+    """A variable that counts processes, 1 where it is not set; raises ConfigError."""
+    text = environment.get(name, "1")
+    if not (text.isascii() and text.isdigit()):
+        raise ConfigError(f"{name} is {text!r} in the environment, no whole number: use torchrun, or unset it")
+    return int(text)
 
 
 def decide(choose: Callable[[], T]) -> T:

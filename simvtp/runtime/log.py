@@ -11,6 +11,8 @@ import logging
 from rich.console import Console
 from rich.logging import RichHandler
 
+from simvtp.errors import printable
+
 NAMES = ("simvtp", "sweeps", "analysis")
 
 
@@ -29,8 +31,17 @@ def show_log(level: int = logging.INFO) -> None:
 
 
 def _handler(console: Console) -> logging.Handler:
-    return RichHandler(console=console, show_time=False, show_level=False, show_path=False, markup=False,
+    made = RichHandler(console=console, show_time=False, show_level=False, show_path=False, markup=False,
                        highlighter=None)  # fmt: skip
+    made.setFormatter(_Printable())
+    return made
+
+
+class _Printable(logging.Formatter):
+    """Names of files and other text from outside reach a terminal without escape codes."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
 
 
 def say(text: str) -> None:

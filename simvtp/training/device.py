@@ -9,6 +9,7 @@ import torch
 
 from simvtp.config.schema import Machine, Optimisation
 from simvtp.distributed.process_group import size, tell
+from simvtp.errors import ConfigError
 from simvtp.models import linear
 
 # Names and numbers of glibc's malloc.h.
@@ -35,13 +36,13 @@ def keep_freed_memory() -> None:
 
 
 def use_machine(machine: Machine) -> torch.device:
-    """Set memory, products and threads and give the device; raises RuntimeError where CUDA is asked for and absent."""
+    """Set memory, products and threads and give the device; raises ConfigError where CUDA is asked for and absent."""
     keep_freed_memory()
     linear.use(machine.products, recompute=machine.recompute)
     if machine.threads:
         torch.set_num_threads(machine.threads)
     if machine.device == "cuda" and not torch.cuda.is_available():
-        raise RuntimeError("machine.device: cuda is asked for, but torch sees no GPU; use auto or cpu")
+        raise ConfigError("machine.device: cuda is asked for, but torch sees no GPU; use auto or cpu")
     cuda = machine.device == "cuda" or (machine.device == "auto" and torch.cuda.is_available())
     # of several processes, each has been given its own GPU when they joined
     if cuda and size() > 1:
