@@ -18,6 +18,7 @@ from simvtp.config.schema import Config, override
 from simvtp.errors import ConfigError, DataError, printable
 from simvtp.runtime.locks import Busy
 from simvtp.runtime.log import show_log
+from simvtp.runtime.permissions import EXPLAINED, explained
 from simvtp.runtime.signals import Interrupted
 
 
@@ -89,17 +90,13 @@ def boundary(command: Callable[[], object]) -> int:
         sys.stdout = io.StringIO()
         return 1
     except OSError as error:
-        if error.errno not in _CAUSED_BY_USERS or error.filename is None:
+        if error.errno is None:  # explained already
+            return _say(f"error: {error}", 2)
+        if error.errno not in (*EXPLAINED, errno.ENOENT, errno.EISDIR, errno.ELOOP) or not error.filename:
             return _report(error)
-        return _say(f"error: {error.filename}: {error.strerror}; name another file or folder, or mend this one", 2)
+        return _say(f"error: {explained(error, Path(os.fsdecode(error.filename)))}", 2)
     except Exception as error:  # noqa: BLE001  (the report is written to a file, which is named)
         return _report(error)
-
-
-_CAUSED_BY_USERS = frozenset({
-    errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG,
-    errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ELOOP,
-})  # fmt: skip
 
 
 def _report(error: Exception) -> int:

@@ -86,7 +86,7 @@ def _train(experiment: Experiment) -> None:
         every = loader.steps_per_epoch * config.evaluate.every
         if trainer.step % every and trainer.step != steps:
             return
-        product = trainer.wrapped.product()
+        product = trainer.wrapped.export_model()
         assert isinstance(product, DualEncoder)
         found = both_directions(
             *encode_gallery(product, validation, config, device), validation.owner, validation.absent
@@ -105,7 +105,7 @@ def _train(experiment: Experiment) -> None:
     if steps == 0:  # zero-shot: there is one epoch to choose from, and it is number 0
         validate(trainer)
     trainer.fit(loader, prepare, after_step=validate)
-    product, best = trainer.wrapped.product(), trainer.memory["best"]
+    product, best = trainer.wrapped.export_model(), trainer.memory["best"]
     record = {
         "version": 1,
         "code": decide(lambda: _code_used(experiment)),

@@ -66,7 +66,7 @@ def _train(experiment: Experiment, folder: Path) -> None:
     )  # fmt: skip
 
     trainer.fit(loader, lambda batch, draw: (masked(batch, config, tokenizer, draw, device),))
-    product = trainer.wrapped.product()
+    product = trainer.wrapped.export_model()
     stage_record = {
         "version": 1,
         "code": decide(lambda: experiment.code_used("pretrain")),

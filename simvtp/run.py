@@ -16,7 +16,7 @@ from simvtp.finetune import finetune
 from simvtp.pretrain import pretrain
 from simvtp.runtime.files import read_json
 from simvtp.runtime.signals import stoppable
-from simvtp.training.trainer import stop_if_asked
+from simvtp.training.trainer import stop_if_requested
 
 
 def run(experiment: Experiment) -> Path:
@@ -29,7 +29,7 @@ def run(experiment: Experiment) -> Path:
         decide(lambda: experiment.write_config(experiment.dir))
         for stage in (pretrain, finetune):
             stage(experiment)
-            stop_if_asked()
+            stop_if_requested()
         return evaluate(experiment)
 
 

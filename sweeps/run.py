@@ -24,7 +24,7 @@ from simvtp.config.formats import parse_assignments
 from simvtp.config.schema import Config
 from simvtp.data.resolve import resolved
 from simvtp.errors import ConfigError
-from simvtp.training import trackers
+from simvtp.runtime import tracker_names as trackers
 from sweeps.definition import find_search, find_sweep, names, searches
 from sweeps.plan import Plan, equal_points, make_plan
 from sweeps.scheduler import control, display

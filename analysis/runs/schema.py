@@ -165,7 +165,7 @@ def read_run(path: Path) -> Run:
         ranks = {way: np.asarray(content["ranks"]["test"][way], dtype=np.float32) for way in DIRECTIONS}
         for way in DIRECTIONS:
             _check_ranks(ranks[way], metrics["test"][way], way)
-        rest = {name: content.get(name) for name in ("epoch", "epochs", "losses", "finished")}
+        rest = {name: content.get(name) for name in ("epoch", "epochs", "losses", "finished", "code")}
         owners = _owners(content.get("owners"), *(len(ranks[way]) for way in DIRECTIONS))
         return Run(
             id=content["run"],

@@ -72,8 +72,6 @@ def columns(summary: Summary) -> list[Column]:
                         _AGAINST))  # fmt: skip
     found += [_split(split) for split in further_splits(summary)]
     found.append(Column("min/run", lambda row: one(row.minutes)))
-    if len(codes := {run.code for row in rows for run in row.runs.values()}) > 1:
-        found.append(f"Mixed code: these runs are of {len(codes)} versions of it (`code` of each result.json).")
     if any(row.published for row in summary.rows):
         found.append(Column("paper", lambda row: one(row.published.metrics["R@1"]) if row.published else "-"))
     return found

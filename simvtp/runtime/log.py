@@ -7,8 +7,10 @@ Every module has `log = logging.getLogger(__name__)`. A user of the library sile
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from rich.console import Console
+from rich.console import Console, ConsoleRenderable
 from rich.logging import RichHandler
 
 from simvtp.errors import printable
@@ -26,15 +28,23 @@ def show_log(level: int = logging.INFO) -> None:
         logger = logging.getLogger(name)
         logger.setLevel(level)
         if not any(isinstance(handler, RichHandler) for handler in logger.handlers):
-            logger.addHandler(_handler(console))
-        logger.propagate = False
+            handler = _Lines(console=console, markup=False, highlighter=None)
+            handler.setFormatter(_Printable())
+            logger.addHandler(handler)
 
 
-def _handler(console: Console) -> logging.Handler:
-    made = RichHandler(console=console, show_time=False, show_level=False, show_path=False, markup=False,
-                       highlighter=None)  # fmt: skip
-    made.setFormatter(_Printable())
-    return made
+@contextmanager
+def only_warnings(*, active: bool) -> Iterator[None]:
+    """Within the block nothing below a warning is logged, if `active`: another process logs the same lines."""
+    loggers = [logging.getLogger(name) for name in NAMES] if active else []
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
 
 
 class _Printable(logging.Formatter):
@@ -42,6 +52,13 @@ class _Printable(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return printable(super().format(record))
+
+
+class _Lines(RichHandler):
+    """Messages as they are; RichHandler puts them into a table, which wraps and pads them."""
+
+    def render(self, *, message_renderable: ConsoleRenderable, **_: object) -> ConsoleRenderable:
+        return message_renderable
 
 
 def say(text: str) -> None:
