@@ -46,10 +46,10 @@ class Run:
     owners: npt.NDArray[np.intp] | None = None  # [Q]: the video of each caption, where some have several
 
     @property
-    def code(self) -> str:
-        """The versions of the code that made it, stage by stage; "" where that is not recorded."""
+    def code(self) -> Mapping[str, str]:
+        """Stage -> digest of the code that carried it out; empty where that is not recorded."""
         code = self.rest.get("code")
-        return ", ".join(f"{stage} {code[stage]}" for stage in sorted(code)) if isinstance(code, dict) else ""
+        return {str(stage): str(digest) for stage, digest in code.items()} if isinstance(code, dict) else {}
 
     def metric(self, name: str, direction: str = "text_to_video", split: str = "test") -> float:
         """Percent (R@K) or rank (MdR, MnR); NaN where the run has no such split."""
