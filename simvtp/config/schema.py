@@ -59,13 +59,13 @@ class Model:
         return self.frames // self.tube_frames
 
     @property
-    def places(self) -> int:
+    def cells(self) -> int:
         """Tubes of one time slot."""
         return (self.size // self.patch) ** 2
 
     @property
     def tubes(self) -> int:
-        return self.slots * self.places
+        return self.slots * self.cells
 
     @property
     def grid(self) -> tuple[int, int, int]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import platform
+import re
+from pathlib import Path
 
 import torch
 
 from simvtp.config.schema import Machine, Optimisation
 from simvtp.distributed.process_group import size, tell
-from simvtp.models import linear
 
 # Names and numbers of glibc's malloc.h.
 M_TRIM_THRESHOLD = -1
@@ -19,6 +20,7 @@ M_MMAP_THRESHOLD = -3
 
 
 NEVER = 2**31 - 1
+PROCESSOR = Path("/proc/cpuinfo")
 
 
 def keep_freed_memory() -> None:
@@ -35,9 +37,8 @@ def keep_freed_memory() -> None:
 
 
 def use_machine(machine: Machine) -> torch.device:
-    """Set memory, products and threads and give the device; raises RuntimeError where CUDA is asked for and absent."""
+    """Set memory and threads and give the device; raises RuntimeError where CUDA is asked for and absent."""
     keep_freed_memory()
-    linear.use(machine.products, recompute=machine.recompute)
     if machine.threads:
         torch.set_num_threads(machine.threads)
     if machine.device == "cuda" and not torch.cuda.is_available():
@@ -49,8 +50,14 @@ def use_machine(machine: Machine) -> torch.device:
     return torch.device("cuda" if cuda else "cpu")
 
 
+def multiplies_bf16(cpuinfo: Path) -> bool:
+    """Whether Linux's description of the processor lists bf16 products; True where it lists no instructions."""
+    flags = re.search(r"^flags\s*:(.*)$", cpuinfo.read_text(), re.MULTILINE) if cpuinfo.is_file() else None
+    return flags is None or not {"avx512_bf16", "amx_bf16"}.isdisjoint(flags[1].split())
+
+
 def warn_of_slow_bf16(name: str, stage: Optimisation, device: torch.device) -> None:
     """Say so where this processor has no products of bf16, which torch then imitates; results do not change by it."""
-    if device.type == "cpu" and stage.precision == "bf16" and not linear.multiplies_bf16(linear.PROCESSOR):
+    if device.type == "cpu" and stage.precision == "bf16" and not multiplies_bf16(PROCESSOR):
         slow = "this processor has no products of bf16: a step was measured 3.6 times as long as in fp32"
         tell([f"{name}: {slow} (docs/performance.md); --set {name}.precision=fp32 is another run, and faster"])

@@ -12,8 +12,8 @@ from simvtp.distributed.process_group import decide, tell
 from simvtp.errors import ConfigError
 from simvtp.models.build import fresh_model, starting_model
 from simvtp.models.dual_encoder import DualEncoder, two_encoders
-from simvtp.models.pretrained_weights import put, read
-from simvtp.models.simvtp import SimVTP
+from simvtp.models.pretrained_weights import load_pretrained, read_pretrained
+from simvtp.models.simvtp import SimVTPModel
 from simvtp.training.checkpoint import load_weights
 
 
@@ -24,7 +24,7 @@ def dual_encoder(config: Config, results: Path, tokenizer: Tokenizer) -> DualEnc
     """
     if is_pretrained(config) or not config.model.init:
         return two_encoders(pretrained_model(config, results, tokenizer), config)
-    model, given = fresh_model(config, tokenizer), read(config.model.init, config.model)
+    model, given = fresh_model(config, tokenizer), read_pretrained(config.model.init, config.model)
     if config.evaluate.rerank and "matching_head.weight" not in given.tensors:
         raise ConfigError(
             f"evaluate.rerank: {config.model.init} holds no matching head to judge candidates by, and this config "
@@ -34,13 +34,13 @@ def dual_encoder(config: Config, results: Path, tokenizer: Tokenizer) -> DualEnc
         if config.model.towers != "separate":
             raise ConfigError(f"model.towers: {config.model.init} holds two encoders; it takes separate")
         pair = DualEncoder(model, config)
-        tell(put(given, pair, config))
+        tell(load_pretrained(given, pair, config))
         return pair
-    tell(put(given, model, config))
+    tell(load_pretrained(given, model, config))
     return two_encoders(model, config)
 
 
-def pretrained_model(config: Config, results: Path, tokenizer: Tokenizer) -> SimVTP:
+def pretrained_model(config: Config, results: Path, tokenizer: Tokenizer) -> SimVTPModel:
     """The config's pre-trained model; where it has no pre-training, what pre-training would start from."""
     stage = pretrain_folder(config, results)
     if stage is None:
