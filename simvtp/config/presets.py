@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from simvtp.config.schema import (
     Config,
-    ConfigError,
     Data,
     Evaluate,
     Machine,
@@ -12,8 +11,8 @@ from simvtp.config.schema import (
     Model,
     Objective,
     Optimisation,
-    nearest,
 )
+from simvtp.errors import ConfigError, nearest
 
 # The paper's best point (section 4.4; method section for the objectives): every sweep departs from here.
 _MASK = Mask(video=0.9, text=0.75, kind="tube")
@@ -60,8 +59,7 @@ SMALL = Config(
     ),
     evaluate=Evaluate(segments=1, crops=1, every=2),
     machine=Machine(
-        device="auto", threads=0, workers=4, checkpoint_seconds=300.0, frame_cache=False, recompute=True,
-        products="auto",
+        device="auto", threads=0, workers=4, checkpoint_seconds=300.0, frame_cache=False,
     ),
     seed=0,
 )  # fmt: skip
@@ -91,8 +89,7 @@ BASE = Config(
     ),
     evaluate=Evaluate(segments=3, crops=3, every=5),
     machine=Machine(
-        device="auto", threads=0, workers=8, checkpoint_seconds=900.0, frame_cache=False, recompute=True,
-        products="auto",
+        device="auto", threads=0, workers=8, checkpoint_seconds=900.0, frame_cache=False,
     ),
     seed=0,
 )  # fmt: skip
