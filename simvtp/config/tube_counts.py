@@ -13,9 +13,9 @@ def units_masked(ratio: float, units: int) -> int:
 def tubes_masked(model: Model, mask: Mask) -> int:
     """Tubes of a clip that the mask hides."""
     if mask.kind == "tube":
-        return model.slots * units_masked(mask.video, model.places)
+        return model.slots * units_masked(mask.video, model.cells)
     if mask.kind == "frame":
-        return model.places * units_masked(mask.video, model.slots)
+        return model.cells * units_masked(mask.video, model.slots)
     return units_masked(mask.video, model.tubes)
 
 

@@ -19,7 +19,7 @@ from simvtp.config.schema import override
 from simvtp.errors import NotFinite
 from simvtp.finetune import finetune
 from simvtp.models.dual_encoder import DualEncoder
-from simvtp.models.simvtp import SimVTP
+from simvtp.models.simvtp import SimVTPModel
 from simvtp.pretrain import pretrain
 from simvtp.runtime.signals import Interrupted, stoppable
 from simvtp.training.optimizer import learning_rate, make_optimizer
@@ -37,7 +37,7 @@ def test_learning_rate_literal() -> None:
 
 def test_layer_decay_and_what_does_not_decay() -> None:
     config = override(preset("tiny"), {"finetune.layer_decay": 0.5, "model.depth": 2})
-    model = SimVTP(config, 20)
+    model = SimVTPModel(config, 20)
     dual = DualEncoder(model, config)
     names = {id(parameter): name for name, parameter in dual.named_parameters()}
     found = {
