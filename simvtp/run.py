@@ -7,8 +7,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from simvtp.cli import add_config_arguments, experiment_from, main
+from simvtp.cli import add_config_arguments, main
 from simvtp.config.experiment import Experiment
+from simvtp.data.resolve import experiment_from
 from simvtp.distributed.process_group import decide, joined, leads
 from simvtp.evaluate import evaluate, show
 from simvtp.finetune import finetune
