@@ -23,7 +23,7 @@ from simvtp.cli import main
 from simvtp.data.corpora import skip_list
 from simvtp.data.corpora.annotations import Record, existing
 from simvtp.data.corpora.registry import each_split, kind_of, listed
-from simvtp.data.video.probe import Seen, look
+from simvtp.data.video.probe import VideoInfo, probe
 from simvtp.data.video.video import Video, spread_indices
 from simvtp.errors import DataError
 from simvtp.runtime.cache_dir import say
@@ -44,7 +44,7 @@ class Split:
     records: list[Record]
     found: list[tuple[Record, Path]]
     missing: list[Path]
-    seen: dict[str, Seen]
+    seen: dict[str, VideoInfo]
     bad: list[tuple[str, str]]
 
 
@@ -56,8 +56,8 @@ def check(spec: str, split: str, *, deep: bool, seconds: float) -> Split:
     files = {path: record.file for record, path in chosen}
     seen, bad = {}, []
     what = "decoding" if deep else "opening"
-    for path, answer in each_guarded(look, deep, list(files), title=f"{split}: {what}", seconds=seconds):
-        if isinstance(answer, Seen):
+    for path, answer in each_guarded(probe, deep, list(files), title=f"{split}: {what}", seconds=seconds):
+        if isinstance(answer, VideoInfo):
             seen[files[path]] = answer
         else:
             bad.append((files[path], f"{path}: {answer.why}" if isinstance(answer, Lost) else answer))

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from simvtp.data.video.tar_members import file_of
+from simvtp.data.video.tar_members import file_on_disk
 from simvtp.data.video.video import Video
 from simvtp.errors import DataError
 from simvtp.runtime.cache_dir import cache_folder, say, wait_for
@@ -52,7 +52,7 @@ def _digest(content: object) -> str:
 
 def _stamp(path: Path) -> tuple[int, int]:
     try:
-        found = file_of(path).stat()
+        found = file_on_disk(path).stat()
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror})") from error
     return found.st_size, found.st_mtime_ns

@@ -24,7 +24,7 @@ from simvtp.cli import main
 from simvtp.data.corpora import skip_list
 from simvtp.data.corpora.annotations import existing
 from simvtp.data.corpora.registry import each_split, kind_of, listed, place_of
-from simvtp.data.video.reencode import Form, reencode
+from simvtp.data.video.reencode import Encoding, reencode
 from simvtp.data.video.video import Video, dense_indices, spread_indices
 from simvtp.errors import DataError
 from simvtp.runtime.cache_dir import say
@@ -56,7 +56,7 @@ class Done:
     seconds: float
 
 
-def prepare(spec: str, out: Path, form: Form, seconds: float, *, retry: bool = False) -> Done:
+def prepare(spec: str, out: Path, form: Encoding, seconds: float, *, retry: bool = False) -> Done:
     """retry: also try what was refused before. Raises DataError where the corpus cannot be read, or DIR holds copies of
     another form, locks.Busy where another process prepares there."""
     if kind_of(spec) == "sprites":
@@ -70,7 +70,7 @@ def prepare(spec: str, out: Path, form: Form, seconds: float, *, retry: bool = F
         return _prepared(spec, base, out, form, seconds, retry)
 
 
-def _prepared(spec: str, base: Path, out: Path, form: Form, seconds: float, retry: bool) -> Done:
+def _prepared(spec: str, base: Path, out: Path, form: Encoding, seconds: float, retry: bool) -> Done:
     began = time.monotonic()
     settle(out, SETTINGS, {"corpus": spec, **dataclasses.asdict(form)})
     sources = _videos(spec)
@@ -160,7 +160,7 @@ def _main() -> None:
     given = parser.parse_args()
     if given.short_side < 16 or given.fps < 0 or given.keys < 1 or not 0 <= given.quality <= 51:
         raise DataError("--short-side takes 16 or more, --fps 0 or more, --keys 1 or more, --quality 0 to 51")
-    form = Form(given.short_side, given.fps, given.keys, given.quality)
+    form = Encoding(given.short_side, given.fps, given.keys, given.quality)
     done = prepare(given.corpus, given.out, form, given.seconds, retry=given.retry)
     for file, why in done.bad:
         print(f"unreadable: {file}\t{why}")

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from simvtp.data.corpora.registry import Sample
-from simvtp.data.video.tar_members import file_of
+from simvtp.data.video.tar_members import file_on_disk
 
 WINDOW = 8  # shards whose videos are shuffled among each other
 POOL = 16  # batches that are made of the same videos, sorted by length
@@ -91,7 +91,7 @@ def _by_shard(samples: Sequence[Sample]) -> dict[Path, list[int]]:
     """Samples of each shard; nothing where not all are in shards."""
     found: dict[Path, list[int]] = {}
     for index, sample in enumerate(samples):
-        shard = file_of(sample.path)
+        shard = file_on_disk(sample.path)
         if shard == sample.path:
             return {}
         found.setdefault(shard, []).append(index)

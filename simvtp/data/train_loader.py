@@ -25,8 +25,8 @@ from simvtp.data.sampler import Order, Window
 from simvtp.data.shard_prefetch import Copies, streamed
 from simvtp.data.tokenizer import Tokenizer, pad_batch
 from simvtp.data.transforms import Augmentation, crop_and_resize, decoded_side, draw_box
-from simvtp.data.video.frames import shrunk
-from simvtp.data.video.tar_members import file_of
+from simvtp.data.video.frames import resize_short_side
+from simvtp.data.video.tar_members import file_on_disk
 from simvtp.data.video.video import DEFAULT, Decoding, Frames, Video, dense_indices, spread_indices
 from simvtp.distributed.process_group import largest, lists, rank, rows_of, whole_batch
 from simvtp.errors import DataError
@@ -74,7 +74,7 @@ class Clips:
             chosen = list(choose(self.cached.shape[1]))
             frames = np.asarray(self.cached[self.rows[index]])
             # small while decoding or small afterwards is the same up to rounding
-            return shrunk(frames if chosen == list(range(len(frames))) else frames[chosen], short_side)
+            return resize_short_side(frames if chosen == list(range(len(frames))) else frames[chosen], short_side)
         path = self.samples[index].path
         try:
             video = Video(copy or path, self.decoding.reader, self.decoding.seconds)
@@ -175,8 +175,8 @@ class TrainLoader:
                 try:
                     videos.append(self._clip(index, epoch, draws, copy))
                 except DataError as error:
-                    if copy is not None and not file_of(copy).exists():  # that is no fault of the video
-                        raise DataError(f"machine.stream: {file_of(copy)} is gone before its time") from error
+                    if copy is not None and not file_on_disk(copy).exists():  # that is no fault of the video
+                        raise DataError(f"machine.stream: {file_on_disk(copy)} is gone before its time") from error
                     broken.append(f"{self.corpus.samples[index].path}\0{error}")
                     continue
                 chosen.append(index)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
-from simvtp.data.video.tar_members import file_of
+from simvtp.data.video.tar_members import file_on_disk
 from simvtp.errors import DataError, nearest
 
 DELIMITERS = ",;\t"
@@ -159,7 +159,7 @@ def existing(
     """Records whose file is there, and where the others should be; `strict`: raises DataError that names those."""
     paths = [inside(root, record.file) for record in records]
     names: dict[Path, set[str]] = {}
-    files = [file_of(path) for path in paths]
+    files = [file_on_disk(path) for path in paths]
     for folder in {file.parent for file in files}:  # one listing a folder: millions of single look-ups are slow
         try:
             names[folder] = {entry.name for entry in folder.iterdir()}

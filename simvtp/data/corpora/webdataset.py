@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from simvtp.data.corpora.annotations import Record, read_json_file
-from simvtp.data.video.tar_members import member
+from simvtp.data.video.tar_members import member_path
 from simvtp.errors import DataError
 
 SUMMARY = "packed.json"
@@ -52,5 +52,5 @@ def _record(shard: str, entry: dict[str, Any]) -> Record:
     captions = entry["captions"]
     if not isinstance(captions, list) or not captions or not all(isinstance(caption, str) for caption in captions):
         raise ValueError(f"no captions of {entry['video_id']!r}")
-    file = member(shard, int(entry["start"]), int(entry["size"]), entry["name"])
+    file = member_path(shard, int(entry["start"]), int(entry["size"]), entry["name"])
     return Record(str(entry["video_id"]), file, tuple(captions))

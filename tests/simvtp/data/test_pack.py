@@ -22,7 +22,7 @@ from simvtp.data.tokenizer import Tokenizer, load_tokenizer
 from simvtp.data.train_loader import Batch, TrainLoader
 from simvtp.data.transforms import Augmentation
 from simvtp.data.video.reencode import Form
-from simvtp.data.video.tar_members import file_of
+from simvtp.data.video.tar_members import file_on_disk
 from simvtp.data.video.video import Decoding, Video
 from simvtp.errors import DataError
 
@@ -98,10 +98,10 @@ def test_a_cut_or_missing_shard_is_named(shards: Path, tmp_path: Path) -> None:
         copy.parent.mkdir(exist_ok=True)
         copy.write_bytes(path.read_bytes())
     samples = load(f"shards:{tmp_path}", "val").samples
-    os.truncate(file_of(samples[-1].path), 1000)
+    os.truncate(file_on_disk(samples[-1].path), 1000)
     with pytest.raises(DataError, match=f"{samples[-1].path.name}: cannot be read"):
         Video(samples[-1].path, Decoding().reader)
-    file_of(samples[-1].path).unlink()
+    file_on_disk(samples[-1].path).unlink()
     with pytest.raises(DataError, match=r"of 8 videos are missing: .*\.tar"):
         load(f"shards:{tmp_path}", "val")
     (tmp_path / "packed.json").unlink()
