@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from simvtp.config.run_id import resolved
 from simvtp.config.schema import Config, override, parse_assignments
 from simvtp.errors import ConfigError, DataError
 from simvtp.runtime.locks import Busy
+from simvtp.runtime.log import show_log
 from simvtp.runtime.signals import Interrupted
 
 
@@ -37,6 +39,10 @@ def config_from(arguments: argparse.Namespace) -> Config:
 
 def main(command: Callable[[], None]) -> None:
     """Run a command. Exit codes: 0 done, 2 bad input, 3 another process is at it, 130 interrupted (resumable)."""
+    show_log()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # file names may hold bytes that are no UTF-8
+            stream.reconfigure(errors="backslashreplace")
     try:
         command()
     except (ConfigError, DataError) as error:

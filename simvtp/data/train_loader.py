@@ -55,7 +55,7 @@ class Clips:
         self.decoding = decoding
         self.samples: tuple[Sample, ...] = corpus.samples
         self.cached: NDArray[np.uint8] | None = None
-        if cache and all(sample.there for sample in self.samples):
+        if cache and all(sample.exists for sample in self.samples):
             whole = corpus.whole or corpus  # one cache for all fractions of a corpus
             paths = [sample.path for sample in whole.samples]
             # as a plain array: each slice of a memory map costs more than the pixels of a small frame

@@ -11,7 +11,7 @@ import logging
 from rich.console import Console
 from rich.logging import RichHandler
 
-NAMES = ("simvtp", "sweeps", "analysis")
+NAMES = ("simvtp", "sweeps", "analysis", "__main__")  # the last: of a command run by `python -m`
 
 
 def show_log(level: int = logging.INFO) -> None:
@@ -19,16 +19,20 @@ def show_log(level: int = logging.INFO) -> None:
 
     level: the least that is printed. Calling it again only changes the level.
     """
-    console = Console(stderr=True, soft_wrap=True, highlight=False)  # lines of a log file are not wrapped
+    console = Console(stderr=True, highlight=False)
     for name in NAMES:
         logger = logging.getLogger(name)
         logger.setLevel(level)
-        if not any(isinstance(handler, RichHandler) for handler in logger.handlers):
+        if not logger.handlers:
             logger.addHandler(_handler(console))
         logger.propagate = False
 
 
 def _handler(console: Console) -> logging.Handler:
+    if not console.is_terminal:  # lines of a file are not wrapped
+        handler: logging.Handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        return handler
     return RichHandler(console=console, show_time=False, show_level=False, show_path=False, markup=False,
                        highlighter=None)  # fmt: skip
 

@@ -78,7 +78,7 @@ class Video:
         while True:
             try:
                 decoded = self._reader.read(wanted, short_side)
-            except Exception as error:  # noqa: BLE001  (damaged files make decoders raise nearly anything)
+            except Exception as error:
                 self._errors.append(_describe(self.reader, error, self.path))
                 self._open()
                 if wanted[-1] >= self._reader.frame_count:

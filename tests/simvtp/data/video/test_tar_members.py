@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from simvtp.data.corpora.registry import load
-from simvtp.data.video.tar_members import file_on_disk, member_path, ffmpeg_url
+from simvtp.data.video.tar_members import ffmpeg_url, file_on_disk, member_path
 from simvtp.data.video.video import Video
 from simvtp.errors import DataError
 
