@@ -126,11 +126,9 @@ def _copy_annotations(spec: CorpusSpec, out: Path) -> None:
     """Copy what lies beside the videos; of a list the files that its name gives, and a vocabulary."""
     base = spec.folder
     if spec.kind in ("csv", "json"):
-        lists = [
-            spec.path,
-            *(base / spec.options[split] for split in ("train", "val", "test") if split in spec.options),
-        ]
-        files = [path for path in (*lists, base / "vocab.txt") if path.is_file() and path.is_relative_to(base)]
+        names = [spec.options[split] for split in ("train", "val", "test") if split in spec.options]
+        lists = [spec.path, *(base / name for name in names), base / "vocab.txt"]
+        files = [path for path in lists if path.is_file() and path.is_relative_to(base)]
     else:
         files = [path for path in base.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()]
     for path in files:

@@ -57,6 +57,12 @@ class Captions:
         return {video: tuple(captions) for video, captions in self._by_video.items() if captions}
 
 
+def quoted(text: object) -> str:
+    """A value in an error message, as Python writes it; its middle is left out where it is long."""
+    shown = repr(text)
+    return shown if len(shown) <= 200 else f"{shown[:120]} ... {shown[-60:]}"
+
+
 def clean_caption(caption: str) -> str:
     """A caption with its white space made plain, and without the half of a character that a cut JSON escape leaves."""
     return " ".join(caption.encode(errors="ignore").decode().split())
@@ -85,7 +91,9 @@ def check_ids(records: Iterable[Record], where: str) -> None:
     for record in records:
         pure = PurePath(record.video_id)
         if pure.is_absolute() or ".." in pure.parts:
-            raise DataError(f"{where}: the video id {record.video_id!r} is a path that leads elsewhere, and is refused")
+            raise DataError(
+                f"{where}: the video id {quoted(record.video_id)} is a path that leads elsewhere, and is refused"
+            )
         if record.video_id in seen:
-            raise DataError(f"{where}: the video {record.video_id!r} is listed twice")
+            raise DataError(f"{where}: the video {quoted(record.video_id)} is listed twice")
         seen.add(record.video_id)

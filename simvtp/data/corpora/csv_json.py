@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
-from simvtp.data.corpora.annotations import Captions, Record, field_of, text_field
+from simvtp.data.corpora.annotations import Captions, Record, field_of, quoted, text_field
 from simvtp.data.corpora.spec import CorpusSpec, expand
 from simvtp.data.corpora.text_files import read_header, read_json_file, read_json_lines, read_rows
 from simvtp.errors import DataError, nearest
@@ -52,7 +52,9 @@ def read_json(spec: CorpusSpec, split: str) -> tuple[list[Record], Path]:
     path = _file(spec, split)
     content = read_json_lines(path) if path.suffix in (".jsonl", ".ndjson") else read_json_file(path)
     if isinstance(content, dict):
-        entries: Iterable[Entry] = (("", video, caption, f"{path}, {video!r}") for video, caption in content.items())
+        entries: Iterable[Entry] = (
+            ("", video, caption, f"{path}, {quoted(video)}") for video, caption in content.items()
+        )
     elif isinstance(content, list):
         entries = _objects(content, spec, path)
     else:
@@ -84,8 +86,8 @@ def _columns(options: Mapping[str, str], columns: Sequence[str], path: Path) -> 
         if not there:
             shown = ", ".join(map(str, columns))[:300]
             raise DataError(
-                f"{path}: no column named {' or '.join(wanted)} (it has {shown or 'none'}){nearest(wanted[0], columns)}; "
-                f"?{option}=NAME behind the corpus's name names it"
+                f"{path}: no column named {' or '.join(wanted)} (it has {shown or 'none'})"
+                f"{nearest(wanted[0], columns)}; ?{option}=NAME behind the corpus's name names it"
             )
         found.append(there[0])
     return found[0], found[1]
@@ -103,7 +105,7 @@ def _records(entries: Iterable[Entry], spec: CorpusSpec, split: str, path: Path)
         video = str(PurePath(file))
         name = split if own_file else _ALIASES.get(listed, listed) or "train"
         if split_of.setdefault(video, name) != name:
-            raise DataError(f"{path}: the video {video!r} is both in split {split_of[video]} and in split {name}")
+            raise DataError(f"{path}: the video {quoted(video)} is both in split {split_of[video]} and in split {name}")
         if name == split:
             for text in texts if isinstance(texts, list) and texts else [texts]:
                 captions.add(video, text, where)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from simvtp.data.corpora.annotations import Captions, Record, field_of, text_field
+from simvtp.data.corpora.annotations import Captions, Record, field_of, quoted, text_field
 from simvtp.data.corpora.text_files import read_json_file, read_lines
 from simvtp.data.corpora.video_files import first_folder, resolve_endings, without_ending
 from simvtp.errors import DataError
@@ -46,6 +46,8 @@ def _listed(videos: dict[str, tuple[str, ...]], path: Path, annotations: Path) -
     kept = {video: texts for video, texts in videos.items() if without_ending(video) in names}
     if len(kept) < len(names):
         unknown = sorted(names - {without_ending(video) for video in kept})
-        raise DataError(f"{path}: {len(unknown)} of its videos are not in {annotations.name}, such as {unknown[0]!r}")
+        raise DataError(
+            f"{path}: {len(unknown)} of its videos are not in {annotations.name}, such as {quoted(unknown[0])}"
+        )
     log.info("%s: %d of %d videos are in %s", annotations, len(kept), len(videos), path.name)
     return kept

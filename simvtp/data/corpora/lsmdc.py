@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from simvtp.data.corpora.annotations import Captions, Record
+from simvtp.data.corpora.annotations import Captions, Record, quoted
 from simvtp.data.corpora.text_files import read_lines
 from simvtp.data.corpora.video_files import first_folder, names_in, resolve_endings
 from simvtp.errors import DataError
@@ -36,7 +36,7 @@ def read(root: Path, split: str) -> tuple[list[Record], Path]:
     for clip, texts in captions.by_video().items():
         match = _CLIP.fullmatch(clip)
         if not match:
-            raise DataError(f"{path}: {clip!r} is no clip id, which ends in its times, hh.mm.ss.mmm-hh.mm.ss.mmm")
+            raise DataError(f"{path}: {quoted(clip)} is no clip id, which ends in its times, hh.mm.ss.mmm-hh.mm.ss.mmm")
         movie = match["movie"]
         clips.append((clip, f"{movie}/{clip}" if movie in movies else clip, texts))
     return resolve_endings(clips, folder), folder

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from simvtp.data.corpora.annotations import Captions, Record, check_ids, field_of, text_field
+from simvtp.data.corpora.annotations import Captions, Record, check_ids, field_of, quoted, text_field
 from simvtp.data.corpora.msvd import read_pickle
 from simvtp.data.corpora.text_files import read_json_file, read_lines, read_rows
 from simvtp.data.corpora.video_files import first_file, first_folder
@@ -67,7 +67,7 @@ def read(root: Path, split: str, standard: str = "1k-A") -> tuple[list[Record], 
             ids = _training_ids(root, listed, found)
     for video in ids:
         if video not in found.captions:
-            raise DataError(f"{found.path}: the video {video!r} of split {split} has no sentence")
+            raise DataError(f"{found.path}: the video {quoted(video)} of split {split} has no sentence")
     return [Record(video, f"{video}.mp4", found.captions[video]) for video in ids], video_folder(root)
 
 
@@ -78,11 +78,11 @@ def _training_ids(root: Path, path: Path, annotations: _Annotations) -> list[str
     if test.is_file():
         both = sorted(set(_ids(test)).intersection(listed))
         if both:
-            raise DataError(f"{path}: {len(both)} videos are in the test list as well, such as {both[0]!r}")
+            raise DataError(f"{path}: {len(both)} videos are in the test list as well, such as {quoted(both[0])}")
     unknown = [video for video in listed if video not in annotations.split_of]
     if unknown:
         raise DataError(
-            f"{path}: {len(unknown)} of its videos are not in {annotations.path.name}, such as {unknown[0]!r}; the two "
+            f"{path}: {len(unknown)} of its videos are not in {annotations.path.name}, such as {quoted(unknown[0])}; the two "
             "files do not belong together"
         )
     kept = [video for video in dict.fromkeys(listed) if annotations.split_of[video] != "validate"]
@@ -121,7 +121,7 @@ def _frozen_gallery(root: Path, annotations: _Annotations, lists: Path) -> tuple
             query = annotations.captions[video][int(chosen[video])]
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise DataError(
-                f"{lists / _FROZEN_QUERY}: no caption is chosen for {video!r}; put {TEST} into {root} instead"
+                f"{lists / _FROZEN_QUERY}: no caption is chosen for {quoted(video)}; put {TEST} into {root} instead"
             ) from error
         records.append(Record(video, f"{video}.mp4", (query,)))
     return records, video_folder(root)
@@ -142,7 +142,9 @@ def _annotations(root: Path) -> _Annotations:
         where = f"{path}, videos[{i}]"
         video, split = text_field(entry, "video_id", where), text_field(entry, "split", where)
         if split_of.setdefault(video, split) != split:
-            raise DataError(f"{where}: the video {video!r} is both in split {split_of[video]} and in split {split}")
+            raise DataError(
+                f"{where}: the video {quoted(video)} is both in split {split_of[video]} and in split {split}"
+            )
     return _Annotations(path, split_of, _sentences(content, "sentences", "video_id", path))
 
 
@@ -155,7 +157,7 @@ def _frozen(root: Path) -> _Annotations:
     for split, name in _FROZEN_FULL.items():
         for video in _ids(lists / name):
             if split_of.setdefault(video, split) != split:
-                raise DataError(f"{lists / name}: the video {video!r} is in split {split_of[video]} as well")
+                raise DataError(f"{lists / name}: the video {quoted(video)} is in split {split_of[video]} as well")
     return _Annotations(path, split_of, captions, lists)
 
 

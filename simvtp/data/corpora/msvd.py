@@ -6,7 +6,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
-from simvtp.data.corpora.annotations import Captions, Record
+from simvtp.data.corpora.annotations import Captions, Record, quoted
 from simvtp.data.corpora.text_files import read_lines
 from simvtp.data.corpora.video_files import first_folder, resolve_endings
 from simvtp.errors import DataError
@@ -32,11 +32,11 @@ def read(root: Path, split: str) -> tuple[list[Record], Path]:
 def _add(captions: Captions, entries: Any, video: str, path: Path) -> None:
     """Add the captions of a video, each of them text or a list of words."""
     if not isinstance(entries, list) or not entries:
-        raise DataError(f"{path}: no list of captions for the video {video!r}")
+        raise DataError(f"{path}: no list of captions for the video {quoted(video)}")
     for i, entry in enumerate(entries):
         words = [entry] if isinstance(entry, str) else entry
         if not isinstance(words, list | tuple) or not all(isinstance(word, str) for word in words):
-            raise DataError(f"{path}: caption {i} of the video {video!r} is neither text nor a list of words")
+            raise DataError(f"{path}: caption {i} of the video {quoted(video)} is neither text nor a list of words")
         captions.add(video, " ".join(words), f"{path}, {video}")
 
 

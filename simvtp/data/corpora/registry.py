@@ -92,8 +92,8 @@ def each_split(name: str, read: Callable[[str], Found]) -> dict[str, Found]:
             errors.append(error)
     if not found:
         raise errors[0]
-    for error in errors:
-        log.warning("left out: %s", error)
+    for left_out in errors:
+        log.warning("left out: %s", left_out)
     return found
 
 

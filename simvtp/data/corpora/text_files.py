@@ -13,6 +13,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from simvtp.data.corpora.annotations import quoted
 from simvtp.errors import DataError, nearest
 
 DELIMITERS = ",;\t"
@@ -108,7 +109,9 @@ def _parsed(text: str, where: str) -> Any:
         found = dict(pairs)
         if len(found) < len(pairs):
             twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
-            raise DataError(f"{where}: the key {twice!r} is there twice, and only one of its values would be read")
+            raise DataError(
+                f"{where}: the key {quoted(twice)} is there twice, and only one of its values would be read"
+            )
         return found
 
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePath
 
-from simvtp.data.corpora.annotations import Record
+from simvtp.data.corpora.annotations import Record, quoted
 from simvtp.data.video.tar_members import file_on_disk
 from simvtp.errors import DataError
 
@@ -17,10 +17,10 @@ def path_below(root: Path, file: str) -> Path:
     pure = PurePath(file)
     if "\0" in file:
         raise DataError(
-            f"{root}: the path {file!r} of an annotation holds a NUL byte; the file is damaged, or no UTF-8"
+            f"{root}: the path {quoted(file)} of an annotation holds a NUL byte; the file is damaged, or no UTF-8"
         )
     if pure.is_absolute() or ".." in pure.parts:
-        raise DataError(f"{root}: the path {file!r} of an annotation leads outside this folder, which is refused")
+        raise DataError(f"{root}: the path {quoted(file)} of an annotation leads outside this folder, which is refused")
     return root / pure
 
 

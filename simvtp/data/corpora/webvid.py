@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from simvtp.data.corpora.annotations import Captions, Record
+from simvtp.data.corpora.annotations import Captions, Record, quoted
 from simvtp.data.corpora.text_files import read_rows
 from simvtp.data.corpora.video_files import first_file
 from simvtp.errors import DataError
@@ -23,7 +23,7 @@ def read(root: Path, split: str) -> tuple[list[Record], Path]:
     videos, captions, pages = root / "videos", Captions(path), dict[str, str]()
     for row in read_rows(path, ("videoid", "page_dir", "name"), may_be_empty=("name", "page_dir")):
         if row["videoid"] in pages:
-            raise DataError(f"{path}: the video {row['videoid']!r} is listed twice")
+            raise DataError(f"{path}: the video {quoted(row['videoid'])} is listed twice")
         pages[row["videoid"]] = row["page_dir"]
         captions.add(row["videoid"], row["name"], f"{path}, video {row['videoid']}")
     flat = _is_flat(videos)

@@ -132,8 +132,8 @@ def _make(spec: Spec, folder: Path, known: Manifest | None, wrong: Sequence[str]
         (folder / leftover).unlink(missing_ok=True)
     write_json(folder / "manifest.json", {"spec": dataclasses.asdict(spec), "files": dict(sorted(manifest.items()))})
     size = sum(size for size, _ in manifest.values()) / 1e6
-    log.info("sprites: %d clips in %.0f s; %d (%.0f MB) in %s", len(missing), time.monotonic() - began, len(clips), size,
-             folder)  # fmt: skip
+    seconds = time.monotonic() - began
+    log.info("sprites: %d clips in %.0f s; %d (%.0f MB) in %s", len(missing), seconds, len(clips), size, folder)
 
 
 def _annotations(spec: Spec, parts: dict[str, list[Clip]]) -> Iterable[tuple[str, bytes]]:

@@ -1,4 +1,4 @@
-"""Reader of video files by torchcodec, where it is installed (`pip install torchcodec`; it takes FFmpeg's libraries)."""
+"""Reader of video files by torchcodec, where it is installed (`pip install torchcodec`; needs FFmpeg's libraries)."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import itertools
 import shutil
 import subprocess
 import threading
@@ -143,7 +144,7 @@ def test_a_transport_stream_cut_between_two_of_its_packets(program: str, tmp_pat
     content = path.read_bytes()
     packets = [content[place : place + 188] for place in range(0, len(content), 188)]
     starts = [i for i, packet in enumerate(packets) if packet[1] & 0x40 and packet[1] & 0x1F == 1 and packet[2] == 0]
-    first, second = max(zip(starts, starts[1:], strict=False), key=lambda pair: pair[1] - pair[0])  # the longest frame
+    first, second = max(itertools.pairwise(starts), key=lambda pair: pair[1] - pair[0])  # the longest frame
     path.write_bytes(b"".join(packets[: (first + second) // 2]))
     assert "damaged or cut off" in str(probe(True, path))
 
