@@ -82,8 +82,8 @@ def _training_ids(root: Path, path: Path, annotations: _Annotations) -> list[str
     unknown = [video for video in listed if video not in annotations.split_of]
     if unknown:
         raise DataError(
-            f"{path}: {len(unknown)} of its videos are not in {annotations.path.name}, such as {quoted(unknown[0])}; the two "
-            "files do not belong together"
+            f"{path}: {len(unknown)} of its videos are not in {annotations.path.name}, such as {quoted(unknown[0])}; "
+            "the two files do not belong together"
         )
     kept = [video for video in dict.fromkeys(listed) if annotations.split_of[video] != "validate"]
     if len(kept) < len(set(listed)):
@@ -143,7 +143,7 @@ def _annotations(root: Path) -> _Annotations:
         video, split = text_field(entry, "video_id", where), text_field(entry, "split", where)
         if split_of.setdefault(video, split) != split:
             raise DataError(
-                f"{where}: the video {quoted(video)} is both in split {split_of[video]} and in split {split}"
+                f"{where}: the video {quoted(video)} is both in split {quoted(split_of[video])} and in split {quoted(split)}"
             )
     return _Annotations(path, split_of, _sentences(content, "sentences", "video_id", path))
 

@@ -181,7 +181,9 @@ def test_files_of_msrvtt_that_do_not_belong_together(tmp_path: Path):
     content = json.loads((root / "MSRVTT_data.json").read_text())
     content["videos"].append({"video_id": "video0", "split": "test"})
     (root / "MSRVTT_data.json").write_text(json.dumps(content))
-    with pytest.raises(DataError, match=r"videos\[6\]: the video 'video0' is both in split train and in split test"):
+    with pytest.raises(
+        DataError, match=r"videos\[6\]: the video 'video0' is both in split 'train' and in split 'test'"
+    ):
         load(f"msrvtt:{root}?split=full", "test")
 
 

@@ -166,7 +166,7 @@ def test_tables_and_json_of_paths(tmp_path: Path):
     assert load(f"json:{tmp_path}/l.json", "train").samples[0].captions == ("x", "y")
     assert ids(f"json:{tmp_path}/l.json", "val") == ["b.mp4"]
     (tmp_path / "both.csv").write_text("video,caption,split\na.mp4,x,train\na.mp4,y,test\n")
-    with pytest.raises(DataError, match=r"'a.mp4' is both in split train and in split test"):
+    with pytest.raises(DataError, match=r"'a.mp4' is both in split 'train' and in split 'test'"):
         load(f"csv:{tmp_path}/both.csv", "train")
     (tmp_path / "none.csv").write_text("clip,words\na.mp4,x\n")
     with pytest.raises(DataError, match="no column named video or path or file"):
