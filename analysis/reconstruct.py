@@ -25,7 +25,8 @@ from PIL import Image
 
 from analysis.cli import write
 from analysis.figures import style
-from simvtp.config.run_dirs import RUNS, home, pretrain_folder
+from simvtp.config.experiment import Experiment
+from simvtp.config.run_dirs import RUNS, home
 from simvtp.config.schema import Config, override, unflatten
 from simvtp.data.from_config import tokenizer_of
 from simvtp.errors import ConfigError
@@ -51,7 +52,7 @@ def rebuild(run: Path, split: str, clips: int, ratios: Sequence[float]) -> dict[
     if not (run / "config.json").is_file():
         raise NothingToShow(f"{run}/config.json is not there; name the folder of a run, such as results/runs/ID")
     config = unflatten(read_json(run / "config.json")["config"])
-    stage = pretrain_folder(config, run.parent.parent)
+    stage = Experiment(config, "", run.parent.parent).pretrain_dir
     if stage is None:
         raise NothingToShow(f"{run} has no pre-training, so there is nothing that it could reconstruct")
     if not (stage / "weights.safetensors").is_file():

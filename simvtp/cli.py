@@ -9,9 +9,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from simvtp.config.experiment import Experiment
+from simvtp.config.formats import parse_assignments
 from simvtp.config.presets import PRESETS, preset
 from simvtp.config.run_id import resolved
-from simvtp.config.schema import Config, override, parse_assignments
+from simvtp.config.schema import Config, override
 from simvtp.errors import ConfigError, DataError
 from simvtp.runtime.locks import Busy
 from simvtp.runtime.log import show_log
@@ -35,6 +37,11 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
 def config_from(arguments: argparse.Namespace) -> Config:
     """The preset with every --set applied, resolved; raises ConfigError."""
     return resolved(override(preset(arguments.preset), parse_assignments(arguments.assignments)))
+
+
+def experiment_from(arguments: argparse.Namespace) -> Experiment:
+    """The run that the options describe; raises ConfigError."""
+    return Experiment(config_from(arguments), arguments.preset, arguments.results)
 
 
 def main(command: Callable[[], None]) -> None:

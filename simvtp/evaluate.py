@@ -11,13 +11,13 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from simvtp.cli import add_config_arguments, config_from, main
-from simvtp.config.run_dirs import pretrain_folder, run_folder
-from simvtp.config.run_id import pretrain_id, run_id
-from simvtp.config.schema import Config, flatten
+from simvtp.cli import add_config_arguments, experiment_from, main
+from simvtp.config.experiment import Experiment
+from simvtp.config.schema import flatten
 from simvtp.data.corpora.registry import EXTRA_TESTS
 from simvtp.data.from_config import retrieval_corpus, tokenizer_of
 from simvtp.distributed.process_group import decide, joined, leads, owned
+from simvtp.errors import ConfigError
 from simvtp.evaluation.evaluator import score
 from simvtp.evaluation.metrics import recall_interval
 from simvtp.runtime.environment import describe
@@ -27,39 +27,40 @@ from simvtp.training.device import use_machine
 from simvtp.training.load import dual_encoder
 
 
-def evaluate(config: Config, results: Path, preset: str) -> Path:
+def evaluate(experiment: Experiment) -> Path:
     """result.json of a fine-tuned run, written whole or not at all; an existing one is left as it is.
 
-    Raises FileNotFoundError where the run is not fine-tuned, locks.Busy where another process is at it.
+    Raises ConfigError where the run is not fine-tuned, locks.Busy where another process is at it.
     """
-    folder = run_folder(config, results)
+    folder = experiment.dir
     done = (folder / "result.json").exists
     if not decide(done):
         with owned(folder / "lock"):
             if not decide(done):
-                _evaluate(config, folder, results, preset)
+                _evaluate(experiment)
     return folder / "result.json"
 
 
-def _evaluate(config: Config, folder: Path, results: Path, preset: str) -> None:
+def _evaluate(experiment: Experiment) -> None:
+    config, folder = experiment.config, experiment.dir
     if not decide((folder / "finetuned.json").exists):
-        raise FileNotFoundError(f"{folder}/finetuned.json is not there: run `python -m simvtp.finetune` first")
+        raise ConfigError(f"{folder}/finetuned.json is not there: run `python -m simvtp.finetune` first")
     began = time.monotonic()
     device = use_machine(config.machine)
     tokenizer = tokenizer_of(config)
-    model = dual_encoder(config, results, tokenizer).to(device)
-    found = score(model, config, tokenizer, folder, results, device)
+    model = dual_encoder(experiment, tokenizer).to(device)
+    found = score(model, experiment, tokenizer, device)
     decide(lambda: write_json(folder / "environment.json", describe(device)))
-    result = _record(config, results, preset) | found
+    result = _record(experiment) | found
     result["metrics"]["validation"] = result.pop("validation")
     result["cost"]["evaluate_seconds"] = round(time.monotonic() - began, 2)
     decide(lambda: write_json(folder / "result.json", result))
 
 
-def _record(config: Config, results: Path, preset: str) -> dict[str, Any]:
+def _record(experiment: Experiment) -> dict[str, Any]:
     """Everything in result.json but what the test found."""
-    finetuned = read_json(run_folder(config, results) / "finetuned.json")
-    stage = pretrain_folder(config, results)
+    finetuned = read_json(experiment.dir / "finetuned.json")
+    stage = experiment.pretrain_dir
     pretrained = read_json(stage / "stage.json") if stage else None
     cost = {
         "pretrain_seconds": pretrained["seconds"] if pretrained else 0.0,
@@ -71,10 +72,10 @@ def _record(config: Config, results: Path, preset: str) -> dict[str, Any]:
     }
     return {
         "version": 1,
-        "run": run_id(config),
-        "pretrain": pretrain_id(config),
-        "preset": preset,
-        "config": flatten(config),
+        "run": experiment.id,
+        "pretrain": experiment.pretrain_id,
+        "preset": experiment.preset,
+        "config": flatten(experiment.config),
         "validation": finetuned["validation"],
         "epoch": finetuned["epoch"],
         "epochs": finetuned["epochs"],
@@ -84,7 +85,7 @@ def _record(config: Config, results: Path, preset: str) -> dict[str, Any]:
             "pretrain": pretrained["corpus"] if pretrained else None,
             "pretrain_videos": pretrained["videos"] if pretrained else 0,
             "finetune": finetuned["corpus"],
-            "test": retrieval_corpus(config, "test").fingerprint,
+            "test": retrieval_corpus(experiment.config, "test").fingerprint,
         },
         "replaced": {
             "pretrain": pretrained["replaced"] if pretrained else 0,
@@ -125,9 +126,9 @@ def _main() -> None:
     parser = argparse.ArgumentParser(prog="python -m simvtp.evaluate", description=__doc__)
     add_config_arguments(parser)
     arguments = parser.parse_args()
-    config = config_from(arguments)
-    with joined(config.machine), stoppable():
-        path = evaluate(config, arguments.results, arguments.preset)
+    experiment = experiment_from(arguments)
+    with joined(experiment.config.machine), stoppable():
+        path = evaluate(experiment)
         if leads():
             Console().print(show(read_json(path)))
 

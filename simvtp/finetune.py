@@ -10,12 +10,12 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from simvtp.cli import add_config_arguments, config_from, main
-from simvtp.config.run_dirs import run_folder, write_config
+from simvtp.cli import add_config_arguments, experiment_from, main
+from simvtp.config.experiment import Experiment
+from simvtp.config.formats import steps_of
 from simvtp.config.schema import Config
-from simvtp.config.validation import steps_of
-from simvtp.data.from_config import augmentation_of, decoding_of, retrieval_corpus, tokenizer_of
-from simvtp.data.train_loader import Batch, TrainLoader
+from simvtp.data.from_config import build_train_loader, retrieval_corpus, tokenizer_of
+from simvtp.data.train_loader import Batch
 from simvtp.distributed.collectives import gather_rows
 from simvtp.distributed.process_group import decide, joined, leads, owned, size
 from simvtp.evaluation.encode import encode_gallery, gallery
@@ -31,17 +31,17 @@ from simvtp.training.load import dual_encoder
 from simvtp.training.trainer import Trainer
 
 
-def finetune(config: Config, results: Path, preset: str) -> Path:
+def finetune(experiment: Experiment) -> Path:
     """The run folder with finetuned.safetensors (chosen epoch), last.safetensors and finetuned.json in it.
 
-    Raises FileNotFoundError where the pre-training stage is not done, locks.Busy, stopping.Interrupted.
+    Raises ConfigError where the pre-training stage is not done, locks.Busy, signals.Interrupted.
     """
-    folder = run_folder(config, results)
+    folder = experiment.dir
     done = (folder / "finetuned.json").exists
     if not decide(done):
         with owned(folder / "lock"):
             if not decide(done):
-                _train(config, folder, results, preset)
+                _train(experiment)
     return folder
 
 
@@ -58,20 +58,15 @@ class Finetuning(nn.Module):
         return {"vtc": contrastive_loss(videos, gather_rows(self.model.encode_text(words, present)), temperature)}
 
 
-def _train(config: Config, folder: Path, results: Path, preset: str) -> None:
-    decide(lambda: write_config(folder, config, preset))
+def _train(experiment: Experiment) -> None:
+    config, folder = experiment.config, experiment.dir
+    decide(lambda: experiment.write_config(folder))
     device = use_machine(config.machine)
     tokenizer = tokenizer_of(config)
     corpus, validation = retrieval_corpus(config, "train"), gallery(config, tokenizer, "val", views=False)
-    stage, model = config.finetune, dual_encoder(config, results, tokenizer).to(device)
+    stage, model = config.finetune, dual_encoder(experiment, tokenizer).to(device)
     warn_of_slow_bf16("finetune", stage, device)
-    loader = TrainLoader(
-        corpus, tokenizer, frames=config.model.frames, stride=None, size=config.model.size, crop=stage.crop,
-        augmentation=augmentation_of(stage), batch=stage.batch, accumulate=stage.accumulate, words=config.model.words,
-        seed=config.seed, workers=config.machine.workers, cache=config.machine.frame_cache,
-        failures=config.data.failures, decoding=decoding_of(config), order=config.data.order,
-        stream=config.machine.stream,
-    )  # fmt: skip
+    loader = build_train_loader(config, "finetune", corpus, tokenizer)
     steps = steps_of(stage.length, loader.steps_per_epoch)
     trainer = Trainer(
         name="finetune", model=model, objective=Finetuning(model, config), optimisation=stage, steps=steps,
@@ -133,9 +128,9 @@ def _main() -> None:
     parser = argparse.ArgumentParser(prog="python -m simvtp.finetune", description=__doc__)
     add_config_arguments(parser)
     arguments = parser.parse_args()
-    config = config_from(arguments)
-    with joined(config.machine), stoppable():
-        folder = finetune(config, arguments.results, arguments.preset)
+    experiment = experiment_from(arguments)
+    with joined(experiment.config.machine), stoppable():
+        folder = finetune(experiment)
         if leads():
             say(f"fine-tuned weights: {folder}/finetuned.safetensors")
 

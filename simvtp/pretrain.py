@@ -7,13 +7,13 @@ from pathlib import Path
 
 import torch
 
-from simvtp.cli import add_config_arguments, config_from, main
-from simvtp.config.run_dirs import pretrain_folder, write_config
+from simvtp.cli import add_config_arguments, experiment_from, main
+from simvtp.config.experiment import Experiment
+from simvtp.config.formats import steps_of
 from simvtp.config.schema import Config
-from simvtp.config.validation import steps_of
-from simvtp.data.from_config import augmentation_of, decoding_of, pretraining_corpus, tokenizer_of
+from simvtp.data.from_config import build_train_loader, pretraining_corpus, tokenizer_of
 from simvtp.data.tokenizer import Tokenizer
-from simvtp.data.train_loader import Batch, TrainLoader
+from simvtp.data.train_loader import Batch
 from simvtp.distributed.process_group import decide, joined, leads, owned, rank, size
 from simvtp.models.build import starting_model
 from simvtp.models.flops import pretrain_gflop
@@ -28,30 +28,31 @@ from simvtp.training.device import use_machine, warn_of_slow_bf16
 from simvtp.training.trainer import Trainer
 
 
-def pretrain(config: Config, results: Path, preset: str) -> Path | None:
+def pretrain(experiment: Experiment) -> Path | None:
     """Weights of the config's pre-training stage, trained unless they are there. None: it has no such stage.
 
     Writes results/pretrained/<stage id>/: config.json, log.jsonl, stage.json (losses, costs), weights.safetensors.
-    Raises locks.Busy where another process trains this stage, stopping.Interrupted after a signal.
+    Raises locks.Busy where another process trains this stage, signals.Interrupted after a signal.
     """
-    folder = pretrain_folder(config, results)
+    folder = experiment.pretrain_dir
     if folder is None:
         return None
     weights = folder / "weights.safetensors"
     if not decide(weights.exists):
         with owned(folder / "lock"):
             if not decide(weights.exists):  # another process may have finished it just now
-                _train(config, folder, preset)
+                _train(experiment, folder)
     return weights
 
 
-def _train(config: Config, folder: Path, preset: str) -> None:
-    decide(lambda: write_config(folder, config, preset))
+def _train(experiment: Experiment, folder: Path) -> None:
+    config = experiment.config
+    decide(lambda: experiment.write_config(folder))
     device = use_machine(config.machine)
     tokenizer = tokenizer_of(config)
     stage, model = config.pretrain, starting_model(config, tokenizer).to(device)
     warn_of_slow_bf16("pretrain", stage, device)
-    loader = train_loader(config, tokenizer)
+    loader = build_train_loader(config, "pretrain", pretraining_corpus(config), tokenizer)
     weights = {name: getattr(config.objective, name) for name in ("mvm", "mlm", "vtc", "vtm")}
     trainer = Trainer(
         name="pretrain", model=model, objective=Pretraining(model, config), optimisation=stage,
@@ -79,19 +80,6 @@ def _train(config: Config, folder: Path, preset: str) -> None:
         clear_states(folder / "checkpoints")
 
     decide(write)
-
-
-def train_loader(config: Config, tokenizer: Tokenizer) -> TrainLoader:
-    """This process's rows of the batches of pre-training."""
-    stage = config.pretrain
-    return TrainLoader(
-        pretraining_corpus(config), tokenizer, frames=config.model.frames, stride=config.data.stride,
-        size=config.model.size, crop=stage.crop, augmentation=augmentation_of(stage), batch=stage.batch,
-        accumulate=stage.accumulate, words=config.model.words, seed=config.seed,
-        workers=config.machine.workers, cache=config.machine.frame_cache,
-        failures=config.data.failures, decoding=decoding_of(config), order=config.data.order,
-        stream=config.machine.stream,
-    )  # fmt: skip
 
 
 def masked(batch: Batch, config: Config, tokenizer: Tokenizer, draw: int, device: torch.device) -> Masked:
@@ -122,9 +110,9 @@ def _main() -> None:
     parser = argparse.ArgumentParser(prog="python -m simvtp.pretrain", description=__doc__)
     add_config_arguments(parser)
     arguments = parser.parse_args()
-    config = config_from(arguments)
-    with joined(config.machine), stoppable():
-        weights = pretrain(config, arguments.results, arguments.preset)
+    experiment = experiment_from(arguments)
+    with joined(experiment.config.machine), stoppable():
+        weights = pretrain(experiment)
         if leads():
             say(f"pre-trained weights: {weights}" if weights else "no pre-training: pretrain.length is 0 steps")
 

@@ -7,9 +7,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from simvtp.cli import add_config_arguments, config_from, main
-from simvtp.config.run_dirs import run_folder, write_config
-from simvtp.config.schema import Config
+from simvtp.cli import add_config_arguments, experiment_from, main
+from simvtp.config.experiment import Experiment
 from simvtp.distributed.process_group import decide, joined, leads
 from simvtp.evaluate import evaluate, show
 from simvtp.finetune import finetune
@@ -19,27 +18,27 @@ from simvtp.runtime.signals import stoppable
 from simvtp.training.trainer import stop_if_asked
 
 
-def run(config: Config, results: Path, preset: str) -> Path:
+def run(experiment: Experiment) -> Path:
     """The path of the run's result.json; what is on disk already is not computed again.
 
-    Raises locks.Busy where another live process is at the run or its pre-training stage, and stopping.Interrupted
+    Raises locks.Busy where another live process is at the run or its pre-training stage, and signals.Interrupted
     after SIGTERM, SIGINT or SIGUSR2, with a checkpoint from which the same call continues.
     """
-    with joined(config.machine), stoppable():
-        decide(lambda: write_config(run_folder(config, results), config, preset))
+    with joined(experiment.config.machine), stoppable():
+        decide(lambda: experiment.write_config(experiment.dir))
         for stage in (pretrain, finetune):
-            stage(config, results, preset)
+            stage(experiment)
             stop_if_asked()
-        return evaluate(config, results, preset)
+        return evaluate(experiment)
 
 
 def _main() -> None:
     parser = argparse.ArgumentParser(prog="python -m simvtp.run", description=__doc__)
     add_config_arguments(parser)
     arguments = parser.parse_args()
-    config = config_from(arguments)
-    with joined(config.machine):
-        path = run(config, arguments.results, arguments.preset)
+    experiment = experiment_from(arguments)
+    with joined(experiment.config.machine):
+        path = run(experiment)
         if leads():
             Console().print(show(read_json(path)))
 

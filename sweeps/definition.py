@@ -6,7 +6,7 @@ import functools
 import importlib
 import itertools
 import pkgutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 
 from optuna.distributions import FloatDistribution
 
-from simvtp.config.schema import Config, flatten, override
+from simvtp.config.schema import FIELDS, Config, flatten, override
 from simvtp.errors import ConfigError, nearest
 from simvtp.models.flops import pretrain_gflop
 
@@ -48,27 +48,34 @@ class Sweep:
 
 def curve(key: str, values: Sequence[float]) -> list[Point]:
     """A point for each value of one axis, all else as in the base."""
-    return [_point({key: value}) for value in values]
+    return grid({key: values})
 
 
 def choices(key: str, values: Sequence[Any]) -> list[Point]:
     """A point for each value of one axis that is no share."""
-    return [Point(f"{name_of(key).replace('_', ' ')} {value}", {key: value}) for value in values]
+    return [Point(f"{FIELDS[key].label} {value}", {key: value}) for value in values]
 
 
 def grid(axes: Mapping[str, Sequence[float]]) -> list[Point]:
-    """The full product of several axes."""
-    return [_point(dict(zip(axes, values, strict=True))) for values in itertools.product(*axes.values())]
+    """The full product of several axes; raises ConfigError for an axis that is no config field."""
+    names = {key: name_of(key, axes) for key in axes}
+    settings = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+    return [
+        Point(", ".join(f"{names[key]} {FIELDS[key].show(value)}" for key, value in setting.items()), setting)
+        for setting in settings
+    ]
 
 
-def _point(setting: dict[str, float]) -> Point:
-    return Point(", ".join(f"{name_of(key)} {value:.0%}" for key, value in setting.items()), setting)
+def name_of(key: str, axes: Collection[str] = ()) -> str:
+    """The word for an axis in labels: mask.video -> video, data.fraction -> data; `pretrain lr` beside finetune.lr.
 
-
-def name_of(key: str) -> str:
-    """The word for an axis in labels: mask.video -> video, data.fraction -> data."""
-    section, _, name = key.rpartition(".")
-    return section if name == "fraction" else name
+    Raises ConfigError where it is no config field.
+    """
+    if key not in FIELDS:
+        raise ConfigError(f"unknown config key {key!r}{nearest(key, FIELDS)}")
+    field = FIELDS[key]
+    shared = sum(FIELDS[axis].label == field.label for axis in axes if axis in FIELDS) > 1
+    return f"{field.section} {field.label}" if shared else field.label
 
 
 def distinct(points: Sequence[Point], base: Config) -> list[Point]:

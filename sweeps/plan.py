@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+from simvtp.config.file_digests import digest_of_weights
 from simvtp.config.presets import preset as preset_of
 from simvtp.config.run_id import pretrain_id, resolved, run_id
 from simvtp.config.schema import Config, completed, flatten, override
-from simvtp.config.weight_files import digest
 from simvtp.errors import ConfigError
 from sweeps.definition import Point, find_sweep
 
@@ -103,8 +103,8 @@ def suffix_of(preset: str, base: Config, more: Mapping[str, Any] | None = None) 
         for key, value in flatten(base).items()
         if value != plain[key] and key != "seed" and not key.startswith("machine.")
     }
-    if "model.init" in changes:
-        changes["model.init"] = digest(base.model.init)  # the same weights from another place are the same sweep
+    if "model.init" in changes:  # the same weights from another place are the same sweep
+        changes["model.init"] = digest_of_weights(base.model.init)
     changes |= more or {}
     text = json.dumps(changes, sort_keys=True)
     return f"-{preset}-{hashlib.sha256(text.encode()).hexdigest()[:6]}" if changes else f"-{preset}"

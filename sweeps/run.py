@@ -19,7 +19,8 @@ if __name__ == "__main__":  # started as a file: the repository, not this folder
 from rich.console import Console
 
 from simvtp.cli import add_config_arguments, config_from
-from simvtp.config.schema import Config, parse_assignments
+from simvtp.config.formats import parse_assignments
+from simvtp.config.schema import Config
 from simvtp.errors import ConfigError, DataError
 from simvtp.runtime.locks import Busy
 from simvtp.training import trackers

@@ -20,7 +20,7 @@ from analysis.stats import sentences
 from analysis.stats.cost import Measure
 from analysis.stats.summary import Summary, summarise
 from analysis.tables import columns
-from simvtp.config.schema import ConfigError
+from simvtp.errors import ConfigError
 
 
 @dataclass(frozen=True)

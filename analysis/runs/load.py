@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from analysis.runs.schema import DIRECTIONS, Run, Sweep, Unreadable, read_json, read_run, read_sweep
 from simvtp.config.run_dirs import RUNS, homes
 from simvtp.config.run_id import run_id
-from simvtp.config.schema import ConfigError, unflatten
+from simvtp.config.schema import unflatten
+from simvtp.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,7 +13,8 @@ from analysis.runs.schema import Run, Sweep, Unreadable, read_json
 from simvtp.config.presets import PRESETS, preset
 from simvtp.config.run_dirs import RUNS, home
 from simvtp.config.run_id import run_id
-from simvtp.config.schema import ConfigError, flatten, override, unflatten
+from simvtp.config.schema import flatten, override, unflatten
+from simvtp.errors import ConfigError
 
 AGAIN = "reproduced"  # the results folder that the commands write: not the one that holds the run already
 

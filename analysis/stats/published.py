@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from simvtp.config.presets import preset
+from simvtp.config.schema import FIELDS, completed, flatten
+
 LABEL = "paper: MSR-VTT 1k-A, WebVid-2M, ViT-B"
 SOURCE = "SimVTP, arXiv 2212.03490, text-to-video retrieval on MSR-VTT 1k-A after pre-training on WebVid-2M"
 CAUTION = "another corpus and scale: compare directions, not levels"
@@ -24,21 +27,20 @@ PUBLISHED = (
     Published(0.1, {"R@1": 43.8}),
 )
 
-# What the published rows have in common: the paper's best point.
-_SETTING = {"mask.video": 0.9, "mask.text": 0.75, "mask.kind": "tube", "objective.temperature": 0.05,
-            "objective.mvm": 1.0, "objective.mlm": 1.0, "objective.vtc": 1.0, "objective.vtm": 1.0}  # fmt: skip
-# Later fields; a config without them means these.
-_LATER = {"mask.words": "kept", "mask.decoded": 1.0, "objective.learn_temperature": False,
-          "objective.contrast": "masked", "objective.negatives": "random", "model.towers": "separate"}  # fmt: skip
+# What the published rows have in common: the method at the paper's best point, which preset `base` is.
+_SETTING = {
+    key: value
+    for key, value in flatten(preset("base")).items()
+    if FIELDS[key].section in ("mask", "objective") or key == "model.towers"
+}
 # What the published rows differ in; a row of ours that departs from its base in more is none of them.
 VARIED = frozenset({"data.fraction"})
 
 
 def published(config: Mapping[str, Any]) -> Published | None:
     """The published figures of a flat config's setting; None where the paper has none that was verified."""
+    config = completed(config)
     if any(config.get(key) != value for key, value in _SETTING.items()):
-        return None
-    if any(config.get(key, value) != value for key, value in _LATER.items()):
         return None
     if str(config.get("pretrain.length", "")).startswith("0 "):
         return None

@@ -15,16 +15,12 @@ from analysis.runs.load import Collection
 from analysis.runs.schema import Point, Run, Sweep
 from analysis.stats.intervals import Difference, Interval, detectable, differences, interval, seeds_needed
 from analysis.stats.published import VARIED, Published, published
+from simvtp.config.fields import RUN
+from simvtp.config.schema import FIELDS
 
 MAIN = "text_to_video"
 WANTED = 3.0
 _ERROR = 80  # letters of an error that tables and figures have room for; the report has all of it
-# Settings a run without pre-training depends on; all else may differ between it and a sweep that it is compared with.
-_FINETUNE_SECTIONS = ("model.", "finetune.", "evaluate.")
-_FINETUNE_KEYS = (
-    *("data.finetune", "data.queries", "data.tokenizer", "data.missing", "data.skip", "data.reader", "data.order"),
-    *("objective.temperature", "objective.learn_temperature"),
-)
 
 
 @dataclass(frozen=True)
@@ -171,26 +167,20 @@ def _row(sweep: Sweep, point: Point, runs: dict[int, Run], difference: Differenc
     return Row(point, _label(sweep, point), runs, level, difference, paper)
 
 
-_SHARES = {"mask.video": "video", "mask.text": "text", "data.fraction": "data"}
-
-
 def _label(sweep: Sweep, point: Point) -> str:
     """The point's label; of the base, also that it is the base, and at which ratios."""
     if not point.base:
         return point.label
     if point.label != "base":
         return f"{point.label} (base)"
-    values = [f"{_SHARES[axis]} {sweep.base[axis]:.0%}" for axis in sweep.axes
-              if axis in _SHARES and isinstance(sweep.base[axis], int | float)]  # fmt: skip
+    shares = [FIELDS[axis] for axis in sweep.axes if axis in FIELDS and FIELDS[axis].unit == "share"]
+    values = [f"{field.label} {field.show(sweep.base[field.path])}" for field in shares]
     return f"base ({', '.join(values)})" if values else "base"
 
 
 def _finetune_settings(config: dict[str, Any]) -> dict[str, Any]:
-    return {
-        key: value
-        for key, value in config.items()
-        if (key.startswith(_FINETUNE_SECTIONS) and not key.startswith("model.decoder_")) or key in _FINETUNE_KEYS
-    }
+    """Settings that a run without pre-training depends on; all else may differ between it and the sweep."""
+    return {key: value for key, value in config.items() if key != "seed" and key in FIELDS and RUN in FIELDS[key].in_id}
 
 
 def _unpretrained(sweep: Sweep, collection: Collection, base: dict[int, Run]) -> Row | None:

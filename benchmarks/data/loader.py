@@ -24,11 +24,11 @@ from benchmarks import report
 from benchmarks.data.clips import clips
 from simvtp.config.presets import preset
 from simvtp.config.schema import Config, override
-from simvtp.data.from_config import tokenizer_of
+from simvtp.data.from_config import build_train_loader, pretraining_corpus, tokenizer_of
 from simvtp.data.train_loader import Batch
 from simvtp.models.build import starting_model
 from simvtp.models.objectives import Pretraining
-from simvtp.pretrain import masked, train_loader
+from simvtp.pretrain import masked
 from simvtp.training.device import use_machine
 
 CLIPS = 32
@@ -40,7 +40,10 @@ def row(name: str, config: Config, steps: int) -> dict[str, str]:
     torch.set_num_threads(config.machine.threads or len(os.sched_getaffinity(0)))  # not what the preset before it had
     tokenizer = tokenizer_of(config)
     model = starting_model(config, tokenizer).to(device)
-    forward, batches = Pretraining(model, config), train_loader(config, tokenizer).batches(0)
+    forward, batches = (
+        Pretraining(model, config),
+        build_train_loader(config, "pretrain", pretraining_corpus(config), tokenizer).batches(0),
+    )
 
     def step(batch: Batch, number: int) -> None:
         losses = forward(masked(batch, config, tokenizer, number, device))

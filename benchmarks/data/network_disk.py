@@ -28,9 +28,8 @@ from benchmarks import report
 from benchmarks.data.clips import clips
 from simvtp.config.presets import preset
 from simvtp.config.schema import Config, override
-from simvtp.data.from_config import tokenizer_of
+from simvtp.data.from_config import build_train_loader, pretraining_corpus, tokenizer_of
 from simvtp.data.pack import pack
-from simvtp.pretrain import train_loader
 
 CLIPS, SHARDS = 200, 20
 RATE = 125e6  # bytes a second, each way
@@ -102,7 +101,7 @@ def disk(folder: Path) -> Path:
 def read(config: Config) -> tuple[float, str]:
     """(seconds, digest of all batches) of one epoch."""
     began, seen = time.perf_counter(), hashlib.sha256()
-    loader = train_loader(config, tokenizer_of(config))
+    loader = build_train_loader(config, "pretrain", pretraining_corpus(config), tokenizer_of(config))
     batches = loader.batches(0)
     for _ in range(loader.steps_per_epoch):
         batch = next(batches)

@@ -21,8 +21,10 @@ import numpy.typing as npt
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from simvtp.config.experiment import Experiment
+from simvtp.config.formats import parse_assignments
 from simvtp.config.presets import preset
-from simvtp.config.schema import Config, override, parse_assignments
+from simvtp.config.schema import Config, override
 from simvtp.data.corpora.registry import load
 from simvtp.data.gallery_loader import GalleryLoader
 from simvtp.data.tokenizer import load_tokenizer
@@ -83,7 +85,7 @@ def main() -> None:
     config = override(preset("tiny"), SETTINGS | places | parse_assignments(arguments.assignments))
     rows = {"nearest pixels": nearest_pixels(config)}
     for name, made in (("SimVTP", config), ("no pre-training", override(config, {"pretrain.length": "0 steps"}))):
-        result = json.loads(run(made, arguments.results, "tiny").read_text())
+        result = json.loads(run(Experiment(made, "tiny", arguments.results)).read_text())
         rows[name] = result["metrics"]["test"]["text_to_video"]
     print("| | R@1 | R@5 | R@10 | MdR |\n|---|---|---|---|---|")
     count = int(rows["SimVTP"]["gallery"])

@@ -39,8 +39,9 @@ from benchmarks.model.flop import gflop
 from benchmarks.model.plain import plain_losses
 from benchmarks.model.shapes import seconds_of_products
 from benchmarks.report import markdown, print_environment
+from simvtp.config.formats import parse_assignments
 from simvtp.config.presets import preset
-from simvtp.config.schema import Config, override, parse_assignments
+from simvtp.config.schema import Config, override
 from simvtp.data.train_loader import Batch
 from simvtp.distributed.process_group import decide, joined, rank, rows_of
 from simvtp.models.objectives import Masked, Pretraining

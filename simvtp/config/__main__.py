@@ -3,42 +3,36 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import sys
 from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
 
-from simvtp.config.presets import PRESETS, preset
-from simvtp.config.schema import Config, flatten, override, parse_assignments
-from simvtp.config.sources import source
+from simvtp.config.formats import parse_assignments
+from simvtp.config.presets import BASE, PRESETS, preset
+from simvtp.config.schema import FIELDS, flatten, override
 from simvtp.errors import ConfigError
 
+SCALES = {"tiny": "tiny: minutes on two CPU cores", "small": "small: hours on one GPU"}
 NARROWEST = 130  # columns of the table where the output is no terminal, or a narrow one
-
-
-def meanings(config: Config) -> dict[str, str]:
-    """{"mask.video": "share of tubes masked ...", ...}, in the order of the definition."""
-    found: dict[str, str] = {}
-    for part in dataclasses.fields(config):
-        section = getattr(config, part.name)
-        if dataclasses.is_dataclass(section):
-            found |= {f"{part.name}.{leaf.name}": leaf.metadata["meaning"] for leaf in dataclasses.fields(section)}
-        else:
-            found[part.name] = part.metadata["meaning"]
-    return found
 
 
 def rows(name: str, assignments: Sequence[str]) -> list[tuple[str, str, str, str]]:
     """Key, value as it is typed, meaning and source of every field; raises ConfigError."""
     changes = parse_assignments(assignments)
     config = override(preset(name), changes)
-    explained = meanings(config)
     return [
-        (key, _typed(value), explained[key], "--set" if key in changes else source(name, key, value))
+        (key, _typed(value), FIELDS[key].meaning, "--set" if key in changes else _source(name, key, value))
         for key, value in flatten(config).items()
     ]
+
+
+def _source(name: str, key: str, value: object) -> str:
+    """Where a preset's value comes from: that of `base` where it is the same, else the preset's scale."""
+    if value != flatten(BASE)[key] and FIELDS[key].section != "machine":
+        return SCALES[name]
+    return FIELDS[key].source or "an option of this framework, at its default"
 
 
 def _typed(value: object) -> str:
@@ -76,3 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console.width = max(console.width, NARROWEST)
     console.print(table)
     return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -6,7 +6,11 @@ also where the file is not, ids hang on the content alone, and a file that was c
 
 from __future__ import annotations
 
+import functools
+import hashlib
+import json
 import re
+from pathlib import Path
 
 from simvtp.errors import ConfigError
 
@@ -28,3 +32,73 @@ def pin(key: str, value: str, found: str) -> str:
             "there, or leave out the part from # on to take this one"
         )
     return f"{place}#{found}"
+
+
+# The files that model.init names: the same weights give the same ids wherever they lie.
+INDEX = "model.safetensors.index.json"
+IN_FOLDER = ("model.safetensors", "weights.safetensors", "pytorch_model.bin")
+
+
+def pinned_weights(init: str) -> str:
+    """model.init with the digest of its files; raises ConfigError where they are missing or not those of its digest."""
+    return pin("model.init", init, _digest_weights(split(init)[0])) if init else init
+
+
+def digest_of_weights(init: str) -> str:
+    """The digest that model.init was given; without one, that of its files; raises ConfigError where one is missing."""
+    place, given = split(init)
+    return given or _digest_weights(place)
+
+
+def weight_sources(init: str) -> list[Path]:
+    """The files and folders of "videomae.pth+bert-folder", in that order; raises ConfigError where one is missing."""
+    place, _ = split(init)
+    whole = Path(place).expanduser()
+    parts = [whole] if whole.exists() else [Path(part.strip()).expanduser() for part in place.split("+")]
+    for path in parts:
+        if not path.exists():
+            raise ConfigError(
+                f"model.init: {path} does not exist; name a checkpoint file or a folder with one (several are joined "
+                "by +), or leave model.init empty to start from random weights"
+            )
+    return parts
+
+
+def weight_files(source: Path) -> list[Path]:
+    """The weight files of a source: itself, or those of a folder in the layout of transformers or of this project."""
+    if source.is_file():
+        return [source]
+    if (source / INDEX).is_file():
+        return _shards(source)
+    for name in IN_FOLDER:
+        if (source / name).is_file():
+            return [source / name]
+    raise ConfigError(f"model.init: the folder {source} holds none of {', '.join((*IN_FOLDER, INDEX))}")
+
+
+def _shards(folder: Path) -> list[Path]:
+    try:
+        names = sorted(set(json.loads((folder / INDEX).read_text())["weight_map"].values()))
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise ConfigError(f"model.init: {folder / INDEX} is no index of safetensors files ({error!r})") from error
+    for name in names:
+        if Path(name).name != name or not (folder / name).is_file():
+            raise ConfigError(f"model.init: {folder / INDEX} names {name!r}, which is no file of that folder")
+    return [folder / name for name in names]
+
+
+def _digest_weights(init: str) -> str:
+    """sha256[:16] over the contents of all files in order; their names and places do not count."""
+    whole = hashlib.sha256()
+    for source in weight_sources(init):
+        for path in weight_files(source):
+            found = path.stat()
+            whole.update(_digest_of(path.resolve(), found.st_size, found.st_mtime_ns).encode())
+    return whole.hexdigest()[:16]
+
+
+@functools.lru_cache(maxsize=64)
+def _digest_of(path: Path, size: int, changed: int) -> str:  # noqa: ARG001  (a file of another size or time is read anew)
+    """sha256 of one file, read once in this process: a plan asks for it with every run."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from simvtp.config.schema import (
     Config,
-    ConfigError,
     Data,
     Evaluate,
     Machine,
@@ -12,8 +11,8 @@ from simvtp.config.schema import (
     Model,
     Objective,
     Optimisation,
-    nearest,
 )
+from simvtp.errors import ConfigError, nearest
 
 # The paper's best point (section 4.4; method section for the objectives): every sweep departs from here.
 _MASK = Mask(video=0.9, text=0.75, kind="tube")

@@ -16,10 +16,6 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from simvtp.config.run_id import pretrain_id, run_id
-from simvtp.config.schema import Config, flatten
-from simvtp.runtime.files import write_json
-
 RUNS, STAGES = "runs", "pretrained"
 
 
@@ -75,19 +71,3 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:  # a link to itself: whoever opens what should be in it says so
         return True
-
-
-def run_folder(config: Config, results: Path) -> Path:
-    return home(results, RUNS, run_id(config))
-
-
-def pretrain_folder(config: Config, results: Path) -> Path | None:
-    """None where the config has no pre-training."""
-    stage = pretrain_id(config)
-    return None if stage is None else home(results, STAGES, stage)
-
-
-def write_config(folder: Path, config: Config, preset: str) -> None:
-    """config.json of a run or stage, written once."""
-    if not (folder / "config.json").exists():
-        write_json(folder / "config.json", {"preset": preset, "config": flatten(config)})

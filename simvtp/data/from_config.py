@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Literal
 
 from simvtp.config.schema import Config, Optimisation
 from simvtp.data.corpora.registry import Corpus, load
 from simvtp.data.tokenizer import Tokenizer, load_tokenizer
+from simvtp.data.train_loader import TrainLoader
 from simvtp.data.transforms import Augmentation
 from simvtp.data.video.video import Decoding
-
-# data.queries -> the corpus as it is searched
-QUERIES: dict[str, Callable[[Corpus], Corpus]] = {
-    "caption": lambda corpus: corpus,
-    "paragraph": lambda corpus: corpus.paragraphs(),
-}
+from simvtp.errors import ConfigError
 
 
 def tokenizer_of(config: Config) -> Tokenizer:
@@ -27,7 +23,7 @@ def pretraining_corpus(config: Config) -> Corpus:
     whole = load(config.data.pretrain, "pretrain", skip=config.data.skip)
     corpus = whole.fraction(config.data.fraction, config.seed)
     if len(corpus.samples) < config.pretrain.batch:
-        raise ValueError(
+        raise ConfigError(
             f"data.fraction {config.data.fraction} of {config.data.pretrain} leaves {len(corpus.samples)} of "
             f"{len(whole.samples)} videos, less than one batch (pretrain.batch {config.pretrain.batch})"
         )
@@ -37,7 +33,22 @@ def pretraining_corpus(config: Config) -> Corpus:
 def retrieval_corpus(config: Config, split: str) -> Corpus:
     """A split of the fine-tuning corpus, its videos searched by captions or by paragraphs."""
     corpus = load(config.data.finetune, split, missing=config.data.missing, skip=config.data.skip)
-    return QUERIES[config.data.queries](corpus)
+    return corpus.paragraphs() if config.data.queries == "paragraph" else corpus
+
+
+def build_train_loader(
+    config: Config, stage: Literal["pretrain", "finetune"], corpus: Corpus, tokenizer: Tokenizer
+) -> TrainLoader:
+    """This process's rows of the training batches of a stage. Pre-training samples frames at data.stride, fine-tuning
+    over the whole video."""
+    optimisation: Optimisation = getattr(config, stage)
+    return TrainLoader(
+        corpus, tokenizer, frames=config.model.frames, stride=config.data.stride if stage == "pretrain" else None,
+        size=config.model.size, crop=optimisation.crop, augmentation=augmentation_of(optimisation),
+        batch=optimisation.batch, accumulate=optimisation.accumulate, words=config.model.words, seed=config.seed,
+        workers=config.machine.workers, cache=config.machine.frame_cache, failures=config.data.failures,
+        decoding=decoding_of(config), order=config.data.order, stream=config.machine.stream,
+    )  # fmt: skip
 
 
 def augmentation_of(stage: Optimisation) -> Augmentation:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from simvtp.config.validation import RAND_AUGMENT
+from simvtp.config.formats import magnitude_and_number
 from simvtp.data.video.video import Frames
 from simvtp.runtime.constants import IMAGENET_MEAN, IMAGENET_STD
 from simvtp.runtime.timm_compat import InterpolationMode, vision
@@ -125,13 +125,12 @@ class Augmentation:
 
 def rand_augment(clip: Frames, recipe: str, random: np.random.Generator) -> Frames:
     """The given number of operations, each drawn from all, carried out in half of the cases."""
-    match = RAND_AUGMENT.fullmatch(recipe)
-    assert match
+    centre, count = magnitude_and_number(recipe)
     pixels = torch.from_numpy(np.array(clip)).permute(0, 3, 1, 2)  # a copy: cached frames are read-only
     names = list(OPERATIONS)
-    for _ in range(int(match[2])):
+    for _ in range(count):
         name, done = names[random.integers(len(names))], random.random() < CHANCE
-        magnitude = float(np.clip(random.normal(float(match[1]), SPREAD), 0, HIGHEST))
+        magnitude = float(np.clip(random.normal(centre, SPREAD), 0, HIGHEST))
         sign = 1.0 if random.random() < 0.5 else -1.0
         if done:
             pixels = OPERATIONS[name](pixels, magnitude, sign)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import copy
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from simvtp.config.schema import Config
+from simvtp.config.experiment import Experiment
 from simvtp.data.corpora.registry import EXTRA_TESTS
 from simvtp.data.gallery_loader import GalleryLoader
 from simvtp.data.tokenizer import Tokenizer
@@ -31,14 +30,13 @@ from simvtp.training.checkpoint import load_weights
 from simvtp.training.load import pretrained_model
 
 
-def score(
-    model: DualEncoder, config: Config, tokenizer: Tokenizer, folder: Path, results: Path, device: torch.device
-) -> dict[str, Any]:
-    """`metrics`, `controls` and `ranks` of result.json for the fine-tuned run in `folder`; where videos have several
+def score(model: DualEncoder, experiment: Experiment, tokenizer: Tokenizer, device: torch.device) -> dict[str, Any]:
+    """`metrics`, `controls` and `ranks` of result.json for a fine-tuned run; where videos have several
     captions also `owners`, the video of each query of the test split; and `missed`, test videos that were not there.
 
     The test videos are decoded once for all that the two encoders give, and once more where candidates are re-ranked.
     """
+    config, folder = experiment.config, experiment.dir
     load_weights(model, folder / "finetuned.safetensors")
     finetuned = read_json(folder / "finetuned.json")
     looks = [Look(model, as_filmed), Look(model, frozen), Look(model, shuffled(config.seed))]
@@ -59,7 +57,7 @@ def score(
     learned = config.objective.temperature if model.temperature is None else float(model.temperature().detach())
     if config.evaluate.dual_softmax or config.evaluate.rerank:  # these hold the whole matrix
         scored |= _asked_for(
-            without(similarities(videos, captions), test.absent), learned, test, config, tokenizer, results, device
+            without(similarities(videos, captions), test.absent), learned, test, experiment, tokenizer, device
         )
     for name in EXTRA_TESTS.get(config.data.finetune.partition(":")[0], ()):
         extra = gallery(config, tokenizer, name, views=True)
@@ -85,18 +83,17 @@ def _asked_for(
     similarity: Floats,
     temperature: float,
     test: GalleryLoader,
-    config: Config,
+    experiment: Experiment,
     tokenizer: Tokenizer,
-    results: Path,
     device: torch.device,
 ) -> dict[str, Retrieval]:
     """The columns that are not plain retrieval, each by its name."""
-    found = {}
+    config, found = experiment.config, {}
     if config.evaluate.dual_softmax:
         by_caption, by_video = (dual_softmax(similarity, temperature, axis) for axis in (0, 1))
         found["test_dual_softmax"] = ranked(by_caption, by_video, test.owner, test.absent)
     if config.evaluate.rerank:
-        judge, k = pretrained_model(config, results, tokenizer).to(device), config.evaluate.rerank
+        judge, k = pretrained_model(experiment, tokenizer).to(device), config.evaluate.rerank
         chances = matching(judge, test, candidates(similarity, k), config, device)
         by_caption, by_video = (reranked(similarity, chances, k, axis) for axis in (1, 0))
         found[f"test_reranked_{k}"] = ranked(by_caption, by_video, test.owner, test.absent)

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from simvtp.config.formats import steps_of
 from simvtp.config.schema import Config, flatten, unflatten
-from simvtp.config.validation import steps_of
 from simvtp.data.from_config import decoding_of, tokenizer_of
 from simvtp.data.tokenizer import Tokenizer, load_tokenizer, pad_batch
 from simvtp.data.transforms import views

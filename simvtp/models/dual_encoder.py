@@ -7,8 +7,8 @@ import copy
 from torch import Tensor, nn
 from torch.nn import functional
 
+from simvtp.config.formats import steps_of
 from simvtp.config.schema import Config
-from simvtp.config.validation import steps_of
 from simvtp.models.simvtp import SimVTP, Temperature, tubes_of
 from simvtp.models.transformer import Group, Transformer
 

@@ -19,8 +19,8 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from simvtp.config.file_digests import pinned_weights, weight_files, weight_sources
 from simvtp.config.schema import Config, Model
-from simvtp.config.weight_files import files, pinned, sources
 from simvtp.errors import ConfigError
 from simvtp.models.embeddings import sine_positions
 from simvtp.models.key_maps import Layout, layout_of, our_name
@@ -52,10 +52,10 @@ class Given:
 
 def read(init: str, model: Model) -> Given:
     """All that model.init names, a later source before an earlier one where both hold a tensor; raises ConfigError."""
-    given, init = Given(), pinned(init)
-    for source in sources(init):
+    given, init = Given(), pinned_weights(init)
+    for source in weight_sources(init):
         theirs: dict[str, Tensor] = {}
-        for path in files(source):
+        for path in weight_files(source):
             theirs |= _tensors(path)
         layout = layout_of(theirs)
         if layout is None:

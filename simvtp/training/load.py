@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from simvtp.config.run_dirs import pretrain_folder
-from simvtp.config.run_id import is_pretrained
-from simvtp.config.schema import Config
+from simvtp.config.experiment import Experiment
 from simvtp.data.tokenizer import Tokenizer
 from simvtp.distributed.process_group import decide, tell
 from simvtp.errors import ConfigError
@@ -17,13 +13,14 @@ from simvtp.models.simvtp import SimVTP
 from simvtp.training.checkpoint import load_weights
 
 
-def dual_encoder(config: Config, results: Path, tokenizer: Tokenizer) -> DualEncoder:
+def dual_encoder(experiment: Experiment, tokenizer: Tokenizer) -> DualEncoder:
     """Two encoders from the pre-trained one; without pre-training from model.init, which may hold two, or random ones.
 
     Two that model.init holds are used as they were fine-tuned, also where this config fine-tunes no more.
     """
-    if is_pretrained(config) or not config.model.init:
-        return two_encoders(pretrained_model(config, results, tokenizer), config)
+    config = experiment.config
+    if config.is_pretrained or not config.model.init:
+        return two_encoders(pretrained_model(experiment, tokenizer), config)
     model, given = fresh_model(config, tokenizer), read(config.model.init, config.model)
     if config.evaluate.rerank and "matching_head.weight" not in given.tensors:
         raise ConfigError(
@@ -40,13 +37,16 @@ def dual_encoder(config: Config, results: Path, tokenizer: Tokenizer) -> DualEnc
     return two_encoders(model, config)
 
 
-def pretrained_model(config: Config, results: Path, tokenizer: Tokenizer) -> SimVTP:
-    """The config's pre-trained model; where it has no pre-training, what pre-training would start from."""
-    stage = pretrain_folder(config, results)
+def pretrained_model(experiment: Experiment, tokenizer: Tokenizer) -> SimVTP:
+    """The config's pre-trained model; where it has no pre-training, what pre-training would start from.
+
+    Raises ConfigError where pre-training is not done.
+    """
+    stage = experiment.pretrain_dir
     if stage is None:
-        return starting_model(config, tokenizer)
-    model = fresh_model(config, tokenizer)
+        return starting_model(experiment.config, tokenizer)
+    model = fresh_model(experiment.config, tokenizer)
     if not decide((stage / "weights.safetensors").exists):
-        raise FileNotFoundError(f"{stage}/weights.safetensors is not there: run `python -m simvtp.pretrain` first")
+        raise ConfigError(f"{stage}/weights.safetensors is not there: run `python -m simvtp.pretrain` first")
     load_weights(model, stage / "weights.safetensors")
     return model

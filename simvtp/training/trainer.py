@@ -16,7 +16,7 @@ from simvtp.config.schema import Machine, Optimisation
 from simvtp.data.train_loader import Batch
 from simvtp.distributed.process_group import check_batch, decide, largest, mean, rank
 from simvtp.runtime.seeding import seeded
-from simvtp.runtime.signals import Interrupted, asked
+from simvtp.runtime.signals import Interrupted, raise_if_stopped, stop_requested
 from simvtp.training.checkpoint import clear_halves, load_state, save_state
 from simvtp.training.optimizer import learning_rate, make_optimizer
 from simvtp.training.parallelize import Wrapped, load_optimizer
@@ -40,9 +40,8 @@ class Loader(Protocol):
 
 def stop_if_asked() -> None:
     """Raise Interrupted where any process got a signal; for work between the stages that has nothing to save."""
-    (asked.number,) = largest(asked.number)
-    if asked.number:
-        raise Interrupted("asked to stop")
+    (stop_requested.number,) = largest(stop_requested.number)
+    raise_if_stopped("stopped between two stages")
 
 
 def split(batch: Batch, parts: int) -> list[Batch]:
@@ -133,8 +132,8 @@ class Trainer:
                 if after_step is not None:
                     after_step(self)
                 late = time.monotonic() - self._counted > self.machine.checkpoint_seconds
-                asked.number, save = largest(asked.number, int(late))
-                if asked.number and self.step < self.steps:
+                stop_requested.number, save = largest(stop_requested.number, int(late))
+                if stop_requested.number and self.step < self.steps:
                     self.save()
                     raise Interrupted(f"{self.name} stopped after step {self.step} of {self.steps}")
                 if save:

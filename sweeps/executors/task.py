@@ -14,7 +14,9 @@ from submitit.core.job_environment import JobEnvironment
 from submitit.core.utils import UncompletedJobError
 from submitit.helpers import DelayedSubmission
 
+from simvtp.config.experiment import Experiment
 from simvtp.config.run_dirs import RUNS, STAGES, home
+from simvtp.config.schema import unflatten
 from sweeps.state.failures import died, is_full
 
 PATIENCE_SECONDS = 30 * 60.0
@@ -67,26 +69,24 @@ class Work:
             time.sleep(AGAIN_SECONDS)
 
     def _do(self) -> str:
-        from simvtp.config.schema import unflatten
         from simvtp.pretrain import pretrain
         from simvtp.run import run
         from simvtp.runtime.signals import stoppable
 
-        config = unflatten(self.values)
         if self.kind == "run":
-            return str(run(config, self.results, self.preset))
+            return str(run(self._experiment()))
         with stoppable():
-            return str(pretrain(config, self.results, self.preset))
+            return str(pretrain(self._experiment()))
+
+    def _experiment(self) -> Experiment:
+        return Experiment(unflatten(self.values), self.preset, self.results)
 
     def _home(self) -> Path:
         return home(self.results, RUNS if self.kind == "run" else STAGES, self.name)
 
     def _note(self, error: Exception) -> None:
         """A death before the stage was made is the stage's: every run that shares it would die alike."""
-        from simvtp.config.run_dirs import pretrain_folder
-        from simvtp.config.schema import unflatten
-
-        stage = pretrain_folder(unflatten(self.values), self.results)
+        stage = self._experiment().pretrain_dir
         job, log = os.environ.get("SLURM_JOB_ID", ""), None
         if "SUBMITIT_FOLDER" in os.environ:
             log = JobEnvironment().paths.stdout

@@ -9,7 +9,6 @@ from itertools import islice
 from typing import Any
 
 from simvtp.config.run_dirs import RUNS, homes
-from simvtp.config.run_id import is_pretrained
 from simvtp.models.flops import pretrain_gflop
 from sweeps.plan import Plan, Run
 from sweeps.state.run_states import Ledger, State, hours_of
@@ -80,7 +79,7 @@ def expected(rates: Rates, ledger: Ledger, runs: list[Run]) -> float:
             continue
         stages.add(run.stage)
         number, _, unit = run.config.pretrain.length.partition(" ")
-        if rates.scaled is not None and unit.startswith("step") and is_pretrained(run.config):
+        if rates.scaled is not None and unit.startswith("step") and run.config.is_pretrained:
             total += rates.scaled * pretrain_gflop(run.config) * int(number)
         else:
             total += rates.pretrain

@@ -7,13 +7,14 @@ import pytest
 from PIL import Image
 
 from analysis.reconstruct import main
+from simvtp.config.experiment import Experiment
 from simvtp.config.presets import preset
 from simvtp.config.schema import override
 from simvtp.run import run
 
 
 def test_pictures_of_a_run(quick: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = run(override(preset("tiny"), quick), tmp_path, "tiny").parent
+    folder = run(Experiment(override(preset("tiny"), quick), "tiny", tmp_path)).parent
     assert main([folder.name, "--results", str(tmp_path), "--clips", "1", "--ratio", "0.5", "--ratio", "0.9"]) == 0
     (picture,) = (tmp_path / "figures").glob(f"reconstruct-{folder.name}-video*.png")
     assert str(picture) in capsys.readouterr().out
@@ -29,6 +30,6 @@ def test_what_cannot_be_shown_is_said(
 ) -> None:
     assert main([str(tmp_path / "nothing" / "here")]) == 2
     assert "config.json is not there" in capsys.readouterr().err
-    folder = run(override(preset("tiny"), {**quick, "pretrain.length": "0 steps"}), tmp_path, "tiny").parent
+    folder = run(Experiment(override(preset("tiny"), {**quick, "pretrain.length": "0 steps"}), "tiny", tmp_path)).parent
     assert main([str(folder)]) == 2
     assert "has no pre-training" in capsys.readouterr().err

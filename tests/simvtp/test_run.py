@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from simvtp.config.experiment import Experiment
 from simvtp.config.presets import preset
 from simvtp.config.run_id import pretrain_id, run_id
 from simvtp.config.schema import override
 from simvtp.data.from_config import retrieval_corpus
 from simvtp.data.gallery_loader import GalleryLoader
+from simvtp.errors import ConfigError
 from simvtp.evaluate import evaluate
 from simvtp.finetune import finetune
 from simvtp.pretrain import pretrain
@@ -20,7 +22,7 @@ from simvtp.run import run
 
 def test_a_run_is_written_whole_is_idempotent_and_repeats_itself(quick: dict[str, str], tmp_path: Path) -> None:
     config = override(preset("tiny"), quick)
-    path = run(config, tmp_path / "a", "tiny")
+    path = run(Experiment(config, "tiny", tmp_path / "a"))
     result = json.loads(path.read_text())
     assert path == tmp_path / "a" / "runs" / run_id(config) / "result.json"
     assert (result["version"], result["run"], result["pretrain"]) == (1, run_id(config), pretrain_id(config))
@@ -37,17 +39,17 @@ def test_a_run_is_written_whole_is_idempotent_and_repeats_itself(quick: dict[str
     assert not list((tmp_path / "a").rglob("lock*"))
 
     written = path.stat().st_mtime_ns
-    assert run(config, tmp_path / "a", "tiny") == path
+    assert run(Experiment(config, "tiny", tmp_path / "a")) == path
     assert path.stat().st_mtime_ns == written
 
-    again = json.loads(run(config, tmp_path / "b", "tiny").read_text())
+    again = json.loads(run(Experiment(config, "tiny", tmp_path / "b")).read_text())
     for part in ("metrics", "controls", "ranks", "epoch", "losses"):
         assert again[part] == result[part], part
 
 
 def test_without_pretraining_there_is_no_stage(quick: dict[str, str], tmp_path: Path) -> None:
     result = json.loads(
-        run(override(preset("tiny"), {**quick, "pretrain.length": "0 steps"}), tmp_path, "tiny").read_text()
+        run(Experiment(override(preset("tiny"), {**quick, "pretrain.length": "0 steps"}), "tiny", tmp_path)).read_text()
     )
     assert result["pretrain"] is None
     assert result["losses"] == {}
@@ -66,19 +68,19 @@ def test_finetuning_does_not_look_at_the_test_gallery(
 
     monkeypatch.setattr(GalleryLoader, "__init__", watch)
     config = override(preset("tiny"), quick)
-    pretrain(config, tmp_path, "tiny")
-    finetune(config, tmp_path, "tiny")
+    pretrain(Experiment(config, "tiny", tmp_path))
+    finetune(Experiment(config, "tiny", tmp_path))
     assert seen == ["val"]  # trap: the epoch chosen by the test gallery
-    evaluate(config, tmp_path, "tiny")
+    evaluate(Experiment(config, "tiny", tmp_path))
     assert seen == ["val", "test", "test_seen"]
 
 
 def test_a_stage_that_is_missing_is_named(quick: dict[str, str], tmp_path: Path) -> None:
     config = override(preset("tiny"), quick)
-    with pytest.raises(FileNotFoundError, match=r"python -m simvtp\.pretrain"):
-        finetune(config, tmp_path, "tiny")
-    with pytest.raises(FileNotFoundError, match=r"python -m simvtp\.finetune"):
-        evaluate(config, tmp_path, "tiny")
+    with pytest.raises(ConfigError, match=r"python -m simvtp\.pretrain"):
+        finetune(Experiment(config, "tiny", tmp_path))
+    with pytest.raises(ConfigError, match=r"python -m simvtp\.finetune"):
+        evaluate(Experiment(config, "tiny", tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -110,7 +112,7 @@ def test_zero_shot_with_every_column_and_each_video_decoded_once(
         return read(self, index)
 
     monkeypatch.setattr(GalleryLoader, "_views", count)
-    result = json.loads(run(config, tmp_path, "tiny").read_text())
+    result = json.loads(run(Experiment(config, "tiny", tmp_path)).read_text())
     columns = {"test", "test_last_epoch", "test_dual_softmax", "test_reranked_3", "test_seen", "validation"}
     assert set(result["metrics"]) == columns
     assert result["metrics"]["test"] == result["metrics"]["test_last_epoch"]

@@ -17,9 +17,10 @@ from analysis import report
 from analysis.html_report import sections
 from analysis.runs import provenance
 from analysis.runs.load import load
+from simvtp.config.formats import parse_assignments
 from simvtp.config.presets import preset
 from simvtp.config.run_id import run_id
-from simvtp.config.schema import override, parse_assignments
+from simvtp.config.schema import override
 from tests.analysis.folders import Builder, write
 
 EVIL = "<script>alert('x')</script> & \"quoted\""

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from simvtp.config.experiment import Experiment
 from simvtp.config.presets import preset
 from simvtp.config.run_id import OUTCOME_VERSION, pretrain_id, run_id
 from simvtp.config.schema import flatten, override
@@ -101,4 +102,4 @@ def test_a_run_with_all_of_them(quick: dict[str, str], tmp_path: Path) -> None:
     changes = {"mask.words": "dropped", "mask.decoded": "0.5", "objective.contrast": "clean", "mask.kind": "random",
                "objective.negatives": "hard", "objective.learn_temperature": "on", "model.towers": "shared",
                "pretrain.ema": "0.5", "finetune.ema": "0.5", "pretrain.accumulate": "2"}  # fmt: skip
-    assert run(override(TINY, {**quick, **changes}), tmp_path, "tiny").exists()
+    assert run(Experiment(override(TINY, {**quick, **changes}), "tiny", tmp_path)).exists()

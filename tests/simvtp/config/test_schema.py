@@ -1,13 +1,18 @@
+import dataclasses
 import json
+import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import simvtp
+from simvtp.config.formats import parse_assignments, steps_of
 from simvtp.config.presets import PRESETS, preset
 from simvtp.config.run_id import pretrain_id, run_id
-from simvtp.config.schema import completed, flatten, later_fields, override, parse_assignments, unflatten
-from simvtp.config.validation import steps_of
+from simvtp.config.schema import LATER, completed, flatten, override, unflatten
 from simvtp.errors import ConfigError
 
 TINY = preset("tiny")
@@ -42,7 +47,12 @@ def test_text_as_typed_takes_the_type_of_the_field() -> None:
         ({"model.frames": 7}, "a multiple of 2"),
         ({"model.frames": 7.5}, "is not a whole number"),
         ({"objective.vtc": "fals"}, "is not a number"),
-        ({"pretrain.length": "many"}, 'pretrain.length: "many" is not a length'),
+        ({"pretrain.length": "many"}, "pretrain.length: 'many' .* a length such as"),
+        ({"pretrain.warmup": "1.5 steps"}, "pretrain.warmup: '1.5 steps' .* a whole number of steps"),
+        ({"evaluate.crops": 2}, "evaluate.crops: 2 .* 1 or 3"),
+        ({"seed": 2**63}, "seed: 9223372036854775808 is not"),
+        ({"seed": "1e999999999"}, "seed: '1e999999999' is not a whole number"),
+        ({"data.pretrain": "csv:\udcff.csv"}, "is not UTF-8 text"),
         ({f"objective.{name}": 0 for name in ("mvm", "mlm", "vtc", "vtm")}, "all four objectives are off"),
     ],
 )
@@ -66,7 +76,7 @@ def test_steps() -> None:
     assert steps_of("600 steps", 10) == 600
     assert steps_of("2.5 epochs", 10) == 25
     assert steps_of("1 epoch", 7) == 7
-    with pytest.raises(ConfigError, match="whole number of steps"):
+    with pytest.raises(ConfigError, match="a whole number of steps"):
         steps_of("1.5 steps", 10)
 
 
@@ -124,10 +134,87 @@ def test_reading_a_config_does_not_load_torch() -> None:
 
 def test_a_field_that_came_later_is_in_no_id_at_what_the_code_did_before_and_old_files_mean_that() -> None:
     values = flatten(TINY)
-    old = {key: value for key, value in values.items() if key not in later_fields()}
+    old = {key: value for key, value in values.items() if key not in LATER}
     assert "mask.words" not in old
     assert unflatten(old) == TINY
     assert completed(old) == values
     assert run_id(unflatten({**old, "mask.words": "kept"})) == run_id(TINY)
     assert run_id(unflatten({**old, "mask.words": "dropped"})) != run_id(TINY)
     assert pretrain_id(unflatten({**old, "evaluate.rerank": 5})) == pretrain_id(TINY)
+
+
+@pytest.mark.parametrize(
+    ("path", "spellings", "kept"),
+    [
+        ("pretrain.length", ("400 steps", "400steps", "400  steps", "400.0 steps", "400 step"), "400 steps"),
+        ("finetune.length", ("2.5 epochs", "2.50epochs", "02.5 epoch"), "2.5 epochs"),
+        ("pretrain.warmup", ("0 steps", "0 epochs", "0.0 epochs"), "0 steps"),
+        ("mask.video", ("0.5", ".5", "5e-1", 0.5), 0.5),
+        ("mask.text", ("0", "-0.0", -0.0, 0, False), 0.0),
+        ("objective.vtc", ("1", "1.0", "true", "on", True, 1), 1.0),
+        ("objective.learn_temperature", ("true", "ON", "yes", 1, True), True),
+        ("model.depth", ("4", "4.0", "4e0", 4.0, 4), 4),
+        ("model.positions", ("8x14x14", "8 x 14 x 14", "8X14X14", "08x14x14"), "8x14x14"),
+        ("finetune.rand_augment", ("m7-n4", "m7.0-n4", "m07 - n4"), "m7-n4"),
+        ("seed", (2**53 + 1, str(2**53 + 1), f"{2**53 + 1}.0"), 2**53 + 1),
+    ],
+)  # fmt: skip
+def test_spellings_of_one_value_are_one_value_and_one_id(
+    path: str, spellings: tuple[object, ...], kept: object
+) -> None:
+    configs = [override(TINY, {path: spelling}) for spelling in spellings]
+    for config in configs:
+        value = flatten(config)[path]
+        assert repr(value) == repr(kept)
+    assert len({run_id(config) for config in configs}) == 1
+    assert len({pretrain_id(config) for config in configs}) == 1
+
+
+def test_seeds_above_2_to_the_53_are_told_apart() -> None:
+    assert run_id(override(TINY, {"seed": 2**53})) != run_id(override(TINY, {"seed": 2**53 + 1}))
+
+
+def test_a_config_that_is_built_in_code_is_normalised_too() -> None:
+    built = dataclasses.replace(TINY, pretrain=dataclasses.replace(TINY.pretrain, length="400steps", lr_start=0))
+    assert (built.pretrain.length, repr(built.pretrain.lr_start)) == ("400 steps", "0.0")
+
+
+ONE_EDIT = '    blur: float = setting("standard deviation of a blur, pixels", 0.0, within="[0, 4]", source="own")\n'
+NEW_FIELD = """
+from analysis.stats.summary import _finetune_settings
+from simvtp.config.__main__ import rows
+from simvtp.config.presets import preset
+from simvtp.config.run_id import pretrain_id, run_id
+from simvtp.config.schema import flatten, override
+from simvtp.errors import ConfigError
+from sweeps.definition import choices
+
+tiny = preset("tiny")
+changed = override(tiny, {"data.blur": "2"})
+assert (flatten(tiny)["data.blur"], changed.data.blur) == (0.0, 2.0)
+try:
+    override(tiny, {"data.blur": 5})
+except ConfigError as error:
+    assert str(error) == "data.blur: 5.0 is not possible; it takes a number in [0, 4]", error
+else:
+    raise AssertionError
+assert ("data.blur", "0.0", "standard deviation of a blur, pixels", "own") in rows("base", [])
+assert run_id(changed) != run_id(tiny) and pretrain_id(changed) != pretrain_id(tiny)
+assert [point.label for point in choices("data.blur", (1, 2))] == ["blur 1", "blur 2"]
+assert "data.blur" in _finetune_settings(flatten(changed))
+print(run_id(tiny))
+"""
+
+
+def test_a_field_is_added_by_one_edit(tmp_path: Path) -> None:
+    """Validation, `show`, ids, labels and the lists of analysis know a field from its one line."""
+    root = Path(simvtp.__file__).parent.parent
+    for package in ("simvtp", "sweeps", "analysis"):
+        shutil.copytree(root / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    schema = tmp_path / "simvtp" / "config" / "schema.py"
+    schema.write_text(schema.read_text().replace("class Data:\n", "class Data:\n" + ONE_EDIT))
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", NEW_FIELD], env=environment, cwd=tmp_path, capture_output=True,
+                          text=True, check=False)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{run_id(TINY)}\n"  # at its default it is in no id

@@ -11,9 +11,10 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from simvtp.config.experiment import Experiment
 from simvtp.config.presets import preset
 from simvtp.config.schema import Config, override
-from simvtp.data.from_config import tokenizer_of
+from simvtp.data.from_config import build_train_loader, pretraining_corpus, tokenizer_of
 from simvtp.data.train_loader import Clips
 from simvtp.distributed.collectives import gather_rows, take
 from simvtp.distributed.process_group import decide, mean, owned, rank, rows_of, share, size, started_as, whole_batch
@@ -22,7 +23,7 @@ from simvtp.evaluation.encode import Look, encode_gallery, encode_videos, galler
 from simvtp.models import linear
 from simvtp.models.build import fresh_model
 from simvtp.models.objectives import Pretraining
-from simvtp.pretrain import masked, pretrain, train_loader
+from simvtp.pretrain import masked, pretrain
 from simvtp.run import run
 from simvtp.runtime.locks import Busy, Lock
 from simvtp.runtime.signals import Interrupted, stoppable
@@ -43,7 +44,7 @@ def gradient(changes: dict[str, str], step: int) -> tuple[dict[str, Tensor], dic
     tokenizer, cpu = tokenizer_of(config), torch.device("cpu")
     model = fresh_model(config, tokenizer)
     forward = around(Pretraining(model, config), config.machine, cpu)
-    batch = next(train_loader(config, tokenizer).batches(step))
+    batch = next(build_train_loader(config, "pretrain", pretraining_corpus(config), tokenizer).batches(step))
     found = forward(masked(batch, config, tokenizer, step, cpu))
     torch.stack(list(found.values())).sum().backward()
     grads = {n: whole(p.grad) for n, p in model.named_parameters() if p.grad is not None}
@@ -78,7 +79,7 @@ def test_the_gradient_is_that_of_one_process_with_the_whole_batch(
 
 
 def whole_run(changes: dict[str, str], results: Path) -> str:
-    return str(run(config_of(changes), results, "tiny"))
+    return str(run(Experiment(config_of(changes), "tiny", results)))
 
 
 @pytest.mark.slow
@@ -125,7 +126,7 @@ def interrupted_pretraining(changes: dict[str, str], results: Path, step: int) -
 
     Trainer._note = note  # type: ignore[method-assign]  # in a process of its own
     with stoppable(), pytest.raises(Interrupted) as stopped:
-        pretrain(config_of(changes), results, "tiny")
+        pretrain(Experiment(config_of(changes), "tiny", results))
     return str(stopped.value), stopped.value.signal
 
 
@@ -135,10 +136,10 @@ def test_a_signal_to_one_stops_all_and_another_number_goes_on(
     quick: dict[str, str], tmp_path: Path, shard: str
 ) -> None:
     changes = {**quick, "pretrain.ema": "0.5"}
-    pretrain(config_of(changes), tmp_path / "whole", "tiny")
+    pretrain(Experiment(config_of(changes), "tiny", tmp_path / "whole"))
     answers = together(2, tmp_path, interrupted_pretraining, {**changes, "machine.shard": shard}, tmp_path / "cut", 5)
     assert answers == [("pretrain stopped after step 5 of 8", signal.SIGTERM)] * 2
-    pretrain(config_of(changes), tmp_path / "cut", "tiny")
+    pretrain(Experiment(config_of(changes), "tiny", tmp_path / "cut"))
     assert_same_weights(tmp_path / "whole", tmp_path / "cut")
 
 
@@ -163,7 +164,7 @@ def small_matters(changes: dict[str, str], results: Path) -> dict[str, Any]:
     with pytest.raises(DataError, match="only the leader looks"):
         decide(lambda: fail() if rank() == 0 else None)
     with pytest.raises(ConfigError, match=r"pretrain.batch: 17 rows in pretrain.accumulate 1 parts"):
-        pretrain(config_of({**changes, "pretrain.batch": "17"}), results, "tiny")
+        pretrain(Experiment(config_of({**changes, "pretrain.batch": "17"}), "tiny", results))
     with pytest.raises(Busy, match="in use by"), owned(results / "held"):
         pass
     return found
@@ -194,7 +195,7 @@ def test_what_two_processes_say_to_each_other(quick: dict[str, str], tmp_path: P
 def broken_batches(changes: dict[str, str]) -> tuple[list[str], Tensor, int, str]:
     """Ids, captions of all and count of replaced samples of a batch with one broken video, and the error of a limit."""
     config = config_of(changes)
-    loader = train_loader(config, tokenizer_of(config))
+    loader = build_train_loader(config, "pretrain", pretraining_corpus(config), tokenizer_of(config))
     broken, read = loader._order.epoch(0).order[12], Clips.read  # row 12 of 16: the second process's
 
     def fail_once(self: Clips, index: int, *rest: Any) -> Any:
@@ -226,7 +227,10 @@ def test_a_broken_video_of_one_process_is_known_to_all(quick: dict[str, str], tm
 def encoded(changes: dict[str, str]) -> tuple[Tensor, Tensor, Tensor]:
     config, cpu = config_of(changes), torch.device("cpu")
     tokenizer = tokenizer_of(config)
-    model, test = dual_encoder(config, Path("nowhere"), tokenizer), gallery(config, tokenizer, "test", views=False)
+    model, test = (
+        dual_encoder(Experiment(config, "tiny", Path("nowhere")), tokenizer),
+        gallery(config, tokenizer, "test", views=False),
+    )
     return *encode_gallery(model, test, config, cpu), *encode_videos([Look(model, shuffled(3))], test, config, cpu)
 
 

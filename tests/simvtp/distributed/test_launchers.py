@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import submitit
 
+from simvtp.config.experiment import Experiment
 from simvtp.config.presets import preset
 from simvtp.config.run_id import run_id
 from simvtp.config.schema import override
@@ -37,6 +38,6 @@ def test_tasks_of_a_submitit_job(quick: dict[str, str], tmp_path: Path) -> None:
     config = override(preset("tiny"), quick)
     executor = submitit.LocalExecutor(tmp_path / "jobs")
     executor.update_parameters(tasks_per_node=2, timeout_min=5)
-    job = executor.submit(run, config, tmp_path / "results", "tiny")
+    job = executor.submit(run, Experiment(config, "tiny", tmp_path / "results"))
     assert job.results() == [tmp_path / "results" / "runs" / run_id(config) / "result.json"] * 2
     assert devices(tmp_path / "results") == 2

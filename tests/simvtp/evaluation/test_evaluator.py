@@ -10,6 +10,7 @@ import pytest
 from torch import Tensor
 
 from analysis.runs.schema import read_run
+from simvtp.config.experiment import Experiment
 from simvtp.config.presets import preset
 from simvtp.config.schema import override
 from simvtp.errors import DataError
@@ -53,7 +54,7 @@ def outcome(corpus: dict[str, str], folder: Path, monkeypatch: pytest.MonkeyPatc
         return inner(self, words, present)
 
     monkeypatch.setattr(DualEncoder, "encode_text", counted)
-    path = run(override(preset("tiny"), corpus), folder, "tiny")
+    path = run(Experiment(override(preset("tiny"), corpus), "tiny", folder))
     return json.loads(path.read_text()), encoded
 
 
@@ -87,7 +88,7 @@ def test_a_video_that_is_not_there_counts_as_a_miss(
     table = f"csv:{tmp_path}/copy/clips.csv"
     changes = {**corpus, "data.finetune": table, "data.pretrain": table}
     with pytest.raises(DataError, match=r"1 of 8 videos are missing: .*test2.mp4.*data.missing=miss"):
-        run(override(preset("tiny"), changes), tmp_path, "tiny")
+        run(Experiment(override(preset("tiny"), changes), "tiny", tmp_path))
     allowed = {**changes, "data.missing": "miss", "evaluate.dual_softmax": "off"}
     result, _ = outcome(allowed, tmp_path, monkeypatch)
     assert result["missed"] == ["test2.mp4", "test5.mp4"]

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from simvtp import SimVTP
+from simvtp.config.experiment import Experiment
 from simvtp.config.presets import preset
-from simvtp.config.run_dirs import pretrain_folder
 from simvtp.config.schema import override
 from simvtp.data.from_config import retrieval_corpus
 from simvtp.evaluation.metrics import caption_ranks
@@ -27,8 +27,8 @@ def test_it_ranks_as_the_run_did(
     quick: dict[str, str], tmp_path: Path, changes: dict[str, str], of_stage: bool
 ) -> None:
     config = override(preset("tiny"), {**quick, **changes})
-    path = run(config, tmp_path, "tiny")
-    stage = pretrain_folder(config, tmp_path)
+    path = run(Experiment(config, "tiny", tmp_path))
+    stage = Experiment(config, "tiny", tmp_path).pretrain_dir
     assert stage is not None
     Retriever.from_run(stage if of_stage else path.parent).save_pretrained(tmp_path / "model")
     model = SimVTP.from_pretrained(tmp_path / "model")

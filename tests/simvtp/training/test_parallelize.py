@@ -8,6 +8,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
+from simvtp.config.experiment import Experiment
 from simvtp.config.presets import preset
 from simvtp.config.schema import override
 from simvtp.data.from_config import tokenizer_of
@@ -21,7 +22,7 @@ CPU = torch.device("cpu")
 
 
 def weights(changes: dict[str, str], results: Path) -> dict[str, torch.Tensor]:
-    path = pretrain(override(preset("tiny"), changes), results, "tiny")
+    path = pretrain(Experiment(override(preset("tiny"), changes), "tiny", results))
     assert path is not None
     return safetensors.torch.load_file(path)
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from analysis.runs.load import load
 from analysis.runs.provenance import command_of
 from simvtp.cli import add_config_arguments, config_from
+from simvtp.config.experiment import Experiment
 from simvtp.config.presets import preset
 from simvtp.config.run_id import pretrain_id, resolved
 from simvtp.config.schema import Config, override
@@ -25,14 +27,14 @@ ZERO_SHOT = {"finetune.length": "0 steps", "finetune.warmup": "0 steps", "evalua
 
 
 def outcome(config: Config, results: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(run(config, results, "tiny").read_text())
+    found: dict[str, Any] = json.loads(run(Experiment(config, "tiny", results)).read_text())
     return found
 
 
 @pytest.fixture
 def trained(quick: dict[str, str], tmp_path: Path) -> Path:
     """The weights of a stage of eight steps."""
-    weights = pretrain(override(preset("tiny"), quick), tmp_path / "first", "tiny")
+    weights = pretrain(Experiment(override(preset("tiny"), quick), "tiny", tmp_path / "first"))
     assert weights is not None
     return weights
 
@@ -55,27 +57,27 @@ def test_a_judge_that_the_weights_lack_is_missed_before_training(
     safetensors.torch.save_file(tensors, tmp_path / "headless.safetensors")
     changes = {"pretrain.length": "0 steps", "model.init": str(tmp_path / "headless.safetensors")}
     with pytest.raises(ConfigError, match=r"evaluate.rerank: .*headless.safetensors.* holds no matching head"):
-        run(override(preset("tiny"), {**quick, **changes, "evaluate.rerank": "3"}), tmp_path, "tiny")
+        run(Experiment(override(preset("tiny"), {**quick, **changes, "evaluate.rerank": "3"}), "tiny", tmp_path))
     assert not list(tmp_path.glob("runs/*/log.jsonl"))
 
 
 def test_training_goes_on_from_them_in_two_processes_as_in_one(
-    quick: dict[str, str], trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    quick: dict[str, str], trained: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO, "simvtp")
     config = resolved(override(preset("tiny"), {**quick, "model.init": str(trained), "model.dropout": "0"}))
-    alone = pretrain(config, tmp_path / "alone", "tiny")
-    said = capsys.readouterr().err
+    alone = pretrain(Experiment(config, "tiny", tmp_path / "alone"))
     assert alone is not None
     count = len(safetensors.torch.load_file(trained))
-    assert f"model.init loaded {count} of {count} tensors" in said
-    together(2, tmp_path, pretrain, config, tmp_path / "both", "tiny")
+    assert f"model.init loaded {count} of {count} tensors" in caplog.text
+    together(2, tmp_path, pretrain, Experiment(config, "tiny", tmp_path / "both"))
     both = tmp_path / "both" / "pretrained" / str(pretrain_id(config)) / "weights.safetensors"
     start, one, two = (safetensors.torch.load_file(path) for path in (trained, alone, both))
     moved = sum(float((one[name] - start[name]).square().sum()) for name in start) ** 0.5
     apart = sum(float((one[name] - two[name]).square().sum()) for name in start) ** 0.5
     assert moved > 0.1
     assert apart < 2e-3 * moved
-    scratch = pretrain(override(config, {"model.init": ""}), tmp_path / "scratch", "tiny")
+    scratch = pretrain(Experiment(override(config, {"model.init": ""}), "tiny", tmp_path / "scratch"))
     assert scratch is not None
     other = safetensors.torch.load_file(scratch)
     assert any(not torch.equal(other[name], one[name]) for name in start)
@@ -86,7 +88,7 @@ def test_results_are_read_where_the_weights_are_gone(quick: dict[str, str], trai
     base, results = resolved(override(preset("tiny"), changes)), tmp_path / "results"
     plan = make_plan("towers", "tiny", base, [0])
     for planned in plan.runs.values():
-        run(planned.config, results, "tiny")
+        run(Experiment(planned.config, "tiny", results))
     (table,) = plan.tables
     folder = results / "sweeps" / table.folder
     folder.mkdir(parents=True)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from simvtp.config.experiment import Experiment
 from simvtp.config.presets import preset
 from simvtp.config.schema import override
 from simvtp.errors import ConfigError
@@ -87,11 +88,11 @@ def test_a_run_shows_both_its_stages_and_the_same_id_and_result(
     quick: dict[str, str], tmp_path: Path, shown: Shown, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = override(preset("tiny"), {**quick, "finetune.length": "1 epochs"})
-    with_places = run(config, tmp_path / "a", "tiny")
+    with_places = run(Experiment(config, "tiny", tmp_path / "a"))
     assert [{line["stage"] for line in start} for start in shown.starts] == [{"pretrain"}, {"finetune", "validation"}]
     assert shown.closed == 2
     monkeypatch.delenv(trackers.VARIABLE)
-    without = run(config, tmp_path / "b", "tiny")
+    without = run(Experiment(config, "tiny", tmp_path / "b"))
     assert with_places.parent.name == without.parent.name
     for name in ("last.safetensors", "finetuned.safetensors"):
         assert (with_places.parent / name).read_bytes() == (without.parent / name).read_bytes()

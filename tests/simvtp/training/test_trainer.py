@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 
+from simvtp.config.experiment import Experiment
 from simvtp.config.presets import preset
 from simvtp.config.schema import override
 from simvtp.finetune import finetune
@@ -83,8 +84,8 @@ def test_interrupted_stages_give_bit_identical_weights_and_logs(
                 with monkeypatch.context() as patch:
                     interrupt_after(5, patch)
                     with stoppable(), pytest.raises(Interrupted, match="step 5 of"):
-                        stage(config, tmp_path / name, "tiny")
-            stage(config, tmp_path / name, "tiny")
+                        stage(Experiment(config, "tiny", tmp_path / name))
+            stage(Experiment(config, "tiny", tmp_path / name))
     assert [p.name for p in (tmp_path / "cut").rglob("*.safetensors")] != []
     for path in (tmp_path / "whole").rglob("*.safetensors"):
         twin = tmp_path / "cut" / path.relative_to(tmp_path / "whole")
@@ -140,7 +141,7 @@ def test_a_loss_that_is_no_number_stops_training(
 ) -> None:
     monkeypatch.setattr("simvtp.models.objectives.matching_loss", lambda matched, _: matched.sum() * float("nan"))
     with pytest.raises(NotFinite, match=r"pretrain: a loss is not finite at step 1.*pretrain\.lr"):
-        pretrain(override(preset("tiny"), quick), tmp_path, "tiny")
+        pretrain(Experiment(override(preset("tiny"), quick), "tiny", tmp_path))
 
 
 def test_signals_are_handed_back() -> None:
@@ -153,5 +154,5 @@ def test_signals_are_handed_back() -> None:
 def test_global_random_state_is_left_alone(quick: dict[str, str], tmp_path: Path) -> None:
     torch.manual_seed(5)
     state = torch.random.get_rng_state()
-    pretrain(override(preset("tiny"), {**quick, "pretrain.length": "1 steps"}), tmp_path, "tiny")
+    pretrain(Experiment(override(preset("tiny"), {**quick, "pretrain.length": "1 steps"}), "tiny", tmp_path))
     assert torch.equal(torch.random.get_rng_state(), state)

@@ -1,0 +1,65 @@
+"""Which values go together: the checks of a config that need more than one field."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from simvtp.config.schema import Config
+from simvtp.errors import ConfigError
+
+
+def check(config: Config) -> None:
+    """Raise ConfigError for the first fields that do not go together."""
+    _check_shapes(config)
+    _check_objectives(config)
+    _check_data(config)
+    for name in ("pretrain", "finetune"):
+        stage = getattr(config, name)
+        _need_multiple(f"{name}.batch", stage.batch, f"{name}.accumulate", stage.accumulate)
+    if config.evaluate.rerank and not (config.objective.vtm and (config.model.init or config.is_pretrained)):
+        raise ConfigError(
+            "evaluate.rerank: candidates are judged by the matching head that pre-training with objective.vtm leaves, "
+            "or that model.init holds, and this config has none; switch objective.vtm on, or set evaluate.rerank=0"
+        )
+
+
+def _check_shapes(config: Config) -> None:
+    model = config.model
+    _need_multiple("model.frames", model.frames, "model.tube_frames", model.tube_frames)
+    _need_multiple("model.size", model.size, "model.patch", model.patch)
+    _need_multiple("model.width", model.width, "model.heads", model.heads)
+    _need_multiple("model.decoder_width", model.decoder_width, "model.decoder_heads", model.decoder_heads)
+    for name in ("width", "decoder_width"):
+        if getattr(model, name) % 2:
+            raise ConfigError(f"model.{name}: {getattr(model, name)} is not possible; it takes an even number")
+
+
+def _need_multiple(key: str, value: int, of: str, divisor: int) -> None:
+    if value % divisor:
+        raise ConfigError(f"{key}: {value} is not possible; it takes a multiple of {divisor} ({of})")
+
+
+def _check_objectives(config: Config) -> None:
+    objective = config.objective
+    if objective.negatives == "hard" and objective.vtm and not objective.vtc:
+        raise ConfigError(
+            "objective.negatives: hard negatives are drawn by the similarity that objective.vtc trains, and that is "
+            "off; switch it on, or use random ones"
+        )
+    if config.is_pretrained and not (objective.mvm or objective.mlm or objective.vtc or objective.vtm):
+        raise ConfigError(
+            "objective: all four objectives are off, so there is nothing to pre-train for; switch one on, "
+            'or leave pre-training out with pretrain.length="0 steps"'
+        )
+
+
+def _check_data(config: Config) -> None:
+    data = config.data
+    if data.order == "shards" and not any(name.startswith("shards:") for name in (data.pretrain, data.finetune)):
+        raise ConfigError(
+            "data.order: shards is the order of packed corpora, and neither data.pretrain nor data.finetune is "
+            "shards:DIR; pack one (python -m simvtp.data.pack), or take shuffled"
+        )
+    if config.machine.stream and data.order != "shards":
+        raise ConfigError("machine.stream: shards are copied ahead in their order; it takes data.order=shards")

@@ -1,0 +1,237 @@
+"""What a config field is: `setting` states its facts once, and everything else is derived from them.
+
+Type and choices come from the annotation (`Literal["tube", "frame"]` is a choice), the rest from `setting`. Derived are
+validation and the one spelling of each value, `python -m simvtp.config show`, the ids, and labels of sweeps and tables.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal, InvalidOperation
+from functools import cached_property
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from simvtp.errors import ConfigError, nearest
+
+PRETRAIN, RUN = "pretrain", "run"
+BOTH = (PRETRAIN, RUN)
+
+Unit = Literal["share", "rate", "number", "count", "name"]
+
+_BOOLS = {"true": True, "on": True, "yes": True, "false": False, "off": False, "no": False}
+_INTERVAL = re.compile(r"([\[(])(\S+), (\S+)([\])])")
+_LARGEST = 2**63
+
+
+def setting(
+    meaning: str,
+    default: Any = dataclasses.MISSING,
+    *,
+    within: str = "",
+    form: Callable[[str], str] | None = None,
+    unit: Unit | None = None,
+    label: str = "",
+    source: str | Mapping[str, str] = "",
+    in_id: tuple[str, ...] | None = None,
+    pretrain_if: Callable[[Any], bool] | None = None,
+) -> Any:
+    """A field of a section, or one of the config itself.
+
+    meaning: a phrase for `show` and the docs.
+    default: of a field that came later, what the code did before the field was there. Configs on disk that lack the
+        field mean that value, presets need not name it, and at that value it is in no id, so a new field leaves all
+        that was trained before it valid.
+    within: numbers that it takes, such as "[0, 1)" or "[1, inf)".
+    form: for text of a form of its own: gives the one spelling, raises ValueError with what the field takes.
+    unit: how labels show it: a share as percent; by default a number, count or name, by its type.
+    label: its word in labels; by default its name.
+    source: where the value of preset `base` comes from; a mapping from section to source where sections differ.
+    in_id: the ids that it counts in, of (PRETRAIN, RUN). source and in_id default to those of the section.
+    pretrain_if: whether it counts in the pre-training id, from the config: settings of what is off do not.
+    """
+    facts = {"meaning": meaning, "within": within, "form": form, "unit": unit, "label": label, "source": source,
+             "in_id": in_id, "pretrain_if": pretrain_if}  # fmt: skip
+    return dataclasses.field(default=default, metadata=facts)
+
+
+@dataclasses.dataclass(frozen=True)
+class Interval:
+    """Numbers from `low` to `high`, written as in mathematics."""
+
+    text: str
+    low: float
+    high: float
+    with_low: bool
+    with_high: bool
+
+    @classmethod
+    def parse(cls, text: str) -> Interval:
+        match = _INTERVAL.fullmatch(text)
+        if not match:
+            raise ValueError(f"{text!r} is no interval such as [0, 1)")
+        return cls(text, float(match[2]), float(match[3]), match[1] == "[", match[4] == "]")
+
+    def __contains__(self, value: float) -> bool:
+        above = value >= self.low if self.with_low else value > self.low
+        return above and (value <= self.high if self.with_high else value < self.high)
+
+    def words(self, *, whole: bool) -> str:
+        kind = "a whole number" if whole else "a number"
+        if self.high < math.inf:
+            return f"{kind} in {self.text}"
+        return f"{kind} {'from' if self.with_low else 'above'} {self.low:g}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Field:
+    """All facts of one field. path: as on the command line, such as mask.video; kind: bool, int, float or str."""
+
+    path: str
+    kind: type
+    choices: tuple[Any, ...]
+    default: Any
+    meaning: str
+    within: Interval | None
+    form: Callable[[str], str] | None
+    unit: Unit
+    label: str
+    source: str
+    in_id: tuple[str, ...]
+    pretrain_if: Callable[[Any], bool] | None
+
+    @property
+    def section(self) -> str:
+        """The part before the point; "" for a field of the config itself."""
+        return self.path.rpartition(".")[0]
+
+    @property
+    def name(self) -> str:
+        """The part behind the point."""
+        return self.path.rpartition(".")[2]
+
+    @property
+    def is_later(self) -> bool:
+        """Whether configs on disk may lack it (`setting`)."""
+        return self.default is not dataclasses.MISSING
+
+    @cached_property
+    def takes(self) -> str:
+        """What it takes, in words."""
+        if self.choices:
+            return " or ".join(map(str, self.choices))
+        if self.within is not None:
+            return self.within.words(whole=self.kind is int)
+        return {bool: "true or false", int: "a whole number", float: "a number", str: "text"}[self.kind]
+
+    def normal(self, value: Any) -> Any:
+        """The one spelling of a value, typed or from JSON, in the field's type; raises ConfigError.
+
+        A value that has this spelling is given back itself.
+        """
+        try:
+            found = _CONVERT[self.kind](value)
+        except (ValueError, KeyError, TypeError, ArithmeticError):
+            wanted = {bool: "true or false", int: "a whole number", float: "a number", str: "UTF-8 text"}[self.kind]
+            raise ConfigError(f"{self.path}: {value!r} is not {wanted}") from None
+        if self.kind is float and not math.isfinite(found):
+            raise self._refusal(found, "a finite number")
+        if self.choices and found not in self.choices:
+            raise self._refusal(found, self.takes + (nearest(found, self.choices) if self.kind is str else ""))
+        if self.within is not None and found not in self.within:
+            raise self._refusal(found, self.takes)
+        if self.form is not None:
+            try:
+                found = self.form(found)
+            except ValueError as takes:
+                raise self._refusal(found, str(takes)) from None
+        return value if self.kind is not float and type(found) is type(value) and found == value else found
+
+    def _refusal(self, value: Any, takes: str) -> ConfigError:
+        return ConfigError(f"{self.path}: {value!r} is not possible; it takes {takes}")
+
+    def show(self, value: Any) -> str:
+        """A value for labels: 90%, 0.003, tube."""
+        if self.unit == "share" and isinstance(value, int | float):
+            return f"{100 * value:.6g}%"
+        return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _bool(value: Any) -> bool:
+    return _BOOLS[value.strip().lower()] if isinstance(value, str) else {0: False, 1: True}[value]
+
+
+def _float(value: Any) -> float:
+    if isinstance(value, str):
+        value = _BOOLS.get(value.strip().lower(), value)
+    found = float(value)
+    return found if found or math.copysign(1, found) > 0 else 0.0  # -0.0 is 0.0
+
+
+def _int(value: Any) -> int:
+    """Exact, however large: 9007199254740993 and "9007199254740993" do not pass through a float."""
+    if isinstance(value, bool):
+        raise TypeError
+    if isinstance(value, int):
+        return value
+    number = Decimal(value)
+    if not abs(number) < _LARGEST or number != number.to_integral_value():
+        raise InvalidOperation
+    return int(number)
+
+
+def _str(value: Any) -> str:
+    text = str(value)
+    text.encode()  # bytes of the command line that are no UTF-8 come as lone surrogates
+    if "\0" in text:
+        raise ValueError
+    return text
+
+
+_CONVERT: dict[type, Callable[[Any], Any]] = {bool: _bool, int: _int, float: _float, str: _str}
+
+
+def normalised(fields: Iterable[Field], values: Iterable[Any], config: Any) -> dict[str, Any]:
+    """Attributes of a config that take another value, once each field has its one spelling; raises ConfigError."""
+    changed: dict[str, dict[str, Any]] = {}
+    for field, value in zip(fields, values, strict=True):
+        normal = field.normal(value)
+        if normal is not value:
+            changed.setdefault(field.section, {})[field.name] = normal
+    own = changed.pop("", {})
+    return own | {name: dataclasses.replace(getattr(config, name), **new) for name, new in changed.items()}
+
+
+def fields_of(config: type) -> dict[str, Field]:
+    """Path -> field, of every field of a config class, in the order of the definition."""
+    found = {}
+    for part, kind in get_type_hints(config).items():
+        outer = config.__dataclass_fields__[part]  # type: ignore[attr-defined]
+        if not dataclasses.is_dataclass(kind):
+            found[part] = _field(part, kind, outer, {"in_id": BOTH, "source": ""})
+            continue
+        hints = get_type_hints(kind)
+        for leaf in dataclasses.fields(kind):
+            found[f"{part}.{leaf.name}"] = _field(f"{part}.{leaf.name}", hints[leaf.name], leaf, outer.metadata)
+    return found
+
+
+_UNITS: dict[type, Unit] = {bool: "name", int: "count", float: "number", str: "name"}
+
+
+def _field(path: str, annotation: Any, stated: Any, common: Mapping[str, Any]) -> Field:
+    facts = dict(stated.metadata)
+    choices = get_args(annotation) if get_origin(annotation) is Literal else ()
+    kind = type(choices[0]) if choices else annotation
+    part, _, name = path.rpartition(".")
+    source = facts.pop("source")
+    own = source.get(part, "") if isinstance(source, Mapping) else source
+    within, label, in_id, unit = (facts.pop(fact) for fact in ("within", "label", "in_id", "unit"))
+    return Field(
+        path=path, kind=kind, choices=choices, default=stated.default, label=label or name.replace("_", " "),
+        within=Interval.parse(within) if within else None, source=own or common["source"],
+        in_id=common["in_id"] if in_id is None else in_id,
+        unit=unit or _UNITS[kind], **facts,
+    )  # fmt: skip
