@@ -58,9 +58,14 @@ class Captions:
 
 
 def quoted(text: object) -> str:
-    """A value in an error message, as Python writes it; its middle is left out where it is long."""
-    shown = repr(text)
-    return shown if len(shown) <= 200 else f"{shown[:120]} ... {shown[-60:]}"
+    """A value in an error message, as Python writes it, shortened."""
+    return shortened(repr(text))
+
+
+def shortened(text: object) -> str:
+    """A path or value in an error message; its middle is left out where it is long."""
+    shown = str(text)
+    return shown if len(shown) <= 400 else f"{shown[:300]} ... {shown[-80:]}"
 
 
 def clean_caption(caption: str) -> str:

@@ -105,9 +105,8 @@ def _records(entries: Iterable[Entry], spec: CorpusSpec, split: str, path: Path)
         video = str(PurePath(file))
         name = split if own_file else _ALIASES.get(listed, listed) or "train"
         if split_of.setdefault(video, name) != name:
-            raise DataError(
-                f"{path}: the video {quoted(video)} is both in split {quoted(split_of[video])} and in split {quoted(name)}"
-            )
+            both = f"{quoted(split_of[video])} and in split {quoted(name)}"
+            raise DataError(f"{path}: the video {quoted(video)} is both in split {both}")
         if name == split:
             for text in texts if isinstance(texts, list) and texts else [texts]:
                 captions.add(video, text, where)
@@ -115,8 +114,8 @@ def _records(entries: Iterable[Entry], spec: CorpusSpec, split: str, path: Path)
     if not videos:
         there = ", ".join(sorted(set(split_of.values()))) or "no videos"
         raise DataError(
-            f"{path}: nothing in split {split!r}; there is {there[:200]} (column or field `split`: {', '.join(SPLITS)}; or a "
-            f"file of its own, ?{split}=FILE)"
+            f"{path}: nothing in split {split!r}; there is {there[:200]} (column or field `split`: "
+            f"{', '.join(SPLITS)}; or a file of its own, ?{split}=FILE)"
         )
     root = path.parent / expand(spec.options["root"]) if "root" in spec.options else spec.folder
     if all(_is_below(video) for video in videos):

@@ -142,9 +142,8 @@ def _annotations(root: Path) -> _Annotations:
         where = f"{path}, videos[{i}]"
         video, split = text_field(entry, "video_id", where), text_field(entry, "split", where)
         if split_of.setdefault(video, split) != split:
-            raise DataError(
-                f"{where}: the video {quoted(video)} is both in split {quoted(split_of[video])} and in split {quoted(split)}"
-            )
+            both = f"{quoted(split_of[video])} and in split {quoted(split)}"
+            raise DataError(f"{where}: the video {quoted(video)} is both in split {both}")
     return _Annotations(path, split_of, _sentences(content, "sentences", "video_id", path))
 
 

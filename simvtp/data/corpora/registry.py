@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from simvtp.data.corpora import activitynet, csv_json, didemo, lsmdc, msrvtt, msvd, webdataset, webvid
-from simvtp.data.corpora.annotations import Record, check_ids
+from simvtp.data.corpora.annotations import Record, check_ids, shortened
 from simvtp.data.corpora.corpus import Corpus, Sample, fingerprint
 from simvtp.data.corpora.skip_list import skipped
 from simvtp.data.corpora.spec import HINT, CorpusSpec
@@ -63,7 +63,7 @@ def load(name: str, split: str, missing: str = "error", skip: str = "") -> Corpu
             for record in records
         )
     if not samples:
-        where = f" below {root} (the first would be {root / records[0].file})" if records else ""
+        where = f" below {root} (the first would be {shortened(root / records[0].file)})" if records else ""
         raise DataError(f"{name}, split {split}: no videos{where}; {HINT}")
     return Corpus(name, split, samples, fingerprint(samples))
 

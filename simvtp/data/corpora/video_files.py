@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePath
 
-from simvtp.data.corpora.annotations import Record, quoted
+from simvtp.data.corpora.annotations import Record, quoted, shortened
 from simvtp.data.video.tar_members import file_on_disk
 from simvtp.errors import DataError
 
@@ -49,7 +49,7 @@ def find_videos(
     found = [pair for pair, exists in zip(zip(records, paths, strict=True), there, strict=True) if exists]
     missing = [root / record.file for record, exists in zip(records, there, strict=True) if not exists]
     if missing and strict:
-        shown = ", ".join(map(str, missing[:5])) + (", ..." if len(missing) > 5 else "")
+        shown = ", ".join(map(shortened, missing[:5])) + (", ..." if len(missing) > 5 else "")
         raise DataError(
             f"{corpus}: {len(missing)} of {len(records)} videos are missing: {shown}. A gallery with holes gives "
             "figures that compare with nobody's, so all must be there; data.missing=miss counts them as not found"
