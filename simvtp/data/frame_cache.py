@@ -1,4 +1,4 @@
-"""Decoded frames of a small corpus as one memory map in the cache folder, made once and shared by every run."""
+"""Decoded frames of a small corpus: one memory map in the cache folder, made once and shared by every run."""
 
 from __future__ import annotations
 

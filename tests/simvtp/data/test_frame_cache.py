@@ -75,12 +75,12 @@ def test_videos_of_several_lengths_or_sizes_are_refused(tmp_path: Path, own_cach
 
 
 def test_fractions_share_one_cache(corpus_name: str, own_cache: Path):
-    from simvtp.data.train_loader import Clips
+    from simvtp.data.train_loader import ClipReader
 
     whole = load(corpus_name, "pretrain")
     half = whole.fraction(0.5, 0)
-    clips = Clips(half, cache=True)
-    Clips(whole, cache=True)
+    clips = ClipReader(half, cache=True)
+    ClipReader(whole, cache=True)
     assert len(list(own_cache.glob("*.npy"))) == 1
     for index, sample in enumerate(half.samples):
         assert np.array_equal(clips.read(index, range, 48), read(sample.path, range(8)))

@@ -81,8 +81,8 @@ def test_every_shard_is_read_once_an_epoch_from_its_start_and_deleted(
 
     monkeypatch.setattr(train_loader, "Video", video)
     brought: list[int] = []
-    fetched = shard_prefetch.Fetching._fetched
-    monkeypatch.setattr(shard_prefetch.Fetching, "_fetched", lambda self, n: brought.append(n) or fetched(self, n))
+    fetched = shard_prefetch.ShardFetcher._copied
+    monkeypatch.setattr(shard_prefetch.ShardFetcher, "_copied", lambda self, n: brought.append(n) or fetched(self, n))
     made = loader(shards, corpus_name, stream=str(tmp_path))
     windows, most = made._order.windows, 0
     assert windows >= 3
@@ -172,7 +172,7 @@ def test_a_folder_that_this_program_did_not_make_is_left_alone(
 
 
 def test_an_orphaned_worker_waits_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    copies = shard_prefetch.Copies(tmp_path)
+    copies = shard_prefetch.ShardCopies(tmp_path)
     (tmp_path / shard_prefetch.WORKING).touch()
     monkeypatch.setattr(os, "getpid", lambda: 1)
     monkeypatch.setattr(os, "getppid", lambda: 1)
