@@ -24,3 +24,7 @@ class DataError(ValueError):
 
 class TruncatedVideo(DataError):
     """A video file whose end is missing. No other reader is tried: it would serve what is left of the video."""
+
+
+class NotFinite(RuntimeError):
+    """A loss became NaN or infinite; the message names the stage, the step and what to try."""

@@ -29,7 +29,7 @@ from simvtp.data.video.probe import VideoInfo, probe
 from simvtp.data.video.video import Video, spread_indices
 from simvtp.errors import DataError
 from simvtp.runtime.files import write_bytes
-from simvtp.runtime.guarded_pool import Lost, each_guarded
+from simvtp.runtime.worker_pool import Failure, each
 
 log = logging.getLogger(__name__)
 
@@ -67,11 +67,11 @@ def check(name: str, split: str, *, deep: bool, seconds: float) -> CheckedSplit:
     files = {path: record.file for record, path in chosen}
     info, bad = {}, []
     what = "decoding" if deep else "opening"
-    for path, answer in each_guarded(probe, deep, list(files), title=f"{split}: {what}", seconds=seconds):
+    for path, answer in each(probe, deep, list(files), title=f"{split}: {what}", seconds=seconds):
         if isinstance(answer, VideoInfo):
             info[files[path]] = answer
         else:
-            bad.append((files[path], f"{path}: {answer.why}" if isinstance(answer, Lost) else answer))
+            bad.append((files[path], f"{path}: {answer.why}" if isinstance(answer, Failure) else answer))
     return CheckedSplit(split, records, found, missing, info, sorted(bad))
 
 

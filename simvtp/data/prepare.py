@@ -23,15 +23,15 @@ from rich.table import Table
 from simvtp.cli import main
 from simvtp.data.corpora import skip_list
 from simvtp.data.corpora.registry import each_split, read_records
-from simvtp.data.corpora.spec import CorpusSpec
+from simvtp.data.corpora.spec import LISTS, CorpusSpec
 from simvtp.data.corpora.video_files import find_videos
 from simvtp.data.failed_files import FailedFiles
 from simvtp.data.video.reencode import Encoding, reencode
 from simvtp.data.video.video import Video, dense_indices, spread_indices
 from simvtp.errors import DataError
 from simvtp.runtime.files import settle
-from simvtp.runtime.guarded_pool import Lost, each_guarded
 from simvtp.runtime.locks import Lock
+from simvtp.runtime.worker_pool import Failure, each
 
 log = logging.getLogger(__name__)
 
@@ -95,9 +95,9 @@ def _prepare(spec: CorpusSpec, out: Path, encoding: Encoding, seconds: float, re
     known = {source: why for source, _ in left if (why := failed.why(source)) is not None}
     todo = [job for job in left if job[0] not in known]
     bad = [(sources[source], why) for source, why in known.items()]
-    for (source, _), answer in each_guarded(reencode, encoding, todo, title="re-encoding", seconds=seconds):
-        if isinstance(answer, Lost | str):
-            why = answer.why if isinstance(answer, Lost) else answer
+    for (source, _), answer in each(reencode, encoding, todo, title="re-encoding", seconds=seconds):
+        if isinstance(answer, Failure | str):
+            why = answer.why if isinstance(answer, Failure) else answer
             failed.add(source, why)
             bad.append((sources[source], why))
     _copy_annotations(spec, out)
@@ -125,10 +125,8 @@ def _videos(spec: CorpusSpec) -> dict[Path, str]:
 def _copy_annotations(spec: CorpusSpec, out: Path) -> None:
     """Copy what lies beside the videos; of a list the files that its name gives, and a vocabulary."""
     base = spec.folder
-    if spec.kind in ("csv", "json"):
-        names = [spec.options[split] for split in ("train", "val", "test") if split in spec.options]
-        lists = [spec.path, *(base / name for name in names), base / "vocab.txt"]
-        files = [path for path in lists if path.is_file() and path.is_relative_to(base)]
+    if spec.kind in LISTS:
+        files = [path for path in (*spec.lists, base / "vocab.txt") if path.is_file() and path.is_relative_to(base)]
     else:
         files = [path for path in base.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()]
     for path in files:
@@ -182,7 +180,7 @@ def _main() -> None:
     log.info("%d videos re-encoded now, %d before, in %.0f s", done.fresh, len(done.copies) - done.fresh, done.seconds)
     if done.known:
         log.info("%d videos that could not be decoded before were not tried again (--retry tries them)", done.known)
-    place = given.out / spec.path.name if spec.kind in ("csv", "json") else given.out
+    place = given.out / spec.path.name if spec.kind in LISTS else given.out
     log.info("the new corpus: %s", dataclasses.replace(spec, place=str(place)))
 
 

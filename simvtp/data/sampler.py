@@ -2,9 +2,10 @@
 
 shuffled: every video may come anywhere. shards: the shards of a packed corpus are shuffled, and so are the videos of
 each window of eight shards, one window after another; then all reads of a time fall into a few files, which
-`shard_prefetch` copies as wholes. A corpus that is not packed is shuffled. lengths: shuffled; then the videos of each pool
-of sixteen batches are sorted by the length of the caption that the epoch shows, and its batches are shuffled, so a
-batch has captions of similar length and little padding. That also chooses whose captions are contrasted with each other.
+`shard_prefetch` copies as wholes. A corpus that is not packed is shuffled. lengths: shuffled; then the videos of each
+pool of sixteen batches are sorted by the length of the caption that the epoch shows, and its batches are shuffled, so
+a batch has captions of similar length and little padding. That also chooses whose captions are contrasted with each
+other.
 """
 
 from __future__ import annotations

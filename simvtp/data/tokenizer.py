@@ -12,9 +12,10 @@ from tokenizers.implementations import BertWordPieceTokenizer
 from tokenizers.models import WordPiece
 from torch import Tensor
 
+from simvtp.config.file_digests import split
 from simvtp.data.corpora import registry
-from simvtp.data.corpora.spec import expand
 from simvtp.errors import DataError
+from simvtp.runtime.files import expanded
 
 SPECIAL = ("[PAD]", "[CLS]", "[SEP]", "[MASK]", "[UNK]")
 
@@ -77,6 +78,7 @@ def load_tokenizer(name: str, corpus_spec: str) -> Tokenizer:
 
     Raises DataError where there is no such thing.
     """
+    name = split(name)[0]  # without a digest (simvtp/data/resolve.py)
     if name == "corpus":
         path = registry.vocabulary(corpus_spec)
         if path is None:
@@ -85,7 +87,7 @@ def load_tokenizer(name: str, corpus_spec: str) -> Tokenizer:
                 "another, such as bert-base-uncased"
             )
         return _from_vocabulary(path)
-    path = expand(name)
+    path = expanded(name)
     if path.is_dir():
         if (path / "tokenizer.json").is_file():
             return _from_json(path / "tokenizer.json")

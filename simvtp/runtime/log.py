@@ -7,11 +7,13 @@ Every module has `log = logging.getLogger(__name__)`. A user of the library sile
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from rich.console import Console
+from rich.console import Console, ConsoleRenderable
 from rich.logging import RichHandler
 
-NAMES = ("simvtp", "sweeps", "analysis", "__main__")  # the last: of a command run by `python -m`
+NAMES = ("simvtp", "sweeps", "analysis", "__main__")  # the last: of a command that `python -m` runs
 
 
 def show_log(level: int = logging.INFO) -> None:
@@ -19,22 +21,33 @@ def show_log(level: int = logging.INFO) -> None:
 
     level: the least that is printed. Calling it again only changes the level.
     """
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, soft_wrap=True, highlight=False)  # lines of a log file are not wrapped
     for name in NAMES:
         logger = logging.getLogger(name)
         logger.setLevel(level)
-        if not logger.handlers:
-            logger.addHandler(_handler(console))
-        logger.propagate = False
+        if not any(isinstance(handler, RichHandler) for handler in logger.handlers):
+            logger.addHandler(_Lines(console=console, markup=False, highlighter=None))
 
 
-def _handler(console: Console) -> logging.Handler:
-    if not console.is_terminal:  # lines of a file are not wrapped
-        handler: logging.Handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(message)s"))
-        return handler
-    return RichHandler(console=console, show_time=False, show_level=False, show_path=False, markup=False,
-                       highlighter=None)  # fmt: skip
+@contextmanager
+def only_warnings(*, active: bool) -> Iterator[None]:
+    """Within the block nothing below a warning is logged, if `active`: another process logs the same lines."""
+    loggers = [logging.getLogger(name) for name in NAMES] if active else []
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
+
+
+class _Lines(RichHandler):
+    """Messages as they are; RichHandler puts them into a table, which wraps and pads them."""
+
+    def render(self, *, message_renderable: ConsoleRenderable, **_: object) -> ConsoleRenderable:
+        return message_renderable
 
 
 def say(text: str) -> None:

@@ -18,9 +18,10 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from simvtp.data.corpora.annotations import Captions, Record, field_of, quoted, text_field
-from simvtp.data.corpora.spec import CorpusSpec, expand
+from simvtp.data.corpora.spec import CorpusSpec
 from simvtp.data.corpora.text_files import read_header, read_json_file, read_json_lines, read_rows
 from simvtp.errors import DataError, nearest
+from simvtp.runtime.files import expanded
 
 VIDEO = ("video", "path", "file", "file_name")
 CAPTION = ("caption", "text", "sentence", "name")
@@ -74,7 +75,7 @@ def _objects(content: Sequence[Any], spec: CorpusSpec, path: Path) -> Iterator[E
 def _file(spec: CorpusSpec, split: str) -> Path:
     """The file that lists a split."""
     path = spec.existing_path()
-    return path.parent / expand(spec.options[split]) if split in spec.options else path
+    return path.parent / expanded(spec.options[split]) if split in spec.options else path
 
 
 def _columns(options: Mapping[str, str], columns: Sequence[str], path: Path) -> tuple[str, str]:
@@ -117,7 +118,7 @@ def _records(entries: Iterable[Entry], spec: CorpusSpec, split: str, path: Path)
             f"{path}: nothing in split {split!r}; there is {there[:200]} (column or field `split`: "
             f"{', '.join(SPLITS)}; or a file of its own, ?{split}=FILE)"
         )
-    root = path.parent / expand(spec.options["root"]) if "root" in spec.options else spec.folder
+    root = path.parent / expanded(spec.options["root"]) if "root" in spec.options else spec.folder
     if all(_is_below(video) for video in videos):
         return [Record(video, video, texts) for video, texts in videos.items()], root
     records = []

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from simvtp.config.file_digests import split
 from simvtp.errors import DataError, nearest
+from simvtp.runtime.files import expanded
 
 HINT = "to try without any download, use the embedded corpus, sprites:tiny"
 # Kind of corpus -> options that its name may carry. The embedded corpus parses its own (simvtp/data/sprites/scenes.py).
@@ -16,7 +17,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "sprites": (), "webvid": (), "msrvtt": ("split",), "msvd": (), "didemo": (), "lsmdc": (), "activitynet": (),
     "csv": _LIST, "json": _LIST, "shards": (),
 }  # fmt: skip
-FILES = ("csv", "json")  # kinds whose place is a file
+LISTS = ("csv", "json")  # kinds whose place is a file
 
 
 @dataclass(frozen=True)
@@ -55,13 +56,19 @@ class CorpusSpec:
 
     @property
     def path(self) -> Path:
-        """The place as a path; raises DataError where its ~user is nobody."""
-        return expand(self.place)
+        """The place as a path."""
+        return expanded(self.place)
 
     @property
     def folder(self) -> Path:
         """The folder that holds the corpus's annotation files."""
-        return self.path.parent if self.kind in FILES else self.path
+        return self.path.parent if self.kind in LISTS else self.path
+
+    @property
+    def lists(self) -> list[Path]:
+        """The files of a list: the place, and those that its options name for single splits."""
+        named = [self.options[split] for split in ("train", "val", "test") if split in self.options]
+        return [self.path, *(self.folder / expanded(name) for name in named)]
 
     def existing_path(self) -> Path:
         """The place; raises DataError where it does not exist, may not be read, or is a file where a folder is meant,
@@ -74,16 +81,8 @@ class CorpusSpec:
             raise DataError(f"{self}: {str(path)[:300]!r} cannot be read ({why})") from error
         if not exists:
             raise DataError(f"{path} does not exist (looked for in {Path.cwd()}); {HINT}")
-        if is_folder and self.kind in FILES:
+        if is_folder and self.kind in LISTS:
             raise DataError(f"{self}: {path} is a folder; {self.kind}: takes the file that lists videos and captions")
-        if not is_folder and self.kind not in FILES:
+        if not is_folder and self.kind not in LISTS:
             raise DataError(f"{self}: {path} is a file; {self.kind}: takes the folder that holds the corpus")
         return path
-
-
-def expand(place: str) -> Path:
-    """A path with its ~ resolved; raises DataError where there is no such user."""
-    try:
-        return Path(place).expanduser()
-    except RuntimeError as error:
-        raise DataError(f"{place}: {error}; write the whole path") from error

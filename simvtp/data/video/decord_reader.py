@@ -14,7 +14,7 @@ from simvtp.data.video.container import refuse_unordered
 from simvtp.data.video.frames import Frames, resize_short_side
 from simvtp.data.video.tar_members import ffmpeg_url
 from simvtp.errors import DataError
-from simvtp.runtime.guarded_pool import Guard, Lost
+from simvtp.runtime.worker_pool import Failure, Worker
 
 try:
     import decord
@@ -22,7 +22,7 @@ except ImportError:
     decord = None
 
 # one worker a process and thread: a child must not write into its parent's pipe, nor two threads into one at a time
-_workers: dict[tuple[int, int, float], Guard] = {}
+_workers: dict[tuple[int, int, float], Worker] = {}
 
 
 class DecordReader:
@@ -46,9 +46,9 @@ class DecordReader:
     def _request(self, wanted: tuple[list[int], int | None] | None) -> Any:
         key = os.getpid(), threading.get_ident(), self.seconds
         if key not in _workers:
-            _workers[key] = Guard(answer, None, self.seconds)
+            _workers[key] = Worker(answer, None, self.seconds)
         found = _workers[key].answer((self.path.absolute(), wanted))
-        if isinstance(found, Lost):
+        if isinstance(found, Failure):
             raise DataError(f"{self.path}: {found.why}")
         if isinstance(found, str):
             raise DataError(found)
