@@ -26,6 +26,7 @@ from simvtp.data.sprites.scenes import Clip, Spec, parse_spec, plan, vocabulary_
 from simvtp.errors import DataError
 from simvtp.runtime.cache_dir import cache_folder, wait_for
 from simvtp.runtime.files import read_json, write_bytes, write_json
+from simvtp.runtime.log import show_log
 from simvtp.runtime.worker_pool import each
 
 log = logging.getLogger(__name__)
@@ -184,6 +185,7 @@ def _main() -> None:
     parser.add_argument("--spec", default="tiny", help="tiny, small, or with changes: 'tiny?clips=300&seed=1'")
     parser.add_argument("--verify", action="store_true", help="compare every file with its sha256, and repair")
     arguments = parser.parse_args()
+    show_log()
     try:
         print(ensure(parse_spec(arguments.spec), verify=arguments.verify))
     except DataError as error:

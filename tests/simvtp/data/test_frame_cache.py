@@ -28,16 +28,17 @@ def videos(folder: Path, count: int, frames: int = 8, side: int = 32) -> list[Pa
     return paths
 
 
-def test_cached_frames_are_the_decoded_ones(tmp_path: Path, own_cache: Path, capfd: pytest.CaptureFixture[str]):
+def test_cached_frames_are_the_decoded_ones(tmp_path: Path, own_cache: Path, caplog: pytest.LogCaptureFixture):
+    caplog.set_level("INFO")
     paths = videos(tmp_path, 20)
     frames = open_frames(paths, "noise")
     assert frames.shape == (20, 8, 32, 32, 3)
     assert not frames.flags.writeable
     for row, path in zip(frames, paths, strict=True):
         assert np.array_equal(row, read(path, range(8)))
-    assert "decoding noise" in capfd.readouterr().err
+    assert "decoding noise" in caplog.text
     open_frames(paths, "noise")
-    assert capfd.readouterr().err == ""
+    assert caplog.text == ""
     assert {path.suffix for path in own_cache.iterdir()} == {".npy", ".json"}
 
 

@@ -17,6 +17,7 @@ from simvtp.config.run_id import pretrain_id, run_id
 from simvtp.config.schema import override
 from simvtp.data import sampler, shard_prefetch, train_loader
 from simvtp.data.corpora.registry import load
+from simvtp.data.resolve import resolved
 from simvtp.data.tokenizer import load_tokenizer
 from simvtp.data.train_loader import Batch, TrainLoader
 from simvtp.data.transforms import Augmentation
@@ -184,7 +185,7 @@ def test_configs_and_ids(shards: Path) -> None:
     tiny = preset("tiny")
     with pytest.raises(ConfigError, match=r"data.order: .* neither data.pretrain nor data.finetune is shards:DIR"):
         override(tiny, {"data.order": "shards"})
-    packed = override(tiny, {"data.pretrain": f"shards:{shards}"})
+    packed = resolved(override(tiny, {"data.pretrain": f"shards:{shards}"}))
     with pytest.raises(ConfigError, match=r"machine.stream: .* takes data.order=shards"):
         override(packed, {"machine.stream": "/tmp"})
     ordered = override(packed, {"data.order": "shards"})
