@@ -37,6 +37,7 @@ def test_cached_frames_are_the_decoded_ones(tmp_path: Path, own_cache: Path, cap
     for row, path in zip(frames, paths, strict=True):
         assert np.array_equal(row, read(path, range(8)))
     assert "decoding noise" in caplog.text
+    caplog.clear()
     open_frames(paths, "noise")
     assert caplog.text == ""
     assert {path.suffix for path in own_cache.iterdir()} == {".npy", ".json"}
