@@ -64,7 +64,7 @@ def _row(run: Run) -> dict[str, Any]:
     row |= {f"cost.{name}": value for name, value in run.cost.items()}
     row |= {f"corpus.{name}": value for name, value in run.corpus.items()}
     row |= {f"losses.{name}": value for name, value in (run.rest.get("losses") or {}).items()}
-    return row | {name: value for name, value in run.rest.items() if name != "losses"}
+    return row | {name: value for name, value in run.rest.items() if name not in ("losses", "code")}
 
 
 def load(folder: Path) -> Collection:

@@ -45,6 +45,12 @@ class Run:
     rest: Mapping[str, Any]  # epoch, epochs, losses, finished
     owners: npt.NDArray[np.intp] | None = None  # [Q]: the video of each caption, where some have several
 
+    @property
+    def code(self) -> Mapping[str, str]:
+        """Stage -> digest of the code that carried it out; empty where that is not recorded."""
+        code = self.rest.get("code")
+        return {str(stage): str(digest) for stage, digest in code.items()} if isinstance(code, dict) else {}
+
     def metric(self, name: str, direction: str = "text_to_video", split: str = "test") -> float:
         """Percent (R@K) or rank (MdR, MnR); NaN where the run has no such split."""
         return float(self.metrics.get(split, {}).get(direction, {}).get(name, math.nan))
@@ -159,7 +165,7 @@ def read_run(path: Path) -> Run:
         ranks = {way: np.asarray(content["ranks"]["test"][way], dtype=np.float32) for way in DIRECTIONS}
         for way in DIRECTIONS:
             _check_ranks(ranks[way], metrics["test"][way], way)
-        rest = {name: content.get(name) for name in ("epoch", "epochs", "losses", "finished")}
+        rest = {name: content.get(name) for name in ("epoch", "epochs", "losses", "finished", "code")}
         owners = _owners(content.get("owners"), *(len(ranks[way]) for way in DIRECTIONS))
         return Run(
             id=content["run"],

@@ -131,10 +131,19 @@ def notes(summary: Summary) -> list[str]:
         found.append(
             f"R@1 t→v of the same runs scored otherwise, beside and not in the comparison: {', '.join(scored)}."
         )
+    if mixed := mixed_stages(summary):
+        found.append(f"Mixed code: {' and '.join(mixed)} of these runs are of different versions of the code.")
     if any(row.published for row in summary.rows):
         found.append(f"{published.LABEL} ({published.CAUTION}; {published.SOURCE}).")
     note = power_note(summary)
     return [*found, note] if note else found
+
+
+def mixed_stages(summary: Summary) -> list[str]:
+    """Stages that different code carried out in runs of the table; a run without a record is of other code."""
+    runs = [run for row in summary.finished_rows for run in row.runs.values()]
+    of_stage = {"pretrain": [run for run in runs if run.pretrain], "finetune": runs, "evaluate": runs}
+    return [stage for stage, users in of_stage.items() if len({run.code.get(stage) for run in users}) > 1]
 
 
 def _not_compared(summary: Summary) -> list[str]:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from simvtp.config.schema import Mask, Model
+from simvtp.config.tube_counts import tubes_decoded, units_masked
 
 
 @dataclass(frozen=True)
@@ -90,20 +91,6 @@ def _pack(chosen: Tensor) -> tuple[Tensor, Tensor]:
     return places, chosen.gather(1, places)
 
 
-def units_masked(ratio: float, units: int) -> int:
-    """How many of `units` a ratio masks: the floor, as in VideoMAE (0.9 of 196 -> 176), never all of them."""
-    return min(int(ratio * units + 1e-9), units - 1)
-
-
-def tubes_masked(model: Model, mask: Mask) -> int:
-    """Tubes of a clip that the mask hides."""
-    if mask.kind == "tube":
-        return model.slots * units_masked(mask.video, model.places)
-    if mask.kind == "frame":
-        return model.places * units_masked(mask.video, model.slots)
-    return units_masked(mask.video, model.tubes)
-
-
 def draw_video_mask(batch: int, model: Model, mask: Mask, generator: torch.Generator) -> VideoMask:
     """One mask a clip. Tube t of a clip is tube t % places of slot t // places.
 
@@ -120,12 +107,6 @@ def draw_video_mask(batch: int, model: Model, mask: Mask, generator: torch.Gener
     else:
         masked, visible = _choose(batch, model.tubes, units_masked(mask.video, model.tubes), generator)
     return VideoMask(visible=visible, masked=masked)
-
-
-def tubes_decoded(model: Model, mask: Mask) -> int:
-    """Masked tubes of a clip that the pixel decoder is asked for."""
-    masked = tubes_masked(model, mask)
-    return min(masked, max(1, round(mask.decoded * masked)))
 
 
 def decoded_part(drawn: VideoMask, model: Model, mask: Mask, generator: torch.Generator) -> VideoMask:

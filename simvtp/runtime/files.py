@@ -77,11 +77,11 @@ def settle(folder: Path, name: str, wanted: dict[str, Any]) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Raises ValueError that names the file where it is no whole JSON, ConfigError where the user may not read it,
+    """Raises DataError that names the file where it is no whole JSON, ConfigError where the user may not read it,
     another OSError where it cannot be read."""
     try:
         return orjson.loads(path.read_bytes())
     except PermissionError as error:
         raise explained(error, path) from error
     except ValueError as error:
-        raise ValueError(f"{path} is not whole JSON ({error}); move it away and run the same command again") from error
+        raise DataError(f"{path} is not whole JSON ({error}); move it away and run the same command again") from error

@@ -13,6 +13,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
+from simvtp.errors import DataError
 from simvtp.runtime.files import write_bytes
 
 log = logging.getLogger(__name__)
@@ -31,16 +32,16 @@ def save_weights(model: nn.Module, path: Path) -> None:
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
-    """Load what `save_weights` wrote; raises ValueError, naming the file and tensors, where the two do not fit."""
+    """Load what `save_weights` wrote; raises DataError, naming the file and tensors, where the two do not fit."""
     try:
         tensors = safetensors.torch.load(path.read_bytes())
     except safetensors.SafetensorError as error:
-        raise ValueError(f"{path} is damaged ({error}); delete it, and the stage is trained again") from error
+        raise DataError(f"{path} is damaged ({error}); delete it, and the stage is trained again") from error
     own = model.state_dict()
     wrong = [name for name, tensor in own.items() if name not in tensors or tensors[name].shape != tensor.shape]
     wrong += [name for name in tensors if name not in own]
     if wrong:
-        raise ValueError(f"{path} does not fit the config: {', '.join(wrong[:4])} ({len(wrong)} tensors in all)")
+        raise DataError(f"{path} does not fit the config: {', '.join(wrong[:4])} ({len(wrong)} tensors in all)")
     model.load_state_dict(tensors)
 
 
