@@ -28,8 +28,8 @@ class DataError(ValueError):
     """A corpus, annotation file or video that cannot be used; the message names it and says what to do."""
 
 
-class CutOff(DataError):
-    """A video whose end is not there; another reader would serve what is left of it, so none is asked."""
+class TruncatedVideo(DataError):
+    """A video file whose end is missing. No other reader is tried: it would serve what is left of the video."""
 
 
 class NotFinite(RuntimeError):

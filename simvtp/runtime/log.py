@@ -15,7 +15,7 @@ from rich.logging import RichHandler
 
 from simvtp.errors import printable
 
-NAMES = ("simvtp", "sweeps", "analysis")
+NAMES = ("simvtp", "sweeps", "analysis", "__main__")  # the last: of a command that `python -m` runs
 
 
 def show_log(level: int = logging.INFO) -> None:
