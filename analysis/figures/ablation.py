@@ -15,7 +15,7 @@ from matplotlib.transforms import offset_copy
 
 from analysis.figures import style, tooltips
 from analysis.figures.bars import toggles
-from analysis.figures.panels import R1, axis_of, headroom, ratio_axis, wrap
+from analysis.figures.style import R1, axis_of, headroom, ratio_axis, wrap
 from analysis.stats import published, sentences
 from analysis.stats.cost import Cost, Measure, time
 from analysis.stats.summary import MAIN, Row, Summary

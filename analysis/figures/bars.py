@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.figures import style, tooltips
-from analysis.figures.panels import CUT, R1, wrap
+from analysis.figures.style import CUT, R1, wrap
 from analysis.stats import sentences
 from analysis.stats.intervals import Interval
 from analysis.stats.summary import MAIN, Row, Summary

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analysis.figures import style, tooltips
-from analysis.figures.panels import wrap
+from analysis.figures.style import wrap
 from analysis.runs.schema import Run
 from analysis.stats.summary import Summary
 from simvtp.config.run_dirs import RUNS, STAGES, home

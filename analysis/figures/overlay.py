@@ -13,9 +13,9 @@ from matplotlib.transforms import offset_copy
 
 from analysis.figures import style, tooltips
 from analysis.figures.ablation import is_curves, varying
-from analysis.figures.panels import R1, axis_of, headroom, ratio_axis, wrap
+from analysis.figures.style import R1, axis_of, headroom, ratio_axis, wrap
 from analysis.stats import sentences
-from analysis.stats.diff import Line, lines
+from analysis.stats.diff import PointDiff, point_diffs
 from analysis.stats.summary import MAIN, Row, Summary
 
 
@@ -43,7 +43,7 @@ def draw(first: Summary, second: Summary, called: tuple[str, str]) -> Figure:
     return figure
 
 
-def _finding(found: Sequence[Line], called: tuple[str, str]) -> str:
+def _finding(found: Sequence[PointDiff], called: tuple[str, str]) -> str:
     """What the paired differences of the points in both say."""
     compared = [line.difference for line in found if line.difference]
     if not compared:
@@ -60,7 +60,7 @@ def _curves(first: Summary, second: Summary, called: tuple[str, str]) -> tuple[F
     axes = [axis for axis in first.sweep.axes if axis in second.sweep.axes]
     figure, panels = plt.subplots(1, len(axes), figsize=(style.WIDTH, 3.6), sharey=True, squeeze=False,
                                   layout="constrained")  # fmt: skip
-    found = lines(first.rows, second.rows)  # corrected over all of them, as analysis/compare.py does
+    found = point_diffs(first.rows, second.rows)  # corrected over all of them, as analysis/compare.py does
     for panel, axis in zip(panels[0], axes, strict=True):
         both = [varying(summary, axis) for summary in (first, second)]
         places = [_places(summary, rows, axis) for summary, rows in zip((first, second), both, strict=True)]
@@ -115,6 +115,6 @@ def _rows(first: Summary, second: Summary, called: tuple[str, str]) -> Figure:
     panel.set_xlim(left=0)
     panel.set_xlabel(R1)
     figure.legend(loc="outside upper center", ncols=2)
-    found_ = _finding(lines(first.rows, second.rows), called)
+    found_ = _finding(point_diffs(first.rows, second.rows), called)
     panel.set_title(wrap(f"{first.sweep.title}: {found_}", 84), loc="left")
     return figure

@@ -14,7 +14,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 from matplotlib.transforms import Bbox
 
 from analysis.figures import style, tooltips
-from analysis.figures.panels import R1, headroom, wrap
+from analysis.figures.style import R1, headroom, wrap
 from analysis.stats import sentences
 from analysis.stats.cost import Cost, Measure, time
 from analysis.stats.summary import MAIN, Row, Summary

@@ -1,72 +1,24 @@
-"""A search: its Optuna journal -> the history of its trials, and which settings mattered."""
+"""A search: the history of its trials, and which settings mattered."""
 
 from __future__ import annotations
 
 import itertools
 import math
-import tempfile
 import warnings
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import optuna
 from matplotlib.figure import Figure
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from analysis.figures import style, tooltips
-from analysis.figures.panels import wrap
-from analysis.runs.schema import Unreadable
+from analysis.figures.style import wrap
+from analysis.runs.journal import finished, settings, value_of
 
 _VALUE = "validation R@1, text-to-video (%)"  # the objective of every study
 FEWEST = 8  # trials from which importance is estimated
 TELLING = 3  # best trials, below which the title calls it a hint
 _STATES = {TrialState.COMPLETE: "finished", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
-
-
-def read(path: Path) -> optuna.Study:
-    """The study of a journal, of its whole lines: it may be written to at this moment. Raises Unreadable."""
-    content = path.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / path.name
-        copy.write_bytes(whole)
-        try:
-            storage = JournalStorage(JournalFileBackend(str(copy)))
-            (name,) = optuna.get_all_study_names(storage)
-            found = optuna.load_study(study_name=name, storage=storage)
-            found.get_trials()
-        except (KeyError, TypeError, ValueError, AssertionError, IndexError) as problem:  # Optuna's, on nonsense
-            why = f"{type(problem).__name__}: {problem}"
-            raise Unreadable(f"{path.parent.name}/{path.name} is not the journal of one study ({why})") from problem
-        memory = optuna.create_study(study_name=name, direction=found.direction)
-        memory.add_trials(found.get_trials())
-    return memory
-
-
-def finished(study: optuna.Study) -> list[FrozenTrial]:
-    """Complete trials, best first."""
-    sign = -1 if study.direction == optuna.study.StudyDirection.MAXIMIZE else 1
-    done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    return sorted(done, key=lambda trial: (sign * value_of(trial), trial.number))
-
-
-def value_of(trial: FrozenTrial) -> float:
-    """The objective of a complete trial."""
-    if trial.value is None:
-        raise ValueError(f"trial {trial.number} is not complete")
-    return trial.value
-
-
-def settings(trial: FrozenTrial) -> str:
-    """Such as 'mask.video 0.85, pretrain.lr 0.0031'."""
-    return ", ".join(f"{key} {_short(value)}" for key, value in trial.params.items())
-
-
-def _short(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def history(study: optuna.Study, name: str) -> Figure:

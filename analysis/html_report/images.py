@@ -35,9 +35,9 @@ def drawn(figure: Figure, name: str) -> Picture:
     content = io.BytesIO()
     figure.savefig(content, format="svg", metadata=style.METADATA["svg"])
     width, height = (72 * float(side) for side in figure.get_size_inches())
-    found = Picture(name, _title(figure), _uri("svg+xml", content.getvalue()), width, height, tooltips.spots(figure))
+    picture = Picture(name, _title(figure), _uri("svg+xml", content.getvalue()), width, height, tooltips.spots(figure))
     plt.close(figure)
-    return found
+    return picture
 
 
 def from_png(path: Path, title: str) -> Picture:

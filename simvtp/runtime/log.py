@@ -28,9 +28,15 @@ def show_log(level: int = logging.INFO) -> None:
         logger.propagate = False
 
 
+class _LineHandler(RichHandler):
+    """Prints each record as one line: RichHandler's own table wraps it at the width of the terminal, 80 in a pipe."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.console.print(self.format(record), markup=False, highlight=False, soft_wrap=True)
+
+
 def _handler(console: Console) -> logging.Handler:
-    return RichHandler(console=console, show_time=False, show_level=False, show_path=False, markup=False,
-                       highlighter=None)  # fmt: skip
+    return _LineHandler(console=console)
 
 
 def say(text: str) -> None:

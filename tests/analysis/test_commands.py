@@ -13,7 +13,7 @@ import pytest
 
 from analysis import plot, table
 from analysis.figures import ablation, learning_curves
-from analysis.figures.panels import wrap
+from analysis.figures.style import wrap
 from analysis.runs.load import load
 from analysis.stats.summary import Summary, summarise
 from tests.analysis.folders import Builder

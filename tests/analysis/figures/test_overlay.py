@@ -118,7 +118,7 @@ def test_a_point_has_one_verdict_in_the_figure_and_in_the_comparison(tmp_path: P
         content["metrics"]["test"]["text_to_video"] = metrics_of(np.array(ranks))
         write(path, content)
     one, other = summaries(first)[0], summaries(second)[0]
-    shown = {line.first.label for line in diff.lines(one.rows, other.rows)
+    shown = {line.first.label for line in diff.point_diffs(one.rows, other.rows)
              if line.difference and line.difference.verdict == "higher"}  # fmt: skip
     figure = overlay.draw(one, other, ("A", "B"))
     text_rows = {"base (video 90%, text 75%)", "text 15%", "text 50%", "text 90%"}
@@ -197,7 +197,7 @@ def test_all_sweeps_of_a_preset_share_a_figure_but_presets_do_not(tmp_path: Path
     figure = pareto.overall(groups["tiny"])
     assert "11 rows, each once" in figure.get_supxlabel().replace("\n", " ")  # 7 + 5 less the shared base
     assert plot.main([str(tmp_path), "--format", "png"]) == 0
-    assert (tmp_path / "figures/front-small.png").exists()
+    assert (tmp_path / "figures/pareto-small.png").exists()
 
 
 def test_costs_count_devices(tmp_path: Path) -> None:
