@@ -41,7 +41,7 @@ def document(folder: Path, sweeps: Sequence[Sweep]) -> str:
     for name, title in titles.items():
         has_table = (folder / "tables" / f"{name}.tex").exists()
         chapter = [f"\\input{{\\detokenize{{tables/{name}.tex}}}}\n"] if has_table else []
-        chapter += [_figure(path, f"{title}: {path.stem}") for path in _figures(folder, name)]
+        chapter += [_figure(path, _caption(path, f"{title}: {path.stem}")) for path in _figures(folder, name)]
         if chapter:
             parts.append("".join(chapter))
     if not parts:
@@ -54,7 +54,13 @@ def document(folder: Path, sweeps: Sequence[Sweep]) -> str:
     for path in others:
         if not is_plain_name(path.name):
             log.warning("%s is left out: LaTeX cannot take its name", printable(str(path)))
-    parts.append("".join(_figure(path, path.stem) for path in others if path not in taken and is_plain_name(path.name)))
+    parts.append(
+        "".join(
+            _figure(path, _caption(path, path.stem))
+            for path in others
+            if path not in taken and is_plain_name(path.name)
+        )
+    )
     return _HEAD + "\\clearpage\n".join(parts) + "\\end{document}\n"
 
 
@@ -62,6 +68,12 @@ def _figures(folder: Path, name: str) -> list[Path]:
     """The PDFs of a sweep: its own, and name-cost and so on, but not those of a sweep whose name begins like it."""
     own = [folder / "figures" / f"{name}{ending}.pdf" for ending in ("", "-cost", "-learning")]
     return [path for path in own if path.exists()] + sorted((folder / "figures").glob(f"{name}-against-*.pdf"))
+
+
+def _caption(path: Path, otherwise: str) -> str:
+    """What analysis/plot.py wrote beside the figure."""
+    beside = path.with_suffix(".txt")
+    return printable(beside.read_text(encoding="utf-8", errors="replace")) if beside.is_file() else otherwise
 
 
 def _figure(path: Path, caption: str) -> str:

@@ -1,5 +1,7 @@
 """`python analysis/plot.py results/`: figures/<sweep>.png (.pdf, .svg), with -cost and -learning beside it.
 
+What a figure shows stands in its caption, NAME.txt beside it, which analysis/document.py puts into LaTeX.
+
 Several sweeps of one preset share pareto-<preset>, R@1 of all rows against what a run costs; a search has -history and
 -importance. With --against OTHER, each sweep is drawn over that of another results folder instead.
 """
@@ -39,6 +41,7 @@ def show(arguments: argparse.Namespace, collection: Collection, sweeps: Sequence
     formats = tuple(arguments.format or style.FORMATS)
 
     def save(figure: Figure, name: str) -> None:
+        cli.write(folder / f"{name}.txt", f"{style.caption_of(figure)}\n".encode())
         for ending, content in style.rendered(figure, formats).items():
             cli.write(folder / f"{name}.{ending}", content)
         cli.output(f"{folder / name}.{formats[0]}" + (f" ({', '.join(formats[1:])})" if formats[1:] else ""))

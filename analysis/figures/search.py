@@ -46,8 +46,9 @@ def history(study: optuna.Study, name: str) -> Figure:
     panel.set_ylabel(_VALUE)
     panel.set_ylim(bottom=0)
     top = finished(study)
-    found = f"best {top[0].value:.1f} at trial {top[0].number}" if top else "no trial has finished"
-    panel.set_title(wrap(f"{name}, {len(done)} of {len(trials)} trials finished: {found}", 84), loc="left")
+    finding = f"best {top[0].value:.1f} at trial {top[0].number}" if top else "no trial has finished"
+    title = style.caption(figure, f"{name}, {len(done)} of {len(trials)} trials finished", finding)
+    panel.set_title(wrap(title, 84), loc="left")
     figure.legend(loc="outside upper right", ncols=4)  # inside, it would lie on the marks of late trials
     note = (
         "The best of many trials on a validation set is too high by luck: judge it by its test figures over new seeds."
@@ -69,22 +70,24 @@ def importance(study: optuna.Study, name: str) -> Figure | None:
         return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        found = optuna.importance.get_param_importances(study, params=varied if _in_all(done, varied) else None)
-    names = sorted(found, key=lambda key: found[key])
+        shares = optuna.importance.get_param_importances(study, params=varied if _in_all(done, varied) else None)
+    names = sorted(shares, key=lambda key: shares[key])
     figure, panel = plt.subplots(figsize=(style.WIDTH, 1.3 + 0.3 * len(names)), layout="constrained")
-    panel.barh(names, [100 * found[key] for key in names], color=style.BLUE, height=0.6)
+    panel.barh(names, [100 * shares[key] for key in names], color=style.BLUE, height=0.6)
     for place, key in enumerate(names):
-        panel.annotate(f"{100 * found[key]:.0f}%", (100 * found[key], place), (3, 0), textcoords="offset points",
+        panel.annotate(f"{100 * shares[key]:.0f}%", (100 * shares[key], place), (3, 0), textcoords="offset points",
                        va="center", fontsize=7.5)  # fmt: skip
-        tooltips.mark(panel, 100 * found[key], place, f"{key}: {100 * found[key]:.1f}% of the importance")
+        tooltips.mark(panel, 100 * shares[key], place, f"{key}: {100 * shares[key]:.1f}% of the importance")
     panel.grid(visible=False, axis="y")
-    panel.set_xlim(0, 112 * max(found.values(), default=1) or 1)
+    panel.set_xlim(0, 112 * max(shares.values(), default=1) or 1)
     panel.set_xlabel("share of the importance (%)")
     count = len(done)
     best = math.ceil(count / 10)
     hint = f"stands first, by {count} trials: a hint"
     told = "mattered most to reach the best trials" if best >= TELLING else hint
-    panel.set_title(wrap(f"{name}: {names[-1]} {told}", 84), loc="left")
+    panel.set_title(
+        wrap(style.caption(figure, f"{name}, importance of settings", f"{names[-1]} {told}"), 84), loc="left"
+    )
     note = (f"PED-ANOVA over {count} finished trials (Watanabe, Bansal and Hutter 2023, as in Optuna): which tell the "
             f"best tenth, here {best}, from the rest. An estimate of one search, without interval.")  # fmt: skip
     style.footnote(figure, wrap(note, 140))

@@ -11,6 +11,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import matplotlib
 
@@ -30,6 +31,7 @@ GREY = "#808080"  # an eighth, for the control
 CYCLE = (BLUE, RED, GREEN, PINK, ORANGE, SKY, BLACK, GREY)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 2)), (0, (3, 1, 1, 1)))
+PALE = "0.75"  # grey of what is only background
 QUIET = "0.45"  # grey of what stands back
 
 WIDTH = 7.2  # inches, the text of a two-column page
@@ -82,6 +84,21 @@ def rendered(figure: Figure, formats: Sequence[str] = FORMATS) -> dict[str, byte
         contents[name] = content.getvalue()
     plt.close(figure)
     return contents
+
+
+_CAPTIONS: WeakKeyDictionary[Figure, list[str]] = WeakKeyDictionary()  # a figure that is gone takes its caption with it
+
+
+def caption(figure: Figure, title: str, finding: str) -> str:
+    """Add 'Title: finding.' to the figure's caption, which stands beside and not on it; returns the title to draw."""
+    title = title[:1].upper() + title[1:]
+    _CAPTIONS.setdefault(figure, []).append(f"{title}: {finding}.")
+    return title
+
+
+def caption_of(figure: Figure) -> str:
+    """What the figure shows, as sentences on one line, and how to read its marks."""
+    return " ".join(" ".join([*_CAPTIONS.get(figure, []), figure.get_supxlabel()]).split())
 
 
 def footnote(figure: Figure, text: str) -> None:

@@ -1,8 +1,9 @@
 """`python -m tests.fuzz.results_folder --count 1000`: damaged results folders, shown by every command of analysis.
 
-Each case is a small results folder with a few mutations from a fixed seed: cut-off or overwritten files, values of other
-types and sizes, hostile text in labels, names of folders, lines of journals and logs. plot, table, report, document and
-compare run on it. A case counts as a traceback where a command raises, as a hang where it takes longer than --limit.
+Each case is a small results folder with a few mutations from a fixed seed: cut-off or overwritten files, values of
+other types and sizes, hostile text in labels, names of folders, lines of journals and logs. table, document, compare
+and plot or report run on it. A case counts as a traceback where a command raises, as a hang where it takes longer than
+--limit.
 """
 
 from __future__ import annotations
