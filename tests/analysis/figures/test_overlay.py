@@ -60,7 +60,8 @@ def test_curves_of_both_folders_with_what_a_paired_test_shows(both: tuple[Path, 
 def test_the_command_writes_one_figure_of_both(both: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
     words = [str(both[0]), "--only", "mask_ratio", "--against", str(both[1]), "--format", "svg"]
     assert plot.main(words) == 0
-    assert sorted(path.name for path in (both[0] / "figures").iterdir()) == [
+    made = sorted(path.name for path in (both[0] / "figures").iterdir())
+    assert made == ["mask_ratio-tiny-against-B.svg", "mask_ratio-tiny-against-B.txt"]
         "mask_ratio-tiny-against-B.svg",
         "mask_ratio-tiny-against-B.txt",
     ]
@@ -126,7 +127,7 @@ def test_a_point_has_one_verdict_in_the_figure_and_in_the_comparison(tmp_path: P
     figure = overlay.draw(one, other, ("A", "B"))
     text_rows = {"base (video 90%, text 75%)", "text 15%", "text 50%", "text 90%"}
     expected = len(shown & text_rows)
-    alone = [line.difference.verdict for line in diff.lines(
+    alone = [line.difference.verdict for line in diff.point_diffs(
         [row for row in one.rows if row.label in text_rows], [row for row in other.rows if row.label in text_rows]
     ) if line.difference]  # fmt: skip
     assert alone.count("higher") > expected > 0  # corrected over four points only, more would be shown

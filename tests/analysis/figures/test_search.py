@@ -12,7 +12,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from analysis import plot, report
-from analysis.figures import search
+from analysis.figures import search, style
 from analysis.figures.tooltips import spots
 from analysis.runs import journal
 from analysis.runs.schema import Unreadable
@@ -46,7 +46,7 @@ def test_history_shows_every_trial_and_the_best_so_far(tmp_path: Path) -> None:
     assert dict(zip(points.get_xdata(), points.get_ydata(), strict=True)) == values
     assert max(values.values()) == best.get_ydata()[-1]
     assert list(best.get_ydata()) == sorted(best.get_ydata())
-    assert panel.get_title(loc="left").startswith(
+    assert style.caption_of(figure).startswith(
         f"Search-tiny, 10 of 12 trials finished: best {max(values.values()):.1f}"
     )
     assert (panel.get_legend(), len(figure.legends)) == (None, 1)  # in the panel it would lie on trials
@@ -86,17 +86,17 @@ def test_importance_finds_the_setting_that_matters(tmp_path: Path) -> None:
     assert widths.keys() == {"mask.video", "mask.text"}
     assert widths["mask.video"] > 80
     assert sum(widths.values()) == pytest.approx(100)
-    assert "mask.video mattered most" in panel.get_title(loc="left")
+    assert "mask.video mattered most" in style.caption_of(figure)
 
 
 def test_importance_by_few_trials_is_called_a_hint(tmp_path: Path) -> None:
     figure = search.importance(journal.read(write_journal(tmp_path / "search-tiny/study.journal", 20)), "search-tiny")
     assert figure is not None
-    assert figure.axes[0].get_title(loc="left").endswith("stands first, by 20 trials: a hint")
+    assert "stands first, by 20 trials: a hint." in style.caption_of(figure)
     assert any("the best tenth, here 2, from the rest" in text.get_text().replace("\n", " ") for text in figure.texts)
     more = search.importance(journal.read(write_journal(tmp_path / "search-more/study.journal", 21)), "search-tiny")
     assert more is not None
-    assert more.axes[0].get_title(loc="left").endswith("mattered most to reach the best trials")
+    assert "mattered most to reach the best trials." in style.caption_of(more)
 
 
 def test_importance_waits_for_enough_trials(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_plot_and_report_show_a_search(tmp_path: Path, capsys: pytest.CaptureFix
     for name in ("search", "search-tiny"):
         assert plot.main([str(tmp_path), "--only", name, "--format", "png"]) == 0
     made = {path.name for path in (tmp_path / "figures").iterdir()}
-    assert made == {"search-tiny-history.png", "search-tiny-importance.png"}
+    assert made == {f"search-tiny-{name}.{end}" for name in ("history", "importance") for end in ("png", "txt")}
     assert report.main([str(tmp_path)]) == 0
     text = (tmp_path / "report.html").read_text()
     assert "12 of 12 trials finished" in text
