@@ -9,6 +9,7 @@ does not depend on any of this.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import threading
@@ -22,10 +23,13 @@ from simvtp.data.sampler import Window
 from simvtp.distributed.process_group import lists
 from simvtp.errors import DataError
 from simvtp.runtime.locks import Lock, holder
+from simvtp.runtime.permissions import explained, make_folder
 
 BLOCK = 8 * 2**20  # bytes of one read
 POLL_SECONDS = 0.01
 WORKING = "fetching"  # a file that is there as long as windows will come
+MARKER = ".simvtp-shards"  # a file that is in the folder that this program makes, and deletes in
+LOCKS = re.compile(r"[0-9a-f]{12}\.lock")
 
 
 class Copies:
@@ -84,6 +88,7 @@ class Fetching:
             while self._is_wanted(window):
                 while there and there[0] < self._first:
                     shutil.rmtree(self.copies.folder / str(there.pop(0)))
+                _clear(self.copies.folder.parent)
                 if window >= self._first and self._fetched(window):
                     there.append(window)
                 window += 1
@@ -119,7 +124,7 @@ def streamed(
     """Copies below the folder `place`, and the thread that brings windows `first` to `last` and what it is told later,
     where that runs in this process. What a killed process left there is deleted first.
     """
-    base, token = Path(os.path.expandvars(place)).expanduser().absolute(), uuid.uuid4().hex[:12]
+    base, token = _own_folder(Path(os.path.expandvars(place)).expanduser().absolute()), uuid.uuid4().hex[:12]
     machine = socket.gethostname()
     told = lists([f"{machine}\t{token}"])
     leader = next(entry for entry in told if entry.startswith(f"{machine}\t")).partition("\t")[2]
@@ -128,16 +133,39 @@ def streamed(
         lists([])  # until the leader has begun
         yield copies, None
         return
-    with Lock(base / f"{token}.lock"):
-        _clear(base)
-        with Fetching(copies, shards, first, last) as fetching:
-            lists([])
-            yield copies, fetching
+    with Lock(base / f"{token}.lock"), Fetching(copies, shards, first, last) as fetching:
+        lists([])
+        yield copies, fetching
 
 
-def _clear(base: Path) -> None:
-    """Delete folders whose lock has no live owner; a folder is made after its lock."""
-    for lock in base.glob("*.lock"):
-        if holder(lock) is None:
+def _own_folder(place: Path) -> Path:
+    """The folder of this user below `place`, made by this program and marked so; everything is deleted only in there.
+
+    Raises DataError where a folder of that name is there without the mark, or is another user's, or a link.
+    """
+    folder = place / f"simvtp-shards-{os.getuid()}"
+    make_folder(place)
+    try:
+        if not os.path.lexists(folder):
+            new = place / f".{folder.name}.{uuid.uuid4().hex}"
+            new.mkdir(0o700)
+            (new / MARKER).touch()
+            try:
+                new.rename(folder)
+            except OSError:
+                shutil.rmtree(new)  # another process has made it just now
+        if folder.is_symlink() or folder.stat().st_uid != os.getuid() or not (folder / MARKER).is_file():
+            raise DataError(
+                f"machine.stream: {folder} was not made by this program; move it away, or name another folder"
+            )
+    except OSError as error:
+        raise explained(error, folder) from error
+    return folder
+
+
+def _clear(folder: Path) -> None:
+    """Delete what processes that died left in the folder of `_own_folder`: names of our own without a live owner."""
+    for lock in folder.iterdir():
+        if LOCKS.fullmatch(lock.name) and holder(lock) is None:
             shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
             lock.unlink(missing_ok=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
-import tempfile
+import re
+import secrets
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,16 @@ from typing import Any
 import orjson
 
 from simvtp.errors import DataError
+from simvtp.runtime import locks
+from simvtp.runtime.permissions import explained, make_folder
+
+# A list without strings, lists and objects in it, as `json` prints it with an indent. A string holds no raw newline.
+_NUMBERS = re.compile(r"\[\n([^\[\]{}\"]*)\]")
+
+
+def expanded(path: str) -> Path:
+    """A path with ~ in place; that of a user who is not known stays, and is then not found."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -21,29 +31,37 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_parts(path: Path, parts: Iterable[bytes]) -> None:
-    """`write_bytes` of what comes piece by piece, and is never whole in memory."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    """`write_bytes` of what comes piece by piece, and is never whole in memory.
+
+    The file gets the mode that the umask leaves of 0666. Raises locks.LockLost where this process held the lock of a
+    folder above and lost it, ConfigError where the user may not write there, OSError where the disk is full.
+    """
+    make_folder(path.parent)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as file:
             file.writelines(parts)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        locks.verify(path)
+        temporary.replace(path)
+    except OSError as error:
+        raise explained(error, path) from error
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def write_json(path: Path, content: Any) -> None:
-    """JSON with an end-of-line; NaN and infinity are refused."""
-    pieces = json.JSONEncoder(indent=1, allow_nan=False).iterencode(content)
-    write_parts(path, (piece.encode() for piece in itertools.chain(pieces, "\n")))
+    """JSON with an end-of-line; a list of numbers stands on one line. NaN and infinity are refused (ValueError)."""
+    text = json.dumps(content, indent=1, allow_nan=False)
+    write_bytes(path, _NUMBERS.sub(lambda found: f"[{' '.join(found[1].split())}]", text).encode() + b"\n")
 
 
 def settle(folder: Path, name: str, wanted: dict[str, Any]) -> None:
-    """Write down with what a folder was begun; raises DataError where it was begun with something else."""
+    """Record the settings of an output folder; raises DataError where it was begun with others.
+
+    name: the JSON file in `folder` that keeps them; wanted: the settings of this call.
+    """
     path = folder / name
     if path.exists():
         before = read_json(path)
@@ -54,8 +72,11 @@ def settle(folder: Path, name: str, wanted: dict[str, Any]) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Raises ValueError that names the file where it is no whole JSON, OSError where it cannot be read."""
+    """Raises ValueError that names the file where it is no whole JSON, ConfigError where the user may not read it,
+    another OSError where it cannot be read."""
     try:
         return orjson.loads(path.read_bytes())
+    except PermissionError as error:
+        raise explained(error, path) from error
     except ValueError as error:
         raise ValueError(f"{path} is not whole JSON ({error}); move it away and run the same command again") from error

@@ -7,8 +7,10 @@ Every module has `log = logging.getLogger(__name__)`. A user of the library sile
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from rich.console import Console
+from rich.console import Console, ConsoleRenderable
 from rich.logging import RichHandler
 
 NAMES = ("simvtp", "sweeps", "analysis")
@@ -24,19 +26,28 @@ def show_log(level: int = logging.INFO) -> None:
         logger = logging.getLogger(name)
         logger.setLevel(level)
         if not any(isinstance(handler, RichHandler) for handler in logger.handlers):
-            logger.addHandler(_handler(console))
-        logger.propagate = False
+            logger.addHandler(_Lines(console=console, markup=False, highlighter=None))
 
 
-class _LineHandler(RichHandler):
-    """Prints each record as one line: RichHandler's own table wraps it at the width of the terminal, 80 in a pipe."""
+@contextmanager
+def only_warnings(*, active: bool) -> Iterator[None]:
+    """Within the block nothing below a warning is logged, if `active`: another process logs the same lines."""
+    loggers = [logging.getLogger(name) for name in NAMES] if active else []
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
 
-    def emit(self, record: logging.LogRecord) -> None:
-        self.console.print(self.format(record), markup=False, highlight=False, soft_wrap=True)
 
+class _Lines(RichHandler):
+    """Messages as they are; RichHandler puts them into a table, which wraps and pads them."""
 
-def _handler(console: Console) -> logging.Handler:
-    return _LineHandler(console=console)
+    def render(self, *, message_renderable: ConsoleRenderable, **_: object) -> ConsoleRenderable:
+        return message_renderable
 
 
 def say(text: str) -> None:

@@ -1,23 +1,27 @@
-"""How training is asked to stop: by signals, which it hears between two steps."""
+"""Signals that stop training: noted when they come, acted on between two steps."""
 
 from __future__ import annotations
 
+import os
 import signal
+import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
+STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2, signal.SIGHUP)
+
 
 @dataclass
-class Asked:
-    """The signal that came in; 0: none."""
+class StopRequested:
+    """The number of the signal that came; 0: none."""
 
     number: int = 0
 
 
-asked = Asked()
+stop_requested = StopRequested()
 
 
 class Interrupted(Exception):
@@ -28,28 +32,45 @@ class Interrupted(Exception):
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
-        self.signal = asked.number
+        self.signal = stop_requested.number
+
+
+def raise_if_stopped(text: str) -> None:
+    """Raise Interrupted where a signal came."""
+    if stop_requested.number:
+        raise Interrupted(text)
 
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Within the block, SIGTERM, SIGINT and SIGUSR2 make training write a checkpoint and raise Interrupted.
+    """Within the block, SIGTERM, SIGINT, SIGUSR2 and SIGHUP make training write a checkpoint and raise Interrupted.
 
-    SLURM and Submitit send SIGUSR2 before a limit and SIGTERM at preemption. Outside the main thread signals cannot
-    be handled, and the block changes nothing.
+    SLURM and Submitit send SIGUSR2 before a limit and SIGTERM at preemption; a terminal that is closed sends SIGHUP,
+    which stays ignored where it was (nohup). Outside the main thread signals cannot be handled, and the block changes
+    nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def handle(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        asked.number = number
+        stop_requested.number = number
+        if number == signal.SIGHUP:
+            _leave_terminal()
 
-    asked.number = 0
-    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)}
+    stop_requested.number = 0
+    handled = [n for n in STOPPING if n != signal.SIGHUP or signal.getsignal(n) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, handle) for number in handled}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        asked.number = 0
+        stop_requested.number = 0
+
+
+def _leave_terminal() -> None:
+    """Let standard streams of a terminal that is gone lead nowhere: writing to it would raise before the checkpoint."""
+    for stream in (0, 1, 2):
+        if stat.S_ISCHR(os.fstat(stream).st_mode) and not os.isatty(stream):
+            os.dup2(os.open(os.devnull, os.O_RDWR), stream)

@@ -62,9 +62,6 @@ def test_the_command_writes_one_figure_of_both(both: tuple[Path, Path], capsys: 
     assert plot.main(words) == 0
     made = sorted(path.name for path in (both[0] / "figures").iterdir())
     assert made == ["mask_ratio-tiny-against-B.svg", "mask_ratio-tiny-against-B.txt"]
-        "mask_ratio-tiny-against-B.svg",
-        "mask_ratio-tiny-against-B.txt",
-    ]
     assert not (both[1] / "figures").exists()
     (both[1] / "sweeps/mask_ratio-tiny/sweep.json").unlink()
     Builder(both[1], queries=200).sweep("objectives")

@@ -44,6 +44,15 @@ def first(made: TrainLoader, count: int, step: int = 0) -> list[Batch]:
     return list(itertools.islice(made.batches(step), count))
 
 
+def left(place: Path) -> list[str]:
+    """What is in a folder named as machine.stream, and in the one that this program makes there."""
+    return sorted(str(path.relative_to(place)) for path in place.rglob("*"))
+
+
+OWN = f"simvtp-shards-{os.getuid()}"
+EMPTY = [OWN, f"{OWN}/{shard_prefetch.MARKER}"]
+
+
 def assert_same(found: list[Batch], wanted: list[Batch]) -> None:
     assert [batch.ids for batch in found] == [batch.ids for batch in wanted]
     for a, b in zip(found, wanted, strict=True):
@@ -58,7 +67,7 @@ def test_batches_are_the_same_from_any_step_and_with_workers(shards: Path, corpu
     }
     assert_same(first(loader(shards, corpus_name, stream=str(tmp_path)), 7), wanted)
     assert_same(first(loader(shards, corpus_name, stream=str(tmp_path), workers=2), 4, step=3), wanted[3:])
-    assert not list(tmp_path.iterdir())
+    assert left(tmp_path) == EMPTY
 
 
 def test_every_shard_is_read_once_an_epoch_from_its_start_and_deleted(
@@ -78,7 +87,7 @@ def test_every_shard_is_read_once_an_epoch_from_its_start_and_deleted(
     windows, most = made._order.windows, 0
     assert windows >= 3
     for _ in itertools.islice(made.batches(0), 2 * EPOCH):
-        (folder,) = (path for path in tmp_path.iterdir() if path.is_dir())
+        (folder,) = (path for path in (tmp_path / OWN).iterdir() if path.is_dir())
         most = max(most, sum(path.is_dir() for path in folder.glob("[0-9]*")))
     assert 80 <= len(opened) <= 88  # the next batch is made ahead
     assert len(set(opened)) == len(opened)  # a copy's path names its window, which is another in the next epoch
@@ -86,7 +95,7 @@ def test_every_shard_is_read_once_an_epoch_from_its_start_and_deleted(
     assert brought == list(range(len(brought)))
     assert 2 * windows <= len(brought) <= 2 * windows + 2  # the next epoch's first, and the one after it, ahead
     assert most <= 5  # those of a batch, the next, and one that is not deleted yet
-    assert not list(tmp_path.iterdir())
+    assert left(tmp_path) == EMPTY
 
 
 def test_a_broken_video_is_named_by_its_own_place_and_counted_once(
@@ -118,18 +127,48 @@ def test_a_shard_that_cannot_be_copied_stops_training(
     gone.unlink()
     with pytest.raises(DataError, match=rf"machine.stream: a shard cannot be copied .*No such file.*{gone.name}"):
         first(made, EPOCH + 1)
-    assert not list((tmp_path / "fast").iterdir())
+    assert left(tmp_path / "fast") == EMPTY
 
 
-def test_what_a_killed_process_left_is_deleted(shards: Path, corpus_name: str, tmp_path: Path) -> None:
+def test_what_a_killed_process_left_is_deleted_and_nothing_of_others(
+    shards: Path, corpus_name: str, tmp_path: Path
+) -> None:
+    theirs = {"notes/a.txt": "mine", "notes.lock": "1234", "0123456789ab/a.txt": "mine", "0123456789ab.lock": ""}
+    for name, content in theirs.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content)
+    first(loader(shards, corpus_name, stream=str(tmp_path)), 1)
     code = (
         "import os, sys; from pathlib import Path; from simvtp.runtime.locks import Lock; base = Path(sys.argv[1]);"
-        "Lock(base / 'dead.lock').__enter__(); (base / 'dead').mkdir(); (base / 'dead' / '0').mkdir(); os._exit(1)"
+        "Lock(base / 'dead0dead0de.lock').__enter__(); (base / 'dead0dead0de' / '0').mkdir(parents=True); os._exit(1)"
     )
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["dead", "dead.lock"]
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / OWN)], check=False)
+    kept = {"notes/b": "x", "notes.lock": "", "other.lock": ""}  # names that are not of our form
+    for name, content in kept.items():
+        (tmp_path / OWN / name).parent.mkdir(exist_ok=True)
+        (tmp_path / OWN / name).write_text(content)
     first(loader(shards, corpus_name, stream=str(tmp_path)), 1)
-    assert not list(tmp_path.iterdir())
+    for folder, files in ((tmp_path, theirs), (tmp_path / OWN, kept)):
+        for name, content in files.items():
+            assert (folder / name).read_text() == content
+    assert not list((tmp_path / OWN).glob("dead*"))
+
+
+@pytest.mark.parametrize("kind", ["foreign", "link"])
+def test_a_folder_that_this_program_did_not_make_is_left_alone(
+    shards: Path, corpus_name: str, tmp_path: Path, kind: str
+) -> None:
+    other = tmp_path / "other"
+    (other / "0123456789ab").mkdir(parents=True)
+    (other / "0123456789ab.lock").touch()
+    if kind == "link":
+        (other / shard_prefetch.MARKER).touch()
+        (tmp_path / OWN).symlink_to(other)
+    else:
+        other.rename(tmp_path / OWN)
+    with pytest.raises(DataError, match=f"machine.stream: .*{OWN} was not made by this program"):
+        first(loader(shards, corpus_name, stream=str(tmp_path)), 1)
+    assert (tmp_path / OWN / "0123456789ab").is_dir()
 
 
 def test_an_orphaned_worker_waits_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
