@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 from analysis import table
@@ -40,3 +41,19 @@ def test_a_table_of_mixed_code_says_of_which_stages(tmp_path: Path) -> None:
     edit(path, lambda result: result.pop("code"))
     assert table.main([str(tmp_path)]) == 0
     assert note + "pretrain and finetune and evaluate" in (tmp_path / "tables/data_fraction-tiny.md").read_text()
+
+
+def test_text_that_a_spreadsheet_would_compute_is_quoted_and_numbers_are_not(tmp_path: Path) -> None:
+    path = Builder(tmp_path, queries=60).sweep("data_fraction", seeds=(0, 1))
+    labels = ["=1+1", "+x", "@sum", "-1"]
+
+    def rename(content: dict[str, list[dict[str, str]]]) -> None:
+        for point, label in zip(content["points"], labels, strict=True):
+            point["label"] = label
+
+    edit(path, rename)
+    assert table.main([str(tmp_path)]) == 0
+    with (tmp_path / "tables/data_fraction-tiny.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["point"] for row in rows] == ["'=1+1", "'+x", "'@sum", "'-1 (base)"]
+    assert float(rows[0]["difference.mean"]) < 0
