@@ -22,10 +22,7 @@ def shown(changes: dict[str, str], base: Path) -> list[Shown]:
     batches = itertools.islice(
         build_train_loader(config, "pretrain", pretraining_corpus(config), tokenizer_of(config)).batches(2), 6
     )
-    return [
-        (batch.ids, batch.video.flatten(1).sum(1).tolist(), len(copies(base)))
-        for batch in batches
-    ]
+    return [(batch.ids, batch.video.flatten(1).sum(1).tolist(), len(copies(base))) for batch in batches]
 
 
 def test_two_processes_share_copies(quick: dict[str, str], tmp_path: Path) -> None:
