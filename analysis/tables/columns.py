@@ -134,7 +134,7 @@ def notes(summary: Summary) -> list[str]:
             f"R@1 t→v of the same runs scored otherwise, beside and not in the comparison: {', '.join(scored)}."
         )
     if mixed := mixed_stages(summary):
-        found.append(f"Mixed code: {' and '.join(mixed)} of these runs are of different versions of the code.")
+        lines.append(f"Mixed code: {' and '.join(mixed)} of these runs are of different versions of the code.")
     if any(row.published for row in summary.rows):
         lines.append(f"{published.LABEL} ({published.CAUTION}; {published.SOURCE}).")
     note = power_note(summary)
