@@ -226,8 +226,7 @@ class Machine:
     checkpointing: bool = setting("recompute layers in the backward pass: less memory, a third more work", False)
     compile: bool = setting("torch.compile every layer", False)
     recompute: bool = setting("compute norms and GELU again in the backward pass: a third less memory of layers", False)
-    stream: str = setting("folder on a fast disk to which data.order=shards copies shards ahead of use; empty: none",
-                          "")  # fmt: skip
+    stream: str = setting("folder on a fast disk to which data.order=shards copies shards ahead; empty: none", "")
     other_code: Literal["refuse", "reuse", "redo"] = setting(
         "results and checkpoints of other code: refuse, reuse or redo them", "refuse")  # fmt: skip
     products: Literal["torch", "onednn", "auto"] = setting(
