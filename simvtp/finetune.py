@@ -17,7 +17,7 @@ from simvtp.config.schema import Config
 from simvtp.data.from_config import build_train_loader, retrieval_corpus, tokenizer_of
 from simvtp.data.resolve import experiment_from
 from simvtp.data.train_loader import Batch
-from simvtp.distributed.collectives import gather_rows
+from simvtp.distributed.collectives import all_gather_with_grad
 from simvtp.distributed.process_group import decide, joined, leads, owned, size
 from simvtp.evaluation.encode import encode_gallery, gallery
 from simvtp.evaluation.metrics import both_directions
@@ -30,6 +30,7 @@ from simvtp.training.checkpoint import clear_states, save_weights
 from simvtp.training.device import use_machine, warn_of_slow_bf16
 from simvtp.training.load import dual_encoder
 from simvtp.training.trainer import Trainer
+from simvtp.training.transfer import copy_to_device
 
 
 def finetune(experiment: Experiment) -> Path:
@@ -58,8 +59,9 @@ class Finetuning(nn.Module):
 
     def forward(self, video: Tensor, words: Tensor, present: Tensor) -> dict[str, Tensor]:
         temperature = self.fixed if self.model.temperature is None else self.model.temperature()
-        videos = gather_rows(self.model.encode_video(video))
-        return {"vtc": contrastive_loss(videos, gather_rows(self.model.encode_text(words, present)), temperature)}
+        videos = all_gather_with_grad(self.model.encode_video(video))
+        texts = all_gather_with_grad(self.model.encode_text(words, present))
+        return {"vtc": contrastive_loss(videos, texts, temperature)}
 
 
 def _train(experiment: Experiment) -> None:
@@ -80,7 +82,7 @@ def _train(experiment: Experiment) -> None:
 
     def prepare(batch: Batch, draw: int) -> tuple[Tensor, Tensor, Tensor]:  # noqa: ARG001  (no masks in fine-tuning)
         words = batch.words.to(device, non_blocking=True)
-        return batch.video.to(device, non_blocking=True), words, words != tokenizer.pad
+        return copy_to_device(batch.video, device), words, words != tokenizer.pad
 
     def validate(trainer: Trainer) -> None:
         every = loader.steps_per_epoch * config.evaluate.every

@@ -18,8 +18,8 @@ from simvtp.data.train_loader import Batch
 from simvtp.distributed.process_group import decide, joined, leads, owned, rank, size
 from simvtp.models.build import starting_model
 from simvtp.models.flops import pretrain_gflop
-from simvtp.models.masking import decoded_part, draw_text_mask, draw_video_mask, drop_masked
-from simvtp.models.objectives import DRAW, Masked, Pretraining
+from simvtp.models.masking import MaskedBatch, draw_text_mask, draw_video_mask, drop_masked, select_decoded
+from simvtp.models.objectives import Pretraining, draw_negatives
 from simvtp.runtime.files import write_json
 from simvtp.runtime.log import say
 from simvtp.runtime.seeding import generator
@@ -27,6 +27,7 @@ from simvtp.runtime.signals import stoppable
 from simvtp.training.checkpoint import clear_states, save_weights
 from simvtp.training.device import use_machine, warn_of_slow_bf16
 from simvtp.training.trainer import Trainer
+from simvtp.training.transfer import copy_to_device
 
 
 def pretrain(experiment: Experiment) -> Path | None:
@@ -90,7 +91,7 @@ def _train(experiment: Experiment, folder: Path) -> None:
     decide(write)
 
 
-def masked(batch: Batch, config: Config, tokenizer: Tokenizer, draw: int, device: torch.device) -> Masked:
+def masked(batch: Batch, config: Config, tokenizer: Tokenizer, draw: int, device: torch.device) -> MaskedBatch:
     """Draw the masks and mismatched pairs of one part of a batch, and move this process's rows to the device.
 
     Every process draws those of all rows, as one process with the whole batch does.
@@ -99,16 +100,16 @@ def masked(batch: Batch, config: Config, tokenizer: Tokenizer, draw: int, device
     rows, own = len(batch.all_words), slice(rank() * len(batch.ids), (rank() + 1) * len(batch.ids))
     special = (tokenizer.pad, tokenizer.cls, tokenizer.sep)
     hidden = draw_video_mask(rows, config.model, config.mask, random)
-    video_mask = decoded_part(hidden, config.model, config.mask, generator(config.seed, "decoded", draw))
+    video_mask = select_decoded(hidden, config.model, config.mask, generator(config.seed, "decoded", draw))
     all_text = draw_text_mask(batch.all_words, config.mask.text, tokenizer.mask, special, random)
     text_mask, present = all_text.rows(own), batch.words != tokenizer.pad
     dropped = drop_masked(text_mask, present).to(device) if config.mask.words == "dropped" else None
-    return Masked(
-        video=batch.video.to(device, non_blocking=True),
+    return MaskedBatch(
+        video=copy_to_device(batch.video, device),
         present=present.to(device, non_blocking=True),
         video_mask=video_mask.rows(own).to(device),
         text_mask=text_mask.to(device),
-        partners=DRAW[config.objective.negatives](rows, random),
+        negatives=draw_negatives(config.objective.negatives, rows, random),
         word_weight=len(text_mask.targets) * size() / max(len(all_text.targets), 1) if size() > 1 else 1.0,
         dropped=dropped,
     )

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from simvtp.cli import main
-from simvtp.inference.retriever import Retriever
+from simvtp.inference.retriever import SimVTP
 from simvtp.runtime.log import say
 
 
@@ -15,7 +15,7 @@ def _main() -> None:
     parser.add_argument("run", type=Path, help="results/runs/ID or results/pretrained/ID")
     parser.add_argument("--to", type=Path, required=True, metavar="DIR", help="the model folder to write")
     given = parser.parse_args()
-    Retriever.from_run(given.run).save_pretrained(given.to)
+    SimVTP.from_run(given.run).save_pretrained(given.to)
     say(f"model folder: {given.to} (weights, config, tokenizer, model card)")
 
 

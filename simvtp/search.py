@@ -19,7 +19,7 @@ from simvtp.cli import main
 from simvtp.data.transforms import views
 from simvtp.data.video.video import Video, segment_indices
 from simvtp.errors import DataError
-from simvtp.inference.retriever import Retriever
+from simvtp.inference.retriever import SimVTP
 from simvtp.inference.video_index import features, index_file
 from simvtp.runtime.files import write_bytes
 from simvtp.runtime.log import say
@@ -32,7 +32,7 @@ Match = tuple[float, Path]
 
 def search(text: str, videos: Path, model: Path, top: int) -> list[Match]:
     """Cosine and path of the best `top` videos, best first; raises DataError, also where the model knows no word."""
-    retriever = Retriever.from_pretrained(model)
+    retriever = SimVTP.from_pretrained(model)
     unknown = retriever.tokenizer.unknown(text)
     if unknown:
         # two marks of begin and end; what is left are the words that tell something

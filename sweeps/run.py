@@ -18,17 +18,15 @@ if __name__ == "__main__":  # started as a file: the repository, not this folder
 
 from rich.console import Console
 
-from simvtp.cli import add_config_arguments, config_from
+from simvtp.cli import add_config_arguments, boundary, config_from
 from simvtp.config.formats import parse_assignments
 from simvtp.config.schema import Config
 from simvtp.data.resolve import resolved
-from simvtp.errors import ConfigError, DataError
+from simvtp.errors import ConfigError
 from simvtp.runtime import heartbeat
 from simvtp.runtime import tracker_names as trackers
-from simvtp.runtime.locks import Busy
-from simvtp.runtime.log import show_log
 from sweeps.definition import find_search, find_sweep, names, searches
-from sweeps.plan import Plan, Run, make_plan
+from sweeps.plan import Plan, Run, equal_points, make_plan
 from sweeps.scheduler import control, display
 from sweeps.scheduler.display import plan_table, status_table
 from sweeps.state.cost_estimate import forecast
@@ -99,62 +97,55 @@ def main(words: list[str] | None = None) -> int:
     """The command; gives its exit code."""
     words = sys.argv[1:] if words is None else words
     arguments = parser().parse_args(words)
-    console = display.console()
-    show_log()
-    try:
-        if arguments.list:
-            return show_list(console, config_from(arguments))
-        if arguments.sweep is None:
-            raise ConfigError(f"name a sweep: one of {', '.join([*names(), *searches()])}")
-        if arguments.watch and not arguments.status:
-            raise ConfigError("--watch: it goes with --status, and starts nothing; without both the sweep starts")
-        for name in ("jobs", "pack", "trials"):
-            if (count := getattr(arguments, name)) is not None and count < 1:
-                raise ConfigError(f"--{name} {count}: it takes a whole number from 1")
-        base, seeds = resolved(config_from(arguments)), seeds_of(arguments.seeds)
-        if "seed" in parse_assignments(arguments.assignments):
-            raise ConfigError("--set seed: a sweep takes its seeds from --seeds")
-        if arguments.scalars is not None:
-            os.environ[trackers.VARIABLE] = arguments.scalars  # jobs inherit it
-        trackers.wanted()
-        if arguments.hung_after is not None:
-            os.environ[heartbeat.VARIABLE] = str(60 * arguments.hung_after)
-        heartbeat.limit_seconds()
-        registry = RunRegistry(arguments.results)
-        registry.check_readable()
-        if arguments.sweep in searches():
-            from sweeps.search import run_search  # Optuna takes a second to load: not for sweeps
+    return boundary(lambda: _run_command(arguments, words))
 
-            return run_search.run_command(arguments, base, seeds, registry, console, words)
-        for name in SEARCH_OPTIONS:
-            if getattr(arguments, name) is not None:
-                raise ConfigError(f"--{name}: that is for a search, such as {searches()[0]}")
-        plan = make_plan(arguments.sweep, arguments.preset, base, seeds)
-        if arguments.status:
-            return show_status(console, plan, registry, watch=arguments.watch)
-        if arguments.log is not None:
-            return control.follow(console, registry, control.find_run(plan, arguments.log))
-        if arguments.why is not None:
-            return control.explain(console, plan, registry, control.find_run(plan, arguments.why))
-        if arguments.cancel is not None:
-            registry.check_writable()
-            every = list(plan.runs.values())
-            return control.cancel(
-                console,
-                plan,
-                registry,
-                every if arguments.cancel == "all" else [control.find_run(plan, arguments.cancel)],
-            )
-        return start(console, plan, registry, arguments, words)
-    except (ConfigError, DataError) as error:
-        log.error(f"error: {error}")
-        return 2
-    except KeyboardInterrupt:
-        log.info("stopped; the same command goes on from here")
-        return 130
-    except Busy as error:
-        log.error(f"busy: {error}; it does this sweep already. --status shows how far it is")
-        return 3
+
+def _run_command(arguments: argparse.Namespace, words: list[str]) -> int:
+    console = display.console()
+    if arguments.list:
+        return show_list(console, config_from(arguments))
+    if arguments.sweep is None:
+        raise ConfigError(f"name a sweep: one of {', '.join([*names(), *searches()])}")
+    if arguments.watch and not arguments.status:
+        raise ConfigError("--watch: it goes with --status, and starts nothing; without both the sweep starts")
+    for name in ("jobs", "pack", "trials"):
+        if (count := getattr(arguments, name)) is not None and count < 1:
+            raise ConfigError(f"--{name} {count}: it takes a whole number from 1")
+    base, seeds = resolved(config_from(arguments)), seeds_of(arguments.seeds)
+    if "seed" in parse_assignments(arguments.assignments):
+        raise ConfigError("--set seed: a sweep takes its seeds from --seeds")
+    if arguments.scalars is not None:
+        os.environ[trackers.VARIABLE] = arguments.scalars  # jobs inherit it
+    trackers.wanted()
+    if arguments.hung_after is not None:
+        os.environ[heartbeat.VARIABLE] = str(60 * arguments.hung_after)
+    heartbeat.limit_seconds()
+    registry = RunRegistry(arguments.results)
+    registry.check_readable()
+    if arguments.sweep in searches():
+        from sweeps.search import run_search  # Optuna takes a second to load: not for sweeps
+
+        return run_search.run_command(arguments, base, seeds, registry, console, words)
+    for name in SEARCH_OPTIONS:
+        if getattr(arguments, name) is not None:
+            raise ConfigError(f"--{name}: that is for a search, such as {searches()[0]}")
+    plan = make_plan(arguments.sweep, arguments.preset, base, seeds)
+    if arguments.status:
+        return show_status(console, plan, registry, watch=arguments.watch)
+    if arguments.log is not None:
+        return control.follow(console, registry, control.find_run(plan, arguments.log))
+    if arguments.why is not None:
+        return control.explain(console, plan, registry, control.find_run(plan, arguments.why))
+    if arguments.cancel is not None:
+        registry.check_writable()
+        every = list(plan.runs.values())
+        return control.cancel(
+            console,
+            plan,
+            registry,
+            every if arguments.cancel == "all" else [control.find_run(plan, arguments.cancel)],
+        )
+    return start(console, plan, registry, arguments, words)
 
 
 def show_list(console: Console, base: Config) -> int:
@@ -211,6 +202,8 @@ def start(
     if arguments.dry_run:
         return 0
     settle(plan, registry.results)
+    for line in equal_points(plan):
+        log.warning(line)
     if arguments.detach:
         return run_sweep.detach(console, plan, registry, [word for word in words if word != "--detach"])
     command = shlex.join(["python", "sweeps/run.py", *words])
@@ -231,6 +224,7 @@ def show_plan(
         f"with {len(stages)} pre-trainings; nothing was started",
         forecast(registry, plan.preset, missing),
         *executor.describe_plan(missing),
+        *equal_points(plan),
         note(differences(plan, registry.results)),
     ]
     for line in lines:

@@ -29,7 +29,7 @@ from simvtp.data.corpora.registry import load
 from simvtp.data.gallery_loader import GalleryLoader
 from simvtp.data.resolve import resolved
 from simvtp.data.tokenizer import load_tokenizer
-from simvtp.evaluation.metrics import caption_ranks, metrics
+from simvtp.evaluation.metrics import matrix_ranks, metrics
 from simvtp.run import run
 
 SETTINGS = {
@@ -70,7 +70,7 @@ def nearest_pixels(config: Config) -> dict[str, float]:
     """Retrieval metrics of second halves by the pixels of first halves."""
     first, second = (mean_frames(config, split).reshape(-1, config.model.size**2 * 3) for split in ("val", "test"))
     distance = ((first[:, None] - second[None]) ** 2).mean(axis=2)
-    return metrics(caption_ranks(-distance, range(len(first))), len(second))
+    return metrics(matrix_ranks(-distance, range(len(first)))[0], len(second))
 
 
 def main() -> None:

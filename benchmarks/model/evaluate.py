@@ -23,9 +23,9 @@ from torch.nn import functional
 from benchmarks.model.ceiling import fastest
 from benchmarks.model.step import WORDS, config_of, make_batch
 from benchmarks.report import markdown, print_environment
-from simvtp.evaluation.metrics import caption_ranks, ranks, similarities, video_ranks
+from simvtp.evaluation.metrics import feature_ranks, matrix_ranks, similarities
 from simvtp.models.dual_encoder import two_encoders
-from simvtp.models.simvtp import SimVTP
+from simvtp.models.simvtp import SimVTPModel
 from simvtp.runtime.seeding import generator
 from simvtp.training.device import use_machine
 
@@ -39,10 +39,9 @@ def rank_gallery(way: str, size: int, width: int) -> dict[str, float]:
     owner = list(range(size))
     before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
     if way == "blocks":
-        ranks(videos, captions, owner)
+        feature_ranks(videos, captions, owner)
     else:
-        matrix = similarities(videos, captions)
-        caption_ranks(matrix, owner), video_ranks(matrix, owner)
+        matrix_ranks(similarities(videos, captions), owner, block=size)
     seconds = time.perf_counter() - began
     return {"seconds": seconds, "GB": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024**2}
 
@@ -66,7 +65,7 @@ def encoding_rows() -> list[dict[str, str]]:
     config = config_of("tiny", 128, [])
     use_machine(config.machine)
     known = WORDS[config.data.tokenizer]
-    model, batch = two_encoders(SimVTP(config, known.size), config).eval(), make_batch(config)
+    model, batch = two_encoders(SimVTPModel(config, known.size), config).eval(), make_batch(config)
     with torch.inference_mode():
         videos = 128 / fastest(lambda: model.encode_video(batch.video), 3)
         captions = 128 / fastest(lambda: model.encode_text(batch.words, batch.words != known.pad), 3)

@@ -35,12 +35,7 @@ def _backward(gradient: Shape, query: Shape, key: Shape, value: Shape, *_: Any, 
     return 2 * _attention(query, key, value)
 
 
-def _linear(x: Shape, weight: Shape, *_: Any, **__: Any) -> int:
-    return 2 * x.numel() * weight[0]
-
-
 KNOWN = {
     torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _forward,
     torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: _backward,
-    torch.ops.mkldnn._linear_pointwise: _linear,
 }

@@ -13,14 +13,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from simvtp.config.schema import Config
-from simvtp.models.objectives import Masked
-from simvtp.models.simvtp import SimVTP
+from simvtp.models.masking import MaskedBatch
+from simvtp.models.simvtp import SimVTPModel
 from simvtp.models.transformer import Transformer
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-def plain_losses(model: SimVTP, batch: Masked, config: Config) -> dict[str, Tensor]:
+def plain_losses(model: SimVTPModel, batch: MaskedBatch, config: Config) -> dict[str, Tensor]:
     """mvm, mlm, vtc and vtm, unweighted; all four must be on, in the form of the paper (masked words kept)."""
     assert model.pixel_decoder is not None
     assert model.word_head is not None
@@ -49,7 +49,7 @@ def plain_losses(model: SimVTP, batch: Masked, config: Config) -> dict[str, Tens
     found["vtc"] = functional.cross_entropy(cosine, own) + functional.cross_entropy(cosine.T, own)
 
     matched = encode_pair(model, config, frames, hidden, batch)
-    partners = batch.partners.to(device)
+    partners = batch.negatives.to(device)
     others = frames[partners].contiguous()
     mismatched = encode_pair(model, config, others, hidden[partners], batch)
     present = torch.cat((batch.present.new_ones(rows, count), batch.present), dim=1).unsqueeze(2)
@@ -59,7 +59,7 @@ def plain_losses(model: SimVTP, batch: Masked, config: Config) -> dict[str, Tens
     return found
 
 
-def embed(model: SimVTP, config: Config, frames: Tensor, hidden: Tensor) -> Tensor:
+def embed(model: SimVTPModel, config: Config, frames: Tensor, hidden: Tensor) -> Tensor:
     """Every tube embedded by a convolution; then the visible ones, [B, V, D]."""
     shape = config.model
     kernel = (shape.tube_frames, shape.patch, shape.patch)
@@ -69,7 +69,7 @@ def embed(model: SimVTP, config: Config, frames: Tensor, hidden: Tensor) -> Tens
     return tokens[~hidden].view(len(frames), -1, shape.width)
 
 
-def encode_pair(model: SimVTP, config: Config, frames: Tensor, hidden: Tensor, batch: Masked) -> Tensor:
+def encode_pair(model: SimVTPModel, config: Config, frames: Tensor, hidden: Tensor, batch: MaskedBatch) -> Tensor:
     """Visible tubes and words as one sequence, [B, V + L, D]."""
     videos, words = embed(model, config, frames, hidden), model.words(batch.text_mask.words)
     present = torch.cat((batch.present.new_ones(videos.shape[:2]), batch.present), dim=1)
@@ -92,7 +92,7 @@ def encode(layers: Transformer, x: Tensor, present: Tensor | None) -> Tensor:
     return layers.norm(x)
 
 
-def decode(model: SimVTP, states: Tensor, hidden: Tensor) -> Tensor:
+def decode(model: SimVTPModel, states: Tensor, hidden: Tensor) -> Tensor:
     """Predicted pixels of masked tubes, [B, M, P]."""
     decoder = model.pixel_decoder
     assert decoder is not None

@@ -1,7 +1,7 @@
 """The least time of a step's own matrix products, each alone: the ceiling of its own shapes.
 
-What a step multiplies is recorded while it runs; then every shape is multiplied by itself, hot, by each library and
-layout there is, and the fastest counts as often as the shape came. Small products are far below what large square ones
+What a step multiplies is recorded while it runs; then every shape is multiplied by itself, hot, in each memory
+layout, and the fastest counts as often as the shape came. Small products are far below what large square ones
 reach (`ceiling.py`), so for a small model this is what a step can be a share of. Attention counts as its products: two
 forward, four backward, for all heads at once.
 """
@@ -51,8 +51,6 @@ def shapes_of(func: Any, args: tuple[Any, ...]) -> Iterator[Shape]:
     elif func is aten.bmm.default:
         many, rows, inner = args[0].shape
         yield (many, rows, inner, args[1].shape[2])
-    elif func is torch.ops.mkldnn._linear_pointwise.default:
-        yield _flat(args[0], args[1].shape[0])
     elif func is aten._scaled_dot_product_flash_attention_for_cpu.default:
         yield from _attention(args[0], args[1])
     elif func is aten._scaled_dot_product_flash_attention_for_cpu_backward.default:
@@ -82,6 +80,4 @@ def best(shape: Shape, dtype: torch.dtype) -> float:
         lambda: x @ upright,
         lambda: across.t() @ upright,
     ]
-    if torch.backends.mkldnn.is_available():
-        ways.append(lambda: torch.ops.mkldnn._linear_pointwise(x, weight, None, "none", [], ""))
     return min(fastest(way, SECONDS) for way in ways)

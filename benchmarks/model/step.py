@@ -44,8 +44,9 @@ from simvtp.config.presets import preset
 from simvtp.config.schema import Config, override
 from simvtp.data.train_loader import Batch
 from simvtp.distributed.process_group import decide, joined, rank, rows_of
-from simvtp.models.objectives import Masked, Pretraining
-from simvtp.models.simvtp import SimVTP
+from simvtp.models.masking import MaskedBatch
+from simvtp.models.objectives import Pretraining
+from simvtp.models.simvtp import SimVTPModel
 from simvtp.pretrain import masked
 from simvtp.runtime.seeding import generator
 from simvtp.training.device import use_machine
@@ -89,8 +90,8 @@ def make_step(kind: str, config: Config) -> tuple[Callable[[], Tensor], Callable
     if config.machine.threads:
         torch.set_num_threads(config.machine.threads)
     known = WORDS[config.data.tokenizer]
-    model, batch = SimVTP(config, known.size).to(device).train(), make_batch(config)
-    objective: Callable[[Masked], dict[str, Tensor]]
+    model, batch = SimVTPModel(config, known.size).to(device).train(), make_batch(config)
+    objective: Callable[[MaskedBatch], dict[str, Tensor]]
     if kind == "plain fp32":
         optimizer: torch.optim.Optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
         objective = lambda given: plain_losses(model, given, config)  # noqa: E731

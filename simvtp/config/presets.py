@@ -59,8 +59,7 @@ SMALL = Config(
     ),
     evaluate=Evaluate(segments=1, crops=1, every=2),
     machine=Machine(
-        device="auto", threads=0, workers=4, checkpoint_seconds=300.0, frame_cache=False, recompute=True,
-        products="auto",
+        device="auto", threads=0, workers=4, checkpoint_seconds=300.0, frame_cache=False,
     ),
     seed=0,
 )  # fmt: skip
@@ -90,8 +89,7 @@ BASE = Config(
     ),
     evaluate=Evaluate(segments=3, crops=3, every=5),
     machine=Machine(
-        device="auto", threads=0, workers=8, checkpoint_seconds=900.0, frame_cache=False, recompute=True,
-        products="auto",
+        device="auto", threads=0, workers=8, checkpoint_seconds=900.0, frame_cache=False,
     ),
     seed=0,
 )  # fmt: skip

@@ -67,13 +67,13 @@ class Model:
         return self.frames // self.tube_frames
 
     @property
-    def places(self) -> int:
+    def cells(self) -> int:
         """Tubes of one time slot."""
         return (self.size // self.patch) ** 2
 
     @property
     def tubes(self) -> int:
-        return self.slots * self.places
+        return self.slots * self.cells
 
     @property
     def grid(self) -> tuple[int, int, int]:
@@ -225,13 +225,9 @@ class Machine:
     shard: bool = setting("share weights and optimiser out over the processes (FSDP), for models too large", False)
     checkpointing: bool = setting("recompute layers in the backward pass: less memory, a third more work", False)
     compile: bool = setting("torch.compile every layer", False)
-    recompute: bool = setting("compute norms and GELU again in the backward pass: a third less memory of layers", False)
-    stream: str = setting("folder on a fast disk to which data.order=shards copies shards ahead of use; empty: none",
-                          "")  # fmt: skip
+    stream: str = setting("folder on a fast disk to which data.order=shards copies shards ahead; empty: none", "")
     other_code: Literal["refuse", "reuse", "redo"] = setting(
         "results and checkpoints of other code: refuse, reuse or redo them", "refuse")  # fmt: skip
-    products: Literal["torch", "onednn", "auto"] = setting(
-        "fp32 products on the CPU: torch (MKL), onednn, or auto (onednn on AMD, or torch)", "torch")  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -268,14 +264,21 @@ LATER: Mapping[str, Any] = {path: found.default for path, found in FIELDS.items(
 _values = operator.attrgetter(*FIELDS)
 
 
+# Fields of older versions -> what to do instead. Configs on disk may name them: they changed nothing beyond rounding.
+REMOVED = {
+    "machine.products": "matrix products are PyTorch's own; leave it out",
+    "machine.recompute": "machine.checkpointing=true saves memory",
+}
+
+
 def flatten(config: Config) -> dict[str, Any]:
     """Config -> {"mask.video": 0.9, ...}, in the order of the definition."""
     return dict(zip(FIELDS, _values(config), strict=True))
 
 
 def completed(values: Mapping[str, Any]) -> dict[str, Any]:
-    """A flat config from disk, whole or in part, with the fields that came after it was written."""
-    return {**LATER, **values}
+    """A flat config from disk, whole or in part, with fields that came later and without removed ones."""
+    return {**LATER, **{key: value for key, value in values.items() if key not in REMOVED}}
 
 
 def unflatten(values: Mapping[str, Any]) -> Config:
@@ -294,6 +297,8 @@ def override(config: Config, changes: Mapping[str, Any]) -> Config:
     """A new config with `changes` ({"mask.video": 0.5} or text as typed) applied and validated."""
     values = flatten(config)
     for key, value in changes.items():
+        if key in REMOVED:
+            raise ConfigError(f"{key} is no field of this version: {REMOVED[key]}")
         if key not in values:
             raise ConfigError(f"unknown config key {key!r}{nearest(key, values)}")
         values[key] = value

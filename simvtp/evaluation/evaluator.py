@@ -22,7 +22,15 @@ from simvtp.evaluation.encode import (
     gallery,
     shuffled,
 )
-from simvtp.evaluation.metrics import Floats, Retrieval, both_directions, dual_softmax, ranked, similarities, without
+from simvtp.evaluation.metrics import (
+    Floats,
+    Retrieval,
+    both_directions,
+    dual_softmax,
+    ranked,
+    similarities,
+    without_absent,
+)
 from simvtp.evaluation.rerank import candidates, matching, reranked
 from simvtp.models.dual_encoder import DualEncoder
 from simvtp.runtime.files import read_json
@@ -56,9 +64,8 @@ def score(model: DualEncoder, experiment: Experiment, tokenizer: Tokenizer, devi
         scored["test_last_epoch"] = both_directions(videos_last[0], captions_last, test.owner, test.absent)
     learned = config.objective.temperature if model.temperature is None else float(model.temperature().detach())
     if config.evaluate.dual_softmax or config.evaluate.rerank:  # these hold the whole matrix
-        scored |= _asked_for(
-            without(similarities(videos, captions), test.absent), learned, test, experiment, tokenizer, device
-        )
+        similarity = without_absent(similarities(videos, captions), test.absent)
+        scored |= _asked_for(similarity, learned, test, experiment, tokenizer, device)
     for name in EXTRA_TESTS.get(config.data.finetune.partition(":")[0], ()):
         extra = gallery(config, tokenizer, name, views=True)
         scored[name] = both_directions(*encode_gallery(model, extra, config, device), extra.owner, extra.absent)

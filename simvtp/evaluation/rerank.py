@@ -20,7 +20,7 @@ from simvtp.evaluation.encode import inference
 from simvtp.evaluation.metrics import Floats
 from simvtp.models.embeddings import tubes_of
 from simvtp.models.objectives import pair
-from simvtp.models.simvtp import SimVTP
+from simvtp.models.simvtp import SimVTPModel
 from simvtp.models.transformer import Group
 
 PAIRS = 64  # at once
@@ -41,7 +41,7 @@ def _top(similarity: Floats, k: int, axis: int) -> npt.NDArray[np.intp]:
 
 
 def matching(
-    model: SimVTP,
+    model: SimVTPModel,
     loader: GalleryLoader,
     asked: npt.NDArray[np.bool_],
     config: Config,
@@ -66,7 +66,7 @@ def matching(
     return filled(found).double().numpy().T
 
 
-def _judge(model: SimVTP, tubes: Tensor, words: Tensor, present: Tensor) -> Tensor:
+def _judge(model: SimVTPModel, tubes: Tensor, words: Tensor, present: Tensor) -> Tensor:
     """Tubes of the views of one video, [V, N, D], and captions [Q, L] -> [Q]."""
     assert model.matching_head is not None
     text = Group(model.words(words), present)

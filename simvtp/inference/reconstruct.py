@@ -1,4 +1,4 @@
-"""What a pre-trained model sees of masked clips and captions, and what it makes of the rest."""
+"""Masked clips and captions as a pre-trained model sees them, and its reconstruction of what is masked."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from simvtp.config.schema import Config, Model
 from simvtp.data.tokenizer import Tokenizer, pad_batch
 from simvtp.data.video.video import Frames
 from simvtp.models.embeddings import gather, tubes_of
-from simvtp.models.masking import VideoMask, draw_text_mask, draw_video_mask, drop_masked
-from simvtp.models.objectives import READ, TOLD, Masked, pair
-from simvtp.models.simvtp import SimVTP
+from simvtp.models.masking import MaskedBatch, VideoMask, draw_text_mask, draw_video_mask, drop_masked
+from simvtp.models.objectives import pair
+from simvtp.models.simvtp import SimVTPModel
 from simvtp.runtime.seeding import generator
 
 HIDDEN = 128  # grey of masked tubes
@@ -45,7 +45,7 @@ class Reconstruction:
 
 @torch.inference_mode()
 def reconstruct(
-    model: SimVTP, config: Config, tokenizer: Tokenizer, clips: Tensor, captions: Sequence[Sequence[int]]
+    model: SimVTPModel, config: Config, tokenizer: Tokenizer, clips: Tensor, captions: Sequence[Sequence[int]]
 ) -> list[Reconstruction]:
     """Mask clips, uint8 [B, T, H, W, 3], and captions by the config's ratios, drawn from its seed, and rebuild both.
 
@@ -58,11 +58,14 @@ def reconstruct(
     mask = draw_video_mask(len(clips), config.model, config.mask, random)  # every masked tube is asked for
     special = (tokenizer.pad, tokenizer.cls, tokenizer.sep)
     text, present = draw_text_mask(words, config.mask.text, tokenizer.mask, special, random), words != tokenizer.pad
-    nobody = torch.empty(0, dtype=torch.int64)
-    batch = Masked(clips, present, mask, text, partners=nobody, dropped=drop_masked(text, present))
+    batch = MaskedBatch(
+        clips, present, mask, text,
+        negatives=torch.empty(0, dtype=torch.int64),
+        dropped=drop_masked(text, present) if config.mask.words == "dropped" else None,
+    )  # fmt: skip
     tubes = tubes_of(clips, config.model)
     videos = model.tubes(tubes, mask.visible)
-    (encoded,) = model.encode([pair(videos, READ[config.mask.words](model, batch))])
+    (encoded,) = model.encode([pair(videos, model.embed_text(batch))])
 
     shown = _fill(tubes, mask, torch.full_like(gather(tubes, mask.masked), HIDDEN))
     rebuilt: Tensor | None = None
@@ -72,8 +75,7 @@ def reconstruct(
     guesses, hidden = torch.full_like(words, tokenizer.mask), torch.zeros_like(words, dtype=torch.bool)
     hidden.view(-1)[text.positions] = True
     if config.objective.mlm:
-        told = TOLD[config.mask.words](model, encoded, videos.shape[1], batch)
-        guesses.view(-1)[text.positions] = told.argmax(dim=1)
+        guesses.view(-1)[text.positions] = model.predict_words(encoded, batch).argmax(dim=1)
     return [
         Reconstruction(
             original=clips[row].numpy(),
@@ -86,7 +88,7 @@ def reconstruct(
     ]
 
 
-def _pixels(model: SimVTP, encoded: Tensor, tubes: Tensor, mask: VideoMask) -> tuple[Tensor, list[float | None]]:
+def _pixels(model: SimVTPModel, encoded: Tensor, tubes: Tensor, mask: VideoMask) -> tuple[Tensor, list[float | None]]:
     """Tubes with the masked ones as predicted, uint8 [B, tubes, P], and the error of each clip."""
     assert model.pixel_decoder is not None
     true = gather(tubes, mask.masked).unflatten(2, (3, -1)).double()

@@ -1,4 +1,4 @@
-"""A trained model as it is used: paths of videos and plain text in, unit vectors out; from a folder, and to one.
+"""The public class SimVTP, a trained model in use: paths of videos and plain text in, unit vectors out.
 
 A model folder holds config.json, model.safetensors, tokenizer.json and README.md (the model card); model.init takes it
 too.
@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from simvtp.config.formats import steps_of
 from simvtp.config.schema import Config, flatten, unflatten
 from simvtp.data.from_config import decoding_of, tokenizer_of
 from simvtp.data.tokenizer import Tokenizer, load_tokenizer, pad_batch
@@ -24,30 +23,38 @@ from simvtp.data.video.video import Frames, Video, segment_indices
 from simvtp.errors import DataError
 from simvtp.evaluation.encode import inference
 from simvtp.models.build import fresh_model
-from simvtp.models.dual_encoder import TOWERS, DualEncoder, ZeroShot
-from simvtp.models.simvtp import SimVTP
+from simvtp.models.dual_encoder import DualEncoder, ZeroShot, two_encoders
+from simvtp.models.simvtp import SimVTPModel
 from simvtp.runtime.files import read_json, write_json
 from simvtp.training.checkpoint import load_weights, save_weights
 
 FORMAT = 1
+TEXTS = 128  # texts that are encoded together
 
 
-TEXTS = 128  # captions that are encoded together
+class SimVTP:
+    """A trained model with its tokenizer, for retrieval: `encode_text(texts) @ encode_video(paths).T` are cosines.
 
+    Made by `SimVTP.from_pretrained(folder)`, or by `SimVTP.from_run(folder)` for a run of this project.
 
-class Retriever:
-    """model: what the weights are of, a pre-trained SimVTP or fine-tuned encoders; encoder: its two ways in."""
+    model: the module that the weights are of, a pre-trained `SimVTPModel` or the fine-tuned encoders.
+    encoder: the module that encodes; the same weights as two encoders.
+    config: the config of the run that trained it.
+    tokenizer: its vocabulary.
+    about: content of the model folder's config.json (kind, preset, id, metrics, config).
+    device: a GPU where there is one.
+    """
 
     def __init__(self, model: nn.Module, config: Config, tokenizer: Tokenizer, about: dict[str, Any]) -> None:
         self.model, self.config, self.tokenizer, self.about = model, config, tokenizer, about
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")  # where it is used, not trained
-        encoder = ZeroShot(model, config) if isinstance(model, SimVTP) else model
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        encoder = ZeroShot(model, config) if isinstance(model, SimVTPModel) else model
         assert isinstance(encoder, DualEncoder)
         self.encoder: DualEncoder = encoder.to(self.device).eval()
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path) -> Retriever:
-        """Of a model folder; raises DataError where it is none."""
+    def from_pretrained(cls, folder: str | Path) -> SimVTP:
+        """The model of a model folder; raises DataError where the folder is none."""
         folder = Path(folder).expanduser()
         if not (folder / "config.json").is_file() or not (folder / "model.safetensors").is_file():
             raise DataError(f"{folder} is no model folder: it takes config.json and model.safetensors there")
@@ -57,12 +64,27 @@ class Retriever:
             raise DataError(f"{folder}/config.json is not whole JSON ({error})") from error
         if not isinstance(about, dict) or about.get("format") != FORMAT:
             raise DataError(f"{folder}/config.json is not of a model folder of this version (format {FORMAT})")
-        config, tokenizer = unflatten(about["config"]), load_tokenizer(str(folder), "")
-        return cls(_filled(about["kind"], config, tokenizer, folder / "model.safetensors"), config, tokenizer, about)
+        path = folder / "config.json"
+        try:
+            config, kind = unflatten(about["config"]), str(about["kind"])
+            if kind not in KINDS:
+                raise ValueError(f"kind {kind!r} is none of {', '.join(KINDS)}")
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise DataError(f"{path} is not the config of a model folder ({error})") from error
+        path = folder / "tokenizer.json"
+        try:
+            tokenizer = load_tokenizer(str(folder), "")
+            path = folder
+            return cls(_filled(kind, config, tokenizer, folder / "model.safetensors"), config, tokenizer, about)
+        except DataError:
+            raise
+        except Exception as error:  # the tokenizers library and torch raise anything
+            why = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise DataError(f"{path} cannot be loaded ({why})") from error
 
     @classmethod
-    def from_run(cls, folder: str | Path) -> Retriever:
-        """Of a run's folder (fine-tuned) or a pre-training stage's; raises DataError where it is not finished."""
+    def from_run(cls, folder: str | Path) -> SimVTP:
+        """The model of a run's folder (fine-tuned) or a pre-training stage's; raises DataError where not finished."""
         folder = Path(folder)
         kinds = {"finetuned": "finetuned.safetensors", "pretrained": "weights.safetensors"}
         kind = next((kind for kind, name in kinds.items() if (folder / name).is_file()), None)
@@ -77,7 +99,7 @@ class Retriever:
         return cls(_filled(kind, config, tokenizer, folder / kinds[kind]), config, tokenizer, about)
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write a model folder; what lies there under the same names is replaced."""
+        """Write a model folder; files of the same names in it are replaced."""
         folder = Path(folder)
         save_weights(self.model, folder / "model.safetensors")
         self.tokenizer.save(folder / "tokenizer.json")
@@ -85,7 +107,10 @@ class Retriever:
         write_json(folder / "config.json", self.about)
 
     def encode_video(self, paths: Sequence[str | Path]) -> Tensor:
-        """[N, D] unit vectors on the CPU, averaged over the segments and crops of the config; raises DataError."""
+        """Paths of N videos -> unit vectors, float [N, D] on the CPU, averaged over the config's segments and crops.
+
+        Raises DataError where a video cannot be decoded, TypeError for a single path.
+        """
         if isinstance(paths, str):
             raise TypeError("encode_video takes a list of paths, not one string")
         found = torch.zeros(len(paths), self.config.model.width)
@@ -96,7 +121,10 @@ class Retriever:
         return functional.normalize(found)
 
     def encode_text(self, texts: Sequence[str]) -> Tensor:
-        """[N, D] unit vectors on the CPU; a text longer than the config's words is cut."""
+        """N texts -> unit vectors, float [N, D] on the CPU; a text longer than the config's words is cut.
+
+        Raises TypeError for a single text.
+        """
         if isinstance(texts, str):
             raise TypeError("encode_text takes a list of texts, not one string")
         ids = self.tokenizer.encode(texts, self.config.model.words)
@@ -108,7 +136,7 @@ class Retriever:
         return found
 
     def _clips(self, path: Path) -> list[Frames]:
-        """uint8 [T, H, W, 3] of every segment and crop, as the test galleries see them."""
+        """uint8 [T, H, W, 3] of every segment and crop, as in the test galleries."""
         reading, model, segments = decoding_of(self.config), self.config.model, self.config.evaluate.segments
         video = Video(path, reading.reader, reading.seconds)
         indices = [segment_indices(video.frame_count, model.frames, segment, segments) for segment in range(segments)]
@@ -118,12 +146,9 @@ class Retriever:
 
 
 def _filled(kind: str, config: Config, tokenizer: Tokenizer, weights: Path) -> nn.Module:
-    model: nn.Module = fresh_model(config, tokenizer)
-    if kind == "finetuned":
-        assert isinstance(model, SimVTP)
-        # without fine-tuning the weights are the pre-trained encoder's
-        tuned = steps_of(config.finetune.length, 1_000_000) > 0
-        model = (TOWERS[config.model.towers] if tuned else ZeroShot)(model, config)
+    """A model of that kind, on the CPU, with the weights of a file; raises DataError where they do not fit."""
+    pretrained = fresh_model(config, tokenizer)
+    model = two_encoders(pretrained, config) if kind == "finetuned" else pretrained
     try:
         load_weights(model, weights)
     except ValueError as error:
@@ -138,7 +163,7 @@ KINDS = {
 
 
 def card(about: dict[str, Any], parameters: int) -> str:
-    """`about`: the content of the folder's config.json."""
+    """The model card, Markdown. about: content of the folder's config.json; parameters: their number."""
     config = about["config"]
     size, frames = config["model.size"], config["model.frames"]
     return f"""# SimVTP, preset {about["preset"]}
@@ -155,7 +180,7 @@ of {size} x {size} pixels, texts of at most {config["model.words"]} word pieces.
 
 {_scores(about["metrics"])}
 ```python
-from simvtp import SimVTP
+from simvtp import SimVTPModel
 
 model = SimVTP.from_pretrained("this folder")
 scores = model.encode_text(["a red star moves left"]) @ model.encode_video(["clip.mp4"]).T
@@ -164,7 +189,7 @@ scores = model.encode_text(["a red star moves left"]) @ model.encode_video(["cli
 
 
 def _corpus(spec: str) -> str:
-    """Kind and name, without where it lies on the machine that trained."""
+    """Kind and name of a corpus, without its folder."""
     kind, _, place = spec.partition(":")
     return f"{kind}:{place.rstrip('/').rpartition('/')[2]}"
 

@@ -1,4 +1,7 @@
-"""The video encoder for timm: `import simvtp.timm_models`, then `timm.create_model("simvtp_base_patch16_224")`."""
+"""The video encoder for timm.
+
+`import simvtp.inference.timm_models`, then `timm.create_model("simvtp_base_patch16_224")`.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,10 @@ from torch import Tensor, nn
 
 from simvtp.config.presets import preset
 from simvtp.errors import ConfigError
-from simvtp.inference.retriever import Retriever
+from simvtp.inference.retriever import SimVTP
 from simvtp.models.dual_encoder import DualEncoder, ZeroShot
-from simvtp.models.simvtp import SimVTP, tubes_of
+from simvtp.models.embeddings import tubes_of
+from simvtp.models.simvtp import SimVTPModel
 from simvtp.models.transformer import Group, initialise
 from simvtp.runtime.constants import IMAGENET_MEAN, IMAGENET_STD
 from simvtp.runtime.timm_compat import register_model
@@ -67,8 +71,8 @@ class VideoTower(nn.Module):
 
 def _tower(name: str, pretrained: bool, folder: str | Path | None, num_classes: int) -> VideoTower:
     if folder is not None:
-        retriever = Retriever.from_pretrained(folder)
-        if isinstance(retriever.model, SimVTP):
+        retriever = SimVTP.from_pretrained(folder)
+        if isinstance(retriever.model, SimVTPModel):
             return VideoTower(DualEncoder(retriever.model, retriever.config), num_classes)
         if isinstance(retriever.encoder, ZeroShot):
             raise ConfigError(f"{folder} holds an encoder without fine-tuning; publish its pre-training stage instead")
@@ -77,7 +81,7 @@ def _tower(name: str, pretrained: bool, folder: str | Path | None, num_classes: 
         raise ConfigError("no weights are published with this package; name a model folder with folder=...")
     config = preset(name)
     with torch.random.fork_rng(devices=[]):
-        return VideoTower(DualEncoder(SimVTP(config, 5), config), num_classes)
+        return VideoTower(DualEncoder(SimVTPModel(config, 5), config), num_classes)
 
 
 @register_model

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from simvtp.errors import DataError
-from simvtp.inference.retriever import Retriever
+from simvtp.inference.retriever import SimVTP
 from simvtp.runtime.cache_dir import cache_folder, say
 from simvtp.runtime.files import read_json
 
@@ -48,7 +48,7 @@ def index_file(model_folder: Path) -> Path:
     return cache_folder() / "search" / f"{whole.hexdigest()[:16]}.sqlite"
 
 
-def features(retriever: Retriever, folder: Path, index: Path) -> tuple[list[Path], Tensor]:
+def features(retriever: SimVTP, folder: Path, index: Path) -> tuple[list[Path], Tensor]:
     """Videos that can be decoded and their unit vectors [N, D]; those in the index are not decoded.
 
     Every vector is kept as soon as it is there, so a call that is cut off is continued by the next. A video that
@@ -79,9 +79,7 @@ def features(retriever: Retriever, folder: Path, index: Path) -> tuple[list[Path
     return paths, torch.stack(vectors)
 
 
-def _each(
-    retriever: Retriever, paths: list[Path], store: sqlite3.Connection
-) -> Iterator[tuple[Path, bytes | DataError]]:
+def _each(retriever: SimVTP, paths: list[Path], store: sqlite3.Connection) -> Iterator[tuple[Path, bytes | DataError]]:
     encoded = 0
     for number, path in enumerate(paths, start=1):
         digest = _known_digest(path, store)

@@ -6,26 +6,26 @@ from simvtp.config.schema import Config
 from simvtp.data.tokenizer import Tokenizer
 from simvtp.distributed.process_group import tell
 from simvtp.errors import ConfigError
-from simvtp.models.pretrained_weights import put, read
-from simvtp.models.simvtp import SimVTP
+from simvtp.models.pretrained_weights import load_pretrained, read_pretrained
+from simvtp.models.simvtp import SimVTPModel
 from simvtp.runtime.seeding import seeded
 
 
-def fresh_model(config: Config, tokenizer: Tokenizer) -> SimVTP:
-    # torch's own initialisation, which SimVTP draws anew, must not touch the global state.
+def fresh_model(config: Config, tokenizer: Tokenizer) -> SimVTPModel:
+    # torch's own initialisation, which the model draws anew, must not touch the global state.
     with seeded(config.seed, "construction"):
-        return SimVTP(config, tokenizer.size)
+        return SimVTPModel(config, tokenizer.size)
 
 
-def starting_model(config: Config, tokenizer: Tokenizer) -> SimVTP:
+def starting_model(config: Config, tokenizer: Tokenizer) -> SimVTPModel:
     """A model as training starts from it: from the weights of model.init, the rest drawn from the seed."""
     model = fresh_model(config, tokenizer)
     if config.model.init:
-        given = read(config.model.init, config.model)
+        given = read_pretrained(config.model.init, config.model)
         if given.dual:
             raise ConfigError(
                 f"model.init: {config.model.init} holds two fine-tuned encoders, and pre-training has one; start "
                 'fine-tuning from it with pretrain.length="0 steps"'
             )
-        tell(put(given, model, config))
+        tell(load_pretrained(given, model, config))
     return model

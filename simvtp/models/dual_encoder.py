@@ -1,4 +1,4 @@
-"""The two encoders of retrieval."""
+"""The video and text encoders of fine-tuning and retrieval."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ from torch.nn import functional
 
 from simvtp.config.formats import steps_of
 from simvtp.config.schema import Config
-from simvtp.models.simvtp import SimVTP, Temperature, tubes_of
+from simvtp.models.embeddings import tubes_of
+from simvtp.models.simvtp import SimVTPModel, Temperature
 from simvtp.models.transformer import Group, Transformer
 
 
 class DualEncoder(nn.Module):
-    """A video and a text encoder that both start as the pre-trained one; features are mean-pooled, then normed."""
+    """A video and a text encoder that both start as the pre-trained one; tokens are mean-pooled, then normed."""
 
-    def __init__(self, pretrained: SimVTP, config: Config) -> None:
+    def __init__(self, pretrained: SimVTPModel, config: Config) -> None:
         super().__init__()
         self.shape = config.model
         self.tubes, self.words = pretrained.tubes, pretrained.words
         self.video_encoder = _tower(pretrained.encoder, config)
         self.text_encoder = _tower(pretrained.encoder, config)
-        # The norm moves behind the pooling; its pre-trained weights keep what the contrast has learned.
+        # The norm follows the pooling here; it starts from its pre-trained weights.
         self.video_norm = copy.deepcopy(pretrained.encoder.norm)
         self.text_norm = copy.deepcopy(pretrained.encoder.norm)
         self.temperature = _temperature(pretrained, config)
@@ -52,7 +53,7 @@ class DualEncoder(nn.Module):
 class SharedEncoder(DualEncoder):
     """One encoder, and one norm, for videos and texts."""
 
-    def __init__(self, pretrained: SimVTP, config: Config) -> None:
+    def __init__(self, pretrained: SimVTPModel, config: Config) -> None:
         nn.Module.__init__(self)
         self.shape = config.model
         self.tubes, self.words = pretrained.tubes, pretrained.words
@@ -77,7 +78,7 @@ class SharedEncoder(DualEncoder):
 
 
 class ZeroShot(SharedEncoder):
-    """The pre-trained encoder as it is: every token normed, then pooled, as the contrast of pre-training does."""
+    """The pre-trained encoder as it is: tokens are normed, then pooled, as for the contrastive loss of pre-training."""
 
     def encode_video(self, video: Tensor) -> Tensor:
         (encoded,) = self.encoder([Group(self.tubes(tubes_of(video, self.shape)))])
@@ -91,19 +92,15 @@ class ZeroShot(SharedEncoder):
         return functional.normalize(Group(self.norm(encoded.tokens), encoded.present).mean().float())
 
 
-# model.towers -> the model of fine-tuning and retrieval
-TOWERS = {"separate": DualEncoder, "shared": SharedEncoder}
-
-
-def two_encoders(pretrained: SimVTP, config: Config) -> DualEncoder:
-    """The encoders of retrieval; those of pre-training unchanged where there is no fine-tuning."""
+def two_encoders(pretrained: SimVTPModel, config: Config) -> DualEncoder:
+    """The encoders of retrieval, started from a pre-trained model; unchanged where the config has no fine-tuning."""
     if steps_of(config.finetune.length, 1_000_000) == 0:
         return ZeroShot(pretrained, config)
-    return TOWERS[config.model.towers](pretrained, config)
+    return SharedEncoder(pretrained, config) if config.model.towers == "shared" else DualEncoder(pretrained, config)
 
 
-def _temperature(pretrained: SimVTP, config: Config) -> Temperature | None:
-    """Where it is learned: what pre-training has learned, or the start where that has learned none."""
+def _temperature(pretrained: SimVTPModel, config: Config) -> Temperature | None:
+    """The learned temperature, from pre-training or, where that has none, from its start; None where it is fixed."""
     if not config.objective.learn_temperature:
         return None
     return copy.deepcopy(pretrained.temperature) or Temperature(config.objective.temperature)

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from simvtp.config.schema import Model
-from simvtp.models.linear import linear
 from simvtp.runtime.constants import IMAGENET_MEAN, IMAGENET_STD
 
 
@@ -39,8 +38,8 @@ def sine_positions(count: int, width: int) -> Tensor:
 def tube_positions(model: Model, width: int) -> Tensor:
     """Fixed positions of a clip's tubes, float [tubes, width].
 
-    Where model.positions names another grid, its table is stretched over the model's by trilinear interpolation, so
-    that a tube stands where weights trained on that grid expect its place in the picture and in time.
+    Where model.positions names another grid, its table is interpolated (trilinear) to the model's grid, so that a tube
+    has the position that weights trained on that grid expect at the same point of the picture and the clip.
     """
     grid = tuple(int(side) for side in model.positions.split("x")) if model.positions else model.grid
     table = sine_positions(math.prod(grid), width)
@@ -51,10 +50,10 @@ def tube_positions(model: Model, width: int) -> Tensor:
 
 
 class TubeEmbedding(nn.Module):
-    """Pixels of a tube -> a token, plus its fixed position; only the tubes asked for are touched.
+    """Linear map of a tube's pixels to a token, plus its fixed position; only the tubes asked for are embedded.
 
-    proj takes pixels normalised by ImageNet's mean and deviation. They never are in memory: proj((x - mean) / std) is
-    one product of the bytes with the weights divided by std, which costs two passes over the pixels less.
+    proj takes pixels normalised by ImageNet's mean and standard deviation. The normalised pixels are never in memory:
+    proj((x - mean) / std) is one product of the bytes with the weights divided by std, two passes over the pixels less.
     """
 
     positions: Tensor
@@ -72,15 +71,18 @@ class TubeEmbedding(nn.Module):
         )
 
     def forward(self, tubes: Tensor, ids: Tensor | None = None) -> Tensor:
-        """uint8 [B, tubes, P] and the ids to embed, int64 [B, V] (None: all) -> [B, V, D]."""
+        """Bytes [B, tubes, P] and the ids of the tubes to embed, int64 [B, V] (None: all) -> float [B, V, D]."""
         chosen = tubes if ids is None else gather(tubes, ids)
         positions = self.positions if ids is None else self.positions[ids]
         weight = self.proj.weight * self.scale
-        return linear(chosen.float(), weight, self.proj.bias - weight @ self.mean) + positions
+        return functional.linear(chosen.float(), weight, self.proj.bias - weight @ self.mean) + positions
 
 
 class WordEmbedding(nn.Module):
-    """BERT's embeddings: word + position + type, LayerNorm (eps 1e-12), dropout (Devlin et al. 2019, section 3)."""
+    """BERT's embeddings: word + position + type, LayerNorm (eps 1e-12), dropout (Devlin et al. 2019, section 3).
+
+    vocabulary: number of words. longest: number of learned positions.
+    """
 
     def __init__(self, vocabulary: int, model: Model, longest: int = 512) -> None:
         super().__init__()
@@ -91,6 +93,6 @@ class WordEmbedding(nn.Module):
         self.dropout = nn.Dropout(model.dropout)
 
     def forward(self, words: Tensor) -> Tensor:
-        """int64 [B, L] -> [B, L, D]; all words are of type 0."""
+        """int64 [B, L] -> float [B, L, D]; all words are of type 0."""
         embedded = self.word(words) + self.position.weight[: words.shape[1]] + self.kind.weight[0]
         return self.dropout(self.norm(embedded))

@@ -1,7 +1,7 @@
-"""How the tensors of published checkpoints are named, and what each is called here.
+"""Key maps of published checkpoints: the names of their tensors -> the names of this model's tensors.
 
-A layout is a list of rules, pattern -> our name; the first that fits a whole name counts, and a name that no rule fits
-has no place in this model. `#0`, `#1`, `#2` mark the rows of query, key and value in one matrix.
+A key map is a list of rules, pattern -> own key; the first pattern that matches the whole name counts, and a name that
+no pattern matches is not used. `#0`, `#1`, `#2` mark the rows of query, key and value in one matrix.
 """
 
 from __future__ import annotations
@@ -50,11 +50,15 @@ def _transformers_layers(theirs: str, ours: str) -> Rules:
 
 
 @dataclass(frozen=True)
-class Layout:
-    """marks: names of which one tells the layout. learned: names that positions have where they are learned or saved.
+class KeyMap:
+    """The key map of one kind of checkpoint.
 
-    videomae: it is of a video encoder with fixed positions. pixels_last: values of a tube that is predicted are ordered
-    frame, row, column, channel, not channel, frame, row, column.
+    name: of the kind, for messages.
+    marks: tensor names; a checkpoint that holds one of them is of this kind.
+    rules: pattern -> own key.
+    learned: names of position tables, where the checkpoint holds any.
+    videomae: whether it holds a video encoder with fixed positions.
+    pixels_last: the order of a predicted tube's values: frame, row, column, channel; else channel, frame, row, column.
     """
 
     name: str
@@ -65,7 +69,7 @@ class Layout:
     pixels_last: bool = False
 
 
-DUAL = Layout(
+DUAL = KeyMap(
     "SimVTP, fine-tuned",
     ("video_encoder.patch_embed.proj.weight",),
     (
@@ -79,7 +83,7 @@ DUAL = Layout(
     videomae=True,
 )
 
-ORIGINAL = Layout(
+ORIGINAL = KeyMap(
     "VideoMAE or SimVTP, original",
     ("encoder.patch_embed.proj.weight",),
     (
@@ -100,7 +104,7 @@ ORIGINAL = Layout(
     pixels_last=True,
 )
 
-TRANSFORMERS = Layout(
+TRANSFORMERS = KeyMap(
     "VideoMAE, transformers",
     ("videomae.embeddings.patch_embeddings.projection.weight", "embeddings.patch_embeddings.projection.weight"),
     (
@@ -118,26 +122,26 @@ TRANSFORMERS = Layout(
     pixels_last=True,
 )
 
-BERT = Layout(
+BERT = KeyMap(
     "BERT, transformers",
     ("bert.embeddings.word_embeddings.weight", "embeddings.word_embeddings.weight"),
     _under(r"(?:bert\.)?embeddings\.", _BERT_EMBEDDINGS),
 )
 
-OWN = Layout("this project's", ("tubes.proj.weight",), ((r"(.+)", r"\1"),))
+OWN = KeyMap("this project's", ("tubes.proj.weight",), ((r"(.+)", r"\1"),))
 
-LAYOUTS = (OWN, DUAL, ORIGINAL, TRANSFORMERS, BERT)
-
-
-def layout_of(names: Collection[str]) -> Layout | None:
-    """The layout of a checkpoint with tensors of these names; None where it is none that is known."""
-    return next((layout for layout in LAYOUTS if any(mark in names for mark in layout.marks)), None)
+KEY_MAPS = (OWN, DUAL, ORIGINAL, TRANSFORMERS, BERT)
 
 
-def our_name(layout: Layout, name: str) -> str | None:
-    """Our name of a tensor; None where it has no place in this model."""
-    for pattern, ours in layout.rules:
-        found = re.fullmatch(pattern, name)
-        if found:
-            return found.expand(ours)
+def find_key_map(names: Collection[str]) -> KeyMap | None:
+    """The key map of a checkpoint with tensors of these names; None where none is known."""
+    return next((key_map for key_map in KEY_MAPS if any(mark in names for mark in key_map.marks)), None)
+
+
+def own_key(key_map: KeyMap, name: str) -> str | None:
+    """This model's name of a tensor; None where it has none."""
+    for pattern, own in key_map.rules:
+        match = re.fullmatch(pattern, name)
+        if match:
+            return match.expand(own)
     return None

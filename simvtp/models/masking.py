@@ -1,7 +1,9 @@
 """Masks of video tubes and of words, as index tensors (SimVTP section 3.2).
 
 Masks are drawn on the CPU from a seeded generator, so that a run sees the same masks on every device, and travel to
-the device as indices: nothing on the device has a shape that depends on data.
+the device as indices: no shape on the device depends on the values of a tensor there.
+
+A clip has `slots` time slots of `cells` tubes each; tube t is cell t % cells of slot t // cells.
 """
 
 from __future__ import annotations
@@ -12,12 +14,16 @@ import torch
 from torch import Tensor
 
 from simvtp.config.schema import Mask, Model
+from simvtp.config.tube_counts import tubes_decoded, units_masked
 
 
 @dataclass(frozen=True)
 class VideoMask:
-    """visible: int64 [B, V]; masked: int64 [B, M], those that are decoded; each row ascending. V + M = tubes where all
-    masked tubes are decoded."""
+    """Tubes of each clip by index, each row ascending.
+
+    visible: int64 [B, V], the tubes that the encoder sees.
+    masked: int64 [B, M], the masked tubes that are decoded; V + M = tubes where all masked tubes are.
+    """
 
     visible: Tensor
     masked: Tensor
@@ -32,8 +38,12 @@ class VideoMask:
 
 @dataclass(frozen=True)
 class TextMask:
-    """words: int64 [B, L], the caption with [MASK] at masked words; positions: int64 [K], indices of the masked
-    words in the flattened [B * L]; targets: int64 [K], the ids that stood there. K may be 0."""
+    """Captions with some words masked.
+
+    words: int64 [B, L], the captions with [MASK] at masked words.
+    positions: int64 [K], indices of the masked words in the flattened [B * L]; K may be 0.
+    targets: int64 [K], the ids of the masked words.
+    """
 
     words: Tensor
     positions: Tensor
@@ -57,90 +67,94 @@ class TextMask:
 
 @dataclass(frozen=True)
 class DroppedText:
-    """A text mask whose masked words leave the caption, each row packed to its left.
+    """Positions of the words of each caption, split into visible and masked ones, each row packed to its left.
 
-    kept: int64 [B, K], places of the words that stay; kept_present: bool [B, K], False where a row has fewer; asked,
-    asked_present: [B, M], the same of masked words; places: int64 [masked words], where in the flattened [B * M].
+    visible: int64 [B, V], positions of the words that stay in the encoder.
+    visible_present: bool [B, V], False at padding, where a row has fewer than V.
+    masked, masked_present: the same of the masked words, [B, M].
+    masked_index: int64 [K], the masked words in the flattened [B * M], without its padding.
     """
 
-    kept: Tensor
-    kept_present: Tensor
-    asked: Tensor
-    asked_present: Tensor
-    places: Tensor
+    visible: Tensor
+    visible_present: Tensor
+    masked: Tensor
+    masked_present: Tensor
+    masked_index: Tensor
 
     def to(self, device: torch.device) -> DroppedText:
-        parts = (self.kept, self.kept_present, self.asked, self.asked_present, self.places)
+        parts = (self.visible, self.visible_present, self.masked, self.masked_present, self.masked_index)
         return DroppedText(*(part.to(device, non_blocking=True) for part in parts))
 
 
+@dataclass(frozen=True)
+class MaskedBatch:
+    """The rows of one process with their masks: what the pre-training losses take.
+
+    video: uint8 [B, T, H, W, 3].
+    present: bool [B, L], False at [PAD].
+    negatives: [processes * B], for each text of all processes: int64, the row of the clip of its mismatched pair; or,
+        for hard negatives, float in [0, 1), the random number that `objectives.sample_hard_negatives` turns into a row.
+    word_weight: masked words of this process as a share of those of all processes, times the number of processes.
+    dropped: the caption without its masked words; None where they stay in the caption as [MASK].
+    """
+
+    video: Tensor
+    present: Tensor
+    video_mask: VideoMask
+    text_mask: TextMask
+    negatives: Tensor
+    word_weight: float = 1.0
+    dropped: DroppedText | None = None
+
+
 def drop_masked(mask: TextMask, present: Tensor) -> DroppedText:
-    """present: bool [B, L], False at [PAD]; on the CPU, since the shapes depend on the masks."""
-    hidden = torch.zeros(present.numel(), dtype=torch.bool)
-    hidden[mask.positions] = True
-    hidden = hidden.view(present.shape)
-    kept, kept_present = _pack(present & ~hidden)
-    asked, asked_present = _pack(hidden)
-    return DroppedText(kept, kept_present, asked, asked_present, asked_present.flatten().nonzero().squeeze(1))
+    """present: bool [B, L], False at [PAD]; on the CPU, since the shapes of the result depend on the masks."""
+    masked = torch.zeros(present.numel(), dtype=torch.bool)
+    masked[mask.positions] = True
+    masked = masked.view(present.shape)
+    masked_words, masked_present = _pack(masked)
+    return DroppedText(
+        *_pack(present & ~masked), masked_words, masked_present, masked_present.flatten().nonzero().squeeze(1)
+    )
 
 
 def _pack(chosen: Tensor) -> tuple[Tensor, Tensor]:
-    """bool [B, L] -> places of the chosen, ascending, and whether a place is one: [B, most of any row]."""
-    places = (~chosen).to(torch.uint8).argsort(dim=1, stable=True)[:, : int(chosen.sum(dim=1).max())]
-    return places, chosen.gather(1, places)
-
-
-def units_masked(ratio: float, units: int) -> int:
-    """How many of `units` a ratio masks: the floor, as in VideoMAE (0.9 of 196 -> 176), never all of them."""
-    return min(int(ratio * units + 1e-9), units - 1)
-
-
-def tubes_masked(model: Model, mask: Mask) -> int:
-    """Tubes of a clip that the mask hides."""
-    if mask.kind == "tube":
-        return model.slots * units_masked(mask.video, model.places)
-    if mask.kind == "frame":
-        return model.places * units_masked(mask.video, model.slots)
-    return units_masked(mask.video, model.tubes)
+    """bool [B, L] -> positions of the chosen, ascending, int64 [B, most of any row], and False at padding, bool."""
+    positions = (~chosen).to(torch.uint8).argsort(dim=1, stable=True)[:, : int(chosen.sum(dim=1).max())]
+    return positions, chosen.gather(1, positions)
 
 
 def draw_video_mask(batch: int, model: Model, mask: Mask, generator: torch.Generator) -> VideoMask:
-    """One mask a clip. Tube t of a clip is tube t % places of slot t // places.
+    """One mask a clip (section 3.2, as in VideoMAE), all masked tubes decoded.
 
-    tube: one spatial mask for all slots; frame: whole slots; random: any tubes.
+    mask.kind: tube masks the same cells in all slots; frame masks whole slots; random masks any tubes.
     """
     if mask.kind == "tube":
-        hidden, shown = _choose(batch, model.places, units_masked(mask.video, model.places), generator)
-        offsets = torch.arange(model.slots).mul(model.places).view(1, -1, 1)
+        hidden, shown = _choose(batch, model.cells, units_masked(mask.video, model.cells), generator)
+        offsets = torch.arange(model.slots).mul(model.cells).view(1, -1, 1)
         visible, masked = ((part.unsqueeze(1) + offsets).flatten(1) for part in (shown, hidden))
     elif mask.kind == "frame":
         hidden, shown = _choose(batch, model.slots, units_masked(mask.video, model.slots), generator)
-        places = torch.arange(model.places).view(1, 1, -1)
-        visible, masked = ((part.unsqueeze(2) * model.places + places).flatten(1) for part in (shown, hidden))
+        cells = torch.arange(model.cells).view(1, 1, -1)
+        visible, masked = ((part.unsqueeze(2) * model.cells + cells).flatten(1) for part in (shown, hidden))
     else:
         masked, visible = _choose(batch, model.tubes, units_masked(mask.video, model.tubes), generator)
     return VideoMask(visible=visible, masked=masked)
 
 
-def tubes_decoded(model: Model, mask: Mask) -> int:
-    """Masked tubes of a clip that the pixel decoder is asked for."""
-    masked = tubes_masked(model, mask)
-    return min(masked, max(1, round(mask.decoded * masked)))
-
-
-def decoded_part(drawn: VideoMask, model: Model, mask: Mask, generator: torch.Generator) -> VideoMask:
+def select_decoded(drawn: VideoMask, model: Model, mask: Mask, generator: torch.Generator) -> VideoMask:
     """The same mask with only the masked tubes that are decoded (VideoMAE V2, section 3.2: running cells).
 
-    The four places of every 2 x 2 cell take turns: a place that is decoded at one slot makes room at the next, so the
+    The four cells of every 2 x 2 square take turns: a cell that is decoded at one slot is not at the next, so the
     share is even over space and time. Each clip starts at a random turn.
     """
     if mask.decoded == 1:
         return drawn
     side = model.size // model.patch
-    turn = torch.tensor([[0, 1], [3, 2]])  # once round the cell
-    place, slot = drawn.masked % model.places, drawn.masked // model.places
+    turn = torch.tensor([[0, 1], [3, 2]])  # once round the square
+    cell, slot = drawn.masked % model.cells, drawn.masked // model.cells
     start = torch.randint(4, (len(drawn.masked), 1), generator=generator)
-    wait = (turn[place // side % 2, place % side % 2] + slot + start) % 4
+    wait = (turn[cell // side % 2, cell % side % 2] + slot + start) % 4
     chosen = wait.argsort(dim=1, stable=True)[:, : tubes_decoded(model, mask)].sort(dim=1).values
     return VideoMask(drawn.visible, drawn.masked.gather(1, chosen))
 
@@ -156,7 +170,7 @@ def draw_text_mask(
 ) -> TextMask:
     """Mask each ordinary word with probability `ratio`, always by [MASK]; `words` itself is left as it is.
 
-    words: int64 [B, L]. The ids in `special` ([CLS], [SEP], [PAD]) are never masked.
+    words: int64 [B, L]. mask_id: the id of [MASK]. special: ids that are never masked ([CLS], [SEP], [PAD]).
     """
     chosen = torch.rand(words.shape, generator=generator) < ratio
     for token in special:

@@ -1,12 +1,11 @@
-"""Starting from published weights: reading their files, saying them in our names and shapes, and putting them in place.
+"""Starting from published weights: read the files of model.init, map names and shapes to this model, copy the tensors.
 
-Safetensors, or torch files read without running anything that is in them. A tensor is put in place exactly or not at
-all: only its shape and the order of its rows may change, never a value.
+Files are safetensors, or torch files that are read without running any code in them. A tensor is copied exactly or not
+at all: only its shape and the order of its rows may change, never a value.
 """
 
 from __future__ import annotations
 
-import argparse
 import pickle
 from collections import Counter
 from collections.abc import Sequence
@@ -23,7 +22,8 @@ from simvtp.config.file_digests import pinned_weights, weight_files, weight_sour
 from simvtp.config.schema import Config, Model
 from simvtp.errors import ConfigError
 from simvtp.models.embeddings import sine_positions
-from simvtp.models.key_maps import Layout, layout_of, our_name
+from simvtp.models.key_maps import KeyMap, find_key_map, own_key
+from simvtp.models.torch_files import load_torch
 from simvtp.runtime.files import read_json
 
 WRAPPERS = ("model", "module", "state_dict", "model_state_dict")  # keys that checkpoints keep their weights under
@@ -32,16 +32,20 @@ PUBLISHED = (8, 14, 14)  # VideoMAE's and SimVTP's: 16 frames of 224 x 224 in tu
 
 
 @dataclass
-class Given:
-    """What the files of model.init hold in our names.
+class PretrainedWeights:
+    """What the files of model.init hold.
 
-    origin: our name -> file and their name; left: their names; grid: of the tubes whose positions the weights know.
+    tensors: float32 on the CPU, by this model's names.
+    origin: this model's name -> file, and the name there.
+    kinds: the key map of each source and its path, for messages.
+    unused: names in the files that this model has no tensor for.
+    grid: slots, rows and columns of the tubes that the weights were trained on; None where unknown.
     """
 
     tensors: dict[str, Tensor] = field(default_factory=dict)
     origin: dict[str, tuple[Path, str]] = field(default_factory=dict)
-    layouts: list[str] = field(default_factory=list)
-    left: list[str] = field(default_factory=list)
+    kinds: list[str] = field(default_factory=list)
+    unused: list[str] = field(default_factory=list)
     grid: tuple[int, int, int] | None = None
 
     @property
@@ -50,24 +54,24 @@ class Given:
         return any(name.startswith(("video_encoder.", "text_encoder.")) for name in self.tensors)
 
 
-def read(init: str, model: Model) -> Given:
+def read_pretrained(init: str, model: Model) -> PretrainedWeights:
     """All that model.init names, a later source before an earlier one where both hold a tensor; raises ConfigError."""
-    given, init = Given(), pinned_weights(init)
+    given, init = PretrainedWeights(), pinned_weights(init)
     for source in weight_sources(init):
         theirs: dict[str, Tensor] = {}
         for path in weight_files(source):
             theirs |= _tensors(path)
-        layout = layout_of(theirs)
-        if layout is None:
+        key_map = find_key_map(theirs)
+        if key_map is None:
             raise ConfigError(
                 f"model.init: {source} is in no layout that is known (VideoMAE, SimVTP, BERT's embeddings, or this "
                 f"project's); its tensors are called {', '.join(list(theirs)[:SHOWN]) or 'nothing: there are none'}"
             )
-        _refuse_learned_positions(source, layout, theirs)
-        given.layouts.append(f"{layout.name}: {source}")
-        if layout.videomae:
+        _refuse_learned_positions(source, key_map, theirs)
+        given.kinds.append(f"{key_map.name}: {source}")
+        if key_map.videomae:
             given.grid = _grid(source, model)
-        _translate(source, layout, theirs, model, given)
+        _translate(source, key_map, theirs, model, given)
     return given
 
 
@@ -108,16 +112,15 @@ def _tensors(path: Path) -> dict[str, Tensor]:
 
 def _loaded(path: Path) -> Any:
     try:
-        # VideoMAE keeps its command line beside the weights: a Namespace is a bare bag of values
-        with torch.serialization.safe_globals([argparse.Namespace]):
-            return torch.load(path, map_location="cpu", weights_only=True)
+        return load_torch(path, path.stat().st_size)
     except pickle.UnpicklingError as error:
         raise ConfigError(
             f"model.init: {path} is refused: it is damaged, or holds more than tensors, and loading that could run any "
             "code. Where you trust its origin, load it yourself and save its tensors as safetensors"
         ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise ConfigError(f"model.init: {path} cannot be read as a torch checkpoint ({error})") from error
+    except Exception as error:  # a damaged pickle raises anything
+        why = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ConfigError(f"model.init: {path} cannot be read as a torch checkpoint ({why})") from error
 
 
 def _unwrapped(content: Any) -> dict[str, Any]:
@@ -130,9 +133,9 @@ def _unwrapped(content: Any) -> dict[str, Any]:
     return {}
 
 
-def _refuse_learned_positions(source: Path, layout: Layout, theirs: dict[str, Tensor]) -> None:
+def _refuse_learned_positions(source: Path, key_map: KeyMap, theirs: dict[str, Tensor]) -> None:
     """Fixed sine-cosine positions that were saved anyway are ours already; learned ones belong to another model."""
-    for name in layout.learned:
+    for name in key_map.learned:
         if name not in theirs:
             continue
         table = theirs.pop(name)
@@ -144,26 +147,29 @@ def _refuse_learned_positions(source: Path, layout: Layout, theirs: dict[str, Te
             )
 
 
-def _translate(source: Path, layout: Layout, theirs: dict[str, Tensor], model: Model, given: Given) -> None:
+def _translate(
+    source: Path, key_map: KeyMap, theirs: dict[str, Tensor], model: Model, given: PretrainedWeights
+) -> None:
+    """Put the tensors of a source into `given`, by this model's names and in its shapes."""
     parts: dict[str, dict[int, Tensor]] = {}
     for name, tensor in theirs.items():
-        ours = our_name(layout, name)
+        ours = own_key(key_map, name)
         if ours is None:
-            given.left.append(name)
+            given.unused.append(name)
             continue
         whole, _, part = ours.partition("#")
         given.origin[whole] = (source, name)
         if part:
             parts.setdefault(whole, {})[int(part)] = tensor
         else:
-            given.tensors[whole] = _in_our_form(whole, tensor, model, pixels_last=layout.pixels_last)
+            given.tensors[whole] = _reshaped(whole, tensor, model, pixels_last=key_map.pixels_last)
     for whole, three in parts.items():
         if len(three) < 3 or len({tensor.shape[1:] for tensor in three.values()}) > 1:
             raise ConfigError(f"model.init: {source}: {given.origin[whole][1]} and its like do not make one {whole}")
         given.tensors[whole] = torch.cat([three[number] for number in range(3)])
 
 
-def _in_our_form(name: str, tensor: Tensor, model: Model, *, pixels_last: bool) -> Tensor:
+def _reshaped(name: str, tensor: Tensor, model: Model, *, pixels_last: bool) -> Tensor:
     if name == "tubes.proj.weight" and tensor.ndim == 5:  # a 3-D convolution whose stride is its size
         return tensor.flatten(1)
     if name == "pixel_decoder.mask_token":
@@ -175,13 +181,13 @@ def _in_our_form(name: str, tensor: Tensor, model: Model, *, pixels_last: bool) 
 
 
 def head_order(model: Model) -> list[int]:
-    """Where each value of our tubes (channel, frame, row, column) stands in theirs (frame, row, column, channel)."""
+    """Index of each value of our tubes (channel, frame, row, column) in VideoMAE's (frame, row, column, channel)."""
     pixels = model.tube_frames * model.patch**2
     return [pixel * 3 + channel for channel, pixel in product(range(3), range(pixels))]
 
 
-def put(given: Given, model: nn.Module, config: Config) -> tuple[str, str, str]:
-    """Copy what is given into the model, and say in three lines what was loaded, left and missing.
+def load_pretrained(given: PretrainedWeights, model: nn.Module, config: Config) -> tuple[str, str, str]:
+    """Copy the weights into the model; gives three lines: what was loaded, what is unused, what is missing.
 
     Raises ConfigError, naming the tensor, where one has another shape, or where a stack of layers is given in part.
     """
@@ -199,10 +205,10 @@ def put(given: Given, model: nn.Module, config: Config) -> tuple[str, str, str]:
     with torch.no_grad():
         for name, tensor in fitting.items():
             own[name].copy_(tensor)
-    left = given.left + [given.origin[name][1] for name in given.tensors if name not in own]
+    left = given.unused + [given.origin[name][1] for name in given.tensors if name not in own]
     missing = [name for name in own if name not in fitting]
     return (
-        f"model.init loaded {len(fitting)} of {len(own)} tensors: {_by_part(fitting)} ({'; '.join(given.layouts)})",
+        f"model.init loaded {len(fitting)} of {len(own)} tensors: {_by_part(fitting)} ({'; '.join(given.kinds)})",
         f"model.init left {len(left)} that have no place here{_some(left)}",
         f"model.init missing {len(missing)}, which start from the seed: {_by_part(missing) or 'none'}",
     )
@@ -218,7 +224,7 @@ def _stack(name: str) -> str:
     return name.partition(".blocks.")[0] if ".blocks." in name else ""
 
 
-def _refuse_partial_stacks(given: Given, fitting: dict[str, Tensor], own: dict[str, Tensor]) -> None:
+def _refuse_partial_stacks(given: PretrainedWeights, fitting: dict[str, Tensor], own: dict[str, Tensor]) -> None:
     """An encoder with other layers than the file's is another encoder."""
     given_stacks, own_stacks = {_stack(name) for name in fitting}, {_stack(name) for name in own}
     for name in given.tensors:
@@ -228,7 +234,7 @@ def _refuse_partial_stacks(given: Given, fitting: dict[str, Tensor], own: dict[s
     for name in own:
         if _stack(name) in given_stacks - {""} and name not in fitting:
             raise ConfigError(
-                f"model.init: {given.layouts}: the model's {name} is not there, though other layers are (model.depth?)"
+                f"model.init: {given.kinds}: the model's {name} is not there, though other layers are (model.depth?)"
             )
 
 

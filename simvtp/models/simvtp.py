@@ -1,30 +1,30 @@
-"""The temperature of the contrast where it is learned (CLIP, Radford et al. 2021, section 2.5)."""
+"""The pre-training model: embeddings, one encoder for videos and texts, decoders and heads (SimVTP section 3).
+
+Shapes: B clips, V visible and M masked tubes of P pixel values each, L words, D the encoder's width.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from simvtp.config.schema import Config, Model
-from simvtp.models.embeddings import TubeEmbedding, WordEmbedding, gather, sine_positions, tube_positions, tubes_of
-from simvtp.models.linear import Linear
-from simvtp.models.masking import DroppedText
+from simvtp.models.embeddings import TubeEmbedding, WordEmbedding, gather, sine_positions, tube_positions
+from simvtp.models.masking import DroppedText, MaskedBatch
 from simvtp.models.transformer import Group, Transformer, initialise
 from simvtp.runtime.seeding import seeded
 
-if TYPE_CHECKING:
-    from simvtp.inference.retriever import Retriever
-
-SHARPEST = 100.0  # CLIP's limit of the inverse
+MAX_INVERSE_TEMPERATURE = 100.0  # CLIP's
 
 
 class Temperature(nn.Module):
-    """The logarithm of the inverse temperature as the one parameter; it never falls below 1/100."""
+    """Learned temperature of the contrastive loss (CLIP, Radford et al. 2021, section 2.5).
+
+    The one parameter is the logarithm of the inverse temperature; the temperature never falls below 1/100.
+    """
 
     def __init__(self, start: float) -> None:
         super().__init__()
@@ -32,11 +32,44 @@ class Temperature(nn.Module):
 
     def forward(self) -> Tensor:
         """float [1]."""
-        return self.log_inverse.clamp(max=math.log(SHARPEST)).neg().exp()
+        return self.log_inverse.clamp(max=math.log(MAX_INVERSE_TEMPERATURE)).neg().exp()
+
+
+class PixelDecoder(nn.Module):
+    """Predicts the pixels of masked tubes from the encoder's visible ones (section 3.3, as in VideoMAE)."""
+
+    positions: Tensor
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.embed = nn.Linear(model.width, model.decoder_width, bias=False)
+        self.mask_token = nn.Parameter(torch.zeros(model.decoder_width))
+        self.layers = Transformer(model.decoder_width, model.decoder_depth, model.decoder_heads)
+        self.head = nn.Linear(model.decoder_width, model.tube_frames * model.patch**2 * 3)
+        self.register_buffer("positions", tube_positions(model, model.decoder_width), persistent=False)
+
+    def forward(self, encoded: Tensor, visible: Tensor, masked: Tensor) -> Tensor:
+        """Encoded visible tubes [B, V, D], their ids int64 [B, V], ids of masked tubes int64 [B, M] -> [B, M, P]."""
+        seen = self.embed(encoded) + self.positions[visible]
+        queries = self.mask_token + self.positions[masked]
+        x = torch.cat((seen, queries.to(seen.dtype)), dim=1)
+        (decoded,) = self.layers([Group(x)])
+        pixels: Tensor = self.head(decoded.tokens[:, visible.shape[1] :])
+        return pixels
+
+
+class WordHead(nn.Linear):
+    """Predicts words that are masked by [MASK] from the encoder's outputs at their positions."""
+
+    def predict_words(self, joint: Group, batch: MaskedBatch) -> Tensor:
+        """joint: [B, V + L, D], visible tubes, then all words -> logits of the masked words, [K, vocabulary]."""
+        states = joint.tokens[:, batch.video_mask.visible.shape[1] :].flatten(0, 1)
+        logits: Tensor = self(states[batch.text_mask.positions])
+        return logits
 
 
 class WordDecoder(nn.Module):
-    """Predicts masked words from the encoder's visible tubes and kept words; as wide and deep as the pixel decoder.
+    """Predicts dropped words from the encoder's visible tubes and visible words; as wide and deep as the pixel decoder.
 
     SimVTP's figure draws a text decoder; its release has none, since there masked words stay in the encoder.
     """
@@ -45,66 +78,51 @@ class WordDecoder(nn.Module):
 
     def __init__(self, model: Model, vocabulary: int) -> None:
         super().__init__()
-        self.embed = Linear(model.width, model.decoder_width, bias=False)
+        self.embed = nn.Linear(model.width, model.decoder_width, bias=False)
         self.mask_token = nn.Parameter(torch.zeros(model.decoder_width))
         self.layers = Transformer(model.decoder_width, model.decoder_depth, model.decoder_heads)
-        self.head = Linear(model.decoder_width, vocabulary)
+        self.head = nn.Linear(model.decoder_width, vocabulary)
         self.register_buffer("positions", sine_positions(model.words, model.decoder_width), persistent=False)
 
     def forward(self, encoded: Group, text: DroppedText) -> Tensor:
-        """encoded: [B, V + K, D], visible tubes, then kept words -> logits [masked words, vocabulary]."""
+        """encoded: [B, V + visible words, D], visible tubes, then visible words -> logits [K, vocabulary]."""
         assert encoded.present is not None
-        kept, seen = text.kept.shape[1], encoded.tokens.shape[1]
+        tubes, seen = encoded.tokens.shape[1] - text.visible.shape[1], encoded.tokens.shape[1]
         known = self.embed(encoded.tokens)
-        known = torch.cat((known[:, : seen - kept], known[:, seen - kept :] + self.positions[text.kept]), dim=1)
-        asked = (self.mask_token + self.positions[text.asked]).to(known.dtype)
-        present = torch.cat((encoded.present, text.asked_present), dim=1)
-        (decoded,) = self.layers([Group(torch.cat((known, asked), dim=1), present)])
-        return self.head(decoded.tokens[:, seen:].flatten(0, 1)[text.places])
+        known = torch.cat((known[:, :tubes], known[:, tubes:] + self.positions[text.visible]), dim=1)
+        queries = (self.mask_token + self.positions[text.masked]).to(known.dtype)
+        present = torch.cat((encoded.present, text.masked_present), dim=1)
+        (decoded,) = self.layers([Group(torch.cat((known, queries), dim=1), present)])
+        logits: Tensor = self.head(decoded.tokens[:, seen:].flatten(0, 1)[text.masked_index])
+        return logits
+
+    def predict_words(self, joint: Group, batch: MaskedBatch) -> Tensor:
+        """joint: [B, V + visible words, D] -> logits of the masked words, [K, vocabulary]."""
+        assert batch.dropped is not None
+        logits: Tensor = self(joint, batch.dropped)
+        return logits
 
 
-__all__ = ["PixelDecoder", "SimVTP", "gather", "tubes_of"]
+class SimVTPModel(nn.Module):
+    """Embeddings, unified encoder and the heads that the config's objectives need (section 3).
 
-
-class PixelDecoder(nn.Module):
-    """Predicts the pixels of masked tubes from the encoder's visible ones."""
-
-    positions: Tensor
-
-    def __init__(self, model: Model) -> None:
-        super().__init__()
-        self.embed = Linear(model.width, model.decoder_width, bias=False)
-        self.mask_token = nn.Parameter(torch.zeros(model.decoder_width))
-        self.layers = Transformer(model.decoder_width, model.decoder_depth, model.decoder_heads)
-        self.head = Linear(model.decoder_width, model.tube_frames * model.patch**2 * 3)
-        self.register_buffer("positions", tube_positions(model, model.decoder_width), persistent=False)
-
-    def forward(self, encoded: Tensor, visible: Tensor, masked: Tensor) -> Tensor:
-        """encoded: [B, V, D] at int64 [B, V] -> pixels [B, M, P] at int64 [B, M]; the head sees masked tubes only."""
-        seen = self.embed(encoded) + self.positions[visible]
-        asked = self.mask_token + self.positions[masked]
-        x = torch.cat((seen, asked.to(seen.dtype)), dim=1)
-        (decoded,) = self.layers([Group(x)])
-        return self.head(decoded.tokens[:, visible.shape[1] :])
-
-
-class SimVTP(nn.Module):
-    """Embeddings, unified encoder and the heads that the config's objectives need.
-
-    A head is there only where its objective is on. Each part is drawn from its own seed, so that two configs that
+    A head is there only where its objective is on. Each part is drawn from a seed of its own, so two configs that
     differ in one objective start the rest from the same weights.
+
+    config: of the run; its model, mask and objective sections and the seed count.
+    vocabulary: how many words the tokenizer knows.
     """
 
     def __init__(self, config: Config, vocabulary: int) -> None:
         super().__init__()
         model, objective = config.model, config.objective
+        drops_words = config.mask.words == "dropped"
         self.tubes = TubeEmbedding(model)
         self.words = WordEmbedding(vocabulary, model)
         self.encoder = Transformer(model.width, model.depth, model.heads, drop_path=config.pretrain.drop_path)
         self.pixel_decoder = PixelDecoder(model) if objective.mvm else None
-        kept, dropped = (bool(objective.mlm) and config.mask.words == words for words in ("kept", "dropped"))
-        self.word_head = Linear(model.width, vocabulary) if kept else None
-        self.word_decoder = WordDecoder(model, vocabulary) if dropped else None
+        self.word_head = WordHead(model.width, vocabulary) if objective.mlm and not drops_words else None
+        self.word_decoder = WordDecoder(model, vocabulary) if objective.mlm and drops_words else None
         self.matching_head = nn.Linear(model.width, 2) if objective.vtm else None
         learned = objective.vtc and objective.learn_temperature
         self.temperature = Temperature(objective.temperature) if learned else None
@@ -115,17 +133,25 @@ class SimVTP(nn.Module):
                     nn.init.trunc_normal_(part.mask_token, std=0.02)
 
     def encode(self, groups: Sequence[Group]) -> list[Group]:
-        """One pass of the encoder over several groups of sequences."""
-        return self.encoder(groups)
+        """One pass of the encoder over several groups of sequences, each [B, N, D] -> the same shapes."""
+        encoded: list[Group] = self.encoder(groups)
+        return encoded
 
-    @staticmethod
-    def from_pretrained(folder: str | Path) -> Retriever:
-        """A model folder ready for use: encode_video(paths), encode_text(strings), save_pretrained(folder)."""
-        from simvtp.inference.retriever import Retriever  # it is made of this module
+    def embed_text(self, batch: MaskedBatch) -> Group:
+        """Captions as the encoder reads them: [B, L, D] with [MASK], or [B, visible words, D] without masked words."""
+        words = self.words(batch.text_mask.words)
+        if batch.dropped is None:
+            return Group(words, batch.present)
+        return Group(gather(words, batch.dropped.visible), batch.dropped.visible_present)
 
-        return Retriever.from_pretrained(folder)
+    def predict_words(self, joint: Group, batch: MaskedBatch) -> Tensor:
+        """The joint pass, [B, V + words, D] -> logits of the masked words, [K, vocabulary]; there must be MLM."""
+        head = self.word_head if self.word_decoder is None else self.word_decoder
+        assert head is not None
+        return head.predict_words(joint, batch)
 
     def no_weight_decay(self) -> set[str]:
+        """Parameters without weight decay beside biases, norms and vectors (timm's convention)."""
         return {"pixel_decoder.mask_token", "word_decoder.mask_token"}
 
     @staticmethod

@@ -1,7 +1,7 @@
 """The transformer that every part of SimVTP is made of, over packed groups of sequences.
 
 Several passes (joint, mismatched pairs, video alone, text alone) go through the encoder as one: their tokens lie end
-to end in one matrix for everything that treats tokens one by one, and only attention looks at each group by itself.
+to end in one matrix for all that treats tokens one by one, and attention looks at each group by itself.
 """
 
 from __future__ import annotations
@@ -13,19 +13,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from simvtp.models.linear import Linear, gelu_linear, norm_linear
 from simvtp.runtime.timm_compat import DropPath
 
 
 @dataclass(frozen=True)
 class Group:
-    """Sequences of one length. tokens: [B, N, D]; present: bool [B, N], False at padding, or None for no padding."""
+    """Sequences of one length.
+
+    tokens: float [B, N, D].
+    present: bool [B, N], False at padding, or None where there is no padding.
+    """
 
     tokens: Tensor
     present: Tensor | None = None
 
     def mean(self) -> Tensor:
-        """[B, D]: the mean over the tokens that are no padding."""
+        """float [B, D]: the mean over the tokens that are no padding."""
         if self.present is None:
             return self.tokens.mean(dim=1)
         weight = self.present.unsqueeze(2).to(self.tokens.dtype)
@@ -33,10 +36,20 @@ class Group:
 
 
 @dataclass(frozen=True)
-class _Shape:
+class GroupShape:
+    """Where a group lies in the packed matrix: `batch` sequences of `length` tokens.
+
+    attention_mask: bool [batch, 1, 1, length], False where a key is padding, or None.
+    """
+
     batch: int
     length: int
-    bias: Tensor | None  # bool [B, 1, 1, N], False where a key is padding
+    attention_mask: Tensor | None
+
+    @property
+    def tokens(self) -> int:
+        """Rows of the packed matrix."""
+        return self.batch * self.length
 
 
 class Attention(nn.Module):
@@ -45,45 +58,46 @@ class Attention(nn.Module):
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.qkv = Linear(width, 3 * width, bias=False)
+        self.qkv = nn.Linear(width, 3 * width, bias=False)
         self.q_bias = nn.Parameter(torch.zeros(width))
         self.v_bias = nn.Parameter(torch.zeros(width))
-        self.proj = Linear(width, width)
+        self.proj = nn.Linear(width, width)
 
-    def forward(self, x: Tensor, norm: nn.LayerNorm, shapes: Sequence[_Shape]) -> Tensor:
-        """x: [tokens, D], the groups end to end, and the norm before the attention -> [tokens, D]."""
+    def forward(self, x: Tensor, shapes: Sequence[GroupShape]) -> Tensor:
+        """x: float [tokens, D], the groups end to end -> [tokens, D]."""
         bias = torch.cat((self.q_bias, torch.zeros_like(self.q_bias), self.v_bias))
-        qkv = norm_linear(x, norm, self.qkv.weight, bias)
+        qkv = functional.linear(x, self.qkv.weight, bias)
         outputs = []
-        for part, shape in zip(qkv.split([s.batch * s.length for s in shapes]), shapes, strict=True):
+        for part, shape in zip(qkv.split([s.tokens for s in shapes]), shapes, strict=True):
             q, k, v = part.view(shape.batch, shape.length, 3, self.heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
-            mixed = functional.scaled_dot_product_attention(q, k, v, attn_mask=shape.bias)
-            outputs.append(mixed.transpose(1, 2).reshape(shape.batch * shape.length, -1))
-        return self.proj(torch.cat(outputs) if len(outputs) > 1 else outputs[0])
+            mixed = functional.scaled_dot_product_attention(q, k, v, attn_mask=shape.attention_mask)
+            outputs.append(mixed.transpose(1, 2).reshape(shape.tokens, -1))
+        attended: Tensor = self.proj(torch.cat(outputs) if len(outputs) > 1 else outputs[0])
+        return attended
 
 
 class Block(nn.Module):
-    """Pre-norm transformer layer: attention, then an MLP four times as wide (LayerNorm eps 1e-6)."""
+    """Pre-norm transformer layer: attention, then an MLP four times as wide with GELU (LayerNorm eps 1e-6)."""
 
     def __init__(self, width: int, heads: int, drop_path: float) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(width, eps=1e-6)
         self.attn = Attention(width, heads)
         self.norm2 = nn.LayerNorm(width, eps=1e-6)
-        self.fc1 = Linear(width, 4 * width)
-        self.fc2 = Linear(4 * width, width)
+        self.fc1 = nn.Linear(width, 4 * width)
+        self.fc2 = nn.Linear(4 * width, width)
         self.drop_path = DropPath(drop_path)
 
-    def forward(self, x: Tensor, shapes: Sequence[_Shape]) -> Tensor:
-        x = x + self._drop(self.attn(x, self.norm1, shapes), shapes)
-        wide = norm_linear(x, self.norm2, self.fc1.weight, self.fc1.bias)
-        return x + self._drop(gelu_linear(wide, self.fc2.weight, self.fc2.bias), shapes)
+    def forward(self, x: Tensor, shapes: Sequence[GroupShape]) -> Tensor:
+        """x: float [tokens, D], the groups end to end -> [tokens, D]."""
+        x = x + self._drop(self.attn(self.norm1(x), shapes), shapes)
+        return x + self._drop(self.fc2(functional.gelu(self.fc1(self.norm2(x)))), shapes)
 
-    def _drop(self, branch: Tensor, shapes: Sequence[_Shape]) -> Tensor:
-        """Drop the branch for whole sequences, not for single tokens."""
+    def _drop(self, branch: Tensor, shapes: Sequence[GroupShape]) -> Tensor:
+        """Stochastic depth (Huang et al. 2016): drop the branch for whole sequences, not for single tokens."""
         if not (self.training and self.drop_path.drop_prob):
             return branch
-        parts = branch.split([s.batch * s.length for s in shapes])
+        parts = branch.split([s.tokens for s in shapes])
         dropped = [
             self.drop_path(part.view(s.batch, s.length, -1)).flatten(0, 1)
             for part, s in zip(parts, shapes, strict=True)
@@ -92,7 +106,10 @@ class Block(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Layers and a final LayerNorm over packed groups."""
+    """Layers and a final LayerNorm over packed groups.
+
+    drop_path: stochastic depth of the last layer, rising linearly from 0 at the first.
+    """
 
     def __init__(self, width: int, depth: int, heads: int, *, drop_path: float = 0.0, final_norm: bool = True) -> None:
         super().__init__()
@@ -106,11 +123,11 @@ class Transformer(nn.Module):
         for group in groups:
             batch, length, _ = group.tokens.shape
             keys = None if group.present is None else group.present[:, None, None, :]
-            shapes.append(_Shape(batch, length, keys))
+            shapes.append(GroupShape(batch, length, keys))
         x = torch.cat([g.tokens.flatten(0, 1) for g in groups])
         for block in self.blocks:
             x = block(x, shapes)
-        parts = self.norm(x).split([s.batch * s.length for s in shapes])
+        parts = self.norm(x).split([s.tokens for s in shapes])
         return [
             Group(part.view(s.batch, s.length, -1), group.present)
             for part, s, group in zip(parts, shapes, groups, strict=True)
@@ -118,7 +135,7 @@ class Transformer(nn.Module):
 
 
 def initialise(module: nn.Module) -> None:
-    """VideoMAE's initialisation: Xavier-uniform weights, zero biases; embeddings as in BERT, normal(0, 0.02)."""
+    """Xavier-uniform weights and zero biases of linear layers; embeddings as in BERT, normal(0, 0.02)."""
     for part in module.modules():
         if isinstance(part, nn.Linear):
             nn.init.xavier_uniform_(part.weight)

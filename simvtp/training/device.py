@@ -5,18 +5,20 @@ from __future__ import annotations
 import ctypes
 import logging
 import platform
+import re
+from pathlib import Path
 
 import torch
 
 from simvtp.config.schema import Machine, Optimisation
 from simvtp.distributed.process_group import size
 from simvtp.errors import ConfigError
-from simvtp.models import linear
 
 log = logging.getLogger(__name__)
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 NEVER = 2**31 - 1
+PROCESSOR = Path("/proc/cpuinfo")
 
 
 def keep_freed_memory() -> None:
@@ -33,12 +35,11 @@ def keep_freed_memory() -> None:
 
 
 def use_machine(machine: Machine) -> torch.device:
-    """Set malloc, matrix products and threads of this process as `machine` says, and return the device to train on.
+    """Set malloc and threads of this process as `machine` says, and return the device to train on.
 
     Of several processes, each has its own GPU. Raises ConfigError where machine.device is cuda and torch sees no GPU.
     """
     keep_freed_memory()
-    linear.use(machine.products, recompute=machine.recompute)
     if machine.threads:
         torch.set_num_threads(machine.threads)
     if machine.device == "cuda" and not torch.cuda.is_available():
@@ -49,8 +50,14 @@ def use_machine(machine: Machine) -> torch.device:
     return torch.device("cuda" if cuda else "cpu")
 
 
+def multiplies_bf16(cpuinfo: Path) -> bool:
+    """Whether Linux's description of the processor lists bf16 products; True where it lists no instructions."""
+    flags = re.search(r"^flags\s*:(.*)$", cpuinfo.read_text(), re.MULTILINE) if cpuinfo.is_file() else None
+    return flags is None or not {"avx512_bf16", "amx_bf16"}.isdisjoint(flags[1].split())
+
+
 def warn_of_slow_bf16(name: str, stage: Optimisation, device: torch.device) -> None:
     """Log that this processor has no bf16 matrix products, where stage `name` uses them: torch emulates them slowly."""
-    if device.type == "cpu" and stage.precision == "bf16" and not linear.multiplies_bf16(linear.PROCESSOR):
+    if device.type == "cpu" and stage.precision == "bf16" and not multiplies_bf16(PROCESSOR):
         slow = "this processor has no bf16 matrix products: a step was measured 3.6 times as long as in fp32"
         log.info("%s: %s (docs/performance.md); --set %s.precision=fp32 is another run, and faster", name, slow, name)

@@ -8,8 +8,8 @@ from simvtp.distributed.process_group import decide, tell
 from simvtp.errors import ConfigError
 from simvtp.models.build import fresh_model, starting_model
 from simvtp.models.dual_encoder import DualEncoder, two_encoders
-from simvtp.models.pretrained_weights import put, read
-from simvtp.models.simvtp import SimVTP
+from simvtp.models.pretrained_weights import load_pretrained, read_pretrained
+from simvtp.models.simvtp import SimVTPModel
 from simvtp.training.checkpoint import load_weights
 
 
@@ -21,7 +21,7 @@ def dual_encoder(experiment: Experiment, tokenizer: Tokenizer) -> DualEncoder:
     config = experiment.config
     if config.is_pretrained or not config.model.init:
         return two_encoders(pretrained_model(experiment, tokenizer), config)
-    model, given = fresh_model(config, tokenizer), read(config.model.init, config.model)
+    model, given = fresh_model(config, tokenizer), read_pretrained(config.model.init, config.model)
     if config.evaluate.rerank and "matching_head.weight" not in given.tensors:
         raise ConfigError(
             f"evaluate.rerank: {config.model.init} holds no matching head to judge candidates by, and this config "
@@ -31,13 +31,13 @@ def dual_encoder(experiment: Experiment, tokenizer: Tokenizer) -> DualEncoder:
         if config.model.towers != "separate":
             raise ConfigError(f"model.towers: {config.model.init} holds two encoders; it takes separate")
         pair = DualEncoder(model, config)
-        tell(put(given, pair, config))
+        tell(load_pretrained(given, pair, config))
         return pair
-    tell(put(given, model, config))
+    tell(load_pretrained(given, model, config))
     return two_encoders(model, config)
 
 
-def pretrained_model(experiment: Experiment, tokenizer: Tokenizer) -> SimVTP:
+def pretrained_model(experiment: Experiment, tokenizer: Tokenizer) -> SimVTPModel:
     """The config's pre-trained model; where it has no pre-training, what pre-training would start from.
 
     Raises ConfigError where pre-training is not done.

@@ -74,8 +74,9 @@ def _videos(spec: str, split: str, missing: str, skip: str) -> Sequence[str]:
     The embedded corpus is not made here: its spec tells how many there will be. Raises DataError.
     """
     from simvtp.data.corpora import registry
-    from simvtp.data.corpora.annotations import existing
     from simvtp.data.corpora.skip_list import skipped
+    from simvtp.data.corpora.spec import HINT
+    from simvtp.data.corpora.video_files import find_videos
     from simvtp.data.sprites.scenes import parse_spec
 
     spec = split_digest(spec)[0]  # what is there was compared with its digest when the config was resolved
@@ -84,20 +85,19 @@ def _videos(spec: str, split: str, missing: str, skip: str) -> Sequence[str]:
         made = parse_spec(place)
         counts = {"pretrain": made.clips, "train": made.finetune, "val": made.validation, "test": made.test}
         return range(counts.get(split, made.test_seen))  # type: ignore[return-value]
-    records, root = registry.listed(spec, split)
+    records, root = registry.read_records(spec, split)
     training = split in ("pretrain", "train")
     if training and skip:
         left_out = skipped(skip, kind)
         records = [record for record in records if record.file not in left_out]
     if not records:
-        raise DataError(f"{spec}, split {split}: its annotations list no video; {registry.HINT}")
+        raise DataError(f"{spec}, split {split}: its annotations list no video; {HINT}")
     looked_at = records[:: max(1, len(records) // LOOKED_AT)] if training else records
     strict = not training and missing == "error"
-    found, lost = existing(looked_at, root, strict=strict, corpus=f"{spec}, split {split}")
+    found, lost = find_videos(looked_at, root, strict=strict, corpus=f"{spec}, split {split}")
     if not found:
         raise DataError(
-            f"{spec}, split {split}: none of {len(looked_at)} videos is there (the first would be {lost[0]}); "
-            f"{registry.HINT}"
+            f"{spec}, split {split}: none of {len(looked_at)} videos is there (the first would be {lost[0]}); {HINT}"
         )
     if lost:
         log.warning(f"{spec}, split {split}: {len(lost)} of {len(looked_at)} videos looked for have no file")
@@ -293,5 +293,5 @@ def _prepare(spec: str, split: str, *, cached: bool) -> None:
     from simvtp.data.frame_cache import open_frames
 
     corpus = load(spec, split)
-    if cached and all(sample.there for sample in corpus.samples):
+    if cached and all(sample.exists for sample in corpus.samples):
         open_frames([sample.path for sample in corpus.samples], f"{spec}, {split}")

@@ -5,12 +5,12 @@ import torch
 from torch import Tensor
 
 from benchmarks.model.plain import plain_losses
-from simvtp.models.objectives import Masked, losses
-from simvtp.models.simvtp import SimVTP
+from simvtp.models.objectives import MaskedBatch, losses
+from simvtp.models.simvtp import SimVTPModel
 from tests.simvtp.models import small_batch
 
 
-def gradients(model: SimVTP, found: dict[str, Tensor]) -> dict[str, Tensor]:
+def gradients(model: SimVTPModel, found: dict[str, Tensor]) -> dict[str, Tensor]:
     model.zero_grad(set_to_none=True)
     torch.stack(list(found.values())).sum().backward()  # type: ignore[no-untyped-call]
     return {name: parameter.grad.clone() for name, parameter in model.named_parameters() if parameter.grad is not None}
@@ -22,7 +22,7 @@ def test_losses_and_gradients_are_ours(kind: str) -> None:
     model, batch = small_batch.model(config), small_batch.batch(config)
     words = batch.text_mask.words.clone()
     words[0, -1], batch.present[0, -1] = small_batch.PAD, False
-    batch = Masked(batch.video, batch.present, batch.video_mask, batch.text_mask, batch.partners)
+    batch = MaskedBatch(batch.video, batch.present, batch.video_mask, batch.text_mask, batch.negatives)
     ours, plain = losses(model, batch, config), plain_losses(model, batch, config)
     assert set(plain) == {"mvm", "mlm", "vtc", "vtm"}
     for name, value in plain.items():

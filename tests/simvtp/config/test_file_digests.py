@@ -12,7 +12,7 @@ from simvtp.config.run_id import pretrain_id, run_id
 from simvtp.config.schema import override
 from simvtp.data.resolve import resolved
 from simvtp.errors import ConfigError
-from simvtp.models.pretrained_weights import read
+from simvtp.models.pretrained_weights import read_pretrained
 
 
 def test_the_digest_stands_behind_the_name() -> None:
@@ -38,6 +38,6 @@ def test_a_resolved_config_needs_no_file_for_its_ids_and_refuses_others(tmp_path
     assert resolved(override(fixed, {"model.init": f"{moved}#{digest}"})).model.init == f"{moved}#{digest}"
     moved.write_bytes(b"others")
     for refusing in (lambda: resolved(override(fixed, {"model.init": f"{moved}#{digest}"})),
-                     lambda: read(f"{moved}#{digest}", fixed.model)):  # fmt: skip
+                     lambda: read_pretrained(f"{moved}#{digest}", fixed.model)):  # fmt: skip
         with pytest.raises(ConfigError, match=rf"in .*moved.pth is not what was asked for \(digest .*, not {digest}"):
             refusing()

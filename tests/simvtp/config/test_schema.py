@@ -218,3 +218,10 @@ def test_a_field_is_added_by_one_edit(tmp_path: Path) -> None:
                           text=True, check=False)  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"{run_id(TINY)}\n"  # at its default it is in no id
+
+
+def test_old_configs_may_name_removed_fields_and_a_command_line_may_not() -> None:
+    old = {**flatten(preset("base")), "machine.products": "auto", "machine.recompute": True}
+    assert unflatten(old) == preset("base")
+    with pytest.raises(ConfigError, match=r"machine\.recompute .*machine\.checkpointing"):
+        override(preset("base"), {"machine.recompute": "on"})

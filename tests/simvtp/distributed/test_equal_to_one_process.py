@@ -15,12 +15,11 @@ from simvtp.config.experiment import Experiment
 from simvtp.config.presets import preset
 from simvtp.config.schema import Config, override
 from simvtp.data.from_config import build_train_loader, pretraining_corpus, tokenizer_of
-from simvtp.data.train_loader import Clips
-from simvtp.distributed.collectives import gather_rows, take
+from simvtp.data.train_loader import ClipReader
+from simvtp.distributed.collectives import all_gather_with_grad, all_to_all
 from simvtp.distributed.process_group import decide, mean, owned, rank, rows_of, share, size, started_as, whole_batch
 from simvtp.errors import ConfigError, DataError
 from simvtp.evaluation.encode import Look, encode_gallery, encode_videos, gallery, shuffled
-from simvtp.models import linear
 from simvtp.models.build import fresh_model
 from simvtp.models.objectives import Pretraining
 from simvtp.pretrain import masked, pretrain
@@ -40,7 +39,6 @@ def config_of(changes: dict[str, str]) -> Config:
 def gradient(changes: dict[str, str], step: int) -> tuple[dict[str, Tensor], dict[str, float]]:
     """Of the sum of the four losses at the first weights, with the batch and masks of a step."""
     config = config_of(changes)
-    linear.use(config.machine.products, recompute=config.machine.recompute)
     tokenizer, cpu = tokenizer_of(config), torch.device("cpu")
     model = fresh_model(config, tokenizer)
     forward = wrap_model(Pretraining(model, config), config.machine, cpu)
@@ -67,9 +65,9 @@ def test_the_gradient_is_that_of_one_process_with_the_whole_batch(
 ) -> None:
     settings = [{**quick, **PLAIN}, {**quick, **AXES}]
     sharded = [{**changes, "machine.shard": "on"} for changes in settings]
-    cheap = [{**changes, "machine.recompute": "on", "machine.products": "onednn"} for changes in (*settings, *sharded)]
+    recomputed = [{**changes, "machine.checkpointing": "on"} for changes in (*settings, *sharded)]
     wanted = gradients(settings, 3) * 4
-    for answer in together(count, tmp_path, gradients, settings + sharded + cheap, 3):
+    for answer in together(count, tmp_path, gradients, settings + sharded + recomputed, 3):
         for (grads, losses), (right_grads, right_losses) in zip(answer, wanted, strict=True):
             assert losses == pytest.approx(right_losses, rel=1e-5)
             assert grads.keys() == right_grads.keys()
@@ -149,11 +147,11 @@ def small_matters(changes: dict[str, str], results: Path) -> dict[str, Any]:
     rows = torch.arange(6.0).view(3, 2).add(10 * rank()).requires_grad_()
     weights = torch.arange(1.0, 7.0)
     # each process: the whole sum, its gradient; mean over processes: that of the sum itself
-    gathered = gather_rows(rows)
+    gathered = all_gather_with_grad(rows)
     (gathered[:, 0] * weights).sum().backward()
     found["gathered"], found["gather gradient"] = gathered.tolist(), rows.grad.tolist()  # type: ignore[union-attr]
     rows.grad = None
-    taken = take(rows, torch.tensor([5, 0, 4, 0, 0, 2]))
+    taken = all_to_all(rows, torch.tensor([5, 0, 4, 0, 0, 2]))
     (taken[:, 1] * torch.tensor([1.0, 10.0, 100.0]) * (1 + rank())).sum().backward()
     found["taken"], found["take gradient"] = taken[:, 0].tolist(), rows.grad[:, 1].tolist()
     found["decided"] = decide(lambda: f"by process {rank()}")
@@ -196,15 +194,15 @@ def broken_batches(changes: dict[str, str]) -> tuple[list[str], Tensor, int, str
     """Ids, captions of all and count of replaced samples of a batch with one broken video, and the error of a limit."""
     config = config_of(changes)
     loader = build_train_loader(config, "pretrain", pretraining_corpus(config), tokenizer_of(config))
-    broken, read = loader._order.epoch(0).order[12], Clips.read  # row 12 of 16: the second process's
+    broken, read = loader._order.epoch(0).order[12], ClipReader.read  # row 12 of 16: the second process's
 
-    def fail_once(self: Clips, index: int, *rest: Any) -> Any:
+    def fail_once(self: ClipReader, index: int, *rest: Any) -> Any:
         if index == broken:
             raise DataError("torn.mp4 cannot be decoded")
         return read(self, index, *rest)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Clips, "read", fail_once)
+        patch.setattr(ClipReader, "read", fail_once)
         loader.failures = 0.5
         batch = next(loader.batches(0))
         loader.failures = 0.01

@@ -5,23 +5,23 @@ from scipy.stats import rankdata
 
 from simvtp.config.presets import preset
 from simvtp.config.schema import override
-from simvtp.evaluation.metrics import both_directions, caption_ranks, dual_softmax, metrics, ranked, video_ranks
+from simvtp.evaluation.metrics import both_directions, dual_softmax, matrix_ranks, metrics, ranked
 from simvtp.models.dual_encoder import ZeroShot, two_encoders
-from simvtp.models.simvtp import SimVTP
+from simvtp.models.simvtp import SimVTPModel
 from simvtp.models.transformer import Group
 
 
 def test_literal_matrix_both_directions() -> None:
     similarity = np.array([[0.9, 0.1, 0.3], [0.8, 0.2, 0.1], [0.3, 0.4, 0.35]])
-    assert caption_ranks(similarity, [0, 1, 2]).tolist() == [1, 2, 2]
-    assert video_ranks(similarity, [0, 1, 2]).tolist() == [1, 2, 1]
+    assert matrix_ranks(similarity, [0, 1, 2])[0].tolist() == [1, 2, 2]
+    assert matrix_ranks(similarity, [0, 1, 2])[1].tolist() == [1, 2, 1]
 
 
 def test_a_constant_matrix_scores_chance() -> None:
-    ranks = caption_ranks(np.ones((9, 9)), range(9))
+    ranks, of_videos = matrix_ranks(np.ones((9, 9)), range(9))
     assert ranks.tolist() == [5.0] * 9  # trap: optimistic ties give R@1 = 100
     assert metrics(ranks, 9)["R@1"] == 0.0
-    assert video_ranks(np.ones((9, 9)), range(9)).tolist() == [5.0] * 9
+    assert of_videos.tolist() == [5.0] * 9
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
@@ -29,18 +29,16 @@ def test_what_is_no_number_is_refused(bad: float) -> None:
     similarity = np.eye(3)
     similarity[1, 2] = bad
     with pytest.raises(ValueError, match="1 similarities are not finite"):
-        caption_ranks(similarity, [0, 1, 2])
-    with pytest.raises(ValueError, match="not finite"):
-        video_ranks(similarity, [0, 1, 2])
+        matrix_ranks(similarity, [0, 1, 2])
 
 
 def test_several_captions_a_video() -> None:
     # captions 0 and 1 tell video 0, caption 2 video 1; own captions do not compete with each other
     similarity = np.array([[0.2, 0.9], [0.7, 0.1], [0.5, 0.6]])
-    assert caption_ranks(similarity, [0, 0, 1]).tolist() == [2, 1, 1]
-    assert video_ranks(similarity, [0, 0, 1]).tolist() == [1, 2]
+    assert matrix_ranks(similarity, [0, 0, 1])[0].tolist() == [2, 1, 1]
+    assert matrix_ranks(similarity, [0, 0, 1])[1].tolist() == [1, 2]
     with pytest.raises(ValueError, match="video 1 of the gallery has no caption"):
-        video_ranks(similarity, [0, 0, 0])
+        matrix_ranks(similarity, [0, 0, 0])
 
 
 def test_against_an_independent_implementation_with_ties() -> None:
@@ -48,9 +46,9 @@ def test_against_an_independent_implementation_with_ties() -> None:
     for _ in range(20):
         similarity = random.integers(0, 6, (12, 12)).astype(float)
         wanted = [rankdata(-row, method="average")[i] for i, row in enumerate(similarity)]
-        assert caption_ranks(similarity, range(12)).tolist() == wanted
+        assert matrix_ranks(similarity, range(12))[0].tolist() == wanted
         wanted = [rankdata(-column, method="average")[i] for i, column in enumerate(similarity.T)]
-        assert video_ranks(similarity, range(12)).tolist() == wanted
+        assert matrix_ranks(similarity, range(12))[1].tolist() == wanted
 
 
 def test_metrics_literal() -> None:
@@ -59,8 +57,8 @@ def test_metrics_literal() -> None:
 
 
 def test_sizes_must_fit() -> None:
-    with pytest.raises(ValueError, match="there are 2 captions"):
-        caption_ranks(np.eye(3), [0, 1])
+    with pytest.raises(ValueError, match="3 captions, but 2 owners"):
+        matrix_ranks(np.eye(3), [0, 1])
 
 
 def test_an_absent_video_is_found_by_nobody_and_outranks_nothing() -> None:
@@ -83,7 +81,7 @@ def test_dual_softmax_literal() -> None:
     claim = np.exp(5) / (np.exp(5) + np.exp(9))
     assert by_caption[0, 0] == pytest.approx(0.5 * claim)
     assert by_caption[0, 1] == pytest.approx(0.4 * np.exp(4) / (np.exp(4) + np.exp(3)))
-    assert caption_ranks(similarity, [1, 0]).tolist() == [2, 1]
+    assert matrix_ranks(similarity, [1, 0])[0].tolist() == [2, 1]
     by_video = dual_softmax(similarity, 0.1, axis=1)
     assert by_video[0, 0] == pytest.approx(0.5 * np.exp(5) / (np.exp(5) + np.exp(4)))
     assert ranked(by_caption, by_video, [1, 0]).ranks == {"text_to_video": [1, 1], "video_to_text": [1, 1]}
@@ -92,7 +90,7 @@ def test_dual_softmax_literal() -> None:
 @torch.no_grad()
 def test_without_finetuning_the_features_are_those_of_pretrainings_contrast() -> None:
     config = override(preset("tiny"), {"finetune.length": "0 steps"})
-    pretrained = SimVTP(config, 40).eval()
+    pretrained = SimVTPModel(config, 40).eval()
     torch.nn.init.normal_(pretrained.encoder.norm.weight, generator=torch.Generator().manual_seed(2))
     model = two_encoders(pretrained, config).eval()
     assert isinstance(model, ZeroShot)

@@ -7,10 +7,11 @@ from simvtp.config.presets import preset
 from simvtp.config.schema import override
 from simvtp.data.from_config import tokenizer_of
 from simvtp.evaluation.encode import gallery
-from simvtp.evaluation.metrics import caption_ranks, video_ranks
+from simvtp.evaluation.metrics import matrix_ranks
 from simvtp.evaluation.rerank import candidates, matching, reranked
 from simvtp.models.build import fresh_model
-from simvtp.models.simvtp import SimVTP, tubes_of
+from simvtp.models.embeddings import tubes_of
+from simvtp.models.simvtp import SimVTPModel
 from simvtp.models.transformer import Group
 
 SIMILARITY = np.array([[0.9, 0.8, 0.1], [0.2, 0.7, 0.6], [0.5, 0.4, 0.3]])
@@ -24,14 +25,14 @@ def test_candidates_are_the_best_of_each_caption_and_of_each_video() -> None:
 def test_the_best_k_take_the_order_of_the_judge_and_the_rest_stays_behind() -> None:
     chances = np.array([[0.1, 0.6, 0.9], [0.9, 0.2, 0.3], [0.5, 0.4, 0.3]])
     # caption 0: its best two are videos 0 and 1, the judge prefers 1; video 2 is no candidate, whatever the judge says
-    assert caption_ranks(reranked(SIMILARITY, chances, 2, axis=1), [0, 1, 2]).tolist() == [2, 2, 3]
-    assert caption_ranks(reranked(SIMILARITY, chances, 2, axis=1), [1, 2, 0]).tolist() == [1, 1, 1]
+    assert matrix_ranks(reranked(SIMILARITY, chances, 2, axis=1), [0, 1, 2])[0].tolist() == [2, 2, 3]
+    assert matrix_ranks(reranked(SIMILARITY, chances, 2, axis=1), [1, 2, 0])[0].tolist() == [1, 1, 1]
     # video 0: captions 0 and 2 are its best two, the judge prefers 2; of video 2's best two it likes none better
-    assert video_ranks(reranked(SIMILARITY, chances, 2, axis=0), [0, 1, 2]).tolist() == [2, 2, 1.5]
-    assert caption_ranks(reranked(SIMILARITY, chances, 0, axis=1), [0, 1, 2]).tolist() == [1, 1, 3]
+    assert matrix_ranks(reranked(SIMILARITY, chances, 2, axis=0), [0, 1, 2])[1].tolist() == [2, 2, 1.5]
+    assert matrix_ranks(reranked(SIMILARITY, chances, 0, axis=1), [0, 1, 2])[0].tolist() == [1, 1, 3]
 
 
-def alone(model: SimVTP, clip: torch.Tensor, words: list[int]) -> float:
+def alone(model: SimVTPModel, clip: torch.Tensor, words: list[int]) -> float:
     """The chance of one pair, by one joint pass of its own."""
     tokens = torch.cat((model.tubes(tubes_of(clip[None], preset("tiny").model)), model.words(torch.tensor([words]))), 1)
     (joint,) = model.encode([Group(tokens)])

@@ -10,6 +10,7 @@ from simvtp.inference.reconstruct import reconstruct, video_of
 from simvtp.models.build import fresh_model
 from simvtp.models.embeddings import tubes_of
 from simvtp.models.objectives import pixel_targets
+from simvtp.models.simvtp import WordHead
 
 
 def made(quick: dict[str, str], **changes: object) -> tuple[Config, Tokenizer]:
@@ -29,15 +30,13 @@ class Knows(nn.Module):
         return pixel_targets(own)
 
 
-class Says(nn.Module):
-    """A word head that always says one word."""
+class Says(WordHead):
+    """A word head that always predicts one word."""
 
-    def __init__(self, word: int, size: int) -> None:
-        super().__init__()
-        self.word, self.size = word, size
-
-    def forward(self, states: Tensor) -> Tensor:
-        return torch.eye(self.size)[self.word].expand(*states.shape[:-1], self.size)
+    def __init__(self, word: int, width: int, size: int) -> None:
+        super().__init__(width, size)
+        nn.init.zeros_(self.weight)
+        self.bias.data = torch.eye(size)[word]
 
 
 def clips() -> Tensor:
@@ -79,7 +78,7 @@ def test_words_that_were_masked_carry_the_guess_and_the_others_none(quick: dict[
     config, tokenizer = made(quick, mask__text=0.5)
     model = fresh_model(config, tokenizer)
     (red,) = tokenizer.encode(["red"], 3)
-    model.word_head = Says(red[1], tokenizer.size)  # type: ignore[assignment]
+    model.word_head = Says(red[1], config.model.width, tokenizer.size)
     caption = "a red disc moves left and turns to blue"
     (found,) = reconstruct(model, config, tokenizer, clips()[:1], tokenizer.encode([caption], 24))
     assert " ".join(word.true for word in found.words) == caption
@@ -104,4 +103,4 @@ def test_a_run_that_drops_masked_words_and_decodes_a_part_is_shown_whole(quick: 
     assert " ".join(word.true for word in found.words) == caption
     assert sum(word.guess is not None for word in found.words) in range(1, 9)
     hidden = torch.from_numpy(found.masked).int() != clips()[0].int()
-    assert 0.87 < hidden.float().mean() <= 0.89  # 32 of 36 places, not the half of them that training decodes
+    assert 0.87 < hidden.float().mean() <= 0.89  # 32 of 36 cells, not the half of them that training decodes

@@ -18,7 +18,7 @@ from simvtp.data.video.video import Video, segment_indices
 from simvtp.errors import ConfigError, DataError
 from simvtp.evaluation.metrics import both_directions
 from simvtp.inference import video_index
-from simvtp.inference.retriever import FORMAT, Retriever
+from simvtp.inference.retriever import FORMAT
 from simvtp.inference.timm_models import VideoTower
 from simvtp.models.build import fresh_model
 from simvtp.models.dual_encoder import DualEncoder
@@ -33,16 +33,16 @@ CHANGES = {"model.frames": 4, "model.size": 16, "model.width": 16, "evaluate.seg
 
 
 @pytest.fixture
-def retriever(tmp_path: Path) -> Retriever:
+def retriever(tmp_path: Path) -> SimVTP:
     vocabulary = tmp_path / "vocab.txt"
     vocabulary.write_text("\n".join(WORDS))
     config, tokenizer = override(preset("tiny"), CHANGES), load_tokenizer(str(vocabulary), "")
     about = {"format": FORMAT, "kind": "finetuned", "preset": "tiny", "id": "x", "metrics": {},
              "config": flatten(config)}  # fmt: skip
-    return Retriever(DualEncoder(fresh_model(config, tokenizer), config), config, tokenizer, about)
+    return SimVTP(DualEncoder(fresh_model(config, tokenizer), config), config, tokenizer, about)
 
 
-def test_a_folder_gives_the_same_vectors_and_the_same_folder(retriever: Retriever, tmp_path: Path) -> None:
+def test_a_folder_gives_the_same_vectors_and_the_same_folder(retriever: SimVTP, tmp_path: Path) -> None:
     clip = film(tmp_path / "a.mp4", 0)
     retriever.save_pretrained(tmp_path / "model")
     again = SimVTP.from_pretrained(tmp_path / "model")
@@ -55,7 +55,7 @@ def test_a_folder_gives_the_same_vectors_and_the_same_folder(retriever: Retrieve
         SimVTP.from_pretrained(tmp_path)
 
 
-def test_vectors_are_the_encoders_averaged_over_segments(retriever: Retriever, tmp_path: Path) -> None:
+def test_vectors_are_the_encoders_averaged_over_segments(retriever: SimVTP, tmp_path: Path) -> None:
     clip, encoder = film(tmp_path / "a.mp4", 0), retriever.encoder
     video = Video(clip)
     parts = [torch.from_numpy(video.frames(segment_indices(10, 4, segment, 2))) for segment in range(2)]
@@ -68,7 +68,7 @@ def test_vectors_are_the_encoders_averaged_over_segments(retriever: Retriever, t
 
 
 def test_search_indexes_once_by_content(
-    retriever: Retriever, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    retriever: SimVTP, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("SIMVTP_CACHE", str(tmp_path / "cache"))
     retriever.save_pretrained(tmp_path / "model")
@@ -84,13 +84,13 @@ def test_search_indexes_once_by_content(
     assert "1 of 3 videos left out" in capsys.readouterr().err
 
     seen: list[Path] = []
-    encode = Retriever.encode_video
+    encode = SimVTP.encode_video
 
-    def counted(self: Retriever, paths: list[Path]) -> torch.Tensor:
+    def counted(self: SimVTP, paths: list[Path]) -> torch.Tensor:
         seen.extend(paths)
         return encode(self, paths)
 
-    monkeypatch.setattr(Retriever, "encode_video", counted)
+    monkeypatch.setattr(SimVTP, "encode_video", counted)
     (folder / "broken.mp4").unlink()
     clips[0].rename(folder / "renamed.mp4")
     assert len(search("left", folder, tmp_path / "model", 1)) == 1
@@ -105,7 +105,7 @@ def test_search_indexes_once_by_content(
     assert 90 < film_strip[:, 6:134].mean() < 165  # noise, enlarged
 
 
-def test_another_model_has_another_index(retriever: Retriever, tmp_path: Path) -> None:
+def test_another_model_has_another_index(retriever: SimVTP, tmp_path: Path) -> None:
     retriever.save_pretrained(tmp_path / "one")
     first = video_index.index_file(tmp_path / "one")
     retriever.save_pretrained(tmp_path / "two")
@@ -115,7 +115,7 @@ def test_another_model_has_another_index(retriever: Retriever, tmp_path: Path) -
     assert video_index.index_file(tmp_path / "two") != first
 
 
-def test_an_index_is_of_weights_and_not_of_scores(retriever: Retriever, tmp_path: Path) -> None:
+def test_an_index_is_of_weights_and_not_of_scores(retriever: SimVTP, tmp_path: Path) -> None:
     retriever.save_pretrained(tmp_path / "one")
     first = video_index.index_file(tmp_path / "one")
     retriever.about["metrics"] = {"test": both_directions(torch.eye(3), torch.eye(3), range(3)).metrics}
@@ -128,7 +128,7 @@ def test_an_index_is_of_weights_and_not_of_scores(retriever: Retriever, tmp_path
 
 
 def test_the_command(
-    retriever: Retriever, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    retriever: SimVTP, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("SIMVTP_CACHE", str(tmp_path / "cache"))
     retriever.save_pretrained(tmp_path / "model")
@@ -167,7 +167,7 @@ def test_the_command(
     assert f"the index {index} is damaged" in err
 
 
-def test_timm_gives_the_same_video_encoder(retriever: Retriever, tmp_path: Path) -> None:
+def test_timm_gives_the_same_video_encoder(retriever: SimVTP, tmp_path: Path) -> None:
     retriever.save_pretrained(tmp_path / "model")
     assert "simvtp_base_patch16_224" in timm.list_models("simvtp*")
     tower = timm.create_model("simvtp_base_patch16_224", folder=tmp_path / "model").eval()

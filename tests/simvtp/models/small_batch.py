@@ -6,9 +6,9 @@ import torch
 
 from simvtp.config.presets import preset
 from simvtp.config.schema import Config, override
-from simvtp.models.masking import TextMask, decoded_part, draw_video_mask, drop_masked
-from simvtp.models.objectives import DRAW, Masked
-from simvtp.models.simvtp import SimVTP
+from simvtp.models.masking import MaskedBatch, TextMask, draw_video_mask, drop_masked, select_decoded
+from simvtp.models.objectives import draw_negatives
+from simvtp.models.simvtp import SimVTPModel
 from simvtp.runtime.seeding import generator
 
 SMALL = {"model.frames": 8, "model.size": 32, "model.patch": 8, "model.width": 16, "model.decoder_width": 8,
@@ -21,11 +21,11 @@ def config(**changes: Any) -> Config:
     return override(preset("tiny"), {**SMALL, **{key.replace("__", "."): value for key, value in changes.items()}})
 
 
-def model(made: Config) -> SimVTP:
-    return SimVTP(made, WORDS)
+def model(made: Config) -> SimVTPModel:
+    return SimVTPModel(made, WORDS)
 
 
-def batch(made: Config) -> Masked:
+def batch(made: Config) -> MaskedBatch:
     random = generator("small batch")
     video = torch.randint(0, 256, (ROWS, 8, 32, 32, 3), generator=random, dtype=torch.uint8)
     words = torch.randint(5, WORDS, (ROWS, LENGTH), generator=random)
@@ -34,7 +34,10 @@ def batch(made: Config) -> Masked:
     positions = (places + LENGTH * torch.arange(ROWS).unsqueeze(1)).flatten()
     text_mask = TextMask(words.flatten().index_fill(0, positions, MASK).view(words.shape), positions,
                          words.flatten()[positions])  # fmt: skip
-    video_mask = decoded_part(draw_video_mask(ROWS, made.model, made.mask, random), made.model, made.mask, random)
+    video_mask = select_decoded(draw_video_mask(ROWS, made.model, made.mask, random), made.model, made.mask, random)
     present = words != PAD
-    return Masked(video, present, video_mask, text_mask, DRAW[made.objective.negatives](ROWS, random),
-                  dropped=drop_masked(text_mask, present))  # fmt: skip
+    return MaskedBatch(
+        video, present, video_mask, text_mask,
+        negatives=draw_negatives(made.objective.negatives, ROWS, random),
+        dropped=drop_masked(text_mask, present) if made.mask.words == "dropped" else None,
+    )  # fmt: skip

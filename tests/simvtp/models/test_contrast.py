@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from simvtp.models.dual_encoder import DualEncoder, two_encoders
+from simvtp.models.embeddings import tubes_of
 from simvtp.models.objectives import contrastive_loss, losses
-from simvtp.models.simvtp import Temperature, tubes_of
+from simvtp.models.simvtp import Temperature
 from simvtp.models.transformer import Group
 from simvtp.training.optimizer import make_optimizer
 from tests.simvtp.models import small_batch

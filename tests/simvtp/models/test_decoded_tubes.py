@@ -5,7 +5,8 @@ import torch
 
 from simvtp.config.presets import preset
 from simvtp.config.schema import Mask, override
-from simvtp.models.masking import VideoMask, decoded_part, draw_video_mask, tubes_decoded, tubes_masked
+from simvtp.config.tube_counts import tubes_decoded, tubes_masked
+from simvtp.models.masking import VideoMask, draw_video_mask, select_decoded
 from simvtp.runtime.seeding import generator
 
 FOUR = override(preset("tiny"), {"model.size": 16, "model.patch": 8}).model  # 2 x 2 places, 4 slots
@@ -19,7 +20,7 @@ def mask(**changes: object) -> Mask:
 def test_the_places_of_a_cell_take_turns_literal() -> None:
     everything = torch.arange(16).expand(60, -1)
     drawn = VideoMask(torch.zeros(60, 0, dtype=torch.int64), everything)
-    found = decoded_part(drawn, FOUR, mask(decoded=1 / 3), generator(1)).masked  # a third of 12: four
+    found = select_decoded(drawn, FOUR, mask(decoded=1 / 3), generator(1)).masked  # a third of 12: four
     # turns go round the cell (0 1 / 3 2), one place a slot, from each of the four starts
     runs = {(0, 6, 11, 13), (2, 7, 9, 12), (3, 5, 8, 14), (1, 4, 10, 15)}
     assert {tuple(row.tolist()) for row in found} == runs
@@ -27,7 +28,7 @@ def test_the_places_of_a_cell_take_turns_literal() -> None:
 
 def test_base_decodes_half_of_every_masked_place() -> None:
     drawn = draw_video_mask(3, BASE, mask(), generator(2))
-    found = decoded_part(drawn, BASE, mask(), generator(3))
+    found = select_decoded(drawn, BASE, mask(), generator(3))
     assert found.masked.shape == (3, 704)  # of 1408
     assert torch.equal(found.visible, drawn.visible)
     for own, all_masked in zip(found.masked, drawn.masked, strict=True):
@@ -42,7 +43,7 @@ def test_base_decodes_half_of_every_masked_place() -> None:
 def test_every_clip_decodes_as_many(kind: str, share: float) -> None:
     made = mask(kind=kind, decoded=share, video=0.75)
     drawn = draw_video_mask(5, FOUR, made, generator(4))
-    found = decoded_part(drawn, FOUR, made, generator(5))
+    found = select_decoded(drawn, FOUR, made, generator(5))
     assert found.masked.shape == (5, tubes_decoded(FOUR, made))
     assert tubes_decoded(FOUR, made) == max(1, round(share * tubes_masked(FOUR, made)))
     for own, all_masked in zip(found.masked, drawn.masked, strict=True):
@@ -56,4 +57,4 @@ def test_nothing_masked_nothing_decoded() -> None:
 
 def test_all_is_all() -> None:
     drawn = draw_video_mask(2, FOUR, mask(decoded=1.0), generator(6))
-    assert decoded_part(drawn, FOUR, mask(decoded=1.0), generator(7)) is drawn
+    assert select_decoded(drawn, FOUR, mask(decoded=1.0), generator(7)) is drawn

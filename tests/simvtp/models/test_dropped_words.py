@@ -18,20 +18,20 @@ def test_what_stays_and_what_is_asked_literal() -> None:
     words = torch.tensor([[CLS, MASK, 8, MASK, SEP], [CLS, 9, SEP, PAD, PAD], [CLS, MASK, 7, SEP, PAD]])
     mask = TextMask(words, torch.tensor([1, 3, 11]), torch.tensor([21, 22, 23]))
     found = drop_masked(mask, words != PAD)
-    assert found.kept.tolist() == [[0, 2, 4], [0, 1, 2], [0, 2, 3]]
-    assert found.kept_present.all()
-    assert found.asked[0].tolist() == [1, 3]
-    assert found.asked[2, 0].item() == 1
-    assert found.asked_present.tolist() == [[True, True], [False, False], [True, False]]
-    assert found.places.tolist() == [0, 1, 4]
+    assert found.visible.tolist() == [[0, 2, 4], [0, 1, 2], [0, 2, 3]]
+    assert found.visible_present.all()
+    assert found.masked[0].tolist() == [1, 3]
+    assert found.masked[2, 0].item() == 1
+    assert found.masked_present.tolist() == [[True, True], [False, False], [True, False]]
+    assert found.masked_index.tolist() == [0, 1, 4]
     assert mask.clean().tolist() == [[CLS, 21, 8, 22, SEP], [CLS, 9, SEP, PAD, PAD], [CLS, 23, 7, SEP, PAD]]
 
 
 def test_rows_are_padded_to_the_longest() -> None:
     words = torch.tensor([[CLS, 7, 8, SEP], [CLS, MASK, MASK, SEP]])
     found = drop_masked(TextMask(words, torch.tensor([5, 6]), torch.tensor([1, 1])), words != PAD)
-    assert found.kept_present.tolist() == [[True] * 4, [True, True, False, False]]
-    assert found.kept[1, :2].tolist() == [0, 3]
+    assert found.visible_present.tolist() == [[True] * 4, [True, True, False, False]]
+    assert found.visible[1, :2].tolist() == [0, 3]
 
 
 def test_no_masked_word_is_a_zero_that_can_be_trained_through() -> None:
@@ -69,7 +69,7 @@ def test_the_word_decoder_sees_no_padding() -> None:
     wanted = decoder(Group(tokens, present), text)
     assert wanted.shape == (2, 12)
     padded = DroppedText(torch.tensor([[0, 2, 4, 1]]), torch.tensor([[True, True, True, False]]),
-                         torch.tensor([[1, 3, 0]]), torch.tensor([[True, True, False]]), text.places)  # fmt: skip
+                         torch.tensor([[1, 3, 0]]), torch.tensor([[True, True, False]]), text.masked_index)  # fmt: skip
     more = Group(torch.cat((tokens, torch.randn(1, 1, 16)), 1), torch.tensor([[True] * 5 + [False]]))
     assert torch.allclose(decoder(more, padded), wanted, atol=1e-6)
     assert not torch.allclose(wanted[0], wanted[1], atol=1e-3)  # its place tells a masked word from another

@@ -11,10 +11,9 @@ import transformers
 from torch import Tensor, nn
 
 from simvtp.config.schema import Config
-from simvtp.models.embeddings import WordEmbedding
+from simvtp.models.embeddings import WordEmbedding, gather, tubes_of
 from simvtp.models.masking import VideoMask, draw_video_mask
 from simvtp.models.objectives import masked_video_loss, pixel_targets
-from simvtp.models.simvtp import gather, tubes_of
 from simvtp.models.transformer import Group
 from simvtp.runtime.constants import IMAGENET_MEAN, IMAGENET_STD
 from simvtp.runtime.seeding import generator, seeded

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from simvtp.models.masking import draw_text_mask, draw_video_mask
-from simvtp.models.objectives import Masked, draw_partners, losses
-from simvtp.models.simvtp import SimVTP
+from simvtp.models.objectives import MaskedBatch, losses, sample_negatives
+from simvtp.models.simvtp import SimVTPModel
 from simvtp.runtime.seeding import generator
 from tests.simvtp.models.small_batch import CLS, MASK, PAD, SEP, WORDS, config
 
@@ -79,7 +79,7 @@ def entropy(scores: list[float] | Array, right: int) -> float:
     return float(np.log(np.sum(np.exp(np.asarray(scores) - scores[right]))))
 
 
-def restated(weights: dict[str, Array], batch: Masked, temperature: float) -> dict[str, float]:
+def restated(weights: dict[str, Array], batch: MaskedBatch, temperature: float) -> dict[str, float]:
     """The four losses (SimVTP section 3.3)."""
     videos, rows = batch.video.numpy().astype(np.float64), len(batch.video)
     seen, asked = batch.video_mask.visible.tolist(), batch.video_mask.masked.tolist()
@@ -131,7 +131,7 @@ def restated(weights: dict[str, Array], batch: Masked, temperature: float) -> di
     by_text = sum(entropy([cosine[film][row] for film in range(rows)], row) for row in range(rows)) / rows
 
     matches = []
-    for row, other in enumerate(batch.partners.tolist()):
+    for row, other in enumerate(batch.negatives.tolist()):
         wrong = encoded(tubes(other) + words(row))
         matches.append(entropy(linear(np.mean(joint[row], axis=0), weights, "matching_head"), 1))
         matches.append(entropy(linear(np.mean(wrong, axis=0), weights, "matching_head"), 0))
@@ -146,17 +146,17 @@ def restated(weights: dict[str, Array], batch: Masked, temperature: float) -> di
 @pytest.mark.parametrize(("video", "text", "kind"), [(0.9, 0.75, "tube"), (0.5, 0.15, "random"), (0.75, 0.5, "frame")])
 def test_four_losses_of_a_batch_from_bytes_and_words(video: float, text: float, kind: str) -> None:
     made = config(mask__video=video, mask__text=text, mask__kind=kind)
-    model = SimVTP(made, WORDS).eval()
+    model = SimVTPModel(made, WORDS).eval()
     random = generator("restated")
     for parameter in model.parameters():
         parameter.data = torch.randn(parameter.shape, generator=random) * 0.2 + (0.5 if parameter.ndim == 1 else 0.0)
     words = torch.randint(5, WORDS, (3, 7), generator=random)
     words[:, 0], words[:, -1] = CLS, SEP
     words[1, 4:] = torch.tensor([SEP, PAD, PAD])
-    batch = Masked(
+    batch = MaskedBatch(
         torch.randint(0, 256, (3, FRAMES, SIZE, SIZE, 3), generator=random, dtype=torch.uint8), words != PAD,
         draw_video_mask(3, made.model, made.mask, random), draw_text_mask(words, text, MASK, (PAD, CLS, SEP), random),
-        draw_partners(3, random),
+        sample_negatives(3, random),
     )  # fmt: skip
     found = losses(model, batch, made)
     weights = {name: value.double().numpy() for name, value in model.state_dict().items()}

@@ -3,7 +3,8 @@ import torch
 
 from simvtp.config.presets import preset
 from simvtp.config.schema import Mask, override
-from simvtp.models.masking import draw_text_mask, draw_video_mask, tubes_masked, units_masked
+from simvtp.config.tube_counts import tubes_masked, units_masked
+from simvtp.models.masking import draw_text_mask, draw_video_mask
 from simvtp.runtime.seeding import generator
 
 BASE, TINY = preset("base").model, preset("tiny").model
@@ -43,14 +44,14 @@ def test_visible_and_masked_partition_the_tubes(kind: str, ratio: float) -> None
 def test_a_tube_mask_is_the_same_in_all_slots() -> None:
     drawn = draw_video_mask(4, TINY, Mask(video=0.75, text=0.5, kind="tube"), generator(1))
     slots = drawn.visible.view(4, TINY.slots, -1)
-    places = slots - torch.arange(TINY.slots).view(1, -1, 1) * TINY.places
+    places = slots - torch.arange(TINY.slots).view(1, -1, 1) * TINY.cells
     assert torch.equal(places, places[:, :1].expand_as(places))
     assert not torch.equal(places[0], places[1])  # but each clip has its own
 
 
 def test_a_frame_mask_hides_whole_slots() -> None:
     drawn = draw_video_mask(4, TINY, Mask(video=0.5, text=0.5, kind="frame"), generator(2))
-    slots = (drawn.masked // TINY.places).view(4, 2, TINY.places)
+    slots = (drawn.masked // TINY.cells).view(4, 2, TINY.cells)
     assert torch.equal(slots, slots[:, :, :1].expand_as(slots))
 
 

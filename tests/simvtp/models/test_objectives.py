@@ -9,18 +9,18 @@ from torch import Tensor
 
 from simvtp.config.presets import preset
 from simvtp.config.schema import Config, override
-from simvtp.models.masking import draw_text_mask, draw_video_mask
+from simvtp.models.embeddings import gather, tubes_of
+from simvtp.models.masking import MaskedBatch, draw_text_mask, draw_video_mask
 from simvtp.models.objectives import (
-    Masked,
     contrastive_loss,
-    draw_partners,
     losses,
+    masked_language_loss,
     masked_video_loss,
-    masked_word_loss,
     matching_loss,
     pixel_targets,
+    sample_negatives,
 )
-from simvtp.models.simvtp import SimVTP, gather, tubes_of
+from simvtp.models.simvtp import SimVTPModel
 from simvtp.models.transformer import Group
 from simvtp.runtime.seeding import generator
 
@@ -33,7 +33,7 @@ def config(**changes: object) -> Config:
     return override(preset("tiny"), {**SMALL, **{key.replace("__", "."): value for key, value in changes.items()}})
 
 
-def batch(made: Config, rows: int = 4, padding: int = 0) -> Masked:
+def batch(made: Config, rows: int = 4, padding: int = 0) -> MaskedBatch:
     random = generator("batch")
     video = torch.randint(0, 256, (rows, 4, 16, 16, 3), generator=random, dtype=torch.uint8)
     words = torch.randint(5, WORDS, (rows, 7), generator=random)
@@ -41,7 +41,7 @@ def batch(made: Config, rows: int = 4, padding: int = 0) -> Masked:
     words[0, 4:] = torch.tensor([SEP, PAD, PAD])
     text_mask = draw_text_mask(words, made.mask.text, MASK, (PAD, CLS, SEP), random)
     video_mask = draw_video_mask(rows, made.model, made.mask, random)
-    partners = draw_partners(rows, random)
+    negatives = sample_negatives(rows, random)
     if padding:
         pad = torch.full((rows, padding), PAD)
         length = words.shape[1]
@@ -50,7 +50,7 @@ def batch(made: Config, rows: int = 4, padding: int = 0) -> Masked:
             torch.cat((text_mask.words, pad), 1), rows_of * (length + padding) + places, text_mask.targets
         )
         words = torch.cat((words, pad), 1)
-    return Masked(video, words != PAD, video_mask, text_mask, partners)
+    return MaskedBatch(video, words != PAD, video_mask, text_mask, negatives)
 
 
 def test_pixel_targets_have_mean_0_and_unbiased_variance_1_in_each_channel() -> None:
@@ -73,7 +73,7 @@ def test_tubes_hold_their_own_pixels() -> None:
     made = config()
     video = torch.arange(4 * 16 * 16 * 3).remainder(251).to(torch.uint8).view(1, 4, 16, 16, 3)
     tubes = tubes_of(video, made.model)
-    # tube 5: slot 1 (frames 2, 3), place 1 (rows 0..7, columns 8..15)
+    # tube 5: slot 1 (frames 2, 3), cell 1 (rows 0..7, columns 8..15)
     wanted = [int(video[0, f, y, x, c]) for c in range(3) for f in (2, 3) for y in range(8) for x in range(8, 16)]
     assert tubes[0, 5].tolist() == wanted
 
@@ -82,7 +82,7 @@ def test_masked_video_loss_is_a_mean_square() -> None:
     assert masked_video_loss(torch.tensor([[[1.0, 2.0]]]), torch.tensor([[[0.0, 4.0]]])).item() == pytest.approx(2.5)
 
 
-@pytest.mark.parametrize("loss", [masked_video_loss, masked_word_loss])
+@pytest.mark.parametrize("loss", [masked_video_loss, masked_language_loss])
 def test_nothing_masked_is_a_zero_that_can_be_trained_through(loss: object) -> None:
     weight = torch.ones(3, requires_grad=True)
     targets = torch.zeros(0, 0, 3) if loss is masked_video_loss else torch.zeros(0, dtype=torch.int64)
@@ -94,9 +94,9 @@ def test_nothing_masked_is_a_zero_that_can_be_trained_through(loss: object) -> N
     assert weight.grad.tolist() == [0.0, 0.0, 0.0]
 
 
-def test_masked_word_loss_literal() -> None:
+def test_masked_language_loss_literal() -> None:
     logits = torch.tensor([[0.0, math.log(3.0)]])
-    assert masked_word_loss(logits, torch.tensor([1])).item() == pytest.approx(-math.log(0.75), abs=1e-6)
+    assert masked_language_loss(logits, torch.tensor([1])).item() == pytest.approx(-math.log(0.75), abs=1e-6)
 
 
 def test_contrastive_loss_literal_two_by_two_both_directions_summed() -> None:
@@ -122,15 +122,15 @@ def test_matching_loss_literal() -> None:
 
 def test_no_text_is_its_own_mismatch() -> None:
     for seed in range(20):
-        partners = draw_partners(5, generator(seed))
-        assert not (partners == torch.arange(5)).any()
-    drawn = torch.stack([draw_partners(3, generator(seed)) for seed in range(2000)])
+        negatives = sample_negatives(5, generator(seed))
+        assert not (negatives == torch.arange(5)).any()
+    drawn = torch.stack([sample_negatives(3, generator(seed)) for seed in range(2000)])
     assert (drawn[:, 0] == 1).float().mean().item() == pytest.approx(0.5, abs=0.04)
 
 
 def test_packed_passes_equal_separate_ones() -> None:
     made = config()
-    model, data = SimVTP(made, WORDS).eval(), batch(made)
+    model, data = SimVTPModel(made, WORDS).eval(), batch(made)
     found = losses(model, data, made)
 
     tubes = tubes_of(data.video, made.model)
@@ -144,7 +144,7 @@ def test_packed_passes_equal_separate_ones() -> None:
 
     lengths = data.present.sum(dim=1).tolist()
     joint = encode([torch.cat((v, t[:n])) for v, t, n in zip(videos, texts, lengths, strict=True)])
-    wrong = encode([torch.cat((v, t[:n])) for v, t, n in zip(videos[data.partners], texts, lengths, strict=True)])
+    wrong = encode([torch.cat((v, t[:n])) for v, t, n in zip(videos[data.negatives], texts, lengths, strict=True)])
     alone = torch.stack([row.mean(0) for row in encode(list(videos))])
     read = torch.stack([row.mean(0) for row in encode([t[:n] for t, n in zip(texts, lengths, strict=True)])])
 
@@ -159,7 +159,7 @@ def test_packed_passes_equal_separate_ones() -> None:
     )
     wanted = {
         "mvm": masked_video_loss(predicted, pixel_targets(gather(tubes, data.video_mask.masked))),
-        "mlm": masked_word_loss(model.word_head(states), data.text_mask.targets),
+        "mlm": masked_language_loss(model.word_head(states), data.text_mask.targets),
         "vtc": contrastive_loss(alone, read, made.objective.temperature),
         "vtm": matching_loss(*(model.matching_head(rows) for rows in pooled)),
     }
@@ -169,7 +169,7 @@ def test_packed_passes_equal_separate_ones() -> None:
 
 def test_padding_changes_no_loss() -> None:
     made = config()
-    model = SimVTP(made, WORDS).eval()
+    model = SimVTPModel(made, WORDS).eval()
     plain, padded = losses(model, batch(made), made), losses(model, batch(made, padding=5), made)
     for name, value in plain.items():
         assert padded[name].item() == pytest.approx(value.item(), abs=1e-5), name
@@ -178,7 +178,7 @@ def test_padding_changes_no_loss() -> None:
 @pytest.mark.parametrize("off", ["mvm", "mlm", "vtc", "vtm"])
 def test_an_objective_that_is_off_is_absent_and_costs_nothing(off: str) -> None:
     full, made = config(), config(**{f"objective__{off}": 0})
-    model = SimVTP(made, WORDS)
+    model = SimVTPModel(made, WORDS)
     heads = {"mvm": "pixel_decoder", "mlm": "word_head", "vtm": "matching_head"}
     if off in heads:
         assert getattr(model, heads[off]) is None
@@ -194,11 +194,11 @@ def test_an_objective_that_is_off_is_absent_and_costs_nothing(off: str) -> None:
 
 
 def test_parts_start_alike_whatever_the_objectives() -> None:
-    full, fewer = SimVTP(config(), WORDS).state_dict(), SimVTP(config(objective__mvm=0), WORDS).state_dict()
+    full, fewer = SimVTPModel(config(), WORDS).state_dict(), SimVTPModel(config(objective__mvm=0), WORDS).state_dict()
     assert set(fewer) < set(full)
     assert all(torch.equal(full[name], tensor) for name, tensor in fewer.items())
 
 
 def test_only_contrast_makes_no_joint_pass() -> None:
     made = config(objective__mvm=0, objective__mlm=0, objective__vtm=0)
-    assert set(losses(SimVTP(made, WORDS), batch(made), made)) == {"vtc"}
+    assert set(losses(SimVTPModel(made, WORDS), batch(made), made)) == {"vtc"}

@@ -20,8 +20,8 @@ from simvtp.config.schema import Config, override
 from simvtp.errors import ConfigError
 from simvtp.models.dual_encoder import DualEncoder
 from simvtp.models.embeddings import sine_positions, tube_positions
-from simvtp.models.pretrained_weights import put, read
-from simvtp.models.simvtp import SimVTP
+from simvtp.models.pretrained_weights import load_pretrained, read_pretrained
+from simvtp.models.simvtp import SimVTPModel
 from simvtp.runtime.seeding import generator
 from tests.simvtp.models.videomae_twins import SHAPES, WORDS, config, pairs, twins
 
@@ -33,8 +33,8 @@ def made(request: pytest.FixtureRequest) -> Config:
 
 def loaded(init: Path | str, made: Config, model: nn.Module | None = None) -> tuple[Any, tuple[str, str, str]]:
     """A fresh model with the weights of `init`, and what was said."""
-    fresh = model or SimVTP(made, WORDS)
-    said = put(read(str(init), made.model), fresh, made)
+    fresh = model or SimVTPModel(made, WORDS)
+    said = load_pretrained(read_pretrained(str(init), made.model), fresh, made)
     return fresh, said
 
 
@@ -57,7 +57,7 @@ def original(theirs: nn.Module) -> dict[str, Tensor]:
     return found | {name: torch.cat(three) for name, three in parts.items()}
 
 
-def same_as_twin(model: SimVTP, theirs: nn.Module, made: Config) -> bool:
+def same_as_twin(model: SimVTPModel, theirs: nn.Module, made: Config) -> bool:
     return all(torch.equal(mine, other) for mine, other in pairs(model, theirs, made))
 
 
@@ -166,7 +166,7 @@ def test_the_fine_tuned_dual_form(made: Config, tmp_path: Path) -> None:
         for part in ("weight", "bias"):
             dual[f"{tower}.fc_norm.{part}"] = checkpoint[f"encoder.norm.{part}"] * factor
     torch.save({"model": dual}, tmp_path / "dual.pth")
-    pair, said = loaded(tmp_path / "dual.pth", made, DualEncoder(SimVTP(made, WORDS), made))
+    pair, said = loaded(tmp_path / "dual.pth", made, DualEncoder(SimVTPModel(made, WORDS), made))
     assert is_bert(pair, text)
     assert torch.equal(pair.tubes.proj.weight, checkpoint["encoder.patch_embed.proj.weight"].flatten(1))
     for tower, factor in ((pair.video_encoder, 1.0), (pair.text_encoder, 2.0)):

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 import simvtp.runtime.timm_compat  # noqa: F401  (transformers' VideoMAE imports torchvision)
 from simvtp.config.presets import preset
 from simvtp.config.schema import Config, override
-from simvtp.models.simvtp import SimVTP
+from simvtp.models.simvtp import SimVTPModel
 from simvtp.runtime.seeding import seeded
 
 WORDS = 40
@@ -35,7 +35,7 @@ def config(shape: str, ratio: float = 0.75) -> Config:
     return override(preset("tiny"), {**SHAPES[shape], "mask.video": ratio})
 
 
-def twins(made: Config, *, norm_pix_loss: bool = True, scale: float = 0.1) -> tuple[SimVTP, nn.Module]:
+def twins(made: Config, *, norm_pix_loss: bool = True, scale: float = 0.1) -> tuple[SimVTPModel, nn.Module]:
     """Our model and transformers', with one set of weights of that deviation, none of them at an initial 0 or 1."""
     model = made.model
     theirs = transformers.VideoMAEForPreTraining(
@@ -51,13 +51,13 @@ def twins(made: Config, *, norm_pix_loss: bool = True, scale: float = 0.1) -> tu
     with seeded("twins", made.model.width):
         for parameter in theirs.parameters():
             parameter.data = torch.randn(parameter.shape) * scale + (0.5 if parameter.ndim == 1 else 0.0)
-    ours = SimVTP(made, WORDS).eval()
+    ours = SimVTPModel(made, WORDS).eval()
     for parameter, value in pairs(ours, theirs, made):
         parameter.data = value.detach().clone()
     return ours, theirs
 
 
-def pairs(ours: SimVTP, theirs: Any, made: Config, *, gradient: bool = False) -> list[tuple[Tensor, Tensor]]:
+def pairs(ours: SimVTPModel, theirs: Any, made: Config, *, gradient: bool = False) -> list[tuple[Tensor, Tensor]]:
     """Each of our parameters of the video path, or its gradient, beside theirs in our form."""
 
     def of(parameter: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What both stages say before they begin."""
+"""The warning of imitated bf16 products."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from simvtp.config.presets import preset
-from simvtp.models import linear
-from simvtp.training.device import warn_of_slow_bf16
+from simvtp.training import device as devices
+from simvtp.training.device import multiplies_bf16, warn_of_slow_bf16
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,22 @@ def test_imitated_bf16_is_announced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
     (tmp_path / "cpuinfo").write_text(f"flags\t\t: {flags}\n")
-    monkeypatch.setattr(linear, "PROCESSOR", tmp_path / "cpuinfo")
+    monkeypatch.setattr(devices, "PROCESSOR", tmp_path / "cpuinfo")
     stage = replace(preset("tiny").finetune, precision=precision)
     warn_of_slow_bf16("finetune", stage, torch.device(device))
     assert ("--set finetune.precision=fp32" in caplog.text) is said
+
+
+@pytest.mark.parametrize(
+    ("described", "listed"),
+    [
+        ("model name\t: Xeon\nflags\t\t: fpu avx512f avx512_vnni\nbugs\t\t: avx512_bf16\n", False),
+        ("flags\t\t: fpu avx512f avx512_bf16 la57\n", True),
+        ("flags\t\t: fpu amx_tile amx_bf16\n", True),
+        ("Features\t: fp asimd bf16\n", True),
+    ],
+)
+def test_bf16_is_known_by_the_processors_instructions(tmp_path: Path, described: str, listed: bool) -> None:
+    (tmp_path / "cpuinfo").write_text(described)
+    assert multiplies_bf16(tmp_path / "cpuinfo") is listed
+    assert multiplies_bf16(tmp_path / "absent")

@@ -1,0 +1,25 @@
+"""How many tubes a mask ratio hides: the same for ratios that are close, which are then the same experiment."""
+
+from __future__ import annotations
+
+from simvtp.config.schema import Mask, Model
+
+
+def units_masked(ratio: float, units: int) -> int:
+    """How many of `units` a ratio masks: the floor, as in VideoMAE (0.9 of 196 -> 176), never all of them."""
+    return min(int(ratio * units + 1e-9), units - 1)
+
+
+def tubes_masked(model: Model, mask: Mask) -> int:
+    """Tubes of a clip that the mask hides."""
+    if mask.kind == "tube":
+        return model.slots * units_masked(mask.video, model.cells)
+    if mask.kind == "frame":
+        return model.cells * units_masked(mask.video, model.slots)
+    return units_masked(mask.video, model.tubes)
+
+
+def tubes_decoded(model: Model, mask: Mask) -> int:
+    """Masked tubes of a clip that the pixel decoder is asked for."""
+    masked = tubes_masked(model, mask)
+    return min(masked, max(1, round(mask.decoded * masked)))
