@@ -60,7 +60,8 @@ def compare(scale: Scale, name: str, batch: int, ways: Sequence[tuple[torch.dtyp
         worst = max(gradients, key=lambda key: relative(found[key], gradients[key]))
         ok = found.keys() == gradients.keys() and apart < LOSS_LIMIT[dtype] and total < GRADIENT_LIMIT[dtype]
         rows.append({
-            "preset": name, "way": str(dtype).removeprefix("torch.") + ", varlen attention" * varlen, "losses differ by": f"{apart:.1e}",
+            "preset": name, "way": str(dtype).removeprefix("torch.") + ", varlen attention" * varlen,
+            "losses differ by": f"{apart:.1e}",
             "gradients differ by": f"{total:.1e}", "worst tensor": worst,
             "it differs by": f"{relative(found[worst], gradients[worst]):.1e}", "ok": "yes" if ok else "no",
         })  # fmt: skip

@@ -267,7 +267,7 @@ LATER: Mapping[str, Any] = {path: found.default for path, found in FIELDS.items(
 _values = operator.attrgetter(*FIELDS)
 
 
-# Fields of older versions -> what to do instead. They changed no outcome beyond rounding: configs on disk may name them.
+# Fields of older versions -> what to do instead. They changed no outcome beyond rounding; old configs may name them.
 REMOVED = {
     "machine.products": "matrix products are PyTorch's own; leave it out",
     "machine.recompute": "machine.checkpointing=true saves memory",
