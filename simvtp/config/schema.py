@@ -267,7 +267,7 @@ LATER: Mapping[str, Any] = {path: found.default for path, found in FIELDS.items(
 _values = operator.attrgetter(*FIELDS)
 
 
-# Fields of older versions -> what to do instead. They changed no outcome beyond rounding; old configs may name them.
+# Fields of older versions -> what to do instead. Configs on disk may name them: they changed nothing beyond rounding.
 REMOVED = {
     "machine.products": "matrix products are PyTorch's own; leave it out",
     "machine.recompute": "machine.checkpointing=true saves memory",
@@ -280,7 +280,7 @@ def flatten(config: Config) -> dict[str, Any]:
 
 
 def completed(values: Mapping[str, Any]) -> dict[str, Any]:
-    """A flat config from disk, whole or in part, with the fields that came after it and without those that left."""
+    """A flat config from disk, whole or in part, with fields that came later and without removed ones."""
     return {**LATER, **{key: value for key, value in values.items() if key not in REMOVED}}
 
 
