@@ -99,7 +99,7 @@ def run(arguments: argparse.Namespace, work: Path) -> int:
     try:
         for name in arguments.only or PARTS:
             left = until - time.monotonic()
-            share = PARTS[name].share * 60 * arguments.minutes
+            share = 0 if arguments.rehearse else PARTS[name].share * 60 * arguments.minutes
             command = [sys.executable, "-m", "benchmarks.gpu_parts", name, str(work), str(records), size]
             print(f"{name}: at most {min(left, share or left):.0f} s", flush=True)
             run_part(name, command, records, out / f"{name}.log", min(left, share or left), environment)

@@ -106,6 +106,15 @@ def attention(scale: Scale) -> list[Row]:
     return rows
 
 
+def varlen(scale: Scale) -> list[Row]:
+    """All passes of the encoder attended by one kernel for sequences of any length."""
+    if scale.device != "cuda":
+        return [dict.fromkeys(COLUMNS, "") | {"step": "variable-length attention: not on a CPU"}]
+    workload = made(scale)
+    workload.model.encoder.varlen = True
+    return [timed(scale, "bf16, variable-length attention", workload, lambda: workload.step(BF16), "bf16")]
+
+
 def compiled(scale: Scale, name: str, **options: Any) -> list[Row]:
     """Every layer compiled by itself, as machine.compile does."""
     torch._dynamo.reset()
@@ -198,6 +207,7 @@ CHECKS = (
     Check("plain step and ours in fp32", 40, plain),
     Check("bf16, eager", 30, eager),
     Check("attention backends", 40, attention),
+    Check("variable-length attention", 20, varlen),
     Check("mask ratios", 40, ratios),
     Check("batch until memory is full", 40, batches),
     Check("CUDA graph", 30, graphed),

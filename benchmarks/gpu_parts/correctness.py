@@ -38,16 +38,20 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def compare(scale: Scale, name: str, batch: int, dtypes: Sequence[torch.dtype]) -> list[Row]:
-    """Losses and gradients of one preset in each precision on the device, against fp32 on the CPU."""
+def compare(scale: Scale, name: str, batch: int, ways: Sequence[tuple[torch.dtype, bool]]) -> list[Row]:
+    """Losses and gradients of one preset on the device in each way, against fp32 on the CPU.
+
+    ways: the precision, and whether the encoder uses variable-length attention.
+    """
     config, rows = config_for(scale, name, batch), []
     reference = Workload(config, "cpu", optimizer=False)
     wanted = {key: float(value.detach()) for key, value in reference.losses().items()}
     reference.backward()
     gradients = reference.gradients()
     whole = torch.cat([gradient.flatten() for gradient in gradients.values()])
-    for dtype in dtypes:
+    for dtype, varlen in ways:
         workload = Workload(config, scale.device, optimizer=False)
+        workload.model.encoder.varlen = varlen
         losses = {key: float(value.detach()) for key, value in workload.losses(dtype).items()}
         workload.backward(dtype)
         found = workload.gradients()
@@ -56,7 +60,8 @@ def compare(scale: Scale, name: str, batch: int, dtypes: Sequence[torch.dtype]) 
         worst = max(gradients, key=lambda key: relative(found[key], gradients[key]))
         ok = found.keys() == gradients.keys() and apart < LOSS_LIMIT[dtype] and total < GRADIENT_LIMIT[dtype]
         rows.append({
-            "preset": name, "precision": str(dtype).removeprefix("torch."), "losses differ by": f"{apart:.1e}",
+            "preset": name, "way": str(dtype).removeprefix("torch.") + ", varlen attention" * varlen,
+            "losses differ by": f"{apart:.1e}",
             "gradients differ by": f"{total:.1e}", "worst tensor": worst,
             "it differs by": f"{relative(found[worst], gradients[worst]):.1e}", "ok": "yes" if ok else "no",
         })  # fmt: skip
@@ -66,8 +71,10 @@ def compare(scale: Scale, name: str, batch: int, dtypes: Sequence[torch.dtype]) 
 
 
 def models(scale: Scale) -> list[Row]:
-    both = (torch.float32, torch.bfloat16)
-    return compare(scale, "tiny", scale.batch, both) + compare(scale, "base", scale.base_batch, both)
+    ways = [(torch.float32, False), (torch.bfloat16, False)]
+    if scale.device == "cuda":
+        ways.append((torch.bfloat16, True))
+    return compare(scale, "tiny", scale.batch, ways) + compare(scale, "base", scale.base_batch, ways)
 
 
 def options(scale: Scale) -> list[Row]:

@@ -18,7 +18,7 @@ from simvtp.data.from_config import build_train_loader, pretraining_corpus, toke
 from simvtp.data.train_loader import TrainLoader
 from simvtp.data.video.video import spread_indices
 from simvtp.models.objectives import Pretraining
-from simvtp.models.simvtp import SimVTP
+from simvtp.models.simvtp import SimVTPModel
 from simvtp.pretrain import masked
 from simvtp.training.optimizer import make_optimizer
 from simvtp.training.transfer import copy_to_device
@@ -125,7 +125,7 @@ def fed(scale: Scale) -> list[Row]:
     for workers in scale.workers:
         config, device = config_of(scale, workers), torch.device(scale.device)
         tokenizer = tokenizer_of(config)
-        model = SimVTP(config, tokenizer.size).to(device).train()
+        model = SimVTPModel(config, tokenizer.size).to(device).train()
         objective, optimizer = Pretraining(model, config), make_optimizer(model, config.pretrain)
         batches = loader_of(config).batches(0)
         waits: list[float] = []

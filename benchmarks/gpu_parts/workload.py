@@ -16,8 +16,9 @@ from benchmarks.gpu_parts.scale import Scale
 from benchmarks.model.step import WORDS, make_batch
 from simvtp.config.presets import preset
 from simvtp.config.schema import Config, override
-from simvtp.models.objectives import Masked, Pretraining
-from simvtp.models.simvtp import SimVTP
+from simvtp.models.masking import MaskedBatch
+from simvtp.models.objectives import Pretraining
+from simvtp.models.simvtp import SimVTPModel
 from simvtp.pretrain import masked
 from simvtp.training.optimizer import make_optimizer
 
@@ -37,11 +38,11 @@ class Workload:
     def __init__(self, config: Config, device: str, optimizer: bool = True) -> None:
         self.config, self.device = config, torch.device(device)
         known: Any = WORDS[config.data.tokenizer]
-        self.model = SimVTP(config, known.size).to(self.device).train()
+        self.model = SimVTPModel(config, known.size).to(self.device).train()
         self.objective = Pretraining(self.model, config)
-        self.inputs: Masked = masked(make_batch(config), config, known, 0, self.device)
+        self.inputs: MaskedBatch = masked(make_batch(config), config, known, 0, self.device)
         if config.objective.negatives == "random":
-            self.inputs = replace(self.inputs, partners=self.inputs.partners.to(self.device))
+            self.inputs = replace(self.inputs, negatives=self.inputs.negatives.to(self.device))
         self.optimizer: torch.optim.Optimizer | None = None
         if optimizer:
             self.make_optimizer()

@@ -14,7 +14,7 @@ from simvtp.config.presets import BASE, PRESETS, preset
 from simvtp.config.schema import FIELDS, flatten, override
 from simvtp.errors import ConfigError
 
-SCALES = {"tiny": "tiny: minutes on two CPU cores", "small": "small: hours on one GPU"}
+SCALES = {"tiny": "tiny: minutes on two CPU cores", "small": "small: half a minute on one GPU"}
 NARROWEST = 130  # columns of the table where the output is no terminal, or a narrow one
 
 

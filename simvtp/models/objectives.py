@@ -153,7 +153,7 @@ def sample_negatives(batch: int, generator: torch.Generator) -> Tensor:
 
 
 def sample_hard_negatives(videos: Tensor, texts: Tensor, temperature: float | Tensor, uniform: Tensor) -> Tensor:
-    """int64 [B], on the CPU: for each text another row's video, never its own.
+    """int64 [B], on the features' device: for each text another row's video, never its own.
 
     The more similar a video, the more often it is drawn (ALBEF, Li et al. 2021, section 3.2).
 
@@ -163,5 +163,6 @@ def sample_hard_negatives(videos: Tensor, texts: Tensor, temperature: float | Te
     with torch.no_grad():
         cosine = functional.normalize(texts.float()) @ functional.normalize(videos.float()).T
         own = torch.eye(len(cosine), dtype=torch.bool, device=cosine.device)
-        cumulated = (cosine / temperature).masked_fill(own, -torch.inf).softmax(dim=1).double().cumsum(dim=1).cpu()
-        return torch.searchsorted(cumulated, uniform.unsqueeze(1) * cumulated[:, -1:], right=True).squeeze(1)
+        cumulated = (cosine / temperature).masked_fill(own, -torch.inf).softmax(dim=1).double().cumsum(dim=1)
+        quantiles = uniform.to(cosine.device, non_blocking=True).unsqueeze(1) * cumulated[:, -1:]
+        return torch.searchsorted(cumulated, quantiles, right=True).squeeze(1)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.attention.varlen import varlen_attn
 
 from simvtp.runtime.timm_compat import DropPath
 
@@ -52,6 +54,36 @@ class GroupShape:
         return self.batch * self.length
 
 
+@dataclass(frozen=True)
+class Boundaries:
+    """Where sequences begin and end in the packed matrix.
+
+    cumulative: int32 [sequences + 1], the first token of each, then the number of all tokens.
+    longest: tokens of a sequence at most.
+    """
+
+    cumulative: Tensor
+    longest: int
+
+
+def sequence_boundaries(groups: Sequence[Group]) -> Boundaries:
+    """Boundaries of all sequences of all groups, end to end. Padding must stand at the end of its row.
+
+    The padding of a row counts as a sequence of its own, so that no shape depends on how much there is of it.
+    """
+    ends, first = [groups[0].tokens.new_zeros(1, dtype=torch.int32)], 0
+    for group in groups:
+        batch, length, _ = group.tokens.shape
+        starts = first + length * torch.arange(batch, dtype=torch.int32, device=group.tokens.device)
+        if group.present is None:
+            ends.append(starts + length)
+        else:
+            own = group.present.sum(dim=1, dtype=torch.int32)
+            ends.append(torch.stack((starts + own, starts + length), dim=1).flatten())
+        first += batch * length
+    return Boundaries(torch.cat(ends), max(group.tokens.shape[1] for group in groups))
+
+
 class Attention(nn.Module):
     """Multi-head self-attention. A key bias changes no output of a softmax, so there is none (as in BEiT, VideoMAE)."""
 
@@ -63,17 +95,29 @@ class Attention(nn.Module):
         self.v_bias = nn.Parameter(torch.zeros(width))
         self.proj = nn.Linear(width, width)
 
-    def forward(self, x: Tensor, shapes: Sequence[GroupShape]) -> Tensor:
-        """x: float [tokens, D], the groups end to end -> [tokens, D]."""
+    def forward(self, x: Tensor, shapes: Sequence[GroupShape], boundaries: Boundaries | None = None) -> Tensor:
+        """x: float [tokens, D], the groups end to end -> [tokens, D].
+
+        boundaries: all sequences are attended by one kernel for sequences of any length, without a mask; None: one
+        call of scaled_dot_product_attention for each group.
+        """
         bias = torch.cat((self.q_bias, torch.zeros_like(self.q_bias), self.v_bias))
         qkv = functional.linear(x, self.qkv.weight, bias)
+        if boundaries is not None:
+            q, k, v = qkv.view(len(x), 3, self.heads, -1).unbind(1)
+            cumulative, longest = boundaries.cumulative, boundaries.longest
+            mixed = varlen_attn(q, k, v, cumulative, cumulative, longest, longest)
+            return self._project(cast(Tensor, mixed).flatten(1))
         outputs = []
         for part, shape in zip(qkv.split([s.tokens for s in shapes]), shapes, strict=True):
             q, k, v = part.view(shape.batch, shape.length, 3, self.heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
             mixed = functional.scaled_dot_product_attention(q, k, v, attn_mask=shape.attention_mask)
             outputs.append(mixed.transpose(1, 2).reshape(shape.tokens, -1))
-        attended: Tensor = self.proj(torch.cat(outputs) if len(outputs) > 1 else outputs[0])
-        return attended
+        return self._project(torch.cat(outputs) if len(outputs) > 1 else outputs[0])
+
+    def _project(self, mixed: Tensor) -> Tensor:
+        projected: Tensor = self.proj(mixed)
+        return projected
 
 
 class Block(nn.Module):
@@ -88,9 +132,9 @@ class Block(nn.Module):
         self.fc2 = nn.Linear(4 * width, width)
         self.drop_path = DropPath(drop_path)
 
-    def forward(self, x: Tensor, shapes: Sequence[GroupShape]) -> Tensor:
-        """x: float [tokens, D], the groups end to end -> [tokens, D]."""
-        x = x + self._drop(self.attn(self.norm1(x), shapes), shapes)
+    def forward(self, x: Tensor, shapes: Sequence[GroupShape], boundaries: Boundaries | None = None) -> Tensor:
+        """x: float [tokens, D], the groups end to end -> [tokens, D]. boundaries: as in `Attention`."""
+        x = x + self._drop(self.attn(self.norm1(x), shapes, boundaries), shapes)
         return x + self._drop(self.fc2(functional.gelu(self.fc1(self.norm2(x)))), shapes)
 
     def _drop(self, branch: Tensor, shapes: Sequence[GroupShape]) -> Tensor:
@@ -109,6 +153,9 @@ class Transformer(nn.Module):
     """Layers and a final LayerNorm over packed groups.
 
     drop_path: stochastic depth of the last layer, rising linearly from 0 at the first.
+
+    The attribute `varlen`, off at first, chooses variable-length attention under autocast to bf16 or fp16 (Flash
+    Attention, which runs on GPUs alone); padding must then stand at the end of its row.
     """
 
     def __init__(self, width: int, depth: int, heads: int, *, drop_path: float = 0.0, final_norm: bool = True) -> None:
@@ -116,6 +163,7 @@ class Transformer(nn.Module):
         rates = [drop_path * i / max(depth - 1, 1) for i in range(depth)]
         self.blocks = nn.ModuleList(Block(width, heads, rate) for rate in rates)
         self.norm = nn.LayerNorm(width, eps=1e-6) if final_norm else nn.Identity()
+        self.varlen = False
 
     def forward(self, groups: Sequence[Group]) -> list[Group]:
         """Groups in, groups of the same shapes out; no token sees another sequence, nor padding."""
@@ -125,8 +173,9 @@ class Transformer(nn.Module):
             keys = None if group.present is None else group.present[:, None, None, :]
             shapes.append(GroupShape(batch, length, keys))
         x = torch.cat([g.tokens.flatten(0, 1) for g in groups])
+        boundaries = sequence_boundaries(groups) if self.varlen and torch.is_autocast_enabled(x.device.type) else None
         for block in self.blocks:
-            x = block(x, shapes)
+            x = block(x, shapes, boundaries)
         parts = self.norm(x).split([s.tokens for s in shapes])
         return [
             Group(part.view(s.batch, s.length, -1), group.present)

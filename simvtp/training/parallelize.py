@@ -22,15 +22,23 @@ from torch.utils.checkpoint import checkpoint
 
 from simvtp.config.schema import Machine
 from simvtp.distributed.process_group import size
-from simvtp.models.transformer import Block
+from simvtp.errors import ConfigError
+from simvtp.models.transformer import Block, Transformer
 
 
 def wrap_model(objective: nn.Module, machine: Machine, device: torch.device) -> nn.Module:
     """The module to call in training in place of `objective`; its parameters keep their names.
 
-    objective: the model with its losses; machine: `checkpointing`, `compile` and `shard` are read; device: where the
-    parameters are. Every transformer block is recomputed, compiled and sharded (FSDP2) by itself, in that order.
+    objective: the model with its losses; machine: `varlen_attention`, `checkpointing`, `compile` and `shard` are read;
+    device: where the parameters are. Every transformer block is recomputed, compiled and sharded (FSDP2) by itself, in
+    that order. Raises ConfigError for variable-length attention on a CPU.
     """
+    if machine.varlen_attention:
+        if device.type != "cuda":
+            raise ConfigError("machine.varlen_attention: it takes a GPU; leave it out where machine.device is cpu")
+        for name, part in objective.named_modules():
+            if isinstance(part, Transformer) and name.endswith("encoder"):  # a word decoder has padding in mid-row
+                part.varlen = True
     layers = [part for part in objective.modules() if isinstance(part, Block)]
     for layer in layers:
         if machine.checkpointing:

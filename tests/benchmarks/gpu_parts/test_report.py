@@ -23,7 +23,7 @@ def test_every_check_has_its_table_or_what_became_of_it() -> None:
     ]
     text = page(records, "Title")
     assert text.startswith("# Title\n\nGPU: NVIDIA H100\n")
-    assert "### ceiling (1.2 s)\n\n| precision |\n|---|\n| bf16 |" in text
+    assert "### ceiling (1.2 s)\n\n| precision |\n| --- |\n| bf16 |" in text
     assert "### eager\n\nkilled: not done after 9 s" in text
     assert "### graph\n\nskipped: no time was left" in text
     assert "| A step of preset base | 1 | 0 | 1 | 0 | 1 |" in text

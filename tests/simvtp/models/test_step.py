@@ -15,7 +15,7 @@ from tests.simvtp.models import small_batch
 META = torch.device("meta")
 AXES: list[dict[str, Any]] = [
     {}, {"mask__words": "dropped"}, {"objective__contrast": "clean"}, {"objective__learn_temperature": True},
-    {"mask__decoded": 0.5},
+    {"mask__decoded": 0.5}, {"objective__negatives": "hard"},
 ]  # fmt: skip
 
 

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from simvtp.models.transformer import Block, Group, Transformer
+from simvtp.models import transformer as transformer_module
+from simvtp.models.transformer import Block, Group, Transformer, sequence_boundaries
 from simvtp.runtime.seeding import generator, seeded
 
 WIDTH, HEADS = 8, 2
@@ -58,6 +59,42 @@ def test_packed_groups_equal_each_sequence_by_itself() -> None:
             length = len(tokens) if group.present is None else int(group.present[row].sum())
             wanted = slow_sequence(made, tokens[:length])
             assert torch.allclose(encoded.tokens[row, :length], wanted, atol=1e-5), (row, length)
+
+
+def test_boundaries_make_the_padding_of_a_row_a_sequence_of_its_own() -> None:
+    found = sequence_boundaries(groups())
+    assert found.cumulative.tolist() == [0, 5, 10, 14, 14, 16, 18, 19, 22]
+    assert found.cumulative.dtype == torch.int32
+    assert found.longest == 5
+
+
+def by_sequence(q: Tensor, k: Tensor, v: Tensor, ends: Tensor, _: Tensor, longest: int, __: int) -> Tensor:
+    """Variable-length attention as it is defined: [T, heads, size], each sequence by itself."""
+    lengths = ends.diff().tolist()
+    assert max(lengths) <= longest
+    parts = [part.split(lengths) for part in (q, k, v)]
+    mixed = [
+        torch.softmax(torch.einsum("nhd,mhd->hnm", a, b) / math.sqrt(a.shape[2]), dim=2) @ c.transpose(0, 1)
+        for a, b, c in zip(*parts, strict=True)
+    ]
+    return torch.cat([part.transpose(0, 1) for part in mixed])
+
+
+def test_variable_length_attention_gives_the_same_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+    monkeypatch.setattr(
+        transformer_module, "varlen_attn", lambda *given: (calls.append(len(given[0])), by_sequence(*given))[1]
+    )
+    plain, packed, given = transformer(), transformer(), groups()
+    packed.varlen = True
+    with torch.autocast("cpu", torch.bfloat16):
+        wanted, found = plain(given), packed(given)
+    assert calls == [22, 22]  # one call for each layer, of all tokens
+    for group, one, other in zip(given, wanted, found, strict=True):
+        there = slice(None) if group.present is None else group.present
+        assert torch.allclose(one.tokens[there], other.tokens[there], atol=3e-2)
+    packed(given)  # without autocast: fp32, which the kernel does not take
+    assert len(calls) == 2
 
 
 def test_what_stands_in_the_padding_changes_nothing() -> None:

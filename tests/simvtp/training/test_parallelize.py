@@ -12,7 +12,10 @@ from simvtp.config.experiment import Experiment
 from simvtp.config.presets import preset
 from simvtp.config.schema import override
 from simvtp.data.from_config import tokenizer_of
+from simvtp.errors import ConfigError
 from simvtp.models.build import fresh_model
+from simvtp.models.objectives import Pretraining
+from simvtp.models.simvtp import SimVTPModel
 from simvtp.models.transformer import Group, Transformer
 from simvtp.pretrain import pretrain
 from simvtp.training.parallelize import Average, WrappedModel, wrap_model
@@ -44,6 +47,16 @@ def test_layers_are_computed_again_in_the_backward_pass() -> None:
     assert len(calls) == 3
     out.tokens.sum().backward()
     assert len(calls) == 6
+
+
+def test_variable_length_attention_is_for_encoders_on_a_gpu() -> None:
+    config = override(preset("tiny"), {"mask.words": "dropped", "machine.varlen_attention": "on"})
+    model = SimVTPModel(config, 40)
+    with pytest.raises(ConfigError, match="takes a GPU"):
+        wrap_model(Pretraining(model, config), config.machine, CPU)
+    wrap_model(Pretraining(model, config), config.machine, torch.device("cuda"))
+    chosen = {name for name, part in model.named_modules() if isinstance(part, Transformer) and part.varlen}
+    assert chosen == {"encoder"}  # not the decoders: that of words has padding in the middle of a row
 
 
 @pytest.mark.slow
