@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RESULTS ?= results
 
-.PHONY: setup demo test test-fast test-cluster bench lint clean
+.PHONY: setup demo test test-fast test-cluster bench gpu lint clean
 
 setup: $(VENV)/ready
 
@@ -41,6 +41,10 @@ test-cluster: setup  ## a real SLURM on this machine (root, Debian), and the tes
 
 bench: setup  ## every benchmark; writes docs/performance.md's tables and benchmarks/history (leave the machine alone)
 	$(BIN)/python benchmarks/all.py
+
+GPU_ARGS ?= --minutes 12
+gpu:  ## correctness, the step of base, the loader and the claims of small on a GPU; GPU_ARGS=--rehearse: on the CPU
+	$(or $(wildcard $(BIN)/python),$(PYTHON)) benchmarks/gpu.py $(GPU_ARGS)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

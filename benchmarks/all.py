@@ -23,10 +23,11 @@ HISTORY = ROOT / "benchmarks" / "history"
 NOT_THESE = {
     "all",
     "compare_history",
+    "gpu",
     "odd_videos",
     "parity",
     "real_clips",
-}  # what has no speed, or needs a folder of clips
+}  # what has no speed, or needs a GPU or a folder of clips
 
 
 def benchmarks() -> list[str]:

@@ -24,3 +24,7 @@ class DataError(ValueError):
 
 class CutOff(DataError):
     """A video whose end is not there; another reader would serve what is left of it, so none is asked."""
+
+
+class NotFinite(RuntimeError):
+    """A loss became NaN or infinite; the message names the stage, the step and what to try."""

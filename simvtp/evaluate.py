@@ -11,11 +11,13 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from simvtp.cli import add_config_arguments, experiment_from, main
+from simvtp.cli import add_config_arguments, main
+from simvtp.config.code_version import keep
 from simvtp.config.experiment import Experiment
 from simvtp.config.schema import flatten
 from simvtp.data.corpora.registry import EXTRA_TESTS
 from simvtp.data.from_config import retrieval_corpus, tokenizer_of
+from simvtp.data.resolve import experiment_from
 from simvtp.distributed.process_group import decide, joined, leads, owned
 from simvtp.errors import ConfigError
 from simvtp.evaluation.evaluator import score
@@ -33,7 +35,10 @@ def evaluate(experiment: Experiment) -> Path:
     Raises ConfigError where the run is not fine-tuned, locks.Busy where another process is at it.
     """
     folder = experiment.dir
-    done = (folder / "result.json").exists
+
+    def done() -> bool:
+        return experiment.is_done("evaluate")
+
     if not decide(done):
         with owned(folder / "lock"):
             if not decide(done):
@@ -54,6 +59,7 @@ def _evaluate(experiment: Experiment) -> None:
     result = _record(experiment) | found
     result["metrics"]["validation"] = result.pop("validation")
     result["cost"]["evaluate_seconds"] = round(time.monotonic() - began, 2)
+    decide(lambda: keep(experiment.results, result["code"]))
     decide(lambda: write_json(folder / "result.json", result))
 
 
@@ -76,6 +82,7 @@ def _record(experiment: Experiment) -> dict[str, Any]:
         "pretrain": experiment.pretrain_id,
         "preset": experiment.preset,
         "config": flatten(experiment.config),
+        "code": finetuned.get("code", {}) | {"evaluate": experiment.code("evaluate")["evaluate"]},
         "validation": finetuned["validation"],
         "epoch": finetuned["epoch"],
         "epochs": finetuned["epochs"],

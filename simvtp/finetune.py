@@ -10,11 +10,12 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from simvtp.cli import add_config_arguments, experiment_from, main
+from simvtp.cli import add_config_arguments, main
 from simvtp.config.experiment import Experiment
 from simvtp.config.formats import steps_of
 from simvtp.config.schema import Config
 from simvtp.data.from_config import build_train_loader, retrieval_corpus, tokenizer_of
+from simvtp.data.resolve import experiment_from
 from simvtp.data.train_loader import Batch
 from simvtp.distributed.collectives import all_gather_with_grad
 from simvtp.distributed.process_group import decide, joined, leads, owned, size
@@ -22,7 +23,7 @@ from simvtp.evaluation.encode import encode_gallery, gallery
 from simvtp.evaluation.metrics import both_directions
 from simvtp.models.dual_encoder import DualEncoder
 from simvtp.models.objectives import contrastive_loss
-from simvtp.runtime.files import write_json
+from simvtp.runtime.files import read_json, write_json
 from simvtp.runtime.log import say
 from simvtp.runtime.signals import stoppable
 from simvtp.training.checkpoint import clear_states, save_weights
@@ -37,7 +38,10 @@ def finetune(experiment: Experiment) -> Path:
     Raises ConfigError where the pre-training stage is not done, locks.Busy, signals.Interrupted.
     """
     folder = experiment.dir
-    done = (folder / "finetuned.json").exists
+
+    def done() -> bool:
+        return experiment.is_done("finetune")
+
     if not decide(done):
         with owned(folder / "lock"):
             if not decide(done):
@@ -61,7 +65,7 @@ class Finetuning(nn.Module):
 
 def _train(experiment: Experiment) -> None:
     config, folder = experiment.config, experiment.dir
-    decide(lambda: experiment.write_config(folder))
+    decide(lambda: experiment.begin("finetune"))
     device = use_machine(config.machine)
     tokenizer = tokenizer_of(config)
     corpus, validation = retrieval_corpus(config, "train"), gallery(config, tokenizer, "val", views=False)
@@ -83,7 +87,7 @@ def _train(experiment: Experiment) -> None:
         every = loader.steps_per_epoch * config.evaluate.every
         if trainer.step % every and trainer.step != steps:
             return
-        product = trainer.wrapped.product()
+        product = trainer.wrapped.export_model()
         assert isinstance(product, DualEncoder)
         found = both_directions(
             *encode_gallery(product, validation, config, device), validation.owner, validation.absent
@@ -102,9 +106,10 @@ def _train(experiment: Experiment) -> None:
     if steps == 0:  # zero-shot: there is one epoch to choose from, and it is number 0
         validate(trainer)
     trainer.fit(loader, prepare, after_step=validate)
-    product, best = trainer.wrapped.product(), trainer.memory["best"]
+    product, best = trainer.wrapped.export_model(), trainer.memory["best"]
     record = {
         "version": 1,
+        "code": decide(lambda: _code_used(experiment)),
         "epoch": best["epoch"],
         "epochs": round(steps / loader.steps_per_epoch, 3),
         "validation": best["metrics"],
@@ -123,6 +128,13 @@ def _train(experiment: Experiment) -> None:
         clear_states(folder / "checkpoints")
 
     decide(write)
+
+
+def _code_used(experiment: Experiment) -> dict[str, str]:
+    """The code of this stage and, as its record says, of the pre-training stage that it started from."""
+    code = experiment.code_used("finetune")
+    stage = experiment.pretrain_dir
+    return code if stage is None else read_json(stage / "stage.json").get("code", {}) | {"finetune": code["finetune"]}
 
 
 def _main() -> None:

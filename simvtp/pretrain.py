@@ -7,11 +7,12 @@ from pathlib import Path
 
 import torch
 
-from simvtp.cli import add_config_arguments, experiment_from, main
+from simvtp.cli import add_config_arguments, main
 from simvtp.config.experiment import Experiment
 from simvtp.config.formats import steps_of
 from simvtp.config.schema import Config
 from simvtp.data.from_config import build_train_loader, pretraining_corpus, tokenizer_of
+from simvtp.data.resolve import experiment_from
 from simvtp.data.tokenizer import Tokenizer
 from simvtp.data.train_loader import Batch
 from simvtp.distributed.process_group import decide, joined, leads, owned, rank, size
@@ -38,16 +39,20 @@ def pretrain(experiment: Experiment) -> Path | None:
     if folder is None:
         return None
     weights = folder / "weights.safetensors"
-    if not decide(weights.exists):
+
+    def done() -> bool:
+        return weights.exists() and experiment.is_done("pretrain") and weights.exists()
+
+    if not decide(done):
         with owned(folder / "lock"):
-            if not decide(weights.exists):  # another process may have finished it just now
+            if not decide(done):  # another process may have finished it just now
                 _train(experiment, folder)
     return weights
 
 
 def _train(experiment: Experiment, folder: Path) -> None:
     config = experiment.config
-    decide(lambda: experiment.write_config(folder))
+    decide(lambda: experiment.begin("pretrain"))
     device = use_machine(config.machine)
     tokenizer = tokenizer_of(config)
     stage, model = config.pretrain, starting_model(config, tokenizer).to(device)
@@ -61,9 +66,10 @@ def _train(experiment: Experiment, folder: Path) -> None:
     )  # fmt: skip
 
     trainer.fit(loader, lambda batch, draw: (masked(batch, config, tokenizer, draw, device),))
-    product = trainer.wrapped.product()
+    product = trainer.wrapped.export_model()
     stage_record = {
         "version": 1,
+        "code": decide(lambda: experiment.code_used("pretrain")),
         "losses": {name: value for name, value in trainer.tail_means().items() if name != "loss"},
         "seconds": round(trainer.seconds, 2),
         "steps": trainer.steps,
@@ -110,7 +116,7 @@ def _main() -> None:
     parser = argparse.ArgumentParser(prog="python -m simvtp.pretrain", description=__doc__)
     add_config_arguments(parser)
     arguments = parser.parse_args()
-    experiment = experiment_from(arguments)
+    experiment = experiment_from(arguments, pretrain_only=True)
     with joined(experiment.config.machine), stoppable():
         weights = pretrain(experiment)
         if leads():

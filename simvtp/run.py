@@ -7,15 +7,16 @@ from pathlib import Path
 
 from rich.console import Console
 
-from simvtp.cli import add_config_arguments, experiment_from, main
+from simvtp.cli import add_config_arguments, main
 from simvtp.config.experiment import Experiment
+from simvtp.data.resolve import experiment_from
 from simvtp.distributed.process_group import decide, joined, leads
 from simvtp.evaluate import evaluate, show
 from simvtp.finetune import finetune
 from simvtp.pretrain import pretrain
 from simvtp.runtime.files import read_json
 from simvtp.runtime.signals import stoppable
-from simvtp.training.trainer import stop_if_asked
+from simvtp.training.trainer import stop_if_requested
 
 
 def run(experiment: Experiment) -> Path:
@@ -28,7 +29,7 @@ def run(experiment: Experiment) -> Path:
         decide(lambda: experiment.write_config(experiment.dir))
         for stage in (pretrain, finetune):
             stage(experiment)
-            stop_if_asked()
+            stop_if_requested()
         return evaluate(experiment)
 
 

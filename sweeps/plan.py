@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from simvtp.config.file_digests import digest_of_weights
 from simvtp.config.presets import preset as preset_of
-from simvtp.config.run_id import pretrain_id, resolved, run_id
+from simvtp.config.run_id import FILES, content_of, pretrain_id, run_id
 from simvtp.config.schema import Config, completed, flatten, override
+from simvtp.data.resolve import resolved
 from simvtp.errors import ConfigError
 from sweeps.definition import Point, find_sweep
 
@@ -99,12 +99,10 @@ def suffix_of(preset: str, base: Config, more: Mapping[str, Any] | None = None) 
     """
     plain = flatten(preset_of(preset))
     changes = {
-        key: value
+        key: content_of(key, value)
         for key, value in flatten(base).items()
         if value != plain[key] and key != "seed" and not key.startswith("machine.")
     }
-    if "model.init" in changes:  # the same weights from another place are the same sweep
-        changes["model.init"] = digest_of_weights(base.model.init)
     changes |= more or {}
     text = json.dumps(changes, sort_keys=True)
     return f"-{preset}-{hashlib.sha256(text.encode()).hexdigest()[:6]}" if changes else f"-{preset}"
@@ -113,7 +111,9 @@ def suffix_of(preset: str, base: Config, more: Mapping[str, Any] | None = None) 
 def _runs(sweep: str, point: Point, base: Config, seeds: Sequence[int]) -> Iterator[Run]:
     """One run for each seed."""
     try:
-        settings = resolved(override(base, point.set))
+        settings = override(base, point.set)
+        if FILES & point.set.keys():  # what the base names is resolved already
+            settings = resolved(settings)
         for seed in seeds:
             config = replace(settings, seed=seed)
             stage = pretrain_id(config)  # one text for all runs that share it
@@ -143,7 +143,8 @@ def sweep_record(plan: Plan, table: Table, command: str, before: Mapping[str, An
 
 
 def _outcome(flat: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in completed(flat).items() if not key.startswith("machine.")}
+    values = completed(flat).items()
+    return {key: content_of(key, value) for key, value in values if not key.startswith("machine.")}
 
 
 T = TypeVar("T")

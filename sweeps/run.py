@@ -21,14 +21,16 @@ from rich.console import Console
 from simvtp.cli import add_config_arguments, config_from
 from simvtp.config.formats import parse_assignments
 from simvtp.config.schema import Config
+from simvtp.data.resolve import resolved
 from simvtp.errors import ConfigError, DataError
+from simvtp.runtime import tracker_names as trackers
 from simvtp.runtime.locks import Busy
-from simvtp.training import trackers
 from sweeps.definition import find_search, find_sweep, names, searches
 from sweeps.plan import Plan, make_plan
 from sweeps.scheduler import control, display
 from sweeps.scheduler.display import plan_table, status_table
 from sweeps.state.cost_estimate import forecast
+from sweeps.state.other_code import differences, note, settle
 from sweeps.state.run_states import Ledger, State, is_retried
 
 OF_A_SEARCH = ("trials", "rungs", "budget", "over", "storage")
@@ -90,7 +92,7 @@ def main(words: list[str] | None = None) -> int:
         for name in ("jobs", "pack", "trials"):
             if (count := getattr(arguments, name)) is not None and count < 1:
                 raise ConfigError(f"--{name} {count}: it takes a whole number from 1")
-        base, seeds = config_from(arguments), seeds_of(arguments.seeds)
+        base, seeds = resolved(config_from(arguments)), seeds_of(arguments.seeds)
         if "seed" in parse_assignments(arguments.assignments):
             raise ConfigError("--set seed: a sweep takes its seeds from --seeds")
         if arguments.scalars is not None:
@@ -120,6 +122,7 @@ def main(words: list[str] | None = None) -> int:
             return control.cancel(
                 plan, ledger, every if arguments.cancel == "all" else [control.find_run(plan, arguments.cancel)]
             )
+        settle(plan, ledger.results)
         from sweeps.scheduler import run_sweep  # Submitit and Optuna take a second to load: not for --status
 
         if arguments.detach:
@@ -162,6 +165,7 @@ def show_status(console: Console, plan: Plan, ledger: Ledger, *, watch: bool) ->
             else:
                 show.put(status_table(plan, states, most=console.height))
             if not watch:
+                console.print(note(differences(plan, ledger.results)), highlight=False, soft_wrap=True, markup=False)
                 return 0
             time.sleep(2)
 
@@ -185,7 +189,7 @@ def show_plan(console: Console, plan: Plan, ledger: Ledger, arguments: argparse.
     from sweeps.executors.base import place  # Submitit takes a second to load: not for --status
 
     where = place(arguments.cluster, ledger, plan.preset, arguments.jobs, plan.base.machine.threads, arguments.pack)
-    for line in (*lines, *where.intended(start)):
+    for line in (*lines, *where.intended(start), note(differences(plan, ledger.results))):
         console.print(line, highlight=False, soft_wrap=True, markup=False)
     return 0
 

@@ -1,5 +1,6 @@
 """One very small corpus and one quick config for every test that trains."""
 
+import logging
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,12 @@ QUICK = {
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _log_is_kept() -> None:
+    """`caplog` sees what a command would print."""
+    logging.getLogger("simvtp").setLevel(logging.INFO)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -17,7 +17,6 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import av
 import decord
 import numpy as np
 from PIL import Image
@@ -25,6 +24,7 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks import report
+from benchmarks.data.clips import make
 from simvtp.data.video.frames import Frames
 from simvtp.data.video.video import Video, dense_indices, spread_indices
 
@@ -44,23 +44,6 @@ def plain(path: Path, indices: Sequence[int]) -> Frames:
 
 def ours(path: Path, indices: Sequence[int]) -> Frames:
     return Video(path).frames(indices, SIZE)
-
-
-def make(path: Path, width: int, height: int) -> Path:
-    """300 frames, 30 a second."""
-    random = np.random.default_rng(0)
-    coarse = Image.fromarray(random.integers(0, 256, (height // 8, width // 8, 3), dtype=np.uint8))
-    texture = np.asarray(coarse.resize((2 * width, 2 * height), Image.Resampling.BICUBIC)).astype(np.int16)
-    with av.open(str(path), "w") as file:
-        stream = file.add_stream("libx264", rate=30)
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        for number in range(300):
-            top, left = (int(side / 2 * (1 + np.sin(number / rate))) for side, rate in ((height, 37), (width, 23)))
-            pixels = texture[top : top + height, left : left + width] + random.integers(-6, 7, (height, width, 1))
-            frame = av.VideoFrame.from_ndarray(pixels.clip(0, 255).astype(np.uint8), format="rgb24")
-            file.mux(stream.encode(frame.reformat(format="yuv420p")))
-        file.mux(stream.encode())
-    return path
 
 
 def _clips(way: Way, path: Path, asked: Sequence[Sequence[int]], seconds: float) -> float:

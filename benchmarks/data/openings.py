@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks import report
-from benchmarks.data.decode import make
+from benchmarks.data.clips import make
 from simvtp.data.video.video import Video
 
 

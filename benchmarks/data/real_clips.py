@@ -27,6 +27,7 @@ from simvtp.config.presets import preset
 from simvtp.config.schema import Config, override
 from simvtp.data.corpora.registry import load
 from simvtp.data.gallery_loader import GalleryLoader
+from simvtp.data.resolve import resolved
 from simvtp.data.tokenizer import load_tokenizer
 from simvtp.evaluation.metrics import matrix_ranks, metrics
 from simvtp.run import run
@@ -85,7 +86,7 @@ def main() -> None:
     config = override(preset("tiny"), SETTINGS | places | parse_assignments(arguments.assignments))
     rows = {"nearest pixels": nearest_pixels(config)}
     for name, made in (("SimVTP", config), ("no pre-training", override(config, {"pretrain.length": "0 steps"}))):
-        result = json.loads(run(Experiment(made, "tiny", arguments.results)).read_text())
+        result = json.loads(run(Experiment(resolved(made), "tiny", arguments.results)).read_text())
         rows[name] = result["metrics"]["test"]["text_to_video"]
     print("| | R@1 | R@5 | R@10 | MdR |\n|---|---|---|---|---|")
     count = int(rows["SimVTP"]["gallery"])

@@ -25,15 +25,15 @@ def plain_losses(model: SimVTPModel, batch: MaskedBatch, config: Config) -> dict
     assert model.pixel_decoder is not None
     assert model.word_head is not None
     assert model.matching_head is not None
-    shape, rows = config.model, len(batch.video)
-    hidden = torch.zeros(rows, shape.tubes, dtype=torch.bool).scatter(1, batch.video_mask.masked, True)
+    shape, rows, device = config.model, len(batch.video), batch.video.device
+    hidden = torch.zeros(rows, shape.tubes, dtype=torch.bool, device=device).scatter(1, batch.video_mask.masked, True)
     pixels = (batch.video.float() / 255).permute(0, 4, 1, 2, 3)  # [B, 3, T, H, W]
-    mean, std = (torch.tensor(values).view(3, 1, 1, 1) for values in (MEAN, STD))
+    mean, std = (torch.tensor(values, device=device).view(3, 1, 1, 1) for values in (MEAN, STD))
     frames = (pixels - mean) / std
 
     joint = encode_pair(model, config, frames, hidden, batch)
     count = int((~hidden[0]).sum())
-    asked = torch.full((batch.present.numel(),), -100)
+    asked = torch.full((batch.present.numel(),), -100, device=device)
     asked[batch.text_mask.positions] = batch.text_mask.targets
     logits = model.word_head(joint[:, count:])
     found = {
@@ -45,15 +45,16 @@ def plain_losses(model: SimVTPModel, batch: MaskedBatch, config: Config) -> dict
     words = encode(model.encoder, model.words(batch.text_mask.words), batch.present)
     texts = (words * batch.present.unsqueeze(2)).sum(dim=1) / batch.present.sum(dim=1, keepdim=True)
     cosine = functional.normalize(films) @ functional.normalize(texts).T / config.objective.temperature
-    own = torch.arange(rows)
+    own = torch.arange(rows, device=device)
     found["vtc"] = functional.cross_entropy(cosine, own) + functional.cross_entropy(cosine.T, own)
 
     matched = encode_pair(model, config, frames, hidden, batch)
-    others = frames[batch.negatives].contiguous()
-    mismatched = encode_pair(model, config, others, hidden[batch.negatives], batch)
+    negatives = batch.negatives.to(device)
+    others = frames[negatives].contiguous()
+    mismatched = encode_pair(model, config, others, hidden[negatives], batch)
     present = torch.cat((batch.present.new_ones(rows, count), batch.present), dim=1).unsqueeze(2)
     pooled = [(pairs * present).sum(dim=1) / present.sum(dim=1) for pairs in (matched, mismatched)]
-    labels = torch.cat((torch.ones(rows), torch.zeros(rows))).long()
+    labels = torch.cat((torch.ones(rows, device=device), torch.zeros(rows, device=device))).long()
     found["vtm"] = functional.cross_entropy(model.matching_head(torch.cat(pooled)), labels)
     return found
 

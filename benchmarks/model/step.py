@@ -51,7 +51,7 @@ from simvtp.pretrain import masked
 from simvtp.runtime.seeding import generator
 from simvtp.training.device import use_machine
 from simvtp.training.optimizer import make_optimizer
-from simvtp.training.parallelize import around
+from simvtp.training.parallelize import wrap_model
 
 # data.tokenizer of the preset -> the ids that masks need, and how many words: BERT's, or those of the embedded corpus
 WORDS = {
@@ -97,7 +97,7 @@ def make_step(kind: str, config: Config) -> tuple[Callable[[], Tensor], Callable
         objective = lambda given: plain_losses(model, given, config)  # noqa: E731
     else:
         optimizer = make_optimizer(model, config.pretrain)
-        objective = around(Pretraining(model, config), config.machine, device)
+        objective = wrap_model(Pretraining(model, config), config.machine, device)
 
     def losses() -> dict[str, Tensor]:
         given = masked(batch, config, known, 0, device)  # type: ignore[arg-type]

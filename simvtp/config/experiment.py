@@ -2,14 +2,44 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from simvtp.config import code_version
+from simvtp.config.code_version import STARTED, OtherCode, Stage
 from simvtp.config.run_dirs import RUNS, STAGES, home
 from simvtp.config.run_id import pretrain_id, run_id
 from simvtp.config.schema import Config, flatten
-from simvtp.runtime.files import write_json
+from simvtp.runtime.files import read_json, write_json
+
+log = logging.getLogger(__name__)
+
+# The file whose being there says that a stage is done; it names the code.
+RECORDS: dict[Stage, str] = {"pretrain": "stage.json", "finetune": "finetuned.json", "evaluate": "result.json"}
+_MADE: dict[Stage, tuple[str, ...]] = {
+    "pretrain": ("stage.json", "weights.safetensors", STARTED, "log.jsonl", "checkpoints/step-*.pt"),
+    "finetune": ("result.json", "finetuned.json", "*.safetensors", STARTED, "log.jsonl", "checkpoints/step-*.pt"),
+    "evaluate": ("result.json",),
+}
+
+
+def discard(folder: Path, stage: Stage) -> None:
+    """Delete what a stage made in its folder, its record first, and so what hangs on it there."""
+    for pattern in _MADE[stage]:
+        for path in folder.glob(pattern):
+            path.unlink(missing_ok=True)
+
+
+def _code_of(record: Path) -> dict[str, str] | None:
+    """The code that a record names; None where it names none, or cannot be read."""
+    try:
+        content = read_json(record)
+    except (OSError, ValueError):
+        return None
+    code = content if record.name == STARTED else content.get("code") if isinstance(content, dict) else None
+    return code if isinstance(code, dict) else None
 
 
 @dataclass(frozen=True)
@@ -44,6 +74,75 @@ class Experiment:
     def pretrain_dir(self) -> Path | None:
         """Folder of the pre-training stage, there or not yet; None where the config has none."""
         return None if self.pretrain_id is None else home(self.results, STAGES, self.pretrain_id)
+
+    def code(self, stage: Stage) -> dict[str, str]:
+        """The record of this code for a stage (simvtp/config/code_version.py)."""
+        return code_version.current(stage, is_pretrained=self.config.is_pretrained)
+
+    def is_done(self, stage: Stage) -> bool:
+        """Whether the stage's record is there and may be used: machine.other_code says what of other code may.
+
+        Raises OtherCode where it is of other code and machine.other_code is refuse. With redo, what is of other code is
+        deleted, so that the stage is carried out anew; the caller holds the stage's lock or is about to take it.
+        """
+        folder = self._folder(stage)
+        path = folder / RECORDS[stage]
+        if not path.exists():
+            return False
+        return self._settle(stage, path, f"{folder} is a result") != "redone"
+
+    def begin(self, stage: Stage) -> None:
+        """Before a stage is carried out: its config.json, and what becomes of checkpoints of other code, as `is_done`.
+
+        The caller holds the stage's lock.
+        """
+        folder = self._folder(stage)
+        self.write_config(folder)
+        started, code = folder / STARTED, self.code(stage)
+        if self._has_checkpoints(stage) and self._settle(stage, started, f"{folder} has checkpoints") == "reused":
+            before = _code_of(started) or {}
+            code = {
+                name: new if before.get(name) == new else f"{before.get(name, '')}+{new}" for name, new in code.items()
+            }
+        code_version.keep(self.results, self.code(stage))
+        write_json(started, code)
+
+    def code_used(self, stage: Stage) -> dict[str, str]:
+        """The code of a stage that has begun, for its record: of several where it was resumed by another."""
+        return _code_of(self._folder(stage) / STARTED) or self.code(stage)
+
+    def changed_files(self, stage: Stage) -> list[str]:
+        """Files by which what is there of a stage, its record or its checkpoints, is of other code; often none."""
+        record = self._folder(stage) / RECORDS[stage]
+        if not record.exists():
+            if not self._has_checkpoints(stage):
+                return []
+            record = self._folder(stage) / STARTED
+        return code_version.changed_files(self.results, _code_of(record), self.code(stage))
+
+    def _has_checkpoints(self, stage: Stage) -> bool:
+        return stage != "evaluate" and any(self._folder(stage).glob("checkpoints/step-*.pt"))
+
+    def _folder(self, stage: Stage) -> Path:
+        if stage != "pretrain":
+            return self.dir
+        assert self.pretrain_dir is not None
+        return self.pretrain_dir
+
+    def _settle(self, stage: Stage, record: Path, what: str) -> str:
+        """ "same", "reused" or "redone"; raises OtherCode."""
+        files = code_version.changed_files(self.results, _code_of(record), self.code(stage))
+        policy = self.config.machine.other_code
+        if not files:
+            return "same"
+        if policy == "refuse":
+            raise OtherCode(code_version.explain(what, files))
+        if policy == "reuse":
+            log.warning("%s of other code, and is used (--reuse-other-code)", what)
+            return "reused"
+        log.info("%s of other code, and is made anew (--redo)", what)
+        discard(self._folder(stage), stage)
+        return "redone"
 
     def write_config(self, folder: Path) -> None:
         """config.json of a run or stage, written once. folder: `dir` or `pretrain_dir`."""

@@ -13,6 +13,7 @@ import re
 from pathlib import Path
 
 from simvtp.errors import ConfigError
+from simvtp.runtime.files import expanded
 
 _PINNED = re.compile(r"(.+)#([0-9a-f]{16})", re.DOTALL)
 
@@ -40,8 +41,15 @@ IN_FOLDER = ("model.safetensors", "weights.safetensors", "pytorch_model.bin")
 
 
 def pinned_weights(init: str) -> str:
-    """model.init with the digest of its files; raises ConfigError where they are missing or not those of its digest."""
-    return pin("model.init", init, _digest_weights(split(init)[0])) if init else init
+    """model.init with absolute paths and a digest of its files.
+
+    Raises ConfigError where one is missing or is not what its digest says.
+    """
+    if not init:
+        return init
+    place, given = split(init)
+    whole = "+".join(str(path.absolute()) for path in weight_sources(place))
+    return pin("model.init", f"{whole}#{given}" if given else whole, _digest_weights(place))
 
 
 def digest_of_weights(init: str) -> str:
@@ -53,8 +61,8 @@ def digest_of_weights(init: str) -> str:
 def weight_sources(init: str) -> list[Path]:
     """The files and folders of "videomae.pth+bert-folder", in that order; raises ConfigError where one is missing."""
     place, _ = split(init)
-    whole = Path(place).expanduser()
-    parts = [whole] if whole.exists() else [Path(part.strip()).expanduser() for part in place.split("+")]
+    whole = expanded(place)
+    parts = [whole] if whole.exists() else [expanded(part.strip()) for part in place.split("+")]
     for path in parts:
         if not path.exists():
             raise ConfigError(

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
 from typing import Any
 
 from simvtp.config.fields import PRETRAIN, RUN
-from simvtp.config.file_digests import digest_of_weights, pinned_weights
-from simvtp.config.schema import FIELDS, Config, flatten, override
-from simvtp.data.corpora import skip_list
+from simvtp.config.file_digests import digest_of_weights, split
+from simvtp.config.schema import FIELDS, Config, flatten
+from simvtp.errors import ConfigError
 
 # Part of every id: raised when a change of code changes what the same config gives.
 OUTCOME_VERSION = 2
+
+CORPORA = ("data.pretrain", "data.finetune")
+FILES = frozenset(("model.init", "data.skip", "data.tokenizer", *CORPORA))  # fields that name files
 
 
 def pretrain_id(config: Config) -> str | None:
@@ -32,7 +34,7 @@ def run_id(config: Config) -> str:
 def _content(config: Config, stage: str) -> dict[str, Any]:
     """The fields that count in an id, without those that came later and stand at what the code did before.
 
-    Raises ConfigError where model.init comes without a digest and a file of it is not there.
+    Raises ConfigError where a corpus or list comes without a digest, or model.init does and a file is not there.
     """
     content = {}
     for (path, value), field in zip(flatten(config).items(), FIELDS.values(), strict=True):
@@ -40,25 +42,34 @@ def _content(config: Config, stage: str) -> dict[str, Any]:
             continue
         if stage == PRETRAIN and field.pretrain_if is not None and not field.pretrain_if(config):
             continue
-        content[path] = _CONTENT_OF[path](value) if path in _CONTENT_OF else value
+        if (path in CORPORA or path == "data.skip") and value and not _is_known(value):
+            raise ConfigError(
+                f"{path}: {value} has no digest of its content yet; resolve the config (simvtp.data.resolve)"
+            )
+        content[path] = content_of(path, value)
     return content
 
 
-# What is in the files that a setting names, not where they lie.
-_CONTENT_OF: dict[str, Callable[[str], str]] = {"model.init": digest_of_weights, "data.skip": skip_list.digest}
+def _is_known(value: str) -> bool:
+    """Whether a corpus or list says its content: by a digest, or, of the embedded corpus, by its spec."""
+    return value.startswith("sprites:") or bool(split(value)[1])
+
+
+def content_of(path: str, value: Any) -> Any:
+    """A field's value with the content of what it names in place of where that lies, as far as its digest says it.
+
+    Equal contents are the same experiment: ids, and the names of sweeps, are made of these.
+    """
+    if path not in FILES or not value:
+        return value
+    place, digest = split(value)
+    if path == "model.init":
+        return digest_of_weights(value)
+    if not digest:
+        return place
+    return f"{place.partition(':')[0]}:#{digest}" if path in CORPORA else digest
 
 
 def _digest(content: object) -> str:
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def resolved(config: Config) -> Config:
-    """The config with a digest of each file that it names (simvtp/config/file_digests.py), so that its ids need them
-    no more.
-
-    Raises ConfigError or DataError where such a file is missing, or is not the one of a digest that is given.
-    """
-    return override(
-        config, {"model.init": pinned_weights(config.model.init), "data.skip": skip_list.pinned(config.data.skip)}
-    )

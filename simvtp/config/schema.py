@@ -48,9 +48,8 @@ class Model:
     decoder_width: int = _of_decoder("pixel decoder width")
     decoder_depth: int = _of_decoder("pixel decoder layers")
     decoder_heads: int = _of_decoder("pixel decoder attention heads")
-    words: int = setting(
-        "longest caption in tokens, [CLS] and [SEP] included; longer ones are cut", within="[3, 512]", source=_OWN
-    )
+    words: int = setting("longest caption in tokens, with [CLS] and [SEP]; longer ones are cut", within="[3, 512]",
+                         source=_OWN)  # fmt: skip
     dropout: float = setting("dropout of the text embedding, as in BERT", within="[0, 1)", source="BERT")
     towers: Literal["separate", "shared"] = setting(
         "encoders of fine-tuning: separate, or one shared by video and text (half the size)", "separate",
@@ -133,9 +132,8 @@ class Data:
     finetune: str = setting(
         "fine-tuning, validation and test corpus, kind:place, such as msrvtt:ROOT", in_id=(RUN,),
         source="SimVTP: MSR-VTT; the folder is yours to name")  # fmt: skip
-    tokenizer: str = setting(
-        "corpus (the vocabulary beside it), a vocab.txt, a folder, or a hub name", source="SimVTP: BERT-base uncased"
-    )
+    tokenizer: str = setting("corpus (the vocabulary beside it), a vocab.txt, a folder, or a hub name",
+                             source="SimVTP: BERT-base uncased")  # fmt: skip
     fraction: float = setting(
         "share of the pre-training videos, (0, 1]; nested by hash of the video id", within="(0, 1]", unit="share",
         label="data", in_id=(PRETRAIN,), source="SimVTP: all of WebVid-2M")  # fmt: skip
@@ -227,9 +225,10 @@ class Machine:
     shard: bool = setting("share weights and optimiser out over the processes (FSDP), for models too large", False)
     checkpointing: bool = setting("recompute layers in the backward pass: less memory, a third more work", False)
     compile: bool = setting("torch.compile every layer", False)
-    stream: str = setting(
-        "folder on a fast disk that data.order=shards copies shards to, ahead of use; empty: read where they are", ""
-    )
+    stream: str = setting("folder on a fast disk to which data.order=shards copies shards ahead of use; empty: none",
+                          "")  # fmt: skip
+    other_code: Literal["refuse", "reuse", "redo"] = setting(
+        "results and checkpoints of other code: refuse, reuse or redo them", "refuse")  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -245,6 +244,7 @@ class Config:
     evaluate: Evaluate = field(metadata={"in_id": (RUN,), "source": "SimVTP: 3 segments x 3 crops"})
     machine: Machine = field(metadata={"in_id": (), "source": "the machine"})
     seed: int = setting("seed of weights, order, masks and crops", within="[0, 9223372036854775808)", source=_OWN)
+    tag: str = setting("a name that sets runs apart that are equal otherwise, such as those of other code", "")
 
     def __post_init__(self) -> None:
         """Every value in its one spelling; raises ConfigError for the first that cannot be run."""

@@ -28,7 +28,7 @@ from simvtp.data.video.video import Video, spread_indices
 from simvtp.errors import DataError
 from simvtp.runtime.cache_dir import say
 from simvtp.runtime.files import write_bytes
-from simvtp.runtime.guarded_pool import Lost, each_guarded
+from simvtp.runtime.worker_pool import Failure, each
 
 OPENED = 500  # videos of a split that are opened without --deep
 NAMED = 3  # missing files of a split
@@ -56,11 +56,11 @@ def check(spec: str, split: str, *, deep: bool, seconds: float) -> Split:
     files = {path: record.file for record, path in chosen}
     seen, bad = {}, []
     what = "decoding" if deep else "opening"
-    for path, answer in each_guarded(look, deep, list(files), title=f"{split}: {what}", seconds=seconds):
+    for path, answer in each(look, deep, list(files), title=f"{split}: {what}", seconds=seconds):
         if isinstance(answer, Seen):
             seen[files[path]] = answer
         else:
-            bad.append((files[path], f"{path}: {answer.why}" if isinstance(answer, Lost) else answer))
+            bad.append((files[path], f"{path}: {answer.why}" if isinstance(answer, Failure) else answer))
     return Split(split, records, found, missing, seen, sorted(bad))
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Literal
 
+from simvtp.config.file_digests import split as split_digest
 from simvtp.config.schema import Config, Optimisation
+from simvtp.data.corpora.content import Use, pinned_corpus
 from simvtp.data.corpora.registry import Corpus, load
 from simvtp.data.tokenizer import Tokenizer, load_tokenizer
 from simvtp.data.train_loader import TrainLoader
 from simvtp.data.transforms import Augmentation
 from simvtp.data.video.video import Decoding
+from simvtp.distributed.process_group import decide
 from simvtp.errors import ConfigError
 
 
@@ -20,6 +23,7 @@ def tokenizer_of(config: Config) -> Tokenizer:
 
 def pretraining_corpus(config: Config) -> Corpus:
     """The share of the pre-training videos that the config asks for, at least one batch of them."""
+    _verify("pretrain", config.data.pretrain)
     whole = load(config.data.pretrain, "pretrain", skip=config.data.skip)
     corpus = whole.fraction(config.data.fraction, config.seed)
     if len(corpus.samples) < config.pretrain.batch:
@@ -32,8 +36,15 @@ def pretraining_corpus(config: Config) -> Corpus:
 
 def retrieval_corpus(config: Config, split: str) -> Corpus:
     """A split of the fine-tuning corpus, its videos searched by captions or by paragraphs."""
+    _verify("finetune", config.data.finetune)
     corpus = load(config.data.finetune, split, missing=config.data.missing, skip=config.data.skip)
     return corpus.paragraphs() if config.data.queries == "paragraph" else corpus
+
+
+def _verify(use: Use, spec: str) -> None:
+    """Raise ConfigError where a corpus is no more what the digest of a resolved config says."""
+    if split_digest(spec)[1]:
+        decide(lambda: pinned_corpus(use, spec))
 
 
 def build_train_loader(

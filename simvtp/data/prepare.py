@@ -29,8 +29,8 @@ from simvtp.data.video.video import Video, dense_indices, spread_indices
 from simvtp.errors import DataError
 from simvtp.runtime.cache_dir import say
 from simvtp.runtime.files import settle
-from simvtp.runtime.guarded_pool import Lost, each_guarded
 from simvtp.runtime.locks import Lock
+from simvtp.runtime.worker_pool import Failure, each
 
 SETTINGS = "prepared.json"
 
@@ -82,9 +82,9 @@ def _prepared(spec: str, base: Path, out: Path, form: Form, seconds: float, retr
     known = {source: why for source, _ in left if (why := refusals.why(source)) is not None}
     todo = [job for job in left if job[0] not in known]
     bad = [(sources[source], why) for source, why in known.items()]
-    for (source, _), answer in each_guarded(reencode, form, todo, title="re-encoding", seconds=seconds):
-        if isinstance(answer, Lost | str):
-            why = answer.why if isinstance(answer, Lost) else answer
+    for (source, _), answer in each(reencode, form, todo, title="re-encoding", seconds=seconds):
+        if isinstance(answer, Failure | str):
+            why = answer.why if isinstance(answer, Failure) else answer
             refusals.add(source, why)
             bad.append((sources[source], why))
     _copy_annotations(base, out, spec)

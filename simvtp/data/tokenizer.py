@@ -11,8 +11,10 @@ import torch
 from tokenizers.implementations import BertWordPieceTokenizer
 from torch import Tensor
 
+from simvtp.config.file_digests import split
 from simvtp.data.corpora import registry
 from simvtp.errors import DataError
+from simvtp.runtime.files import expanded
 
 SPECIAL = ("[PAD]", "[CLS]", "[SEP]", "[MASK]", "[UNK]")
 
@@ -71,6 +73,7 @@ def load_tokenizer(name: str, corpus_spec: str) -> Tokenizer:
 
     Raises DataError where there is no such thing.
     """
+    name = split(name)[0]  # without a digest (simvtp/data/resolve.py)
     if name == "corpus":
         path = registry.vocabulary(corpus_spec)
         if path is None:
@@ -79,7 +82,7 @@ def load_tokenizer(name: str, corpus_spec: str) -> Tokenizer:
                 "another, such as bert-base-uncased"
             )
         return _from_vocabulary(path)
-    path = Path(name).expanduser()
+    path = expanded(name)
     if path.is_dir():
         if (path / "tokenizer.json").is_file():
             return Tokenizer(tokenizers.Tokenizer.from_file(str(path / "tokenizer.json")), name)

@@ -1,12 +1,13 @@
-"""The processes that train one model together: who they are, and how they act as one.
+"""The process group of one training: rank, size, and what the processes do together.
 
-Started by `torchrun`, as the tasks of a Submitit job, or by `srun`; the same code serves one process, where everything
-here is the identity. Process 0 leads: it alone writes, and what it finds on disk holds for all, so that no process
-takes another way than the others.
+It is started by `torchrun`, as the tasks of a Submitit job, or by `srun`. With one process every function here is the
+identity. Process 0 leads: it alone writes and logs, and what it reads from disk holds for all (`decide`), so that the
+processes never take different branches.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,10 +22,11 @@ from torch import Tensor
 from simvtp.config.schema import Machine
 from simvtp.errors import ConfigError
 from simvtp.runtime.locks import Lock
-from simvtp.runtime.log import say
+from simvtp.runtime.log import only_warnings
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
 
 CPU = torch.device("cpu")  # what processes agree on goes this way, so that no device is waited for
 
@@ -47,34 +49,46 @@ def leads() -> bool:
 def joined(machine: Machine) -> Iterator[None]:
     """Within the block, the processes that were started together are one group; does nothing for a single one.
 
-    An error leaves the group standing: the process ends, its launcher ends the others, and waiting for them in good
-    order would only hide the error.
+    machine: its device decides between NCCL and Gloo. Raises ConfigError where the launcher's variables are wrong.
+    Lines of log below a warning are those of process 0. After an error the group is not destroyed: the process ends,
+    its launcher ends the others, and waiting for them would only hide the error.
     """
-    place = {} if dist.is_initialized() else started_as(os.environ)
-    if int(place.get("WORLD_SIZE", 1)) == 1:
+    launch = {} if dist.is_initialized() else started_as(os.environ)
+    if int(launch.get("WORLD_SIZE", 1)) == 1:
         yield
         return
-    os.environ.update(place)
+    os.environ.update(launch)
     cuda = machine.device != "cpu" and torch.cuda.is_available()
     if cuda:
-        torch.cuda.set_device(int(place["LOCAL_RANK"]) % torch.cuda.device_count())
+        torch.cuda.set_device(int(launch["LOCAL_RANK"]) % torch.cuda.device_count())
     dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo")
-    yield
+    with only_warnings(active=not leads()):
+        yield
     dist.destroy_process_group()
 
 
 def started_as(environment: Mapping[str, str]) -> dict[str, str]:
     """RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and MASTER_PORT of this process; empty for a single one.
 
-    In this order: torchrun's own; a Submitit job with several tasks (SLURM or local); plain `srun`. A batch script
-    that asks for several tasks and starts none is one process: only steps count.
+    environment: variables of the process. In this order: torchrun's own; a Submitit job with several tasks (SLURM or
+    local); plain `srun`. A batch script that asks for several tasks and starts none is one process: only steps count.
+    Raises ConfigError where torchrun's variables are incomplete or no numbers.
     """
     if "RANK" in environment and "WORLD_SIZE" in environment:
         names = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
         missing = [name for name in names if name not in environment]
         if missing:
             raise ConfigError(f"RANK and WORLD_SIZE are set, but {missing[0]} is not: use torchrun, or unset them")
-        return {name: environment[name] for name in names} | {"LOCAL_RANK": environment.get("LOCAL_RANK", "0")}
+        found = {name: environment[name] for name in names} | {"LOCAL_RANK": environment.get("LOCAL_RANK", "0")}
+        for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_PORT"):
+            if not found[name].isdecimal():
+                raise ConfigError(f"{name}={found[name]!r} in the environment is no number: use torchrun, or unset it")
+        if int(found["RANK"]) >= int(found["WORLD_SIZE"]):
+            raise ConfigError(
+                f"RANK={found['RANK']} and WORLD_SIZE={found['WORLD_SIZE']} in the environment: ranks end below the "
+                "size; use torchrun, or unset both"
+            )
+        return found
     if "SUBMITIT_EXECUTOR" in environment:
         from submitit import JobEnvironment
 
@@ -99,7 +113,7 @@ def started_as(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def decide(choose: Callable[[], T]) -> T:
-    """What `choose` gives in the leading process, in all; its error is raised in all."""
+    """Call `choose` in process 0 only and return its result in all processes; its error is raised in all."""
     if size() == 1:
         return choose()
     answer: list[Any] = [None, None]
@@ -111,15 +125,15 @@ def decide(choose: Callable[[], T]) -> T:
     dist.broadcast_object_list(answer, src=0, device=CPU)
     if answer[1] is not None:
         raise answer[1]
-    found: T = answer[0]
-    return found
+    result: T = answer[0]
+    return result
 
 
 @contextmanager
 def owned(lock: Path) -> Iterator[None]:
-    """Hold a lock file, taken by the leader; raises locks.Busy in all where another live process holds it.
+    """Hold the lock file `lock`, taken by process 0; raises locks.Busy in all where another live process holds it.
 
-    All leave the block together, so what the leader wrote within is there for all.
+    All leave the block together, so what process 0 wrote within is there for all.
     """
     with ExitStack() as held:
 
@@ -141,7 +155,7 @@ def largest(*numbers: int) -> list[int]:
 
 
 def mean(values: Mapping[str, Tensor]) -> dict[str, float]:
-    """The mean of each number over the processes."""
+    """Scalar tensors by name -> their means over the processes."""
     if size() == 1:
         return {name: float(value.detach()) for name, value in values.items()}
     found = torch.stack([value.detach().double().cpu() for value in values.values()])
@@ -155,7 +169,7 @@ def share(count: int) -> range:
 
 
 def lists(own: list[str]) -> list[str]:
-    """The lists of all processes, one after the other."""
+    """The lists of all processes, concatenated by rank."""
     if size() == 1:
         return own
     found: list[Any] = [None] * size()
@@ -164,14 +178,14 @@ def lists(own: list[str]) -> list[str]:
 
 
 def rows_of(batch: int, parts: int, process: int) -> list[int]:
-    """The rows of a batch that a process computes: its even share of each of the `parts` computed one after another."""
+    """Indices of the rows of a batch that a process computes: its even share of each of the accumulated `parts`."""
     part = batch // parts
     share = part // size()
     return [p * part + process * share + row for p in range(parts) for row in range(share)]
 
 
 def check_batch(stage: str, batch: int, parts: int) -> None:
-    """Raise ConfigError where the batch cannot be shared out evenly."""
+    """Raise ConfigError where `batch` rows, accumulated in `parts`, cannot be divided evenly among the processes."""
     if batch % (parts * size()):
         raise ConfigError(
             f"{stage}.batch: {batch} rows in {stage}.accumulate {parts} parts cannot be shared by {size()} processes; "
@@ -180,8 +194,8 @@ def check_batch(stage: str, batch: int, parts: int) -> None:
 
 
 def whole_batch(own: Tensor, parts: int, length: int, fill: int) -> tuple[Tensor, Tensor]:
-    """Captions of this process, int64 [B / processes, L] -> the same and those of the whole batch, both filled up with
-    `fill` to one length: int64 [B / processes, length], [B, length]."""
+    """Captions of this process, int64 [B / processes, L] -> the same and those of the whole batch, both padded with
+    `fill` to one length: int64 [B / processes, length], [B, length]. parts: into which the batch is accumulated."""
     if size() == 1:
         return own, own
     padded = own.new_full((len(own), length), fill)
@@ -195,14 +209,13 @@ def whole_batch(own: Tensor, parts: int, length: int, fill: int) -> tuple[Tensor
 
 
 def filled(rows: Tensor) -> Tensor:
-    """Rows of which each process has filled some, [N, ...] on the CPU, zero elsewhere -> all of them, in all."""
+    """[N, ...] on the CPU, of which each process has filled some rows and left zeros elsewhere -> all rows, in all."""
     if size() > 1:
         dist.all_reduce(rows)
     return rows
 
 
 def tell(lines: Iterable[str]) -> None:
-    """Lines to stderr, once for all processes."""
-    if leads():
-        for line in lines:
-            say(line)
+    """Log lines; processes other than 0 show none (`joined`)."""
+    for line in lines:
+        log.info(line)

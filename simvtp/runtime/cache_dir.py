@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from simvtp.runtime.locks import Busy, Lock
+from simvtp.runtime.log import say as say
+
+log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.3
 
@@ -23,16 +26,16 @@ def cache_folder() -> Path:
 @contextmanager
 def wait_for(lock: Path, what: str) -> Iterator[None]:
     """Hold the lock file, waiting as long as another live process holds it; `what` names the work in the message."""
-    said = False
+    told = False
     while True:
         attempt = Lock(lock)
         try:
             attempt.__enter__()
             break
         except Busy as busy:
-            if not said:
-                say(f"{what}: waiting for another process to finish ({busy})")
-                said = True
+            if not told:
+                log.info("%s: waiting for another process to finish (%s)", what, busy)
+                told = True
             time.sleep(POLL_SECONDS)
     try:
         yield
@@ -45,8 +48,3 @@ def write_unsynced(path: Path, content: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_bytes(content)
     temporary.replace(path)
-
-
-def say(text: str) -> None:
-    """One line to stderr."""
-    print(text, file=sys.stderr, flush=True)

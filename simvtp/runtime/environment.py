@@ -1,4 +1,4 @@
-"""What a result was computed with: packages, code, machine, job."""
+"""What a result was computed with: packages, code, machine, job; without what looks like a secret."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import os
 import platform
 import re
 import socket
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from simvtp.runtime.files import read_json
+from simvtp.runtime.git_state import git_state, redacted
 
+ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("torch", "torchvision", "timm", "transformers", "tokenizers", "decord", "av", "numpy", "optuna", "submitit")
 
 
 def describe(device: torch.device) -> dict[str, Any]:
-    """The environment of this process, as JSON."""
+    """The environment of this process, as JSON. device: where the model is; a GPU is named with its driver."""
     gpu = None
     if device.type == "cuda":
         gpu = {"name": torch.cuda.get_device_name(device), "cuda": torch.version.cuda, "driver": _driver()}
@@ -31,8 +31,8 @@ def describe(device: torch.device) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "gpu": gpu,
-        "code": _code(),
-        "slurm": {name: value for name, value in os.environ.items() if name.startswith("SLURM_JOB")},
+        "code": git_state(ROOT),
+        "slurm": {name: redacted(value) for name, value in os.environ.items() if name.startswith("SLURM_JOB")},
     }
 
 
@@ -42,8 +42,8 @@ def _driver() -> str | None:
         first = Path("/proc/driver/nvidia/version").read_text().splitlines()[0]
     except (OSError, IndexError):
         return None
-    found = re.search(r"\b\d+\.\d+(\.\d+)?\b", first)
-    return found[0] if found else None
+    version = re.search(r"\b\d+\.\d+(\.\d+)?\b", first)
+    return version[0] if version else None
 
 
 def _version(package: str) -> str | None:
@@ -51,25 +51,3 @@ def _version(package: str) -> str | None:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return None
-
-
-def _code() -> dict[str, Any]:
-    """The git commit of this package, and the diff of tracked files against it; empty outside a checkout.
-
-    In the copy of the code that a sweep's jobs run, code.json says it, as it was when the copy was made.
-    """
-    root = Path(__file__).resolve().parents[2]
-    if (root / "code.json").exists():
-        return {"copy": root.name, **read_json(root / "code.json")}
-    if not (root / ".git").exists():
-        return {}
-    commit = _git(root, "rev-parse", "HEAD").strip()
-    return {"commit": commit, "diff": _git(root, "diff", "HEAD")}
-
-
-def _git(root: Path, *words: str) -> str:
-    try:
-        done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, timeout=30, check=False)
-    except (FileNotFoundError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout

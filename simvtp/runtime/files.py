@@ -20,6 +20,11 @@ from simvtp.runtime.permissions import explained, make_folder
 _NUMBERS = re.compile(r"\[\n([^\[\]{}\"]*)\]")
 
 
+def expanded(path: str) -> Path:
+    """A path with ~ in place; that of a user who is not known stays, and is then not found."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Replace `path` in one step: a reader, also after a crash, sees the old content or the new."""
     write_parts(path, (content,))

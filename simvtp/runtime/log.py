@@ -7,8 +7,10 @@ Every module has `log = logging.getLogger(__name__)`. A user of the library sile
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from rich.console import Console
+from rich.console import Console, ConsoleRenderable
 from rich.logging import RichHandler
 
 NAMES = ("simvtp", "sweeps", "analysis")
@@ -24,13 +26,28 @@ def show_log(level: int = logging.INFO) -> None:
         logger = logging.getLogger(name)
         logger.setLevel(level)
         if not any(isinstance(handler, RichHandler) for handler in logger.handlers):
-            logger.addHandler(_handler(console))
-        logger.propagate = False
+            logger.addHandler(_Lines(console=console, markup=False, highlighter=None))
 
 
-def _handler(console: Console) -> logging.Handler:
-    return RichHandler(console=console, show_time=False, show_level=False, show_path=False, markup=False,
-                       highlighter=None)  # fmt: skip
+@contextmanager
+def only_warnings(*, active: bool) -> Iterator[None]:
+    """Within the block nothing below a warning is logged, if `active`: another process logs the same lines."""
+    loggers = [logging.getLogger(name) for name in NAMES] if active else []
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
+
+
+class _Lines(RichHandler):
+    """Messages as they are; RichHandler puts them into a table, which wraps and pads them."""
+
+    def render(self, *, message_renderable: ConsoleRenderable, **_: object) -> ConsoleRenderable:
+        return message_renderable
 
 
 def say(text: str) -> None:

@@ -12,6 +12,8 @@ from simvtp.errors import ConfigError
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
+NO_FOLDER = (errno.EEXIST, errno.ENOTDIR)
+EXPLAINED = (*FULL, *REFUSED, *NO_FOLDER, errno.ENAMETOOLONG)
 
 
 def make_folder(folder: Path) -> None:
@@ -42,7 +44,7 @@ def explained(error: OSError, path: Path) -> OSError | ConfigError:
     if error.errno in FULL:
         return OSError(error.errno, "No space left on device, or over quota; make room and run the same command again",
                        str(path))  # fmt: skip
-    if error.errno in (errno.EEXIST, errno.ENOTDIR):
+    if error.errno in NO_FOLDER:
         return ConfigError(f"{path}: there is a file where a folder is meant; name another folder")
     if error.errno not in REFUSED:
         return OSError(error.errno, error.strerror, str(path)) if error.errno else OSError(f"{path}: {error}")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
+import logging
 import pickle
-import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ import torch
 from torch import nn
 
 from simvtp.runtime.files import write_bytes
+
+log = logging.getLogger(__name__)
 
 KEPT = 2  # the newest, and one more in case a disk damages it
 
@@ -66,7 +68,7 @@ def clear_halves(folder: Path) -> None:
 
 
 def load_state(folder: Path) -> dict[str, Any] | None:
-    """The newest readable state, or None. One that is damaged is named on stderr and moved aside."""
+    """The newest readable state, or None. One that is damaged is logged and moved aside."""
     for path in reversed(states(folder)):
         content = io.BytesIO(path.read_bytes())  # an error of the disk is raised, not taken for damage
         try:
@@ -77,7 +79,7 @@ def load_state(folder: Path) -> dict[str, Any] | None:
             state: dict[str, Any] = torch.load(content, map_location="cpu", weights_only=True)
             return state
         except _DAMAGE as error:
-            print(f"{path} cannot be read ({error}); going back to the one before", file=sys.stderr)
+            log.warning("%s cannot be read (%s); going back to the one before", path, error)
             path.replace(path.with_suffix(".damaged"))
     return None
 

@@ -1,8 +1,9 @@
-"""Memory of a process."""
+"""The device, threads and memory of a training process."""
 
 from __future__ import annotations
 
 import ctypes
+import logging
 import platform
 import re
 from pathlib import Path
@@ -10,15 +11,12 @@ from pathlib import Path
 import torch
 
 from simvtp.config.schema import Machine, Optimisation
-from simvtp.distributed.process_group import size, tell
+from simvtp.distributed.process_group import size
+from simvtp.errors import ConfigError
 
-# Names and numbers of glibc's malloc.h.
-M_TRIM_THRESHOLD = -1
+log = logging.getLogger(__name__)
 
-
-M_MMAP_THRESHOLD = -3
-
-
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 NEVER = 2**31 - 1
 PROCESSOR = Path("/proc/cpuinfo")
 
@@ -26,8 +24,8 @@ PROCESSOR = Path("/proc/cpuinfo")
 def keep_freed_memory() -> None:
     """Let glibc keep what a step frees for the next step; without glibc, nothing happens.
 
-    By default every large tensor is fresh memory of the kernel, zeroed page by page, and given back when it is freed:
-    a seventh of a step of preset tiny. The process keeps its peak until it ends, which training holds anyway.
+    By default every large tensor is fresh memory of the kernel, zeroed page by page, and given back when it is freed,
+    which costs a seventh of a step of preset tiny. The process keeps its peak memory until it ends.
     """
     if platform.libc_ver()[0] != "glibc":
         return
@@ -37,14 +35,16 @@ def keep_freed_memory() -> None:
 
 
 def use_machine(machine: Machine) -> torch.device:
-    """Set memory and threads and give the device; raises RuntimeError where CUDA is asked for and absent."""
+    """Set malloc and threads of this process as `machine` says, and return the device to train on.
+
+    Of several processes, each has its own GPU. Raises ConfigError where machine.device is cuda and torch sees no GPU.
+    """
     keep_freed_memory()
     if machine.threads:
         torch.set_num_threads(machine.threads)
     if machine.device == "cuda" and not torch.cuda.is_available():
-        raise RuntimeError("machine.device: cuda is asked for, but torch sees no GPU; use auto or cpu")
+        raise ConfigError("machine.device: cuda is asked for, but torch sees no GPU; use auto or cpu")
     cuda = machine.device == "cuda" or (machine.device == "auto" and torch.cuda.is_available())
-    # of several processes, each has been given its own GPU when they joined
     if cuda and size() > 1:
         return torch.device("cuda", torch.cuda.current_device())
     return torch.device("cuda" if cuda else "cpu")
@@ -57,7 +57,7 @@ def multiplies_bf16(cpuinfo: Path) -> bool:
 
 
 def warn_of_slow_bf16(name: str, stage: Optimisation, device: torch.device) -> None:
-    """Say so where this processor has no products of bf16, which torch then imitates; results do not change by it."""
+    """Log that this processor has no bf16 matrix products, where stage `name` uses them: torch emulates them slowly."""
     if device.type == "cpu" and stage.precision == "bf16" and not multiplies_bf16(PROCESSOR):
-        slow = "this processor has no products of bf16: a step was measured 3.6 times as long as in fp32"
-        tell([f"{name}: {slow} (docs/performance.md); --set {name}.precision=fp32 is another run, and faster"])
+        slow = "this processor has no bf16 matrix products: a step was measured 3.6 times as long as in fp32"
+        log.info("%s: %s (docs/performance.md); --set %s.precision=fp32 is another run, and faster", name, slow, name)

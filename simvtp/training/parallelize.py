@@ -1,6 +1,6 @@
-"""What is put around a model from outside: shared gradients, sharded weights, recomputed layers, averaged weights.
+"""Wrappers around a model: DDP, FSDP2, activation checkpointing, compilation, EMA.
 
-The model and its losses know nothing of it. With one process and every option off, nothing is put around at all.
+The model and its losses know nothing of them. With one process and every option off, nothing is wrapped.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ from simvtp.distributed.process_group import size
 from simvtp.models.transformer import Block
 
 
-def around(objective: nn.Module, machine: Machine, device: torch.device) -> nn.Module:
-    """`objective`, as the machine's settings ask; its parameters keep their names.
+def wrap_model(objective: nn.Module, machine: Machine, device: torch.device) -> nn.Module:
+    """The module to call in training in place of `objective`; its parameters keep their names.
 
-    Layers are the unit of everything: each is recomputed, compiled and sharded (FSDP2) by itself.
+    objective: the model with its losses; machine: `checkpointing`, `compile` and `shard` are read; device: where the
+    parameters are. Every transformer block is recomputed, compiled and sharded (FSDP2) by itself, in that order.
     """
     layers = [part for part in objective.modules() if isinstance(part, Block)]
     for layer in layers:
@@ -49,7 +50,7 @@ def around(objective: nn.Module, machine: Machine, device: torch.device) -> nn.M
 
 
 def whole(tensor: Tensor) -> Tensor:
-    """A tensor with all its shards; every process must ask."""
+    """A sharded tensor -> the tensor of all its shards; every process must call this. Others are returned as given."""
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
@@ -59,10 +60,13 @@ def _shard_like(tensor: Tensor, parameter: Tensor) -> Tensor:
     return tensor
 
 
-class Wrapped:
-    """A model in training. forward: what is called and differentiated; `ema` is the decay of averaged weights, 0: none.
+class WrappedModel:
+    """A model in training: what is called (`forward`), what is averaged, and what a checkpoint keeps of both.
 
-    Its state is the same however many processes there are, sharded or not, so a resume may have others.
+    model: the model whose weights are trained; objective: a module around it whose forward gives the losses;
+    machine, device: as in `wrap_model`; ema: decay of the averaged weights a step, 0: none; state: what `state` gave,
+    to resume from, or None. The state is the same however many processes there are, sharded or not, so a resume may
+    have another number of them.
     """
 
     def __init__(
@@ -73,22 +77,25 @@ class Wrapped:
             model.load_state_dict(state["model"])
         self.model = model
         self._plain = copy.deepcopy(model) if ema or (machine.shard and size() > 1) else None
-        self.forward = around(objective, machine, device)
+        self.forward = wrap_model(objective, machine, device)
         self._average = Average(model, ema, state) if ema else None
 
     def gradients(self, *, last: bool) -> AbstractContextManager[None]:
-        """Around each part of a batch: gradients are exchanged once, with the last one."""
+        """The context of the backward pass of one part of a batch: gradients are exchanged once, with the last part."""
         if last or not isinstance(self.forward, DistributedDataParallel):
             return nullcontext()
         return self.forward.no_sync()
 
-    def stepped(self) -> None:
-        """After every step of the optimiser."""
+    def after_step(self) -> None:
+        """Update the average; to be called after every step of the optimiser."""
         if self._average is not None:
             self._average.update()
 
-    def product(self) -> nn.Module:
-        """The model that the stage would give now: a plain one, with averaged weights where they are averaged."""
+    def export_model(self) -> nn.Module:
+        """A plain model with the weights that the stage would give now: averaged ones where `ema` is not 0.
+
+        Every process must call this.
+        """
         if self._plain is None:
             return self.model
         tensors = self.model.state_dict() if self._average is None else self._average.named()
@@ -96,7 +103,7 @@ class Wrapped:
         return self._plain
 
     def state(self, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-        """All of it, without shards; every process must ask."""
+        """Tensors of the model, the optimiser and the average, without shards; every process must call this."""
         kept = optimizer.state_dict()
         moments = {n: {k: whole(v) for k, v in entry.items()} for n, entry in kept["state"].items()}
         state: dict[str, Any] = {
@@ -109,7 +116,7 @@ class Wrapped:
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
-    """Load what `Wrapped.state` gave for an optimiser of the same parameters."""
+    """Load what `WrappedModel.state` gave for an optimiser of the same parameters."""
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     moments = {
         number: {name: _shard_like(tensor, parameters[number]) for name, tensor in entry.items()}
@@ -119,7 +126,11 @@ def load_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -
 
 
 class Average:
-    """Exponential moving average of a model's parameters; starts as the parameters that it is made with."""
+    """Exponential moving average of a model's parameters: average = decay * average + (1 - decay) * parameter.
+
+    model: whose parameters are averaged, from their values now on; decay: in [0, 1); state: of a checkpoint, whose
+    average is continued, or None.
+    """
 
     def __init__(self, model: nn.Module, decay: float, state: Mapping[str, Any] | None) -> None:
         self._model = model
@@ -131,8 +142,10 @@ class Average:
         ]
 
     def update(self) -> None:
+        """Take in the parameters of now."""
         now: list[Tensor | nn.Parameter] = [parameter.detach() for parameter in self._model.parameters()]
         self._rule(self._values, now, None)  # the count is not used
 
     def named(self) -> dict[str, Tensor]:
+        """The averages by the names of the parameters."""
         return {name: value for (name, _), value in zip(self._model.named_parameters(), self._values, strict=True)}

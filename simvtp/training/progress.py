@@ -1,8 +1,9 @@
-"""What a person sees while a stage runs: a bar on a terminal, a line now and then elsewhere, and log.jsonl."""
+"""Progress of a stage: a bar on a terminal, a line now and then elsewhere, and log.jsonl."""
 
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import time
 from pathlib import Path
@@ -14,26 +15,31 @@ import rich.progress
 
 from simvtp.distributed.process_group import leads
 from simvtp.runtime.files import write_bytes
-from simvtp.training.trackers import Place, places, wanted
+from simvtp.runtime.locks import verify
+from simvtp.runtime.permissions import explained, make_folder
+from simvtp.runtime.tracker_names import wanted
+from simvtp.training.trackers import Tracker, open_trackers
 
-QUIET_SECONDS = 30.0
+log = logging.getLogger(__name__)
+
+QUIET_SECONDS = 30.0  # between two lines where there is no terminal
 
 
 class Log:
-    """Lines of JSON, appended by the leading process; the lines of steps that a resume does again are cut off first.
+    """Lines of JSON, appended by process 0; the lines of steps that a resume repeats are cut off first.
 
-    places: where else the lines are shown (`simvtp/training/trackers.py`), from `open_places` to the end of `with
-    log:`.
+    path: log.jsonl; stage: the name that its lines carry. trackers: show the lines too (`simvtp/training/trackers.py`),
+    from `open_trackers` to the end of `with log:`.
     """
 
     def __init__(self, path: Path, stage: str) -> None:
         self.path, self.stage = path, stage
-        self.places: list[Place] = []
+        self.trackers: list[Tracker] = []
 
-    def open_places(self) -> None:
-        """Bring TensorBoard and W&B, where they are wanted, up to the log; they follow it from here."""
+    def open_trackers(self) -> None:
+        """Bring the trackers that $SIMVTP_SCALARS names up to the log; they follow it from here."""
         if leads():
-            self.places = places(self.path, wanted())
+            self.trackers = open_trackers(self.path, wanted())
 
     def __enter__(self) -> Log:
         return self
@@ -41,9 +47,9 @@ class Log:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for place in self.places:
-            place.close()
-        self.places = []
+        for tracker in self.trackers:
+            tracker.close()
+        self.trackers = []
 
     def cut_after(self, step: int) -> None:
         """Drop this stage's lines beyond `step`, and a line that a kill cut in half."""
@@ -60,22 +66,31 @@ class Log:
         write_bytes(self.path, "".join(kept).encode())
 
     def write(self, **entry: Any) -> None:
+        """Append a line with the time, the stage and `entry`. Raises locks.LockLost as other writes do."""
         if not leads():
             return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a") as file:
-            line = {"time": round(time.time(), 2), "stage": self.stage, **entry}
-            file.write(json.dumps(line) + "\n")
-        for place in self.places:
-            place.add(line)
+        line = {"time": round(time.time(), 2), "stage": self.stage, **entry}
+        verify(self.path)
+        make_folder(self.path.parent)
+        try:
+            with self.path.open("a") as file:
+                file.write(json.dumps(line) + "\n")
+        except OSError as error:
+            raise explained(error, self.path) from error
+        for tracker in self.trackers:
+            tracker.add(line)
 
 
 class Progress:
-    """Steps done, loss, rate and time left of one stage."""
+    """Steps done, loss, rate and time left of one stage.
+
+    name: of the stage; steps: of the whole stage; first: steps that were done before this process; batch: samples a
+    step.
+    """
 
     def __init__(self, name: str, steps: int, first: int, batch: int) -> None:
         self.name, self.steps, self.first, self.batch, self.step = name, steps, first, batch, first
-        self.began = self.said = time.monotonic()
+        self.began = self.logged = time.monotonic()
         self.terminal, self.silent = sys.stderr.isatty(), not leads()
         columns = (
             "{task.description}",
@@ -92,25 +107,28 @@ class Progress:
     def __enter__(self) -> Progress:
         self.bar.start()
         if not (self.terminal or self.silent) and self.step < self.steps:
-            print(f"{self.name}: {self.steps - self.step} of {self.steps} steps to do", file=sys.stderr, flush=True)
+            log.info("%s: %d of %d steps to do", self.name, self.steps - self.step, self.steps)
         return self
 
     def advance(self, step: int, loss: float | None = None) -> None:
+        """Show that `step` steps are done; loss: of the last one, where it was read."""
         self.step = step
         if loss is None:
             self.bar.update(self.task, completed=step)
             return
         self.bar.update(self.task, completed=step, loss=f"{loss:.3f}", rate=f"{self.rate():.0f}")
-        if not (self.terminal or self.silent) and time.monotonic() - self.said > QUIET_SECONDS:
-            self.said = time.monotonic()
-            left = f"{self.seconds_left():.0f} s left"
-            print(f"{self.name}: step {step} of {self.steps}, loss {loss:.3f}, {left}", file=sys.stderr, flush=True)
+        if not (self.terminal or self.silent) and time.monotonic() - self.logged > QUIET_SECONDS:
+            self.logged = time.monotonic()
+            log.info(
+                "%s: step %d of %d, loss %.3f, %.0f s left", self.name, step, self.steps, loss, self.seconds_left()
+            )
 
     def rate(self) -> float:
         """Samples a second since this process began the stage."""
         return round((self.step - self.first) * self.batch / max(time.monotonic() - self.began, 1e-6), 1)
 
     def seconds_left(self) -> float:
+        """At the rate so far; 0 where it is not known."""
         rate = self.rate()
         return round((self.steps - self.step) * self.batch / rate, 1) if rate else 0.0
 

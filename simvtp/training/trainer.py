@@ -1,4 +1,4 @@
-"""The loop that both stages share: optimiser, schedule, precision, log, checkpoints, exact resume."""
+"""The training loop of both stages: optimiser, schedule, precision, log, checkpoints, exact resume."""
 
 from __future__ import annotations
 
@@ -15,37 +15,35 @@ from torch import Tensor, nn
 from simvtp.config.schema import Machine, Optimisation
 from simvtp.data.train_loader import Batch
 from simvtp.distributed.process_group import check_batch, decide, largest, mean, rank
+from simvtp.errors import NotFinite
 from simvtp.runtime.seeding import seeded
 from simvtp.runtime.signals import Interrupted, raise_if_stopped, stop_requested
 from simvtp.training.checkpoint import clear_halves, load_state, save_state
 from simvtp.training.optimizer import learning_rate, make_optimizer
-from simvtp.training.parallelize import Wrapped, load_optimizer
+from simvtp.training.parallelize import WrappedModel, load_optimizer
 from simvtp.training.progress import Log, Progress
 
 Losses = dict[str, Tensor]
 
 
-class NotFinite(RuntimeError):
-    """A loss became NaN or infinite."""
-
-
 class Loader(Protocol):
-    """What training needs of a loader: `batches(k)` starts at step k and gives what an undisturbed run sees there."""
+    """The loader that `Trainer.fit` takes: batches are a function of the step, so that a resume sees the same ones."""
 
     @property
     def steps_per_epoch(self) -> int: ...
 
-    def batches(self, first_step: int) -> Iterator[Batch]: ...
+    def batches(self, first_step: int) -> Iterator[Batch]:
+        """This process's batches from step `first_step` on, without end."""
 
 
-def stop_if_asked() -> None:
-    """Raise Interrupted where any process got a signal; for work between the stages that has nothing to save."""
+def stop_if_requested() -> None:
+    """Raise Interrupted where any process got a signal; to be called between stages, where nothing is to be saved."""
     (stop_requested.number,) = largest(stop_requested.number)
     raise_if_stopped("stopped between two stages")
 
 
 def split(batch: Batch, parts: int) -> list[Batch]:
-    """Cut a batch into equal parts along its samples; each part is one batch to its losses, the contrast included."""
+    """Cut a batch of B samples into `parts` batches of B / parts; losses, the contrastive one too, are of one part."""
 
     def cut(rows: Any, i: int) -> Any:
         size = len(rows) // parts
@@ -59,9 +57,23 @@ def split(batch: Batch, parts: int) -> list[Batch]:
 
 @dataclass
 class Trainer:
-    """Trains `model` for `steps` steps; state that a stage keeps beside (the best epoch, say) goes in `memory`.
+    """Trains a model for a number of steps, from the last checkpoint in its folder if there is one.
 
-    objective: a module around the model whose forward gives the unweighted losses by name.
+    name: of the stage, "pretrain" or "finetune"; part of seeds, log lines and checkpoints.
+    model: whose weights are trained, on `device`; has `no_weight_decay()`, the names of parameters without decay.
+    objective: a module around the model whose forward takes what `prepare` of `fit` gives and returns the unweighted
+        losses, scalar tensors by name.
+    optimisation: batch (of all processes), accumulate, lr, betas, weight and layer decay, precision, ema of the stage.
+    steps, warmup: updates in all, and of these with a rising learning rate.
+    weights: the weight of each loss by name; the trained loss is their weighted sum.
+    seed: of the run; dropout of step k depends on (seed, name, k, rank) only.
+    folder: of the stage: log.jsonl and checkpoints/ are written in it, by process 0.
+    machine: checkpointing, compile, shard and checkpoint_seconds are read.
+    device: where the model and the batches are.
+    memory: what a stage keeps in checkpoints beside the training state (the best epoch and its weights, say); plain
+        values and tensors.
+
+    Raises ConfigError where the batch cannot be divided among the processes.
     """
 
     name: str
@@ -84,25 +96,25 @@ class Trainer:
         self.step = 0
         self.seconds = 0.0
         state = self._last_state()
-        self.wrapped = Wrapped(self.model, self.objective, self.machine, self.device, self.optimisation.ema, state)
+        self.wrapped = WrappedModel(self.model, self.objective, self.machine, self.device, self.optimisation.ema, state)
         self.optimizer = make_optimizer(self.model, self.optimisation)
         if state is not None:
             load_optimizer(self.optimizer, state["optimizer"])
             self.step, self.tail, self.memory = state["step"], state["tail"], state["memory"]
             self.seconds = state["seconds"]
         decide(lambda: self.log.cut_after(self.step))
-        self.log.open_places()
+        self.log.open_trackers()
         self._counted = time.monotonic()
 
     def _last_state(self) -> dict[str, Any] | None:
         folder = self.folder / "checkpoints"
         decide(lambda: clear_halves(self.folder))
-        found = decide(lambda: load_state(folder) is not None)  # the leader sets damaged ones aside
-        state = load_state(folder) if found else None
+        exists = decide(lambda: load_state(folder) is not None)  # process 0 sets damaged ones aside
+        state = load_state(folder) if exists else None
         return state if state is not None and state["stage"] == self.name else None
 
     def save(self) -> None:
-        """Write a checkpoint of this step; every process must ask."""
+        """Write a checkpoint of this step; every process must call this. Raises OSError where the disk is full."""
         now = time.monotonic()
         self.seconds, self._counted = self.seconds + now - self._counted, now
         state = {"stage": self.name, "step": self.step, "tail": self.tail, "memory": self.memory,
@@ -117,18 +129,21 @@ class Trainer:
     ) -> None:
         """Run the steps that are left.
 
-        prepare(batch, draw) -> what the objective's forward takes; `draw` numbers the parts of accumulated batches, so
-        that every part has masks of its own. after_step is called after every step, before a checkpoint may be
-        written. Ends with a checkpoint. Raises Interrupted after a signal to any process (the checkpoint is written),
-        NotFinite where a loss is no number.
+        loader: gives this process's batches. prepare(batch, draw): a batch of B / processes / accumulate samples on
+        the CPU -> the arguments of the objective's forward, on the device; `draw` numbers the parts of accumulated
+        batches over all steps, so that every part has masks of its own. after_step(trainer): called after every step,
+        before a checkpoint may be written.
+
+        Ends with a checkpoint. Raises Interrupted after a signal to any process (the checkpoint is written), NotFinite
+        where a loss is NaN or infinite.
         """
         self.model.train()
         with self.log, Progress(self.name, self.steps, self.step, self.optimisation.batch) as progress:
             batches = loader.batches(self.step)
             while self.step < self.steps:
-                found = self._step(next(batches), prepare)
+                losses = self._step(next(batches), prepare)
                 self.step += 1
-                self._note(found, loader.steps_per_epoch, progress)
+                self._note(losses, loader.steps_per_epoch, progress)
                 if after_step is not None:
                     after_step(self)
                 late = time.monotonic() - self._counted > self.machine.checkpoint_seconds
@@ -155,25 +170,25 @@ class Trainer:
                         totals[name] = totals.get(name, 0) + value.detach() / parts
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        self.wrapped.stepped()
+        self.wrapped.after_step()
         return totals
 
     def _part(self, inputs: tuple[Any, ...], parts: int) -> Losses:
         """Forward and backward of one part; its losses and their weighted sum, "loss"."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.optimisation.precision == "bf16"):
-            found: Losses = self.wrapped.forward(*inputs)
-        loss = torch.stack([self.weights[name] * value for name, value in found.items()]).sum()
+            losses: Losses = self.wrapped.forward(*inputs)
+        loss = torch.stack([self.weights[name] * value for name, value in losses.items()]).sum()
         (loss / parts).backward()
-        return {"loss": loss, **found}
+        return {"loss": loss, **losses}
 
-    def _note(self, found: Losses, steps_per_epoch: int, progress: Progress) -> None:
+    def _note(self, losses: Losses, steps_per_epoch: int, progress: Progress) -> None:
         """Log now and then: reading a loss waits for the device."""
         every = max(1, self.steps // 200)
         in_tail = self.step > self.steps - max(1, self.steps // 20)
         if not (in_tail or self.step % every == 0 or self.step == self.steps):
             progress.advance(self.step)
             return
-        numbers = mean(found)
+        numbers = mean(losses)
         if not all(math.isfinite(value) for value in numbers.values()):
             raise NotFinite(
                 f"{self.name}: a loss is not finite at step {self.step}: {numbers}; "
@@ -190,6 +205,6 @@ class Trainer:
             )  # fmt: skip
 
     def tail_means(self) -> dict[str, float]:
-        """Mean losses over the last twentieth of the steps."""
+        """Losses by name, averaged over the last twentieth of the steps and over processes; "loss" is their sum."""
         names = self.tail[0] if self.tail else {}
         return {name: sum(line[name] for line in self.tail) / len(self.tail) for name in names}

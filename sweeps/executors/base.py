@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from simvtp.errors import ConfigError
-from simvtp.training import trackers
+from simvtp.runtime import tracker_names as trackers
 from sweeps.executors import cluster_config
 from sweeps.executors.cluster_config import Cluster
 from sweeps.executors.local import Debug, Local, visible_gpus

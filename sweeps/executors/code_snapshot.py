@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import subprocess
 import uuid
 from functools import cache
 from pathlib import Path
 
 from simvtp.runtime.files import write_json
+from simvtp.runtime.git_state import git_state
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("simvtp", "sweeps")
@@ -42,7 +42,7 @@ def take(results: Path) -> Path:
         target = making / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
-    write_json(making / "code.json", state_of(ROOT))
+    write_json(making / "code.json", git_state(ROOT))
     try:
         making.rename(folder)  # whole or not at all
     except OSError:
@@ -50,14 +50,3 @@ def take(results: Path) -> Path:
         if not folder.exists():
             raise
     return folder
-
-
-def state_of(root: Path) -> dict[str, str]:
-    """Commit and diff of a checkout; empty where there is none, or no git."""
-    if not (root / ".git").exists() or shutil.which("git") is None:
-        return {}
-
-    def git(*words: str) -> str:
-        return subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=False).stdout
-
-    return {"commit": git("rev-parse", "HEAD").strip(), "diff": git("diff", "HEAD")}

@@ -142,7 +142,7 @@ def _json(path: Path) -> dict[str, object]:
         ([], "name a sweep: one of batch_lengths"),
         (["mask_ratio", "--preset", "tini"], "did you mean 'tiny'"),
         (["mask_ratio", "--set", "mask.vide=0.5"], "did you mean 'mask.video'"),
-        (["mask_ratio", "--set", "mask.text=1"], r"mask.text: 1.0 is not possible; it takes a ratio in [0, 1)"),
+        (["mask_ratio", "--set", "mask.text=1"], r"mask.text: 1.0 is not possible; it takes a number in [0, 1)"),
         (["mask_ratio", "--seeds", "0,x"], "--seeds '0,x'"),
         (["mask_ratio", "--seeds", "1,1"], "different whole numbers"),
         (["mask_ratio", "--set", "seed=4"], "a sweep takes its seeds from --seeds"),

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from simvtp.config.presets import PRESETS, preset
-from simvtp.config.schema import flatten
+from simvtp.config.schema import flatten, override
 from sweeps.plan import make_plan
 
 EXPECTED: dict[str, dict[str, dict[str, Any]]] = {
@@ -49,7 +49,8 @@ def test_points_of_tiny(name: str) -> None:
 @pytest.mark.parametrize("name", list(EXPECTED))
 @pytest.mark.parametrize("size", ["small", "base"])
 def test_every_point_is_a_run_of_its_own_at_every_scale(name: str, size: str) -> None:
-    plan = make_plan(name, size, PRESETS[size], (0,))
+    corpora = {"data.pretrain": "webvid:/webvid#0123456789abcdef", "data.finetune": "msrvtt:/msrvtt#0123456789abcdef"}
+    plan = make_plan(name, size, override(PRESETS[size], corpora), (0,))
     (table,) = plan.tables
     assert len(plan.runs) == len(table.points) > 1
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from simvtp.config.file_digests import split
 from simvtp.data.corpora import activitynet, csv_json, didemo, lsmdc, msrvtt, msvd, webdataset, webvid
 from simvtp.data.corpora.annotations import Record, existing, inside
 from simvtp.data.corpora.skip_list import skipped
@@ -24,6 +25,7 @@ from simvtp.data.sprites import dataset
 from simvtp.data.sprites.scenes import parse_spec
 from simvtp.errors import DataError, nearest
 from simvtp.runtime.cache_dir import say
+from simvtp.runtime.files import expanded
 
 Found = TypeVar("Found")
 
@@ -150,7 +152,7 @@ def vocabulary(spec: str) -> Path | None:
     kind, place = _kind_and_place(spec)
     if kind == "sprites":
         return dataset.ensure(parse_spec(place)) / "vocab.txt"
-    folder = Path(_without_standard(place)[0]).expanduser()
+    folder = expanded(_without_standard(place)[0])
     file = (folder.parent if kind in ("csv", "json") else folder) / "vocab.txt"
     return file if file.is_file() else None
 
@@ -177,7 +179,7 @@ def _training_alias(
 
 
 def _there(place: str) -> Path:
-    path = Path(place).expanduser()
+    path = expanded(place)
     if not path.exists():
         raise DataError(f"{path} does not exist (looked for in {Path.cwd()}); {HINT}")
     return path
@@ -214,7 +216,7 @@ READERS: dict[str, Callable[[str, str], tuple[list[Record], Path]]] = {
 
 
 def _kind_and_place(spec: str) -> tuple[str, str]:
-    kind, colon, place = spec.partition(":")
+    kind, colon, place = split(spec)[0].partition(":")  # without a digest (simvtp/data/resolve.py)
     if kind not in READERS or not colon or not place:
         raise DataError(
             f"{spec!r} is not a corpus; write kind:place with kind one of {', '.join(READERS)}, such as "

@@ -12,7 +12,7 @@ from pathlib import Path
 from simvtp.config.file_digests import pin, split
 from simvtp.data.corpora.annotations import read_lines
 from simvtp.errors import DataError
-from simvtp.runtime.files import write_bytes
+from simvtp.runtime.files import expanded, write_bytes
 
 
 def skipped(skip: str, kind: str) -> set[str]:
@@ -21,14 +21,15 @@ def skipped(skip: str, kind: str) -> set[str]:
 
 
 def pinned(skip: str) -> str:
-    """data.skip with a digest of its entries, whatever their order and reasons; raises DataError, ConfigError."""
-    return pin("data.skip", skip, _digest(Path(split(skip)[0]).expanduser())) if skip else skip
+    """data.skip with its absolute path and a digest of its entries, whatever their order and reasons.
 
-
-def digest(skip: str) -> str:
-    """The digest that data.skip was given, else that of its file."""
+    Raises DataError where it cannot be read, ConfigError where it is not what its digest says.
+    """
+    if not skip:
+        return skip
     place, given = split(skip)
-    return given or _digest(Path(place).expanduser())
+    path = expanded(place).absolute()
+    return pin("data.skip", f"{path}#{given}" if given else str(path), _digest(path))
 
 
 def write(path: Path, kind: str, bad: Iterable[tuple[str, str]]) -> None:
@@ -45,7 +46,7 @@ def _digest(path: Path) -> str:
 
 def _entries(path: Path) -> list[tuple[str, str]]:
     found = []
-    for number, line in enumerate(read_lines(path.expanduser()), start=1):
+    for number, line in enumerate(read_lines(path), start=1):
         kind, _, rest = line.partition("\t")
         file = rest.partition("\t")[0]
         if not file:

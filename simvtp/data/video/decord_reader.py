@@ -13,7 +13,7 @@ import numpy as np
 from simvtp.data.video.frames import Frames, shrunk
 from simvtp.data.video.tar_members import opened_as
 from simvtp.errors import DataError
-from simvtp.runtime.guarded_pool import Guard, Lost
+from simvtp.runtime.worker_pool import Failure, Worker
 
 try:
     import decord
@@ -21,7 +21,7 @@ except ImportError:
     decord = None
 
 # one a process and thread: a child must not talk into its parent's pipe, nor two threads into one at a time
-_guards: dict[tuple[int, int, float], Guard] = {}
+_guards: dict[tuple[int, int, float], Worker] = {}
 
 
 class Decord:
@@ -40,9 +40,9 @@ class Decord:
     def _ask(self, wanted: Any) -> Any:
         key = os.getpid(), threading.get_ident(), self.seconds
         if key not in _guards:
-            _guards[key] = Guard(answer, None, self.seconds)
+            _guards[key] = Worker(answer, None, self.seconds)
         found = _guards[key].answer((self.path, wanted))
-        if isinstance(found, Lost):
+        if isinstance(found, Failure):
             raise DataError(f"{self.path}: {found.why}")
         if isinstance(found, str):
             raise DataError(found)

@@ -8,8 +8,9 @@ import torch
 
 from simvtp.config.file_digests import pin, split
 from simvtp.config.presets import preset
-from simvtp.config.run_id import pretrain_id, resolved, run_id
+from simvtp.config.run_id import pretrain_id, run_id
 from simvtp.config.schema import override
+from simvtp.data.resolve import resolved
 from simvtp.errors import ConfigError
 from simvtp.models.pretrained_weights import read_pretrained
 

@@ -9,10 +9,11 @@ import pytest
 from PIL import Image
 
 from simvtp.config.presets import preset
-from simvtp.config.run_id import pretrain_id, resolved, run_id
+from simvtp.config.run_id import pretrain_id, run_id
 from simvtp.config.schema import override
 from simvtp.data.corpora import skip_list
 from simvtp.data.corpora.registry import load
+from simvtp.data.resolve import resolved
 from simvtp.errors import ConfigError, DataError
 
 

@@ -18,8 +18,8 @@ from simvtp.data.prepare import prepare, report
 from simvtp.data.video.reencode import Form
 from simvtp.data.video.video import Video
 from simvtp.errors import DataError
-from simvtp.runtime.guarded_pool import each_guarded
 from simvtp.runtime.locks import Busy, Lock
+from simvtp.runtime.worker_pool import each
 
 FORM = Form(short_side=32, keys=5)
 
@@ -102,9 +102,9 @@ def test_what_was_refused_is_tried_again_only_when_it_changed_or_on_demand(
 
     def guarded(function: Any, form: Form, jobs: list[tuple[Path, Path]], **how: Any) -> Any:
         tried.append([source.name for source, _ in jobs])
-        return each_guarded(function, form, jobs, **how)
+        return each(function, form, jobs, **how)
 
-    monkeypatch.setattr("simvtp.data.prepare.each_guarded", guarded)
+    monkeypatch.setattr("simvtp.data.prepare.each", guarded)
     first = prepare(f"webvid:{webvid}", out, FORM, 60)
     again = prepare(f"webvid:{webvid}", out, FORM, 60)
     assert (first.known, again.known, again.fresh, again.bad) == (0, 1, 0, first.bad)

@@ -27,7 +27,7 @@ from simvtp.run import run
 from simvtp.runtime.locks import Busy, Lock
 from simvtp.runtime.signals import Interrupted, stoppable
 from simvtp.training.load import dual_encoder
-from simvtp.training.parallelize import around, whole
+from simvtp.training.parallelize import whole, wrap_model
 from simvtp.training.trainer import Trainer
 from tests.simvtp.processes import together
 
@@ -41,7 +41,7 @@ def gradient(changes: dict[str, str], step: int) -> tuple[dict[str, Tensor], dic
     config = config_of(changes)
     tokenizer, cpu = tokenizer_of(config), torch.device("cpu")
     model = fresh_model(config, tokenizer)
-    forward = around(Pretraining(model, config), config.machine, cpu)
+    forward = wrap_model(Pretraining(model, config), config.machine, cpu)
     batch = next(build_train_loader(config, "pretrain", pretraining_corpus(config), tokenizer).batches(step))
     found = forward(masked(batch, config, tokenizer, step, cpu))
     torch.stack(list(found.values())).sum().backward()
@@ -252,6 +252,11 @@ def test_how_processes_are_started() -> None:
     assert started_as({"SLURM_NTASKS": "4", "SLURM_PROCID": "0", "SLURM_JOB_ID": "1"}) == {}  # a script without srun
     with pytest.raises(ConfigError, match="MASTER_ADDR is not"):
         started_as({"RANK": "3", "WORLD_SIZE": "4"})
+    for name, value in {"RANK": "abc", "WORLD_SIZE": "-2", "LOCAL_RANK": "", "MASTER_PORT": "x"}.items():
+        with pytest.raises(ConfigError, match=f"{name}='{value}' in the environment is no number"):
+            started_as({**torchrun, name: value})
+    with pytest.raises(ConfigError, match="RANK=4 and WORLD_SIZE=4"):
+        started_as({**torchrun, "RANK": "4"})
 
 
 @pytest.mark.parametrize("starter", ["srun", "submitit"])

@@ -9,12 +9,12 @@ import os
 import sys
 from pathlib import Path
 
-from simvtp.runtime import locks
+from simvtp.runtime import liveness, locks
 
 
 def main() -> None:
-    locks.STALE_SECONDS = float(os.environ.get("STALE", locks.STALE_SECONDS))
-    locks.HEARTBEAT_SECONDS = float(os.environ.get("HEARTBEAT", locks.HEARTBEAT_SECONDS))
+    liveness.STALE_SECONDS = float(os.environ.get("STALE", liveness.STALE_SECONDS))
+    liveness.HEARTBEAT_SECONDS = float(os.environ.get("HEARTBEAT", liveness.HEARTBEAT_SECONDS))
     try:
         with locks.Lock(Path(sys.argv[1])) as lock:
             print("held", flush=True)

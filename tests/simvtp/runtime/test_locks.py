@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from simvtp.runtime import files, locks
+from simvtp.runtime import files, liveness
 from simvtp.runtime.locks import Busy, Lock, LockLost, holder
 
 LINE = [sys.executable, "-m", "tests.simvtp.runtime.lock_process"]
@@ -45,8 +45,8 @@ NAMESPACES = [
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(locks, "HEARTBEAT_SECONDS", 0.2)
-    monkeypatch.setattr(locks, "STALE_SECONDS", 3.0)
+    monkeypatch.setattr(liveness, "HEARTBEAT_SECONDS", 0.2)
+    monkeypatch.setattr(liveness, "STALE_SECONDS", 3.0)
 
 
 @pytest.fixture
@@ -178,9 +178,9 @@ def test_an_unseen_owner_counts_until_its_heart_was_watched_and_stood_still(
 @pytest.mark.usefixtures("short")
 def test_a_hidden_process_is_not_taken_for_dead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Under hidepid, /proc has no entry of another user's process; a signal to it says that it is there."""
-    unseen(tmp_path / "lock", pid=os.getppid(), sees=locks._sees())
-    assert locks._sees()
-    monkeypatch.setattr(locks, "_stat_of", lambda _: open("/proc/nobody"))  # noqa: SIM115, PTH123
+    unseen(tmp_path / "lock", pid=os.getppid(), sees=liveness.visibility())
+    assert liveness.visibility()
+    monkeypatch.setattr(liveness, "process_state", lambda _: open("/proc/nobody"))  # noqa: SIM115, PTH123
     assert holder(tmp_path / "lock") is not None
     monkeypatch.undo()
     assert holder(tmp_path / "lock") is None  # seen: another process has this number now

@@ -1,12 +1,17 @@
+"""Every item is answered once; what hangs or crashes costs itself, and the rest is done."""
+
 from __future__ import annotations
 
 import os
 import signal
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
 from simvtp.errors import DataError
-from simvtp.runtime.worker_pool import each
+from simvtp.runtime.worker_pool import Failure, each
 
 
 def scaled(factor: int, item: int) -> int:
@@ -36,5 +41,25 @@ def test_bad_input_comes_out_as_it_is():
 
 
 def test_a_killed_worker_is_an_error_and_no_hang():
-    with pytest.raises(RuntimeError, match=r"a worker of .*test_worker_pool died, exit code -9"):
+    with pytest.raises(RuntimeError, match=r"a worker of .*test_worker_pool: .*exit code -9"):
         list(each(dies, None, range(100), "dying"))
+
+
+def test_what_hangs_or_crashes_is_a_failure_and_the_rest_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    from slow_readers import misbehave  # type: ignore[import-not-found]
+
+    items = ["one", "hangs", "crashes", *("x" * n for n in range(1, 12))]
+    began = time.monotonic()
+    found = dict(each(misbehave, 100, items, title="test", seconds=1.5, workers=2))
+    assert time.monotonic() - began < 20
+    assert found.pop("hangs") == Failure("not read within 1.5 s")
+    assert found.pop("crashes") == Failure("the process that read it ended (exit code -11)")
+    assert found == {item: 100 + len(item) for item in items if item not in ("hangs", "crashes")}
+
+
+def test_a_worker_that_cannot_start_is_nobodys_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scaled, "__module__", "no_such_module")
+    with pytest.raises(RuntimeError, match="a worker for no_such_module does not start"):
+        list(each(scaled, 0, [1], title="test", seconds=5))
+    assert "no_such_module" not in sys.modules

@@ -15,15 +15,13 @@ def test_the_newest_two_states_stay_and_the_newest_is_read(tmp_path: Path) -> No
     assert load_state(tmp_path) == {"step": 10}
 
 
-def test_a_damaged_state_is_named_and_the_one_before_is_read(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_damaged_state_is_named_and_the_one_before_is_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     save_state(tmp_path, 1, {"step": 1})
     save_state(tmp_path, 2, {"step": 2})
     path = tmp_path / "step-000000002.pt"
     path.write_bytes(path.read_bytes()[:-100])
     assert load_state(tmp_path) == {"step": 1}
-    assert "step-000000002.pt cannot be read" in capsys.readouterr().err
+    assert "step-000000002.pt cannot be read" in caplog.text
     assert load_state(tmp_path / "nowhere") is None
 
 

@@ -1,4 +1,4 @@
-"""What is put around a model changes its cost, not what it learns; averaged weights are what is given."""
+"""Wrappers change the cost of a model, not what it learns; averaged weights are what a stage gives."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from simvtp.data.from_config import tokenizer_of
 from simvtp.models.build import fresh_model
 from simvtp.models.transformer import Group, Transformer
 from simvtp.pretrain import pretrain
-from simvtp.training.parallelize import Average, Wrapped, around
+from simvtp.training.parallelize import Average, WrappedModel, wrap_model
 
 MACHINE = preset("tiny").machine
 CPU = torch.device("cpu")
@@ -39,7 +39,7 @@ def test_layers_are_computed_again_in_the_backward_pass() -> None:
     encoder, calls = Transformer(8, 3, 2), list[int]()
     for block in encoder.blocks:
         block.attn.register_forward_hook(lambda *_: calls.append(1))
-    around(encoder, replace(MACHINE, checkpointing=True), CPU)
+    wrap_model(encoder, replace(MACHINE, checkpointing=True), CPU)
     (out,) = encoder([Group(torch.ones(2, 3, 8))])
     assert len(calls) == 3
     out.tokens.sum().backward()
@@ -56,10 +56,10 @@ def test_compiled_layers_learn_the_same(quick: dict[str, str], tmp_path: Path) -
         assert (compiled[name] - tensor).norm() <= 2e-4 * tensor.norm(), name
 
 
-def test_nothing_is_put_around_one_process_with_every_option_off() -> None:
+def test_nothing_is_wrapped_in_one_process_with_every_option_off() -> None:
     model = nn.Linear(2, 1)
-    wrapped = Wrapped(model, model, MACHINE, CPU, 0.0, None)
-    assert wrapped.forward is wrapped.product() is model
+    wrapped = WrappedModel(model, model, MACHINE, CPU, 0.0, None)
+    assert wrapped.forward is wrapped.export_model() is model
 
 
 def test_an_average_is_exponential_literal() -> None:

@@ -22,13 +22,13 @@ from simvtp.training.device import multiplies_bf16, warn_of_slow_bf16
 )
 def test_imitated_bf16_is_announced(
     flags: str, precision: str, device: str, said: bool,
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
     (tmp_path / "cpuinfo").write_text(f"flags\t\t: {flags}\n")
     monkeypatch.setattr(devices, "PROCESSOR", tmp_path / "cpuinfo")
     stage = replace(preset("tiny").finetune, precision=precision)
     warn_of_slow_bf16("finetune", stage, torch.device(device))
-    assert ("--set finetune.precision=fp32" in capsys.readouterr().err) is said
+    assert ("--set finetune.precision=fp32" in caplog.text) is said
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,12 @@ import torch
 
 from analysis.runs.load import load
 from analysis.runs.provenance import command_of
-from simvtp.cli import add_config_arguments, config_from
+from simvtp.cli import add_config_arguments
 from simvtp.config.experiment import Experiment
 from simvtp.config.presets import preset
-from simvtp.config.run_id import pretrain_id, resolved
+from simvtp.config.run_id import pretrain_id
 from simvtp.config.schema import Config, override
+from simvtp.data.resolve import experiment_from, resolved
 from simvtp.errors import ConfigError
 from simvtp.pretrain import pretrain
 from simvtp.run import run
@@ -102,4 +103,4 @@ def test_results_are_read_where_the_weights_are_gone(quick: dict[str, str], trai
     parser = argparse.ArgumentParser()
     add_config_arguments(parser)
     with pytest.raises(ConfigError, match=rf"model.init: {trained} does not exist"):
-        config_from(parser.parse_args(["--set", f"model.init={base.model.init}"]))
+        experiment_from(parser.parse_args(["--set", f"model.init={base.model.init}"]))

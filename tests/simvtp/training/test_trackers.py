@@ -15,6 +15,7 @@ from simvtp.config.presets import preset
 from simvtp.config.schema import override
 from simvtp.errors import ConfigError
 from simvtp.run import run
+from simvtp.runtime import tracker_names
 from simvtp.runtime.files import write_json
 from simvtp.training import trackers
 from simvtp.training.progress import Log
@@ -25,7 +26,7 @@ LINE = {"time": 5.0, "stage": "finetune", "step": 3, "steps": 9, "epoch": 1.5, "
 
 @dataclasses.dataclass
 class Shown:
-    """A place that keeps what it is told, from each start on."""
+    """A tracker that keeps what it is given, from each start on."""
 
     starts: list[list[Line]]
     closed: int = 0
@@ -44,9 +45,9 @@ class Shown:
 @pytest.fixture
 def shown(monkeypatch: pytest.MonkeyPatch) -> Shown:
     found = Shown([])
-    monkeypatch.setattr(trackers, "KINDS", ("json",))  # a module that is always there
-    monkeypatch.setitem(trackers.PLACES, "json", found.open)
-    monkeypatch.setenv(trackers.VARIABLE, "json")
+    monkeypatch.setattr(tracker_names, "KINDS", ("json",))  # a module that is always there
+    monkeypatch.setitem(trackers.TRACKERS, "json", found.open)
+    monkeypatch.setenv(tracker_names.VARIABLE, "json")
     return found
 
 
@@ -58,24 +59,24 @@ def test_numbers_have_the_name_of_their_stage_and_bookkeeping_is_left_out() -> N
 
 
 def test_what_is_unknown_or_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert trackers.wanted("") == ()
+    assert tracker_names.wanted("") == ()
     with pytest.raises(ConfigError, match="did you mean 'tensorboard'"):
-        trackers.wanted("tensorbord")
-    monkeypatch.setattr(trackers, "KINDS", ("no_such_module",))
+        tracker_names.wanted("tensorbord")
+    monkeypatch.setattr(tracker_names, "KINDS", ("no_such_module",))
     with pytest.raises(ConfigError, match=r"no_such_module is not installed; pip install 'simvtp\[no_such_module\]'"):
-        trackers.wanted("no_such_module")
+        tracker_names.wanted("no_such_module")
 
 
 def test_a_resume_shows_the_log_as_it_was_cut_and_goes_on(tmp_path: Path, shown: Shown) -> None:
     first = Log(tmp_path / "log.jsonl", "pretrain")
-    first.open_places()
+    first.open_trackers()
     for step in (1, 2, 3, 4):
         first.write(step=step, loss=float(step))
     with (tmp_path / "log.jsonl").open("a") as file:
         file.write('{"time": 1, "stage": "pretr')  # and then it was killed; its checkpoint is of step 2
     second = Log(tmp_path / "log.jsonl", "pretrain")
     second.cut_after(2)
-    second.open_places()
+    second.open_trackers()
     with second:
         for step in (3, 4, 5):
             second.write(step=step, loss=float(step))
@@ -88,14 +89,14 @@ def test_a_run_shows_both_its_stages_and_the_same_id_and_result(
     quick: dict[str, str], tmp_path: Path, shown: Shown, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = override(preset("tiny"), {**quick, "finetune.length": "1 epochs"})
-    with_places = run(Experiment(config, "tiny", tmp_path / "a"))
+    tracked = run(Experiment(config, "tiny", tmp_path / "a"))
     assert [{line["stage"] for line in start} for start in shown.starts] == [{"pretrain"}, {"finetune", "validation"}]
     assert shown.closed == 2
-    monkeypatch.delenv(trackers.VARIABLE)
+    monkeypatch.delenv(tracker_names.VARIABLE)
     without = run(Experiment(config, "tiny", tmp_path / "b"))
-    assert with_places.parent.name == without.parent.name
+    assert tracked.parent.name == without.parent.name
     for name in ("last.safetensors", "finetuned.safetensors"):
-        assert (with_places.parent / name).read_bytes() == (without.parent / name).read_bytes()
+        assert (tracked.parent / name).read_bytes() == (without.parent / name).read_bytes()
 
 
 def test_event_files_hold_each_point_once_at_its_time(tmp_path: Path) -> None:
@@ -103,9 +104,9 @@ def test_event_files_hold_each_point_once_at_its_time(tmp_path: Path) -> None:
     for step in (1, 2, 3):
         log.write(step=step, loss=float(step))
     for _ in range(2):  # the second as after a kill
-        for place in trackers.places(log.path, ("tensorboard",)):
-            place.add({**LINE, "step": 4})
-            place.close()
+        for tracker in trackers.open_trackers(log.path, ("tensorboard",)):
+            tracker.add({**LINE, "step": 4})
+            tracker.close()
     events = EventAccumulator(str(tmp_path / "events"))
     events.Reload()
     assert [(event.step, event.value) for event in events.Scalars("finetune/loss")] == [(1, 1), (2, 2), (3, 3), (4, 2)]
@@ -117,10 +118,10 @@ def test_offline_copies_of_wandb_are_replaced(tmp_path: Path, monkeypatch: pytes
     write_json(tmp_path / "config.json", {"preset": "tiny", "config": {"mask.video": 0.9}})
     lines: list[dict[str, Any]] = [{**LINE, "step": step} for step in (1, 2, 3)]
     for _ in range(2):
-        place = trackers.Wandb(tmp_path, lines)
-        place.add({**LINE, "step": 4})
-        assert place.run is not None
-        assert place.run.step == 4
-        assert dict(place.run.summary)["finetune/loss"] == 2.0
-        place.close()
+        tracker = trackers.Wandb(tmp_path, lines)
+        tracker.add({**LINE, "step": 4})
+        assert tracker.run is not None
+        assert tracker.run.step == 4
+        assert dict(tracker.run.summary)["finetune/loss"] == 2.0
+        tracker.close()
     assert len(list((tmp_path / "wandb").glob("offline-run-*"))) == 1

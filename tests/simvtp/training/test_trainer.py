@@ -16,13 +16,14 @@ import torch
 from simvtp.config.experiment import Experiment
 from simvtp.config.presets import preset
 from simvtp.config.schema import override
+from simvtp.errors import NotFinite
 from simvtp.finetune import finetune
 from simvtp.models.dual_encoder import DualEncoder
 from simvtp.models.simvtp import SimVTPModel
 from simvtp.pretrain import pretrain
 from simvtp.runtime.signals import Interrupted, stoppable
 from simvtp.training.optimizer import learning_rate, make_optimizer
-from simvtp.training.trainer import NotFinite, Trainer
+from simvtp.training.trainer import Trainer
 
 
 def test_learning_rate_literal() -> None:

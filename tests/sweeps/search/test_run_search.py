@@ -17,7 +17,7 @@ import pytest
 from simvtp.config import run_dirs
 from simvtp.config.presets import preset
 from simvtp.runtime.files import write_json
-from simvtp.training.trackers import VARIABLE
+from simvtp.runtime.tracker_names import VARIABLE
 from sweeps.definition import find_search
 from sweeps.plan import Run
 from sweeps.search.run_search import Quest, Searcher

@@ -1,0 +1,130 @@
+"""Part (a), the model: losses and gradients on the device against the CPU, every option, no wait for the device.
+
+The CPU in fp32 is the reference: it is what the tests compare with independent implementations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmarks.gpu_parts.checks import Check, Row
+from benchmarks.gpu_parts.scale import Scale
+from benchmarks.gpu_parts.workload import Workload, config_for, free_memory, relative
+
+# Largest relative difference of a loss and of all gradients together (their length as one vector).
+LOSS_LIMIT = {torch.float32: 1e-4, torch.bfloat16: 3e-2}
+GRADIENT_LIMIT = {torch.float32: 1e-3, torch.bfloat16: 0.15}
+
+ONLY = {"objective.mvm": 0.0, "objective.mlm": 0.0, "objective.vtc": 0.0, "objective.vtm": 0.0}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "MVM alone": {**ONLY, "objective.mvm": 1.0},
+    "MLM alone": {**ONLY, "objective.mlm": 1.0},
+    "VTC alone": {**ONLY, "objective.vtc": 1.0},
+    "VTM alone": {**ONLY, "objective.vtm": 1.0},
+    "all four, tube masks": {},
+    "frame masks": {"mask.kind": "frame"},
+    "random masks": {"mask.kind": "random"},
+    "nothing masked": {"mask.video": 0.0, "mask.text": 0.0},
+    "masked words dropped": {"mask.words": "dropped"},
+    "half of the tubes decoded": {"mask.decoded": 0.5},
+    "clean contrast": {"objective.contrast": "clean"},
+    "hard negatives": {"objective.negatives": "hard"},
+    "learned temperature": {"objective.learn_temperature": True},
+}
+
+
+def compare(scale: Scale, name: str, batch: int, dtypes: Sequence[torch.dtype]) -> list[Row]:
+    """Losses and gradients of one preset in each precision on the device, against fp32 on the CPU."""
+    config, rows = config_for(scale, name, batch), []
+    reference = Workload(config, "cpu", optimizer=False)
+    wanted = {key: float(value.detach()) for key, value in reference.losses().items()}
+    reference.backward()
+    gradients = reference.gradients()
+    whole = torch.cat([gradient.flatten() for gradient in gradients.values()])
+    for dtype in dtypes:
+        workload = Workload(config, scale.device, optimizer=False)
+        losses = {key: float(value.detach()) for key, value in workload.losses(dtype).items()}
+        workload.backward(dtype)
+        found = workload.gradients()
+        apart = max(abs(losses[key] - value) / abs(value) for key, value in wanted.items())
+        total = relative(torch.cat([found[key].flatten() for key in gradients]), whole)
+        worst = max(gradients, key=lambda key: relative(found[key], gradients[key]))
+        ok = found.keys() == gradients.keys() and apart < LOSS_LIMIT[dtype] and total < GRADIENT_LIMIT[dtype]
+        rows.append({
+            "preset": name, "precision": str(dtype).removeprefix("torch."), "losses differ by": f"{apart:.1e}",
+            "gradients differ by": f"{total:.1e}", "worst tensor": worst,
+            "it differs by": f"{relative(found[worst], gradients[worst]):.1e}", "ok": "yes" if ok else "no",
+        })  # fmt: skip
+        del workload
+        free_memory()
+    return rows
+
+
+def models(scale: Scale) -> list[Row]:
+    both = (torch.float32, torch.bfloat16)
+    return compare(scale, "tiny", scale.batch, both) + compare(scale, "base", scale.base_batch, both)
+
+
+def options(scale: Scale) -> list[Row]:
+    """One step with each option in fp32: the same losses as on the CPU, and weights that stay finite."""
+    rows = []
+    for name, changes in OPTIONS.items():
+        config = config_for(scale, "tiny", scale.batch, changes)
+        wanted = {key: float(value.detach()) for key, value in Workload(config, "cpu", False).losses().items()}
+        workload = Workload(config, scale.device)
+        found = {key: float(value.detach()) for key, value in workload.losses().items()}
+        apart = max(abs(found[key] - value) / max(abs(value), 1e-6) for key, value in wanted.items())
+        workload.step()
+        finite = all(bool(parameter.isfinite().all()) for parameter in workload.model.parameters())
+        losses = ", ".join(f"{key} {value:.4f}" for key, value in found.items())
+        ok = apart < LOSS_LIMIT[torch.float32] and finite
+        rows.append({"option": name, "losses": losses, "differ by": f"{apart:.1e}", "ok": "yes" if ok else "no"})
+    return rows
+
+
+def no_waiting(scale: Scale) -> list[Row]:
+    """Forward, backward and optimiser while torch raises at every wait for the GPU; on a CPU, on the meta device,
+    where no value can be asked for."""
+    rows, cuda = [], scale.device == "cuda"
+    for name, changes in OPTIONS.items():
+        workload = Workload(config_for(scale, "tiny", scale.batch, changes), "cuda" if cuda else "cpu")
+        dtype = torch.bfloat16 if cuda else torch.float32
+        if cuda:
+            workload.step(dtype)  # the optimiser's state, cuBLAS's workspaces
+        else:
+            workload.inputs = on_meta(workload.inputs)
+            workload.model.to("meta")
+            workload.device = torch.device("meta")
+        try:
+            if cuda:
+                torch.cuda.set_sync_debug_mode("error")
+            workload.step(dtype) if cuda else torch.stack(list(workload.objective(workload.inputs).values())).sum()
+            error = ""
+        except (RuntimeError, NotImplementedError) as found:
+            error = str(found).partition("\n")[0][:120]
+        finally:
+            if cuda:
+                torch.cuda.set_sync_debug_mode("default")
+        rows.append({"option": name, "waits": error or "never", "ok": "no" if error else "yes"})
+    return rows
+
+
+def on_meta(part: Any) -> Any:
+    """The same inputs with every tensor on the device that has shapes and no values."""
+    if isinstance(part, Tensor):
+        return part.to("meta")
+    if is_dataclass(part) and not isinstance(part, type):
+        return replace(part, **{entry.name: on_meta(getattr(part, entry.name)) for entry in fields(part)})
+    return part
+
+
+CHECKS = (
+    Check("losses and gradients against the CPU", 60, models),
+    Check("one step with each option", 40, options),
+    Check("the step never waits for the device", 30, no_waiting),
+)

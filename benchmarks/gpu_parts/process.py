@@ -1,0 +1,81 @@
+"""A part in a process of its own: time limits, kills, restarts."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from benchmarks.gpu_parts.checks import append, begun, read
+
+POLL_SECONDS = 0.2
+GRACE_SECONDS = 15.0  # from SIGTERM to SIGKILL
+LEAST_SECONDS = 5.0  # with less time left a part is not started again
+
+
+def run_part(
+    part: str, command: Sequence[str], records: Path, log: Path, seconds: float, environment: Mapping[str, str]
+) -> None:
+    """Run one part for at most `seconds`, its output in `log`; gives back when it is over, whatever became of it.
+
+    command: runs the part's checks that have no record yet; the seconds that are left are added as its last argument.
+    A check that exceeds its limit is killed and one that ends its process is noted; the part is then started again
+    for the checks that are left.
+    """
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > LEAST_SECONDS:
+        before = begun(records, part)
+        with log.open("a") as output:
+            process = subprocess.Popen(
+                [*command, f"{left:.0f}"], stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                start_new_session=True, env={**os.environ, **environment},
+            )  # fmt: skip
+        try:
+            why = _watch(process, part, records, until)
+        finally:
+            kill(process)
+        current = _current(records, part)
+        if current is not None:
+            state, why = ("killed", why) if why else ("died", f"the process ended with code {process.returncode}")
+            append(records, {"part": part, "check": current[0], "state": state, "error": why})
+        elif process.returncode and not why:
+            append(records, {"part": part, "state": "died", "error": f"code {process.returncode}; see {log.name}"})
+        if process.returncode == 0 or begun(records, part) == before:
+            return
+
+
+def _watch(process: subprocess.Popen[bytes], part: str, records: Path, until: float) -> str:
+    """Wait for the process; why it must be killed, or "" where it ended by itself."""
+    seen: tuple[str, float] | None = None
+    began = time.monotonic()
+    while process.poll() is None:
+        now, current = time.monotonic(), _current(records, part)
+        if current != seen:
+            seen, began = current, now
+        if now > until:
+            return "the part's time is over"
+        if current is not None and now - began > current[1]:
+            return f"not done after {current[1]:.0f} s"
+        time.sleep(POLL_SECONDS)
+    return ""
+
+
+def _current(records: Path, part: str) -> tuple[str, float] | None:
+    """Name and limit of the check that was started last and has no end yet."""
+    last = [record for record in read(records) if record["part"] == part and "check" in record][-1:]
+    return (last[0]["check"], last[0]["limit"]) if last and last[0]["state"] == "started" else None
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """End the process and all of its group: SIGTERM, then SIGKILL after a while."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(GRACE_SECONDS)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)  # also what it has left behind
+    process.wait()

@@ -1,0 +1,123 @@
+"""What a corpus holds, as one digest: its videos with their captions and sizes, in their order, wherever they lie.
+
+Videos are told apart by name and size, never opened. Digests of large corpora are kept in the cache folder for as long
+as their annotation files (size, time of change) and the folders of their videos (time of change) stay as they were.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Literal
+
+from simvtp.config.file_digests import pin, split
+from simvtp.data.corpora.annotations import ENDINGS, Record, inside
+from simvtp.data.corpora.registry import kind_of, listed, place_of
+from simvtp.data.video.tar_members import file_of
+from simvtp.runtime.cache_dir import cache_folder
+from simvtp.runtime.files import read_json, write_json
+
+Use = Literal["pretrain", "finetune"]
+SPLITS: dict[Use, tuple[str, ...]] = {"pretrain": ("pretrain",), "finetune": ("train", "val", "test")}
+
+MANY = 20_000  # videos from which on a digest is kept on disk; below, every size is looked at anew
+_MOST_FILES = 100_000  # annotation files whose times are compared; a corpus with more is read anew each time
+_SETTLED_SECONDS = 2.0  # a file changed this recently may change again within the same tick of the disk's clock
+
+Stats = dict[str, list[int]]  # path -> size (0 for a folder) and time of change, ns
+
+_known: dict[str, tuple[str, Stats]] = {}  # of this process: a plan asks for each of its points
+
+
+def pinned_corpus(use: Use, spec: str) -> str:
+    """A corpus with an absolute path and the digest of what `use` reads of it; the embedded one as it is.
+
+    Raises DataError where it cannot be read, ConfigError where it is not the one of a digest that is given.
+    """
+    kind = kind_of(spec)
+    if kind == "sprites":  # its spec says all
+        return spec
+    named, wanted = split(spec)
+    place = place_of(named)
+    rest = named.partition(":")[2].removeprefix(place)  # ?split=7k
+    whole = f"{kind}:{Path(os.path.abspath(os.path.expanduser(place)))}{rest}"  # noqa: PTH100, PTH111
+    return pin(f"data.{use}", f"{whole}#{wanted}" if wanted else whole, _digest(whole, use))
+
+
+def _digest(spec: str, use: Use) -> str:
+    key = hashlib.sha256(f"{use}\0{spec}".encode()).hexdigest()[:24]
+    file = cache_folder() / "corpora" / f"{key}.json"
+    for digest, stats in _kept(key, file):
+        if all(_stat(path) == stat for path, stat in stats.items()):
+            return digest
+    found, folders, videos = hashlib.sha256(), set[Path](), 0
+    for name in SPLITS[use]:
+        records, root = listed(spec, name)
+        files = [file_of(inside(root, record.file)) for record in records]
+        folders |= {path.parent for path in files}
+        videos += len(files)
+        for line in _lines(name, records, files):
+            found.update(line)
+    digest = found.hexdigest()[:16]
+    stats = _stats(Path(place_of(spec)), folders)
+    if stats:
+        _known[key] = digest, stats
+        newest = max(changed for _, changed in stats.values())
+        if videos >= MANY and time.time_ns() - newest > _SETTLED_SECONDS * 1e9:
+            write_json(file, {"version": 1, "corpus": spec, "digest": digest, "stats": stats})
+    return digest
+
+
+def _lines(split_name: str, records: Iterable[Record], files: Iterable[Path]) -> Iterator[bytes]:
+    sizes: dict[Path, dict[str, int]] = {}
+    for record, path in zip(records, files, strict=True):
+        if path.parent not in sizes:
+            sizes[path.parent] = _sizes(path.parent)
+        entry = [split_name, record.video_id, record.file, sizes[path.parent].get(path.name), *record.captions]
+        yield json.dumps(entry).encode()
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    """Name -> size of every file; one listing a folder, since millions of single look-ups are slow."""
+    try:
+        with os.scandir(folder) as entries:
+            return {entry.name: entry.stat().st_size for entry in entries if entry.is_file()}
+    except OSError:  # a folder that is not there: its videos are missing
+        return {}
+
+
+def _stats(place: Path, folders: set[Path]) -> Stats:
+    """Of all that a digest hangs on; nothing where that is too much to compare."""
+    paths = [str(folder) for folder in folders]
+    if place.is_file():
+        paths.append(str(place))
+    else:
+        for folder, _, names in os.walk(place):
+            paths.append(folder)
+            paths += [os.path.join(folder, name) for name in names if not name.lower().endswith(ENDINGS)]  # noqa: PTH118
+            if len(paths) > _MOST_FILES:
+                return {}
+    found = {path: _stat(path) for path in paths}
+    return {path: stat for path, stat in found.items() if stat is not None}
+
+
+def _stat(path: str) -> list[int] | None:
+    try:
+        found = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return None
+    return [0 if os.path.isdir(path) else found.st_size, found.st_mtime_ns]  # noqa: PTH112
+
+
+def _kept(key: str, file: Path) -> Iterator[tuple[str, Stats]]:
+    if key in _known:
+        yield _known[key]
+    try:
+        content = read_json(file)
+        yield str(content["digest"]), dict(content["stats"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # not kept, or damaged: the corpus is read

@@ -1,0 +1,67 @@
+"""What there is of a plan that other code made, and what becomes of it (simvtp/config/code_version.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from simvtp.config.code_version import Stage, explain
+from simvtp.config.experiment import Experiment, OtherCode, discard
+from simvtp.runtime.locks import Lock
+from sweeps.plan import Plan
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A stage of other code. name: id of the run or pre-training stage; files: those that changed since."""
+
+    name: str
+    stage: Stage
+    folder: Path
+    files: tuple[str, ...]
+
+
+def differences(plan: Plan, results: Path) -> list[Difference]:
+    """All results, stages and checkpoints of the plan's runs that are of other code than this; nothing is changed."""
+    found: dict[tuple[str, Stage], Difference] = {}
+    for run in plan.runs.values():
+        for difference in _of_run(Experiment(run.config, plan.preset, results)):
+            found.setdefault((difference.name, difference.stage), difference)
+    return list(found.values())
+
+
+def _of_run(experiment: Experiment) -> Iterator[Difference]:
+    stages: list[tuple[Stage, str | None, Path | None]] = [
+        ("pretrain", experiment.pretrain_id, experiment.pretrain_dir),
+        ("finetune", experiment.id, experiment.dir),
+        ("evaluate", experiment.id, experiment.dir),
+    ]
+    for stage, name, folder in stages:
+        if name is not None and folder is not None and (files := experiment.changed_files(stage)):
+            yield Difference(name, stage, folder, tuple(files))
+
+
+def note(found: list[Difference]) -> str:
+    """A paragraph on what is of other code; "" where nothing is."""
+    if not found:
+        return ""
+    names = list(dict.fromkeys(difference.name for difference in found))
+    shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+    files = sorted({file for difference in found for file in difference.files})
+    what = "1 run or stage is" if len(names) == 1 else f"{len(names)} runs and stages are"
+    return explain(f"{what} ({shown})", files)
+
+
+def settle(plan: Plan, results: Path) -> None:
+    """Before work begins: with machine.other_code=redo, delete what is of other code; with reuse, let it stay.
+
+    Raises OtherCode where something is and neither was asked for, locks.Busy where a run that is to go is at work.
+    """
+    found, policy = differences(plan, results), plan.base.machine.other_code
+    if found and policy == "refuse":
+        raise OtherCode(note(found))
+    if policy == "redo":
+        for difference in found:
+            with Lock(difference.folder / "lock"):
+                discard(difference.folder, difference.stage)
