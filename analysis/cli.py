@@ -1,17 +1,22 @@
-"""What the commands of analysis share: arguments, messages, exit codes, files that are written whole."""
+"""What the commands of analysis share: arguments, log, mistakes, exit codes, output."""
 
 from __future__ import annotations
 
 import argparse
 import difflib
+import logging
 import os
-import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from analysis.runs.load import Collection, ResultsError, load
+from analysis.runs.load import Collection, load
 from analysis.runs.schema import Sweep
+from analysis.runs.text import printable
+from simvtp.errors import ConfigError, DataError
+from simvtp.runtime.files import write_bytes
+from simvtp.runtime.log import show_log
+
+log = logging.getLogger(__name__)
 
 EXITS = """exit code: 0, every sweep was shown (unfinished ones as far as they are; what was left out is counted and
 named on stderr); 1, some sweep could not be shown; 2, nothing could be done, one paragraph on stderr says why"""
@@ -20,6 +25,7 @@ Show = Callable[[argparse.Namespace, Collection, Sequence[Sweep]], int]
 
 
 def parser(program: str, description: str) -> argparse.ArgumentParser:
+    """A parser with the arguments that every command has: the results folder and --only."""
     made = argparse.ArgumentParser(
         prog=program, description=description, epilog=EXITS, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -28,23 +34,37 @@ def parser(program: str, description: str) -> argparse.ArgumentParser:
     return made
 
 
+def command(body: Callable[[], int]) -> int:
+    """Run the body of a command and return its exit code. A mistake of the user is one paragraph on stderr and code 2:
+    ConfigError, DataError, and OSError of a file that cannot be read or written."""
+    show_log()
+    try:
+        return body()
+    except (ConfigError, DataError) as error:
+        log.error("%s", printable(str(error)))
+    except OSError as error:
+        names = [os.fsdecode(name) for name in (error.filename2, error.filename) if name is not None]
+        log.error("%s", printable(f"{names[0]}: {error.strerror}" if names else str(error)))
+    return 2
+
+
 def run(arguments: argparse.Namespace, show: Show) -> int:
     """Load, choose, show; returns the exit code. `show` returns how many sweeps it could not show."""
-    try:
+
+    def body() -> int:
         collection = load(arguments.folder)
         sweeps = _chosen(collection, arguments.only)
-        name_skipped(collection)
-        failed = show(arguments, collection, sweeps)
-    except (ResultsError, OSError) as problem:
-        print(problem, file=sys.stderr)
-        return 2
-    return 1 if failed else 0
+        log_skipped(collection)
+        return 1 if show(arguments, collection, sweeps) else 0
+
+    return command(body)
 
 
 def _chosen(collection: Collection, only: str | None) -> list[Sweep]:
+    """The sweeps that `--only` names, or all; raises DataError where there is none."""
     if not collection.sweeps and not collection.searches:
-        name_skipped(collection)
-        raise ResultsError(
+        log_skipped(collection)
+        raise DataError(
             f"{collection.folder} holds {len(collection.runs)} finished runs, but no sweep that says how they belong "
             "together (sweeps/*/sweep.json). Run the sweep's command once more, such as `python sweeps/run.py "
             "mask_ratio`: it finds the finished runs and trains none of them again."
@@ -57,14 +77,12 @@ def _chosen(collection: Collection, only: str | None) -> list[Sweep]:
         names = sorted({*(sweep.name for sweep in collection.sweeps), *collection.searches, *collection.parts})
         close = difflib.get_close_matches(only, names, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise ResultsError(
-            f"--only {only!r}: {collection.folder} has no such sweep; there are {', '.join(names)}{hint}"
-        )
+        raise DataError(f"--only {only!r}: {collection.folder} has no such sweep; there are {', '.join(names)}{hint}")
     return chosen
 
 
 def searches(collection: Collection, only: str | None) -> list[str]:
-    """The searches that were asked for."""
+    """Folders of the searches that `--only` names, or of all."""
     return [name for name in collection.searches if only is None or only in _names(name)]
 
 
@@ -73,33 +91,25 @@ def _names(folder: str) -> tuple[str, str]:
     return folder, folder.rpartition("-")[0]
 
 
-def name_skipped(collection: Collection) -> None:
-    """Say on stderr what of the folder is not trusted."""
+def log_skipped(collection: Collection) -> None:
+    """Log what of the folder is left out, and why."""
     if collection.skipped:
-        print(f"Left out: {len(collection.skipped)} of {collection.folder}", file=sys.stderr)
-        for skip in collection.skipped:
-            print(f"  {skip.where}: {skip.why}", file=sys.stderr)
+        lines = [f"  {skip.where}: {skip.why}" for skip in collection.skipped]
+        folder = printable(str(collection.folder))
+        log.warning("%s", "\n".join([f"Left out: {len(collection.skipped)} of {folder}", *lines]))
+
+
+def output(text: str) -> None:
+    """Print a line of a command's result on stdout, without what a terminal would take for a command."""
+    print(printable(text))
 
 
 def write(path: Path, content: bytes) -> None:
-    """Replace `path` in one step; raises ResultsError where it cannot be written."""
+    """Replace a file in one step; raises DataError that names the file where it cannot be written."""
     try:
-        _replace(path, content)
-    except OSError as problem:
-        raise ResultsError(
-            f"{path} cannot be written ({problem.strerror}). Make its folder writable, or name another place: "
-            "--output of table.py, plot.py, report.py and compare.py."
-        ) from problem
-
-
-def _replace(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        write_bytes(path, content)
+    except (OSError, ConfigError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise DataError(
+            f"{path} cannot be written ({reason}). Make its folder writable, or name another with --output."
+        ) from error

@@ -1,28 +1,35 @@
 """`python analysis/plot.py results/`: figures/<sweep>.png (.pdf, .svg), with -cost and -learning beside it.
 
-Several sweeps of one preset share front-<preset>, R@1 of all rows against what a run costs; a search has -history and
+What a figure shows stands in its caption, NAME.txt beside it, which analysis/document.py puts into LaTeX.
+
+Several sweeps of one preset share pareto-<preset>, R@1 of all rows against what a run costs; a search has -history and
 -importance. With --against OTHER, each sweep is drawn over that of another results folder instead.
 """
 
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-if __name__ == "__main__" and not __package__:  # run as a file: this folder must not hide the standard `statistics`
+if __name__ == "__main__" and not __package__:  # run as a file: Python put analysis/ on the path, not the repository
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from matplotlib.figure import Figure
 
 from analysis import cli
 from analysis.figures import ablation, learning_curves, overlay, pareto, style
-from analysis.runs.load import Collection, ResultsError, load
+from analysis.runs.load import Collection, load
 from analysis.runs.schema import Sweep, Unreadable
+from analysis.runs.text import file_name, printable
 from analysis.stats import diff
 from analysis.stats.cost import MEASURES, Measure, add_option
 from analysis.stats.summary import Summary, summarise
+from simvtp.errors import DataError
+
+log = logging.getLogger(__name__)
 
 Save = Callable[[Figure, str], None]
 
@@ -34,12 +41,14 @@ def show(arguments: argparse.Namespace, collection: Collection, sweeps: Sequence
     formats = tuple(arguments.format or style.FORMATS)
 
     def save(figure: Figure, name: str) -> None:
-        style.save(figure, folder / name, formats)
-        print(f"{folder / name}.{formats[0]}" + (f" ({', '.join(formats[1:])})" if formats[1:] else ""))
+        cli.write(folder / f"{name}.txt", f"{style.caption_of(figure)}\n".encode())
+        for ending, content in style.rendered(figure, formats).items():
+            cli.write(folder / f"{name}.{ending}", content)
+        cli.output(f"{folder / name}.{formats[0]}" + (f" ({', '.join(formats[1:])})" if formats[1:] else ""))
 
     if arguments.against is not None:
         if arguments.cost != "time":
-            raise ResultsError(f"--cost {arguments.cost}: --against draws no costs; leave one of the two out")
+            raise DataError(f"--cost {arguments.cost}: --against draws no costs; leave one of the two out")
         return _against(collection, sweeps, load(arguments.against), save)
     summaries = [summarise(sweep, collection) for sweep in sweeps]
     measure = MEASURES[arguments.cost]
@@ -48,14 +57,14 @@ def show(arguments: argparse.Namespace, collection: Collection, sweeps: Sequence
     empty = sum(not _sweep(summary, collection, measure, save) for summary in summaries)
     if arguments.only is None:
         for name, members in pareto.groups(summaries).items():
-            save(pareto.overall(members, measure), f"front-{name}")
+            save(pareto.overall(members, measure), f"pareto-{file_name(name)}")
     return empty + sum(not _search(name, collection, save) for name in cli.searches(collection, arguments.only))
 
 
 def _sweep(summary: Summary, collection: Collection, measure: Measure, save: Save) -> bool:
     name = summary.sweep.folder
     if not summary.done:
-        print(f"{name}: nothing finished yet. {summary.state()}", file=sys.stderr)
+        log.warning("%s: nothing finished yet. %s", name, summary.state())
         return False
     save(ablation.draw(summary, measure), name)
     save(pareto.draw(summary, measure), f"{name}-cost")
@@ -63,25 +72,26 @@ def _sweep(summary: Summary, collection: Collection, measure: Measure, save: Sav
     if curves is not None:
         save(curves, f"{name}-learning")
     if summary.missing:
-        print(f"{name}: {summary.state()}")
+        cli.output(f"{name}: {summary.state()}")
     return True
 
 
 def _search(name: str, collection: Collection, save: Save) -> bool:
-    from analysis.figures import search  # imports Optuna, half a second: only where there is a search
+    from analysis.figures import search
+    from analysis.runs import journal  # imports Optuna, half a second: only where there is a search
 
     try:
-        study = search.read(collection.folder / "sweeps" / name / "study.journal")
+        study = journal.read(collection.folder / "sweeps" / name / "study.journal")
     except Unreadable as problem:
-        print(problem, file=sys.stderr)
+        log.warning("%s", problem)
         return False
-    if not search.finished(study):
-        print(f"{name}: no trial has finished yet", file=sys.stderr)
+    if not journal.finished(study):
+        log.warning("%s: no trial has finished yet", name)
         return False
     save(search.history(study, name), f"{name}-history")
     bars = search.importance(study, name)
     if bars is None:
-        print(f"{name}: no importance yet; it takes {search.FEWEST} finished trials and settings that vary")
+        cli.output(f"{name}: no importance yet; it takes {search.FEWEST} finished trials and settings that vary")
     else:
         save(bars, f"{name}-importance")
     return True
@@ -89,17 +99,17 @@ def _search(name: str, collection: Collection, save: Save) -> bool:
 
 def _against(collection: Collection, sweeps: Sequence[Sweep], other: Collection, save: Save) -> int:
     """Each sweep over its like in the other folder; returns how many have none that has finished anything."""
-    cli.name_skipped(other)
+    cli.log_skipped(other)
     called = overlay.names(collection.folder, other.folder)
     failed = 0
     for sweep in sweeps:
-        like = diff.partner(sweep, other.sweeps)
+        like = diff.matching_sweep(sweep, other.sweeps)
         both = [summarise(sweep, collection), summarise(like, other)] if like else []
         if not both or not all(summary.done for summary in both):
-            print(f"{sweep.folder}: {other.folder} has nothing finished to draw it against", file=sys.stderr)
+            log.warning("%s", printable(f"{sweep.folder}: {other.folder} has nothing finished to draw it against"))
             failed += 1
             continue
-        save(overlay.draw(both[0], both[1], called), f"{sweep.folder}-against-{called[1].replace('/', '-')}")
+        save(overlay.draw(both[0], both[1], called), f"{sweep.folder}-against-{file_name(called[1].replace('/', '-'))}")
     return failed
 
 

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-if __name__ == "__main__" and not __package__:  # run as a file: this folder must not hide the standard `statistics`
+if __name__ == "__main__" and not __package__:  # run as a file: Python put analysis/ on the path, not the repository
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import matplotlib.pyplot as plt
@@ -23,13 +23,14 @@ from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnchoredOffsetbox, HPacker, TextArea, VPacker
 from PIL import Image
 
-from analysis.cli import write
+from analysis import cli
 from analysis.figures import style
+from analysis.runs.text import file_name, one_line
 from simvtp.config.experiment import Experiment
 from simvtp.config.run_dirs import RUNS, home
 from simvtp.config.schema import Config, override, unflatten
 from simvtp.data.from_config import tokenizer_of
-from simvtp.errors import ConfigError
+from simvtp.errors import DataError
 from simvtp.evaluation.encode import gallery
 from simvtp.inference.reconstruct import Reconstruction, Word, reconstruct
 from simvtp.models.build import fresh_model
@@ -43,7 +44,7 @@ LINE = 105  # characters of a caption on one line
 Rebuilt = Mapping[float, Reconstruction]
 
 
-class NothingToShow(ValueError):
+class NothingToShow(DataError):
     """There is no such run, or it has no pre-trained weights; the message says what to do."""
 
 
@@ -69,12 +70,12 @@ def _rebuild(config: Config, stage: Path, split: str, clips: int, ratios: Sequen
     loader = gallery(config, tokenizer, split, views=False)
     videos = next(loader.videos(range(min(clips, len(loader.corpus.samples)))))[:, 0]
     captions = [loader.captions()[loader.owner.index(row)] for row in range(len(videos))]
-    found: dict[str, dict[float, Reconstruction]] = {}
+    rebuilt: dict[str, dict[float, Reconstruction]] = {}
     for ratio in ratios:
         changed = override(config, {"mask.video": ratio})
         for row, made in enumerate(reconstruct(model, changed, tokenizer, videos, captions)):
-            found.setdefault(loader.corpus.samples[row].video_id, {})[ratio] = made
-    return dict(found)
+            rebuilt.setdefault(loader.corpus.samples[row].video_id, {})[ratio] = made
+    return dict(rebuilt)
 
 
 def draw(rebuilt: Rebuilt, title: str) -> Figure:
@@ -106,12 +107,12 @@ def draw(rebuilt: Rebuilt, title: str) -> Figure:
                 axes.set_ylabel(label, rotation=0, ha="right", va="center")
 
     strip(first.original, "original")
-    _say([Word(word.true, None) for word in first.words], figure.add_subplot(grid[next(rows), :]))
+    _draw_caption([Word(word.true, None) for word in first.words], figure.add_subplot(grid[next(rows), :]))
     for ratio, made in rebuilt.items():
         strip(made.masked, f"{ratio:.0%} masked")
         if made.rebuilt is not None:
             strip(made.rebuilt, "rebuilt" if made.error is None else f"rebuilt\nerror {made.error:.2f}")
-        _say(made.words, figure.add_subplot(grid[next(rows), :]))
+        _draw_caption(made.words, figure.add_subplot(grid[next(rows), :]))
     note = (
         "Mean and contrast of each rebuilt tube are the true ones (the model predicts normalised pixels; guessing the "
     )
@@ -124,21 +125,21 @@ def _lines(words: Sequence[Word]) -> list[list[Word]]:
     lines: list[list[Word]] = [[]]
     length = 0
     for word in words:
-        length += len(_spoken(word)) + 1
+        length += len(_marked(word)) + 1
         if length > LINE:
             lines.append([])
-            length = len(_spoken(word)) + 1
+            length = len(_marked(word)) + 1
         lines[-1].append(word)
     return lines
 
 
-def _spoken(word: Word) -> str:
+def _marked(word: Word) -> str:
     if word.guess is None or word.guess == word.true:
         return word.true
     return f"~{word.guess}({word.true})"
 
 
-def _say(words: Sequence[Word], axes: Axes) -> None:
+def _draw_caption(words: Sequence[Word], axes: Axes) -> None:
     """The caption, each masked word marked by what the model made of it."""
     axes.set_axis_off()
     lines: list[Artist] = []
@@ -148,7 +149,7 @@ def _say(words: Sequence[Word], axes: Axes) -> None:
             right = word.guess == word.true
             colour = "black" if word.guess is None else style.GREEN if right else style.RED
             looks = {"color": colour, "fontsize": 6.5, "fontweight": "bold" if right else "normal"}
-            text = f"_{word.true}_" if right else _spoken(word)
+            text = f"_{word.true}_" if right else _marked(word)
             parts.append(TextArea(text, textprops=looks))
         lines.append(HPacker(children=parts, pad=0, sep=3, align="baseline"))
     box = VPacker(children=lines, pad=0, sep=2, align="left")
@@ -187,22 +188,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--ratio", type=float, action="append", help="video mask ratio; repeatable (.5 .75 .9 .95)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for the pictures (the results' figures/)")
     chosen = parser.parse_args(arguments)
+    return cli.command(lambda: _write_pictures(chosen))
+
+
+def _write_pictures(chosen: argparse.Namespace) -> int:
+    """Write the PNG and the GIF of each video."""
+    if chosen.clips < 1:
+        raise NothingToShow("--clips takes a whole number from 1")
     run = _folder_of(chosen.run, chosen.results)
-    try:
-        if chosen.clips < 1:
-            raise NothingToShow("--clips takes a whole number from 1")
-        found = rebuild(run, chosen.split, chosen.clips, chosen.ratio or RATIOS)
-    except (NothingToShow, ConfigError, OSError) as problem:
-        print(problem, file=sys.stderr)
-        return 2
+    videos = rebuild(run, chosen.split, chosen.clips, chosen.ratio or RATIOS)
     style.apply()
     folder = chosen.out or run.parent.parent / "figures"
-    for video, rebuilt in found.items():
-        path = folder / f"reconstruct-{run.name}-{video}"
-        style.save(draw(rebuilt, f"run {run.name}, {chosen.split} video {video}"), path, ("png",))
+    for video, rebuilt in videos.items():
+        name = file_name(f"reconstruct-{run.name}-{video}")  # an id of a corpus may hold slashes
+        title = f"run {run.name}, {chosen.split} video {one_line(video)}"
+        cli.write(folder / f"{name}.png", style.rendered(draw(rebuilt, title), ("png",))["png"])
         size = next(iter(rebuilt.values())).original.shape[1]
-        write(path.with_name(path.name + ".gif"), animate(rebuilt, max(1, 160 // size)))
-        print(f"{path}.png (gif)")
+        cli.write(folder / f"{name}.gif", animate(rebuilt, max(1, 160 // size)))
+        cli.output(f"{folder / name}.png (gif)")
     return 0
 
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-if __name__ == "__main__" and not __package__:  # run as a file: this folder must not hide the standard `statistics`
+if __name__ == "__main__" and not __package__:  # run as a file: Python put analysis/ on the path, not the repository
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -30,6 +30,7 @@ from analysis.html_report.sections import (
 from analysis.runs import provenance
 from analysis.runs.load import Collection
 from analysis.runs.schema import Sweep
+from analysis.runs.text import printable
 from analysis.stats.cost import MEASURES, Measure, add_option
 
 TEMPLATES = Path(__file__).parent / "html_report" / "templates"
@@ -50,7 +51,7 @@ def page(collection: Collection, sections: Sequence[Section], searches: Sequence
         css=Markup(css),
         script=Markup(script),
         policy=f"default-src 'none'; img-src data:; style-src '{_hash(css)}'; script-src '{_hash(script)}'",
-        name=collection.folder.resolve().name,
+        name=printable(collection.folder.resolve().name),
         overview=overview(collection, sections),
         sections=sections,
         searches=searches,
@@ -78,10 +79,10 @@ def show(arguments: argparse.Namespace, collection: Collection, sweeps: Sequence
     sections = [section(sweep, collection, measure) for sweep in sweeps]
     searches = [search_of(name, collection) for name in cli.searches(collection, arguments.only)]
     path = arguments.output or collection.folder / "report.html"
-    cli.write(path, page(collection, sections, searches, measure).encode())
+    cli.write(path, page(collection, sections, searches, measure).encode(errors="replace"))
     for part in sections:
-        print(f"{part.summary.sweep.folder}: {part.finding}. {part.summary.state()}".rstrip())
-    print(f"-> {path}")
+        cli.output(f"{part.summary.sweep.folder}: {part.finding}. {part.summary.state()}".rstrip())
+    cli.output(f"-> {path}")
     return sum(not part.rows for part in sections) + sum(not part.pictures for part in searches)
 
 

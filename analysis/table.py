@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-if __name__ == "__main__" and not __package__:  # run as a file: this folder must not hide the standard `statistics`
+if __name__ == "__main__" and not __package__:  # run as a file: Python put analysis/ on the path, not the repository
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from rich.cells import cell_len
@@ -20,6 +21,8 @@ from analysis.runs.load import Collection
 from analysis.runs.schema import Sweep
 from analysis.stats.summary import WANTED, Summary, summarise
 from analysis.tables import columns, latex
+
+log = logging.getLogger(__name__)
 
 _WIDTH = 160  # of the output where it is no terminal
 # What gives way first where the terminal is narrow; the files hold everything.
@@ -69,11 +72,11 @@ def show(arguments: argparse.Namespace, collection: Collection, sweeps: Sequence
     console = Console(width=None if sys.stdout.isatty() else _WIDTH)
     folder, empty = arguments.output or Path(arguments.folder) / "tables", 0
     for name in cli.searches(collection, arguments.only) if arguments.only else ():
-        print(f"{name} is a search and has no table: python analysis/plot.py shows it", file=sys.stderr)
+        log.warning("%s is a search and has no table: python analysis/plot.py shows it", name)
     for sweep in sweeps:
         summary = summarise(sweep, collection, arguments.wanted)
         if not summary.done:
-            print(f"{sweep.folder}: nothing finished yet. {summary.state()}", file=sys.stderr)
+            log.warning("%s: nothing finished yet. %s", sweep.folder, summary.state())
             empty += 1
             continue
         for ending, render in (("md", columns.markdown), ("tex", latex.latex), ("csv", columns.raw_csv)):
@@ -81,7 +84,7 @@ def show(arguments: argparse.Namespace, collection: Collection, sweeps: Sequence
         console.print(screen(summary, console.width))
         for note in columns.notes(summary):
             console.print(f"  {note}", markup=False, highlight=False)
-        console.print(f"  -> {folder / sweep.folder}.{{md,tex,csv}}\n", markup=False, highlight=False, soft_wrap=True)
+        cli.output(f"  -> {folder / sweep.folder}.{{md,tex,csv}}\n")
     return empty
 
 

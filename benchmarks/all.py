@@ -16,6 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from analysis.tables.markdown import fill_block
 from benchmarks.report import ROOT, environment, tables_of
 
 PAGE = ROOT / "docs" / "performance.md"
@@ -50,15 +51,6 @@ def run(name: str) -> str | None:
     return "".join(printed) if process.returncode == 0 else None
 
 
-def written(page: str, name: str, tables: str, where: str) -> str:
-    """The page with these tables between the marks of `name`."""
-    first, last = f"<!-- {name} -->", f"<!-- end {name} -->"
-    block = f"{first}\n{where}\n\n{tables}\n{last}"
-    if first in page:
-        return re.sub(f"{re.escape(first)}.*?{re.escape(last)}", lambda _: block, page, flags=re.DOTALL)
-    return f"{page.rstrip()}\n\n## {name}\n\n{block}\n"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="*", choices=benchmarks(), metavar="NAME", help=", ".join(benchmarks()))
@@ -81,7 +73,7 @@ def save(name: str, printed: str, machine: dict[str, str], record: dict[str, obj
     found = tables_of(printed)
     where = f"{machine['date'][:10]}, {machine['commit']}, {machine['cores']} cores of {machine['processor']}."
     text = "\n\n".join("\n".join(lines) for lines, _ in found)
-    PAGE.write_text(written(PAGE.read_text(), name, text, where))
+    PAGE.write_text(fill_block(PAGE.read_text(), name, f"{where}\n\n{text}"))
     tables = record["tables"]
     assert isinstance(tables, dict)
     tables[name] = [rows for _, rows in found]

@@ -31,7 +31,7 @@ POINTS, SEEDS = 100, 10
 WAYS = ("text_to_video", "video_to_text")
 SIZES = {"test": 800, "test_seen": 500}
 STEPS = {
-    "read all results": ["-c", "import sys, pathlib, analysis.results as r; r.load(pathlib.Path(sys.argv[1]))"],
+    "read all results": ["-c", "import sys, pathlib, analysis.runs.load as r; r.load(pathlib.Path(sys.argv[1]))"],
     "tables of all sweeps": ["analysis/table.py"],
     "one figure": ["analysis/plot.py", "--only", "bench0-tiny", "--format", "png"],
     "report of one sweep": ["analysis/report.py", "--only", "bench0-tiny"],

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import torch
 
+from analysis.tables.markdown import pipe_table
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -35,10 +37,8 @@ def print_environment() -> None:
 
 def markdown(rows: Sequence[dict[str, str]]) -> str:
     """Rows of one table; a column is as in the first row."""
-    columns = list(rows[0])
-    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-    lines += ["| " + " | ".join(row[column] for column in columns) + " |" for row in rows]
-    return "\n".join(lines)
+    headings = list(rows[0])
+    return pipe_table(headings, [[row[heading] for heading in headings] for row in rows])
 
 
 def tables_of(printed: str) -> list[tuple[list[str], list[dict[str, str]]]]:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import io
 import os
 import sys
+import tempfile
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
 from simvtp.config.formats import parse_assignments
 from simvtp.config.presets import PRESETS, preset
 from simvtp.config.schema import Config, override
-from simvtp.errors import ConfigError, DataError
+from simvtp.errors import ConfigError, DataError, printable
 from simvtp.runtime.locks import Busy
 from simvtp.runtime.log import show_log
 from simvtp.runtime.permissions import EXPLAINED, explained
@@ -29,13 +33,21 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
         dest="assignments",
         help="change one config field, such as mask.video=0.75; repeatable",
     )
-    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="results folder")
+    parser.add_argument("--results", type=_folder, default=Path("results"), metavar="DIR", help="results folder")
     other = parser.add_mutually_exclusive_group()
     other.add_argument("--reuse-other-code", dest="other_code", action="store_const", const="reuse",
                        help="use results and checkpoints that other code made")  # fmt: skip
     other.add_argument("--redo", dest="other_code", action="store_const", const="redo",
                        help="delete what other code made of these runs, and make it anew")  # fmt: skip
     parser.add_argument("--tag", metavar="NAME", help="keep these runs apart from equal ones, by a name in their ids")
+
+
+def _folder(text: str) -> Path:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no UTF-8 text, as records and logs need it; rename it") from None
+    return Path(text)
 
 
 def config_from(arguments: argparse.Namespace) -> Config:
@@ -48,25 +60,55 @@ def config_from(arguments: argparse.Namespace) -> Config:
     return override(preset(arguments.preset), changes)
 
 
-def main(command: Callable[[], None]) -> None:
-    """Run a command. Exit codes: 0 done, 2 bad input, 3 another process is at it, 130 interrupted (resumable)."""
+def main(command: Callable[[], object]) -> None:
+    """Run a command as a program: `boundary`, and the end of the process."""
+    sys.exit(boundary(command))
+
+
+def boundary(command: Callable[[], object]) -> int:
+    """The exit code of a command: what it gives, 0 where that is no number.
+
+    What a user can cause is one paragraph on stderr. 2: bad input; 3: another process is at it; 130: interrupted, and
+    resumable; 1: an error that is not known, whose full report is in a file that is named.
+    """
     show_log()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names of files may be no UTF-8
     try:
-        command()
+        code = command()
+        return code if isinstance(code, int) else 0
     except (ConfigError, DataError) as error:
-        _leave(f"error: {error}", 2)
-    except OSError as error:
-        if error.errno is not None and (error.errno not in EXPLAINED or not error.filename):
-            raise
-        known = explained(error, Path(os.fsdecode(error.filename))) if error.errno else error
-        _leave(f"error: {known}", 2)
+        return _say(f"error: {error}", 2)
     except Busy as error:
-        _leave(f"busy: {error}", 3)
+        return _say(f"busy: {error}", 3)
     except Interrupted as error:
-        _leave(f"{error}; the same command continues from there", 130)
+        return _say(f"{error}; the same command continues from there", 130)
+    except KeyboardInterrupt:
+        return _say("stopped; the same command goes on from here", 130)
+    except BrokenPipeError:  # whoever read the output has ended
+        sys.stdout = io.StringIO()
+        return 1
+    except OSError as error:
+        if error.errno is None:  # explained already
+            return _say(f"error: {error}", 2)
+        if error.errno not in (*EXPLAINED, errno.ENOENT, errno.EISDIR, errno.ELOOP) or not error.filename:
+            return _report(error)
+        return _say(f"error: {explained(error, Path(os.fsdecode(error.filename)))}", 2)
+    except Exception as error:  # noqa: BLE001  (the report is written to a file, which is named)
+        return _report(error)
 
 
-def _leave(text: str, code: int) -> None:
+def _report(error: Exception) -> int:
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="simvtp-error-", suffix=".txt", delete=False, encoding="utf-8", errors="backslashreplace"
+    ) as file:
+        file.write("".join(traceback.format_exception(error)))
+    first = str(error).strip().partition("\n")[0]
+    return _say(f"error: {type(error).__name__}: {first}. This is not a known mistake; the report is {file.name}", 1)
+
+
+def _say(text: str, code: int) -> int:
     rank = os.environ.get("RANK", "0")  # as `distributed` has it, which takes seconds to import
-    print(text if rank == "0" else f"process {rank}: {text}", file=sys.stderr)
-    sys.exit(code)
+    print(printable(f"process {rank}: {text}" if rank != "0" else text), file=sys.stderr)
+    return code

@@ -18,12 +18,18 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
+def printable(text: str) -> str:
+    """Text from outside as a terminal may have it: line ends and tabs stay, other control characters are written out
+    (\\x1b), as are halves of characters."""
+    return "".join(letter if letter.isprintable() or letter in "\n\t" else ascii(letter)[1:-1] for letter in text)
+
+
 class DataError(ValueError):
     """A corpus, annotation file or video that cannot be used; the message names it and says what to do."""
 
 
-class CutOff(DataError):
-    """A video whose end is not there; another reader would serve what is left of it, so none is asked."""
+class TruncatedVideo(DataError):
+    """A video file whose end is missing. No other reader is tried: it would serve what is left of the video."""
 
 
 class NotFinite(RuntimeError):

@@ -30,6 +30,7 @@ from simvtp.training.checkpoint import clear_states, save_weights
 from simvtp.training.device import use_machine, warn_of_slow_bf16
 from simvtp.training.load import dual_encoder
 from simvtp.training.trainer import Trainer
+from simvtp.training.transfer import copy_to_device
 
 
 def finetune(experiment: Experiment) -> Path:
@@ -81,7 +82,7 @@ def _train(experiment: Experiment) -> None:
 
     def prepare(batch: Batch, draw: int) -> tuple[Tensor, Tensor, Tensor]:  # noqa: ARG001  (no masks in fine-tuning)
         words = batch.words.to(device, non_blocking=True)
-        return batch.video.to(device, non_blocking=True), words, words != tokenizer.pad
+        return copy_to_device(batch.video, device), words, words != tokenizer.pad
 
     def validate(trainer: Trainer) -> None:
         every = loader.steps_per_epoch * config.evaluate.every

@@ -27,6 +27,7 @@ from simvtp.runtime.signals import stoppable
 from simvtp.training.checkpoint import clear_states, save_weights
 from simvtp.training.device import use_machine, warn_of_slow_bf16
 from simvtp.training.trainer import Trainer
+from simvtp.training.transfer import copy_to_device
 
 
 def pretrain(experiment: Experiment) -> Path | None:
@@ -102,7 +103,7 @@ def masked(batch: Batch, config: Config, tokenizer: Tokenizer, draw: int, device
     text_mask, present = all_text.rows(own), batch.words != tokenizer.pad
     dropped = drop_masked(text_mask, present).to(device) if config.mask.words == "dropped" else None
     return MaskedBatch(
-        video=batch.video.to(device, non_blocking=True),
+        video=copy_to_device(batch.video, device),
         present=present.to(device, non_blocking=True),
         video_mask=video_mask.rows(own).to(device),
         text_mask=text_mask.to(device),

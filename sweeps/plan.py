@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from simvtp.config.presets import preset as preset_of
 from simvtp.config.run_id import FILES, content_of, pretrain_id, run_id
 from simvtp.config.schema import Config, completed, flatten, override
+from simvtp.config.tube_counts import tubes_decoded, tubes_masked
 from simvtp.data.resolve import resolved
 from simvtp.errors import ConfigError
 from sweeps.definition import Point, find_sweep
@@ -89,6 +90,30 @@ def make_plan(name: str, preset: str, base: Config, seeds: Sequence[int]) -> Pla
         ids = tuple(plan.runs.setdefault(run.id, run).id for run in made)
         plan.tables.append(Table(part, part + suffix, sweep.title, sweep.axes, points, plan.seeds, ids))
     return plan
+
+
+def equal_points(plan: Plan) -> list[str]:
+    """A line for points of a table that are one experiment under several names, each trained all the same: ratios that
+    round to the same number of tubes."""
+    found = []
+    for table in plan.tables:
+        groups: dict[str, list[int]] = {}
+        for number in range(len(table.points)):
+            groups.setdefault(_masked_alike(plan.runs[table.of(number)[0]].settings), []).append(number)
+        for numbers in groups.values():
+            if len({table.of(number) for number in numbers}) > 1:
+                labels = ", ".join(table.points[number].label for number in numbers)
+                config = plan.runs[table.of(numbers[0])[0]].settings
+                tubes = f"{tubes_masked(config.model, config.mask)} of {config.model.tubes} tubes"
+                found.append(f"{table.folder}: these points are the same experiment, as each masks {tubes}: {labels}")
+    return found
+
+
+def _masked_alike(config: Config) -> str:
+    """What a run's outcome hangs on, with numbers of tubes in place of ratios."""
+    counts = (tubes_masked(config.model, config.mask), tubes_decoded(config.model, config.mask))
+    rest = {key: value for key, value in flatten(config).items() if key not in ("mask.video", "mask.decoded", "seed")}
+    return json.dumps([counts, _outcome(rest)], sort_keys=True)
 
 
 def suffix_of(preset: str, base: Config, more: Mapping[str, Any] | None = None) -> str:

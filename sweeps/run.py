@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import shlex
 import sys
@@ -18,20 +19,21 @@ if __name__ == "__main__":  # started as a file: the repository, not this folder
 
 from rich.console import Console
 
-from simvtp.cli import add_config_arguments, config_from
+from simvtp.cli import add_config_arguments, boundary, config_from
 from simvtp.config.formats import parse_assignments
 from simvtp.config.schema import Config
 from simvtp.data.resolve import resolved
-from simvtp.errors import ConfigError, DataError
+from simvtp.errors import ConfigError
 from simvtp.runtime import tracker_names as trackers
-from simvtp.runtime.locks import Busy
 from sweeps.definition import find_search, find_sweep, names, searches
-from sweeps.plan import Plan, make_plan
+from sweeps.plan import Plan, equal_points, make_plan
 from sweeps.scheduler import control, display
 from sweeps.scheduler.display import plan_table, status_table
 from sweeps.state.cost_estimate import forecast
 from sweeps.state.other_code import differences, note, settle
 from sweeps.state.run_states import Ledger, State, is_retried
+
+log = logging.getLogger(__name__)
 
 OF_A_SEARCH = ("trials", "rungs", "budget", "over", "storage")
 EPILOG = "exit codes: 0 all done; 1 some runs failed; 2 bad input; 130 interrupted"
@@ -82,61 +84,57 @@ def main(words: list[str] | None = None) -> int:
     """The command; gives its exit code."""
     words = sys.argv[1:] if words is None else words
     arguments = parser().parse_args(words)
+    return boundary(lambda: _carry_out(arguments, words))
+
+
+def _carry_out(arguments: argparse.Namespace, words: list[str]) -> int:
     command = shlex.join(["python", "sweeps/run.py", *words])
     console = display.console()
-    try:
-        if arguments.list:
-            return show_list(console, config_from(arguments))
-        if arguments.sweep is None:
-            raise ConfigError(f"name a sweep: one of {', '.join([*names(), *searches()])}")
-        for name in ("jobs", "pack", "trials"):
-            if (count := getattr(arguments, name)) is not None and count < 1:
-                raise ConfigError(f"--{name} {count}: it takes a whole number from 1")
-        base, seeds = resolved(config_from(arguments)), seeds_of(arguments.seeds)
-        if "seed" in parse_assignments(arguments.assignments):
-            raise ConfigError("--set seed: a sweep takes its seeds from --seeds")
-        if arguments.scalars is not None:
-            os.environ[trackers.VARIABLE] = arguments.scalars  # jobs inherit it
-        trackers.wanted()
-        ledger = Ledger(arguments.results)
-        ledger.check_readable()
-        if arguments.sweep in searches():
-            from sweeps.search import run_search  # Optuna takes a second to load: not for sweeps
+    if arguments.list:
+        return show_list(console, config_from(arguments))
+    if arguments.sweep is None:
+        raise ConfigError(f"name a sweep: one of {', '.join([*names(), *searches()])}")
+    for name in ("jobs", "pack", "trials"):
+        if (count := getattr(arguments, name)) is not None and count < 1:
+            raise ConfigError(f"--{name} {count}: it takes a whole number from 1")
+    base, seeds = resolved(config_from(arguments)), seeds_of(arguments.seeds)
+    if "seed" in parse_assignments(arguments.assignments):
+        raise ConfigError("--set seed: a sweep takes its seeds from --seeds")
+    if arguments.scalars is not None:
+        os.environ[trackers.VARIABLE] = arguments.scalars  # jobs inherit it
+    trackers.wanted()
+    ledger = Ledger(arguments.results)
+    ledger.check_readable()
+    if arguments.sweep in searches():
+        from sweeps.search import run_search  # Optuna takes a second to load: not for sweeps
 
-            return run_search.carry_out(arguments, base, seeds, ledger, console, words)
-        for name in OF_A_SEARCH:
-            if getattr(arguments, name) is not None:
-                raise ConfigError(f"--{name}: that is for a search, such as {searches()[0]}")
-        plan = make_plan(arguments.sweep, arguments.preset, base, seeds)
-        if arguments.dry_run:
-            return show_plan(console, plan, ledger, arguments)
-        if arguments.status:
-            return show_status(console, plan, ledger, watch=arguments.watch)
-        if arguments.log is not None:
-            return control.follow(ledger, control.find_run(plan, arguments.log))
-        if arguments.why is not None:
-            return control.why(console, plan, ledger, control.find_run(plan, arguments.why))
-        ledger.check_writable()
-        if arguments.cancel is not None:
-            every = list(plan.runs.values())
-            return control.cancel(
-                plan, ledger, every if arguments.cancel == "all" else [control.find_run(plan, arguments.cancel)]
-            )
-        settle(plan, ledger.results)
-        from sweeps.scheduler import run_sweep  # Submitit and Optuna take a second to load: not for --status
+        return run_search.carry_out(arguments, base, seeds, ledger, console, words)
+    for name in OF_A_SEARCH:
+        if getattr(arguments, name) is not None:
+            raise ConfigError(f"--{name}: that is for a search, such as {searches()[0]}")
+    plan = make_plan(arguments.sweep, arguments.preset, base, seeds)
+    if arguments.dry_run:
+        return show_plan(console, plan, ledger, arguments)
+    if arguments.status:
+        return show_status(console, plan, ledger, watch=arguments.watch)
+    if arguments.log is not None:
+        return control.follow(ledger, control.find_run(plan, arguments.log))
+    if arguments.why is not None:
+        return control.why(console, plan, ledger, control.find_run(plan, arguments.why))
+    ledger.check_writable()
+    if arguments.cancel is not None:
+        every = list(plan.runs.values())
+        return control.cancel(
+            plan, ledger, every if arguments.cancel == "all" else [control.find_run(plan, arguments.cancel)]
+        )
+    settle(plan, ledger.results)
+    for line in equal_points(plan):
+        log.warning(line)
+    from sweeps.scheduler import run_sweep  # Submitit and Optuna take a second to load: not for --status
 
-        if arguments.detach:
-            return run_sweep.detach(plan, ledger, [word for word in words if word != "--detach"])
-        return run_sweep.bring_about(plan, ledger, arguments, console, command)
-    except (ConfigError, DataError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
-        return 130
-    except Busy as error:
-        print(f"busy: {error}; it does this sweep already. --status shows how far it is", file=sys.stderr)
-        return 3
+    if arguments.detach:
+        return run_sweep.detach(plan, ledger, [word for word in words if word != "--detach"])
+    return run_sweep.bring_about(plan, ledger, arguments, console, command)
 
 
 def show_list(console: Console, base: Config) -> int:
@@ -189,7 +187,7 @@ def show_plan(console: Console, plan: Plan, ledger: Ledger, arguments: argparse.
     from sweeps.executors.base import place  # Submitit takes a second to load: not for --status
 
     where = place(arguments.cluster, ledger, plan.preset, arguments.jobs, plan.base.machine.threads, arguments.pack)
-    for line in (*lines, *where.intended(start), note(differences(plan, ledger.results))):
+    for line in (*lines, *where.intended(start), *equal_points(plan), note(differences(plan, ledger.results))):
         console.print(line, highlight=False, soft_wrap=True, markup=False)
     return 0
 

@@ -15,7 +15,7 @@ from matplotlib.transforms import offset_copy
 
 from analysis.figures import style, tooltips
 from analysis.figures.bars import toggles
-from analysis.figures.panels import R1, axis_of, headroom, ratio_axis, wrap
+from analysis.figures.style import R1, axis_of, headroom, ratio_axis, wrap
 from analysis.stats import published, sentences
 from analysis.stats.cost import Cost, Measure, time
 from analysis.stats.summary import MAIN, Row, Summary
@@ -76,10 +76,10 @@ def curves(summary: Summary, cost: Cost) -> Figure:
         _levels(upper, x, rows, summary)
         _costs(lower, x, rows, cost, cost.end(summary.finished_rows))
         ratio_axis(lower, x, axis_of(name))
-        found = sentences.against_base(rows, _base_value(summary, name))
+        finding = sentences.against_base(rows, _base_value(summary, name))
         further = any(set(row.point.set) - {name} for row in rows)
         words = summary.sweep.title if further else axis_of(name).words
-        upper.set_title(wrap(f"{words}: {found}", 100 // columns), loc="left")
+        upper.set_title(wrap(style.caption(figure, words, finding), 100 // columns), loc="left")
         upper.tick_params(labelbottom=False)
         if k:
             upper.set_ylabel("")
@@ -127,8 +127,8 @@ def _levels(panel: Axes, x: Sequence[float], rows: Sequence[Row], summary: Summa
     if two:
         panel.plot(places, seen, "--s", color=style.ORANGE, markerfacecolor="white", label=SEEN)
     intervals = [row.level[MAIN] for _, row in done]
-    means = np.array([found.mean for found in intervals])
-    reach = [means - [found.low for found in intervals], [found.high for found in intervals] - means]
+    means = np.array([level.mean for level in intervals])
+    reach = [means - [level.low for level in intervals], [level.high for level in intervals] - means]
     panel.errorbar(places, means, yerr=reach, fmt="-o", color=style.BLUE, label=HELD_OUT if two else TEST, zorder=3)
     beside = offset_copy(panel.transData, panel.get_figure(root=True), x=5, units="points")
     seeds = [(place, float(value)) for place, row in done if row.seeds > 1 for value in row.values("R@1")]
@@ -203,8 +203,8 @@ def heat_map(summary: Summary) -> Figure:
         (panel.set_xticks if number == 0 else panel.set_yticks)(range(len(values)), ticks)
         (panel.set_xlabel if number == 0 else panel.set_ylabel)(axis_of(name).label)
     figure.colorbar(drawn, ax=panel, label=R1)
-    words = f"{axis_of(across).words} by {axis_of(up).words}: {sentences.against_base(summary.rows)}"
-    panel.set_title(wrap(words, 84), loc="left")
+    words = f"{axis_of(across).words} by {axis_of(up).words}"
+    panel.set_title(wrap(style.caption(figure, words, sentences.against_base(summary.rows)), 84), loc="left")
     note = sentences.footnote(summary, "Outlined: base. *: a difference to it is shown.").replace(", small circles", "")
     style.footnote(figure, wrap(note.replace("Bars:", "±:"), 102))
     return figure

@@ -12,17 +12,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.figures import style, tooltips
-from analysis.figures.panels import CUT, R1, wrap
+from analysis.figures.style import CUT, R1, wrap
 from analysis.stats import sentences
 from analysis.stats.intervals import Interval
 from analysis.stats.summary import MAIN, Row, Summary
 
 _BELOW = 0.2  # of a row's bar, its single seeds
-_JOINED = 12  # rows up to which lines from seed to seed can be told apart
 
 
 def toggles(summary: Summary) -> Figure:
-    """Rows as paired points (a thin line joins one seed's runs), and their differences to the base beside."""
+    """Rows as means with their seeds below as a strip, and their paired differences to the base beside."""
     rows = summary.rows
     places = np.arange(len(rows))[::-1]
     height = 1.7 + 0.42 * len(rows)
@@ -38,10 +37,6 @@ def toggles(summary: Summary) -> Figure:
             _seeds(right, _gaps(row, summary.base), place, style.RED)
         elif row.point.base and row.runs:
             right.plot([0], [place], "D", color=style.BLACK, markersize=4)
-    for seed in sorted({seed for row in rows for seed in row.runs} if len(rows) <= _JOINED else ()):
-        path = [(row.runs[seed].metric("R@1"), place - _BELOW) for row, place in zip(rows, places, strict=True)
-                if seed in row.runs]  # fmt: skip
-        left.plot(*zip(*path, strict=True), color=style.BLUE, linewidth=0.6, alpha=0.3, zorder=1)
     left.axvline(summary.chance, color="0.25", linestyle=":", linewidth=1)
     left.annotate(
         "chance", (summary.chance, places[0] + 0.42), (2, 0), textcoords="offset points", fontsize=6.5, color="0.25"
@@ -54,8 +49,9 @@ def toggles(summary: Summary) -> Figure:
     cut = _limits(left, right, summary)
     left.set_title("Level", loc="left")
     right.set_title("Paired difference", loc="left")
-    figure.suptitle(wrap(f"{summary.sweep.title}: {sentences.against_base(rows)}", 100), x=0.01, ha="left")
-    marks = "Thin lines join runs of one seed; differences pair them. Filled: shown (Holm-corrected)."
+    title = style.caption(figure, summary.sweep.title, sentences.against_base(rows))
+    figure.suptitle(wrap(title, 100), x=0.01, ha="left")
+    marks = "Differences pair runs of one seed. Filled: shown (Holm-corrected)."
     note = sentences.footnote(summary, f"{marks} {cut}".strip())
     style.footnote(figure, wrap(note, 140))
     return figure

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,17 +10,18 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import orjson
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analysis.figures import style, tooltips
-from analysis.figures.panels import wrap
+from analysis.figures.style import wrap
 from analysis.runs.schema import Run
 from analysis.stats.summary import Summary
 from simvtp.config.run_dirs import RUNS, STAGES, home
 
 _BINS = 40
-_MOST = 20  # rows that can be told apart
+_MOST = 8  # rows that can be told apart
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def read(path: Path) -> list[dict[str, Any]]:
     lines = []
     for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            line = json.loads(text)
+            line = orjson.loads(text)
         except ValueError:
             continue
         if isinstance(line, dict):
@@ -60,14 +60,14 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 def series(lines: Sequence[dict[str, Any]], panel: Panel) -> dict[float, float]:
     """x -> value; where a resumed run logged a step twice, the later line counts."""
-    found = {}
+    values = {}
     for line in lines:
         x, y = line.get(panel.x), line.get(panel.key)
         if line.get("stage") != panel.stage or not isinstance(x, int | float) or not isinstance(y, int | float):
             continue
         if math.isfinite(x) and math.isfinite(y):
-            found[float(x)] = float(y)
-    return dict(sorted(found.items()))
+            values[float(x)] = float(y)
+    return dict(sorted(values.items()))
 
 
 def averaged(curves: Sequence[dict[float, float]]) -> tuple[list[float], list[float]]:
@@ -107,7 +107,7 @@ def draw(summary: Summary, folder: Path) -> Figure | None:
             if x:
                 marker, colour = style.mark(k)
                 axes.plot(x, y, color=colour, linestyle=style.DASHES[k % len(style.DASHES)], marker=marker,
-                          markersize=3.5, markevery=max(1, len(x) // 5), linewidth=1.1, label=row.label)  # fmt: skip
+                          markersize=3, markevery=max(1, len(x) // 4), linewidth=1, label=row.label)  # fmt: skip
                 tooltips.mark(axes, x[-1], y[-1], f"{row.label}: {panel.title} ends at {y[-1]:.4g}")
                 if panel.stage == "validation":
                     ends[row.label] = y[-1]
@@ -118,10 +118,10 @@ def draw(summary: Summary, folder: Path) -> Figure | None:
     handles = {t: h for axes in grid.flat for h, t in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=min(4, len(handles)))
     logged = {row.label: sum(bool(logs[run.id]) for run in row.runs.values()) for row in shown}
-    title = f"{summary.sweep.title}: learning curves, {_seeds(logged)}{_ends(ends)}"
+    finding = f"learning curves, {_seeds(logged)}{_ends(ends)}"
     some = len(summary.finished_rows) - len(shown)
-    title += f"; {some} rows of lower test R@1 are left out" if some else ""
-    figure.suptitle(wrap(title, 100), x=0.01, ha="left")
+    finding += f"; {some} row{'s' if some > 1 else ''} of lower test R@1 left out" if some else ""
+    figure.suptitle(wrap(style.caption(figure, summary.sweep.title, finding), 100), x=0.01, ha="left")
     unseen = [label for label, count in logged.items() if not count]
     notes = [f"No log is left of {', '.join(unseen)}." if unseen else "", summary.state()]
     if any(notes):

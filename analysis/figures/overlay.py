@@ -13,9 +13,9 @@ from matplotlib.transforms import offset_copy
 
 from analysis.figures import style, tooltips
 from analysis.figures.ablation import is_curves, varying
-from analysis.figures.panels import R1, axis_of, headroom, ratio_axis, wrap
+from analysis.figures.style import R1, axis_of, headroom, ratio_axis, wrap
 from analysis.stats import sentences
-from analysis.stats.diff import Line, lines
+from analysis.stats.diff import PointDiff, point_diffs
 from analysis.stats.summary import MAIN, Row, Summary
 
 
@@ -43,11 +43,11 @@ def draw(first: Summary, second: Summary, called: tuple[str, str]) -> Figure:
     return figure
 
 
-def _finding(found: Sequence[Line], called: tuple[str, str]) -> str:
+def _finding(diffs: Sequence[PointDiff], called: tuple[str, str]) -> str:
     """What the paired differences of the points in both say."""
-    compared = [line.difference for line in found if line.difference]
+    compared = [diff.difference for diff in diffs if diff.difference]
     if not compared:
-        return "no point can be paired" + (f" ({found[0].obstacle})" if found else "")
+        return "no point can be paired" + (f" ({diffs[0].obstacle})" if diffs else "")
     shown = [difference.verdict for difference in compared if difference.shown]
     points = f"{len(compared)} point{'' if len(compared) == 1 else 's'}"
     said = [f"{called[1]} is {word} at {shown.count(word)} of {points}"
@@ -60,17 +60,17 @@ def _curves(first: Summary, second: Summary, called: tuple[str, str]) -> tuple[F
     axes = [axis for axis in first.sweep.axes if axis in second.sweep.axes]
     figure, panels = plt.subplots(1, len(axes), figsize=(style.WIDTH, 3.6), sharey=True, squeeze=False,
                                   layout="constrained")  # fmt: skip
-    found = lines(first.rows, second.rows)  # corrected over all of them, as analysis/compare.py does
+    diffs = point_diffs(first.rows, second.rows)  # corrected over all of them, as analysis/compare.py does
     for panel, axis in zip(panels[0], axes, strict=True):
         both = [varying(summary, axis) for summary in (first, second)]
         places = [_places(summary, rows, axis) for summary, rows in zip((first, second), both, strict=True)]
         for k in range(2):
             _series(panel, places[k], both[k], called[k], k)
         ratio_axis(panel, sorted({*places[0], *places[1]}), axis_of(axis))
-        here = [line for line in found if any(line.first is row for row in both[0])]
+        here = [diff for diff in diffs if any(diff.first is row for row in both[0])]
         tied = any(set(row.point.set) - {axis} for row in both[0])
         words = first.sweep.title if tied else axis_of(axis).words
-        panel.set_title(wrap(f"{words}: {_finding(here, called)}", 84 // len(axes)), loc="left")
+        panel.set_title(wrap(style.caption(figure, words, _finding(here, called)), 84 // len(axes)), loc="left")
     panels[0][0].set_ylabel(R1)
     cut = headroom(panels[0][0], [*first.finished_rows, *second.finished_rows])
     handles, labels = panels[0][0].get_legend_handles_labels()
@@ -90,8 +90,8 @@ def _series(panel: Axes, places: Sequence[float], rows: Sequence[Row], name: str
     colour, line, marker, face = _LOOKS[k]
     aside = offset_copy(panel.transData, panel.get_figure(root=True), x=5 * k - 2.5, units="points")
     levels = [row.level[MAIN] for _, row in done]
-    means = np.array([found.mean for found in levels])
-    reach = [means - [found.low for found in levels], [found.high for found in levels] - means]
+    means = np.array([level.mean for level in levels])
+    reach = [means - [level.low for level in levels], [level.high for level in levels] - means]
     panel.errorbar([x for x, _ in done], means, yerr=reach, color=colour, linestyle=line, marker=marker, label=name,
                    markerfacecolor=face, transform=aside)  # fmt: skip
     for x, row in done:
@@ -105,16 +105,16 @@ def _rows(first: Summary, second: Summary, called: tuple[str, str]) -> Figure:
     for k, summary in enumerate((first, second)):
         colour, _, marker, face = _LOOKS[k]
         for row in summary.finished_rows:
-            found, place = row.level[MAIN], len(labels) - 1 - labels.index(row.label) + 0.14 - 0.28 * k
-            reach = [[found.mean - found.low], [found.high - found.mean]]
-            panel.errorbar([found.mean], [place], xerr=reach, fmt=marker, color=colour, markerfacecolor=face,
+            level, place = row.level[MAIN], len(labels) - 1 - labels.index(row.label) + 0.14 - 0.28 * k
+            reach = [[level.mean - level.low], [level.high - level.mean]]
+            panel.errorbar([level.mean], [place], xerr=reach, fmt=marker, color=colour, markerfacecolor=face,
                            label=called[k] if row is summary.finished_rows[0] else None)  # fmt: skip
-            tooltips.mark(panel, found.mean, place, f"{called[k]}, {sentences.row_words(row)}")
+            tooltips.mark(panel, level.mean, place, f"{called[k]}, {sentences.row_words(row)}")
     panel.set_yticks(range(len(labels)), labels[::-1])
     panel.set_ylim(-0.6, len(labels) - 0.4)
     panel.set_xlim(left=0)
     panel.set_xlabel(R1)
     figure.legend(loc="outside upper center", ncols=2)
-    found_ = _finding(lines(first.rows, second.rows), called)
-    panel.set_title(wrap(f"{first.sweep.title}: {found_}", 84), loc="left")
+    finding = _finding(point_diffs(first.rows, second.rows), called)
+    panel.set_title(wrap(style.caption(figure, first.sweep.title, finding), 84), loc="left")
     return figure

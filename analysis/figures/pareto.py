@@ -1,54 +1,59 @@
-"""R@1 against what a run costs, and the front: rows that no cheaper row reaches."""
+"""R@1 against what a run costs, and the Pareto front: rows that no cheaper row reaches."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
-from matplotlib.text import Annotation
 from matplotlib.ticker import LogLocator, NullLocator
-from matplotlib.transforms import Bbox
 
 from analysis.figures import style, tooltips
-from analysis.figures.panels import R1, headroom, wrap
+from analysis.figures.style import R1, headroom, wrap
 from analysis.stats import sentences
 from analysis.stats.cost import Cost, Measure, time
 from analysis.stats.summary import MAIN, Row, Summary
 
-_FRONT = "front of the means"
+_FRONT = "Pareto front of the means"
 _BARS = "pale bars from least to most"
-_MOST = 20  # rows that the legend beside the panel has room for; of more, those on the front are named
-# Of a name beside its mark, in points, the best first: above to the left or right, then ever further away.
-PLACES = tuple((side * 4, up) for up in (4, 13, 22, -9, -18, 31, 40) for side in (-1, 1))
+_MOST = 16  # rows that can be told apart by their marks; of more, those on the front stand out
 
 
 def draw(summary: Summary, measure: Measure = time) -> Figure:
     """One sweep, a mark per row; on the dashed front no row is both cheaper and higher."""
     cost = measure(summary.rows)
     figure, panel = plt.subplots(figsize=(style.WIDTH, 3.6), layout="constrained")
-    rows, crowd = summary.finished_rows, len(summary.finished_rows) > _MOST
-    if crowd:
-        others = [row for row in rows if not row.point.base]
-        _bars(panel, others, cost, "row", "o", style.BLUE)
-        if summary.base:
-            _bars(panel, [summary.base], cost, summary.base.label, "D", style.BLACK)
-    for k, row in enumerate(() if crowd else rows):
-        _bars(panel, [row], cost, row.label, *style.mark(k))
-    front = _step(panel, rows, cost)
+    rows = summary.finished_rows
+    front = pareto_front(rows, cost)
+    if len(rows) > _MOST:
+        _crowd(panel, rows, {row.label: row for row in front}, cost, summary.base)
+    else:
+        for k, row in enumerate(rows):
+            _bars(panel, [row], cost, row.label, *style.mark(k))
+    _step(panel, front, cost)
     note = f"{headroom(panel, rows)} {cost.note(rows, _BARS)}".strip()
-    panel.set_title(wrap(f"{summary.sweep.title}: {_words(front, rows, cost)}", 84), loc="left")
+    panel.set_title(wrap(style.caption(figure, summary.sweep.title, _words(front, rows, cost)), 84), loc="left")
     end = cost.end(rows)
     panel.set_xlim(0 if all(cost.typical(row) > 0 for row in rows) else -0.03 * end, end)  # a mark at 0 stays whole
     _finish(figure, panel, cost)
     style.footnote(figure, wrap(sentences.footnote(summary, note).replace(", small circles", ""), 140))
-    if crowd:
-        places = [(cost.typical(row), row.mean("R@1")) for row in rows]
-        name(panel, {row.label: places[rows.index(row)] for row in front}, places)
     return figure
+
+
+def _crowd(panel: Axes, rows: Sequence[Row], front: dict[str, Row], cost: Cost, base: Row | None) -> None:
+    """Pale dots for all rows; those on the front and the base with marks, intervals and names of their own."""
+    named = {id(row) for row in front.values()} | ({id(base)} if base else set())
+    others = [row for row in rows if id(row) not in named]
+    panel.plot([cost.typical(row) for row in others], [row.mean("R@1") for row in others], "o", color=style.PALE,
+               markersize=4, label="other rows", zorder=1)  # fmt: skip
+    for row in others:
+        tooltips.mark(panel, cost.typical(row), row.mean("R@1"), sentences.row_words(row, cost.words(row)))
+    for k, (label, row) in enumerate(front.items()):
+        _bars(panel, [row], cost, label, *style.mark(k))
+    if base and all(row is not base for row in front.values()):
+        _bars(panel, [base], cost, base.label, "D", style.BLACK)
 
 
 def groups(summaries: Sequence[Summary]) -> dict[str, list[Summary]]:
@@ -79,13 +84,14 @@ def overall(summaries: Sequence[Summary], measure: Measure = time) -> Figure:
     free = {runs for runs, (row, _) in rows.items() if cost.typical(row) == 0}
     if len(free) < len(rows):
         rows = {runs: found for runs, found in rows.items() if runs not in free}
-    figure, panel = plt.subplots(figsize=(style.WIDTH, 3.6 + 0.1 * len(summaries)), layout="constrained")
+    figure, panel = plt.subplots(figsize=(style.WIDTH, 4.0), layout="constrained")
     shown = [row for row, _ in rows.values()]
-    named: set[int] = set()
-    for row, k in rows.values():
-        _bars(panel, [row], cost, None if k in named else wrap(summaries[k].sweep.title, 76), *style.mark(k))
-        named.add(k)
-    front = _step(panel, shown, cost)
+    front = pareto_front(shown, cost)
+    labels = Counter(row.label for row in shown)  # sweeps may share the name of a point
+    folder = {id(row): summaries[k].sweep.folder for row, k in rows.values()}
+    names = {row.label if labels[row.label] == 1 else f"{row.label} ({folder[id(row)]})": row for row in front}
+    _crowd(panel, shown, names, cost, next((part.base for part in summaries if part.base), None))
+    _step(panel, front, cost)
     highest = max(row.mean("R@1") for row in shown)
     panel.set_ylim(0, min(1.5 * highest, 1.05 * max(row.level[MAIN].high for row in shown)))
     log = all(cost.typical(row) > 0 for row in shown)
@@ -94,17 +100,11 @@ def overall(summaries: Sequence[Summary], measure: Measure = time) -> Figure:
         panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         panel.xaxis.set_major_formatter("{x:g}")
         panel.xaxis.set_minor_locator(NullLocator())
-    panel.set_title(
-        wrap(f"All rows of preset {summaries[0].sweep.preset}: {_words(front, shown, cost)}", 84), loc="left"
-    )
+    title = style.caption(figure, f"All rows of preset {summaries[0].sweep.preset}", _words(front, shown, cost))
+    panel.set_title(wrap(title, 84), loc="left")
     _finish(figure, panel, cost, ", log scale" if log else "")
     left = f"Rows left out since they cost nothing: {len(free)}." if free and log else ""
     style.footnote(figure, wrap(f"{_reading(summaries, shown, cost)} {left}".strip(), 140))
-    labels = Counter(row.label for row in shown)  # sweeps may share the name of a point
-    folder = {id(row): summaries[k].sweep.folder for row, k in rows.values()}
-    names = {row.label if labels[row.label] == 1 else f"{row.label} ({folder[id(row)]})": row for row in front}
-    marks = [(cost.typical(row), row.mean("R@1")) for row in shown]
-    name(panel, {label: (cost.typical(row), row.mean("R@1")) for label, row in names.items()}, marks)
     return figure
 
 
@@ -125,70 +125,38 @@ def _reading(summaries: Sequence[Summary], rows: Sequence[Row], cost: Cost) -> s
     return " ".join(part for part in parts if part)
 
 
-def name(panel: Axes, names: Mapping[str, tuple[float, float]], marks: Sequence[tuple[float, float]]) -> None:
-    """Write each name beside its place, where it covers no other name, no mark, and stays in the panel.
-
-    Where no place is free it is the one that covers least. The layout must be final: the figure is drawn for its sizes.
-    """
-    figure = panel.get_figure(root=True)
-    assert figure is not None
-    figure.draw_without_rendering()
-    inside, dots = panel.get_window_extent(), panel.transData.transform(marks)
-    taken: list[Bbox] = []
-    for label, point in names.items():
-        covers = []
-        for place in PLACES:
-            trial = _write(panel, label, point, place)
-            box = trial.get_window_extent()
-            trial.remove()
-            out = bool(box.x0 < inside.x0 or box.y0 < inside.y0 or box.x1 > inside.x1 or box.y1 > inside.y1)
-            covers.append(len(dots) * out + sum(map(box.overlaps, taken)) + box.padded(2).count_contains(dots))
-        taken.append(_write(panel, label, point, PLACES[covers.index(min(covers))]).get_window_extent())
-
-
-def _write(panel: Axes, label: str, point: tuple[float, float], place: tuple[int, int]) -> Annotation:
-    side = "left" if place[0] > 0 else "right"
-    found = panel.annotate(label, point, place, fontsize=7, ha=side, textcoords="offset points")
-    found.set_path_effects([withStroke(linewidth=2, foreground="white")])  # to be read across a bar or a line
-    found.set_in_layout(False)
-    return found
-
-
 def _bars(panel: Axes, rows: Sequence[Row], cost: Cost, label: str | None, marker: str, colour: str) -> None:
     """Rows of one look: marks with their intervals."""
     costs, levels = [cost.typical(row) for row in rows], [row.level[MAIN] for row in rows]
-    reach = [[found.mean - found.low for found in levels], [found.high - found.mean for found in levels]]
+    reach = [[level.mean - level.low for level in levels], [level.high - level.mean for level in levels]]
     spans = [cost.span(row) for row in rows]
     across = [[middle - low for middle, (low, _) in zip(costs, spans, strict=True)],
               [high - middle for middle, (_, high) in zip(costs, spans, strict=True)]]  # fmt: skip
-    panel.errorbar(costs, [found.mean for found in levels], yerr=reach, elinewidth=0.8, label=label, fmt=marker,
+    panel.errorbar(costs, [level.mean for level in levels], yerr=reach, elinewidth=0.8, label=label, fmt=marker,
                    color=colour)  # fmt: skip
-    panel.errorbar(costs, [found.mean for found in levels], xerr=across, elinewidth=0.5, fmt="none", ecolor=colour,
+    panel.errorbar(costs, [level.mean for level in levels], xerr=across, elinewidth=0.5, fmt="none", ecolor=colour,
                    alpha=0.35)  # fmt: skip
-    for middle, found, row in zip(costs, levels, rows, strict=True):
-        tooltips.mark(panel, middle, found.mean, sentences.row_words(row, cost.words(row)))
+    for middle, level, row in zip(costs, levels, rows, strict=True):
+        tooltips.mark(panel, middle, level.mean, sentences.row_words(row, cost.words(row)))
 
 
-def _step(panel: Axes, rows: Sequence[Row], cost: Cost) -> list[Row]:
-    found = front(rows, cost)
-    if len(found) == 1:
-        return found  # a mark is no line
-    panel.step([cost.typical(row) for row in found], [row.mean("R@1") for row in found], where="post",
-               color=style.QUIET, linestyle="--", linewidth=1, zorder=1, label=_FRONT)  # fmt: skip
-    return found
+def _step(panel: Axes, front: Sequence[Row], cost: Cost) -> None:
+    """The line of a front; none for a front of one row."""
+    if len(front) > 1:
+        panel.step([cost.typical(row) for row in front], [row.mean("R@1") for row in front], where="post",
+                   color=style.QUIET, linestyle="--", linewidth=1, zorder=1, label=_FRONT)  # fmt: skip
 
 
 def _finish(figure: Figure, panel: Axes, cost: Cost, scale: str = "") -> None:
     panel.set_xlabel(f"cost of a run: {cost.what} ({cost.unit}{scale})")
     panel.set_ylabel(R1)
-    labels = panel.get_legend_handles_labels()[1]
-    if max(map(len, labels)) < 32:
+    if max(map(len, panel.get_legend_handles_labels()[1])) < 32:
         figure.legend(loc="outside right upper")
     else:
-        figure.legend(loc="outside upper left", ncols=2 if len(labels) > 6 else 1, fontsize=6.5)
+        figure.legend(loc="outside upper left", ncols=2, fontsize=6.5)
 
 
-def front(rows: Sequence[Row], cost: Cost) -> list[Row]:
+def pareto_front(rows: Sequence[Row], cost: Cost) -> list[Row]:
     """Rows that no cheaper row reaches in mean R@1, by rising cost."""
     found: list[Row] = []
     for row in sorted(rows, key=lambda row: (cost.typical(row), -row.mean("R@1"))):

@@ -1,4 +1,4 @@
-"""One look for all figures, and files whose bytes depend on the data alone.
+"""What all figures share: one look, names and limits of axes, and files whose bytes depend on the data alone.
 
 Colours are Okabe and Ito's (safe for the colour-blind); as they can look alike in grey, every series also differs in
 marker or dash.
@@ -7,8 +7,11 @@ marker or dash.
 from __future__ import annotations
 
 import io
-from pathlib import Path
+import textwrap
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import matplotlib
 
@@ -17,8 +20,9 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
-from analysis.cli import write
+from analysis.stats.summary import MAIN, Row
 
 BLUE, ORANGE, GREEN, RED, SKY, PINK, BLACK = (
     "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#000000",
@@ -27,6 +31,7 @@ GREY = "#808080"  # an eighth, for the control
 CYCLE = (BLUE, RED, GREEN, PINK, ORANGE, SKY, BLACK, GREY)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 2)), (0, (3, 1, 1, 1)))
+PALE = "0.75"  # grey of what is only background
 QUIET = "0.45"  # grey of what stands back
 
 WIDTH = 7.2  # inches, the text of a two-column page
@@ -70,13 +75,30 @@ def apply() -> None:
     plt.rcParams.update(_SETTINGS)
 
 
-def save(figure: Figure, path: Path, formats: tuple[str, ...] = FORMATS) -> None:
-    """Write path.png and so on, each whole or not at all, and close the figure."""
+def rendered(figure: Figure, formats: Sequence[str] = FORMATS) -> dict[str, bytes]:
+    """Format (png, pdf, svg) -> the content of its file; closes the figure."""
+    contents = {}
     for name in formats:
         content = io.BytesIO()
         figure.savefig(content, format=name, metadata=METADATA[name])
-        write(path.with_name(f"{path.name}.{name}"), content.getvalue())
+        contents[name] = content.getvalue()
     plt.close(figure)
+    return contents
+
+
+_CAPTIONS: WeakKeyDictionary[Figure, list[str]] = WeakKeyDictionary()  # a figure that is gone takes its caption with it
+
+
+def caption(figure: Figure, title: str, finding: str) -> str:
+    """Add 'Title: finding.' to the figure's caption, which stands beside and not on it; returns the title to draw."""
+    title = title[:1].upper() + title[1:]
+    _CAPTIONS.setdefault(figure, []).append(f"{title}: {finding}.")
+    return title
+
+
+def caption_of(figure: Figure) -> str:
+    """What the figure shows, as sentences on one line, and how to read its marks."""
+    return " ".join(" ".join([*_CAPTIONS.get(figure, []), figure.get_supxlabel()]).split())
 
 
 def footnote(figure: Figure, text: str) -> None:
@@ -92,3 +114,74 @@ def mark(number: int) -> tuple[str, str]:
     """Marker and colour of the so many-th thing in a figure: no two alike among the first 64."""
     again = number // len(CYCLE)
     return MARKERS[(number + again) % len(MARKERS)], CYCLE[number % len(CYCLE)]
+
+
+_TICKS = 12  # values that are each named below the axis
+R1 = "R@1, text-to-video (%)"
+
+
+@dataclass(frozen=True)
+class Axis:
+    """How a config field is shown: the name in words, and the factor to the shown unit."""
+
+    words: str
+    label: str
+    factor: float = 1.0
+    log: bool = False
+
+
+AXES = {
+    "mask.video": Axis("video mask ratio", "video tubes masked (%)", 100),
+    "mask.text": Axis("text mask ratio", "words masked (%)", 100),
+    "mask.decoded": Axis("decoded tubes", "share of masked tubes decoded (%)", 100),
+    "data.fraction": Axis("pre-training data", "share of the pre-training videos (%)", 100, log=True),
+    "model.decoder_width": Axis("decoder width", "width of the pixel decoder"),
+    "model.decoder_depth": Axis("decoder depth", "layers of the pixel decoder"),
+    "objective.mvm": Axis("weight of MVM", "weight of MVM"),
+    "objective.mlm": Axis("weight of MLM", "weight of MLM"),
+    "objective.vtc": Axis("weight of VTC", "weight of VTC"),
+    "objective.vtm": Axis("weight of VTM", "weight of VTM"),
+    "objective.temperature": Axis("temperature", "temperature of the contrast"),
+    "finetune.lr": Axis("fine-tuning rate", "learning rate of fine-tuning", log=True),
+}
+
+
+def axis_of(name: str) -> Axis:
+    return AXES.get(name, Axis(name, name))
+
+
+def wrap(text: str, width: int) -> str:
+    return "\n".join(textwrap.wrap(text[:1].upper() + text[1:], width))
+
+
+def ratio_axis(panel: Axes, x: Sequence[float], axis: Axis) -> None:
+    if axis.log:
+        panel.set_xscale("log")
+        panel.xaxis.set_minor_locator(NullLocator())
+    if len(set(x)) <= _TICKS:
+        panel.set_xticks(x, [f"{place:g}" for place in x])
+    elif axis.log:
+        panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        panel.xaxis.set_major_formatter("{x:g}")
+    panel.set_xlabel(axis.label + (", log scale" if axis.log else ""))
+    if not x:
+        return
+    low, high = min(x), max(x)
+    if axis.log:
+        margin = (high / low) ** 0.08 if high > low else 2.0
+        panel.set_xlim(low / margin, high * margin)
+    else:
+        margin = 0.08 * (high - low or 1)
+        panel.set_xlim(low - margin, high + margin)
+
+
+CUT = "Intervals that reach beyond the panel are cut."
+
+
+def headroom(panel: Axes, rows: Sequence[Row], marks: Iterable[float] = ()) -> str:
+    """From 0 to a little above the highest mean or other mark; returns a note where an interval is cut there."""
+    highest = max(*(row.mean("R@1") for row in rows), *marks, 0.0)
+    end = max(row.level[MAIN].high for row in rows)
+    limit = min(1.08 * max(highest, end), 1.5 * highest) or 1.0
+    panel.set_ylim(0, limit)
+    return CUT if end > limit else ""

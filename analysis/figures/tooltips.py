@@ -45,7 +45,7 @@ def spots(figure: Figure) -> list[Spot]:
 
     Marks that cover each other are one spot that says both.
     """
-    found: list[tuple[int, Spot]] = []
+    placed: list[tuple[int, Spot]] = []
     panels = {panel: (number, panel.get_window_extent().padded(3)) for number, panel in enumerate(figure.axes)}
     near: dict[tuple[int, int, int], list[int]] = {}  # panel and place in steps of _NEAR -> indices in `found`
     shares = figure.transFigure.inverted()
@@ -58,14 +58,14 @@ def spots(figure: Figure) -> list[Spot]:
         spot = Spot(round(float(across), 4), round(1 - float(up), 4), one.text)
         column, line = int(spot.left / _NEAR), int(spot.top / _NEAR)
         around = [near.get((panel, column + dx, line + dy), []) for dx in (-1, 0, 1) for dy in (-1, 0, 1)]
-        covered = min((k for those in around for k in those if _covers(found[k][1], spot)), default=None)
+        covered = min((k for those in around for k in those if _covers(placed[k][1], spot)), default=None)
         if covered is None:
-            near.setdefault((panel, column, line), []).append(len(found))
-            found.append((panel, spot))
+            near.setdefault((panel, column, line), []).append(len(placed))
+            placed.append((panel, spot))
         else:
-            other = found[covered][1]
-            found[covered] = (panel, Spot(other.left, other.top, f"{other.text}. {spot.text}"))
-    return [spot for _, spot in sorted(found, key=lambda entry: (entry[0], entry[1].left, entry[1].top))]
+            other = placed[covered][1]
+            placed[covered] = (panel, Spot(other.left, other.top, f"{other.text}. {spot.text}"))
+    return [spot for _, spot in sorted(placed, key=lambda entry: (entry[0], entry[1].left, entry[1].top))]
 
 
 def _covers(one: Spot, other: Spot) -> bool:

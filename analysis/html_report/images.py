@@ -35,9 +35,11 @@ def drawn(figure: Figure, name: str) -> Picture:
     content = io.BytesIO()
     figure.savefig(content, format="svg", metadata=style.METADATA["svg"])
     width, height = (72 * float(side) for side in figure.get_size_inches())
-    found = Picture(name, _title(figure), _uri("svg+xml", content.getvalue()), width, height, tooltips.spots(figure))
+    picture = Picture(
+        name, style.caption_of(figure), _uri("svg+xml", content.getvalue()), width, height, tooltips.spots(figure)
+    )
     plt.close(figure)
-    return found
+    return picture
 
 
 def from_png(path: Path, title: str) -> Picture:
@@ -51,10 +53,3 @@ def from_png(path: Path, title: str) -> Picture:
 
 def _uri(kind: str, content: bytes) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
-
-
-def _title(figure: Figure) -> str:
-    """What the figure's titles say, on one line."""
-    own = figure.get_suptitle()
-    texts = [own] if own else [panel.get_title(loc="left") for panel in figure.axes]
-    return ". ".join(" ".join(text.split()) for text in texts if text)

@@ -108,17 +108,17 @@ def section(sweep: Sweep, collection: Collection, measure: Measure) -> Section:
 
 def _pictures(summary: Summary, folder: Path, measure: Measure) -> list[Picture]:
     name = summary.sweep.folder
-    found = [drawn(ablation.draw(summary, measure), name), drawn(pareto.draw(summary, measure), f"{name}-cost")]
+    pictures = [drawn(ablation.draw(summary, measure), name), drawn(pareto.draw(summary, measure), f"{name}-cost")]
     curves = learning_curves.draw(summary, folder)
-    return [*found, drawn(curves, f"{name}-learning")] if curves else found
+    return [*pictures, drawn(curves, f"{name}-learning")] if curves else pictures
 
 
 def _recipes(summary: Summary) -> list[Recipe]:
-    found = []
+    recipes = []
     for row in summary.rows:
         for seed, run in row.runs.items():
-            found.append(Recipe(row.label, seed, run.id, *_command(run)))
-    return found
+            recipes.append(Recipe(row.label, seed, run.id, *_command(run)))
+    return recipes
 
 
 def _command(run: Run) -> tuple[str, str]:
@@ -134,14 +134,15 @@ BEST = 10  # trials that are listed of a search
 
 def search_of(name: str, collection: Collection) -> Search:
     """The report of one search; a journal that cannot be read is said."""
-    from analysis.figures import search  # imports Optuna, half a second: only where there is a search
+    from analysis.figures import search
+    from analysis.runs import journal  # imports Optuna, half a second: only where there is a search
 
     place = f"search-{anchor(name)}"
     try:
-        study = search.read(collection.folder / "sweeps" / name / "study.journal")
+        study = journal.read(collection.folder / "sweeps" / name / "study.journal")
     except Unreadable as problem:
         return Search(place, name, str(problem), [], [])
-    done, trials = search.finished(study), study.get_trials(deepcopy=False)
+    done, trials = journal.finished(study), study.get_trials(deepcopy=False)
     state = f"{len(done)} of {count(len(trials), 'trial')} finished"
     if not done:
         return Search(place, name, state, [], [])
@@ -153,14 +154,14 @@ def search_of(name: str, collection: Collection) -> Search:
     for trial in done[:BEST]:
         run = str(trial.user_attrs.get("run", "-"))
         command = _command(collection.runs[run])[0] if run in collection.runs else ""
-        best.append((trial.number, f"{search.value_of(trial):.1f}", run, search.settings(trial), command))
+        best.append((trial.number, f"{journal.value_of(trial):.1f}", run, journal.settings(trial), command))
     return Search(place, name, state, pictures, best)
 
 
 def fronts(sections: Sequence[Section], measure: Measure) -> list[Picture]:
     """R@1 of all rows of a preset against their cost, where several sweeps share a test."""
     groups = pareto.groups([part.summary for part in sections])
-    return [drawn(pareto.overall(members, measure), f"front-{name}") for name, members in groups.items()]
+    return [drawn(pareto.overall(members, measure), f"pareto-{name}") for name, members in groups.items()]
 
 
 def overview(collection: Collection, sections: Sequence[Section]) -> list[str]:
@@ -218,12 +219,12 @@ def all_runs(collection: Collection) -> tuple[dict[str, dict[str, Any]], list[Ru
     return usual, lines
 
 
-def _trials(journal: Path) -> dict[str, int]:
+def _trials(path: Path) -> dict[str, int]:
     """Id of a run -> its trial; nothing of a journal that cannot be read, which its section says."""
-    from analysis.figures import search  # see `search_of`
+    from analysis.runs import journal  # see `search_of`
 
     try:
-        trials = search.read(journal).get_trials(deepcopy=False)
+        trials = journal.read(path).get_trials(deepcopy=False)
     except Unreadable:
         return {}
     return {str(trial.user_attrs["run"]): trial.number for trial in trials if "run" in trial.user_attrs}
@@ -242,12 +243,12 @@ def _own(config: Mapping[str, Any], usual: Mapping[str, Any]) -> list[str]:
 
 def reconstructions(folder: Path) -> tuple[list[Picture], list[Skip]]:
     """What analysis/reconstruct.py drew, figures/reconstruct-<run>-<video>.png, and what is no PNG."""
-    found, damaged = [], []
+    pictures, damaged = [], []
     for path in sorted((folder / "figures").glob("reconstruct-*.png")):
         run, _, video = path.stem.removeprefix("reconstruct-").partition("-")
         title = f"Original, masked and rebuilt frames of video {video or 'not named'}, by run {run}"
         try:
-            found.append(from_png(path, title))
+            pictures.append(from_png(path, title))
         except Unreadable as problem:
             damaged.append(Skip(f"figures/{path.name}", str(problem)))
-    return found, damaged
+    return pictures, damaged

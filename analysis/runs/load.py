@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.runs.schema import DIRECTIONS, Run, Sweep, Unreadable, read_json, read_run, read_sweep
+from analysis.runs.text import is_plain_name, one_line, printable
 from simvtp.config.run_dirs import RUNS, homes
 from simvtp.config.run_id import run_id
 from simvtp.config.schema import unflatten
-from simvtp.errors import ConfigError
+from simvtp.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,16 +25,16 @@ if TYPE_CHECKING:
 REFERENCE = "results/reference/"
 
 
-class ResultsError(ValueError):
-    """Nothing can be shown; the message says why and what to do."""
-
-
 @dataclass(frozen=True)
 class Skip:
-    """Something left out: its path inside the results folder, and why."""
+    """Something left out: its path inside the results folder, and why; both printable, on one line each."""
 
     where: str
     why: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "where", one_line(self.where))
+        object.__setattr__(self, "why", one_line(self.why))
 
 
 @dataclass
@@ -64,18 +65,19 @@ def _row(run: Run) -> dict[str, Any]:
     row |= {f"cost.{name}": value for name, value in run.cost.items()}
     row |= {f"corpus.{name}": value for name, value in run.corpus.items()}
     row |= {f"losses.{name}": value for name, value in (run.rest.get("losses") or {}).items()}
-    return row | {name: value for name, value in run.rest.items() if name != "losses"}
+    return row | {name: value for name, value in run.rest.items() if name not in ("losses", "code")}
 
 
 def load(folder: Path) -> Collection:
-    """Everything in a results folder; raises ResultsError where it holds no finished run at all."""
+    """Everything in a results folder; raises DataError where it holds no finished run at all."""
     collection = Collection(folder)
     if folder.is_dir():
         _load_runs(collection)
         _load_sweeps(collection)
-        collection.searches = sorted(path.parent.name for path in folder.glob("sweeps/search*/study.journal"))
+        journals = sorted(folder.glob("sweeps/search*/study.journal"))
+        collection.searches = [path.parent.name for path in journals if _has_plain_name(path.parent, collection)]
     if not collection.runs:
-        raise ResultsError(_nothing(collection))
+        raise DataError(_nothing(collection))
     return collection
 
 
@@ -99,13 +101,15 @@ def _nothing(collection: Collection) -> str:
 
 def _load_runs(collection: Collection) -> None:
     for folder in homes(collection.folder, RUNS):
-        found = _read(folder)
-        if isinstance(found, Run):
-            collection.runs[folder.name] = found
-        elif isinstance(found, Unreadable):
-            collection.skipped.append(Skip(f"{folder.relative_to(collection.folder)}/", str(found)))
-        elif found is not None:
-            collection.failures[folder.name] = found
+        if not _has_plain_name(folder, collection):
+            continue
+        outcome = _read(folder)
+        if isinstance(outcome, Run):
+            collection.runs[folder.name] = outcome
+        elif isinstance(outcome, Unreadable):
+            collection.skipped.append(Skip(f"{folder.relative_to(collection.folder)}/", str(outcome)))
+        elif outcome is not None:
+            collection.failures[folder.name] = outcome
 
 
 def _read(folder: Path) -> Run | Unreadable | str | None:
@@ -115,7 +119,7 @@ def _read(folder: Path) -> Run | Unreadable | str | None:
         if path.exists():
             return read_run(path)
         if (folder / "failure.json").exists():
-            return _one_line(str(read_json(folder / "failure.json").get("error", "no reason")))
+            return one_line(read_json(folder / "failure.json").get("error", "no reason"))
     except Unreadable as problem:
         return problem
     except OSError as problem:  # of the folder itself: closed to us, a link to itself
@@ -123,14 +127,22 @@ def _read(folder: Path) -> Run | Unreadable | str | None:
     return None
 
 
-def _one_line(text: str) -> str:
-    """Without line breaks and control characters: it goes into tables, titles and terminals."""
-    return "".join(letter for letter in " ".join(text.split()) if letter.isprintable())
+def _has_plain_name(folder: Path, collection: Collection) -> bool:
+    """Whether a folder's name can be part of paths, tables and LaTeX; where not, it is left out and named."""
+    if is_plain_name(folder.name):
+        return True
+    where = printable(f"{folder.parent.relative_to(collection.folder)}/{folder.name}/")
+    collection.skipped.append(
+        Skip(where, "a folder name takes letters, digits, spaces and . _ + = , @ - only; rename it")
+    )
+    return False
 
 
 def _load_sweeps(collection: Collection) -> None:
     for path in sorted((collection.folder / "sweeps").glob("*/sweep.json")):
         where = f"sweeps/{path.parent.name}/sweep.json"
+        if not _has_plain_name(path.parent, collection):
+            continue
         try:
             content = read_json(path)
             if "parts" in content:  # `paper`: its parts have folders of their own

@@ -103,14 +103,14 @@ def failures(folder: Path, runs: Mapping[str, str], sweeps: Iterable[Sweep]) -> 
                 point = sweep.points[place]
                 rows.setdefault(run, []).append(f"{sweep.folder}: {point.label}, seed {seed}")
                 commands[run] = _command_or_why({**sweep.base, **point.set, "seed": seed}, sweep.preset, run)
-    found = []
+    records = []
     for run, error in runs.items():
         content = read_json(home(folder, RUNS, run) / "failure.json")
         stage, step, attempts = (content.get(name) for name in ("stage", "step", "attempts"))
         where = f"in {stage}, step {step}, attempt {attempts}" if stage else "where is not recorded"
         traceback = str(content.get("traceback") or "No traceback was recorded.")
-        found.append(Failure(run, rows.get(run, []), where, error, traceback, *commands.get(run, ("", ""))))
-    return found
+        records.append(Failure(run, rows.get(run, []), where, error, traceback, *commands.get(run, ("", ""))))
+    return records
 
 
 def _command_or_why(config: Mapping[str, Any], name: str, run: str) -> tuple[str, str]:

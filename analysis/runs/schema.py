@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-import shlex
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
+from analysis.runs.text import changed_settings, is_plain_name, one_line, printable
 from simvtp.config.schema import completed
+from simvtp.errors import DataError
 
 VERSION = 1
 _NUMBERS: frozenset[type] = frozenset({int, float})
@@ -25,8 +25,8 @@ METRICS = ("R@1", "R@5", "R@10", "MdR", "MnR")
 _ROUNDING = 0.06  # percentage points between a stored R@1 and the one of its ranks
 
 
-class Unreadable(ValueError):
-    """A file that cannot be trusted; the message says why."""
+class Unreadable(DataError):
+    """A file that cannot be used; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,12 @@ class Run:
     rest: Mapping[str, Any]  # epoch, epochs, losses, finished
     owners: npt.NDArray[np.intp] | None = None  # [Q]: the video of each caption, where some have several
 
+    @property
+    def code(self) -> Mapping[str, str]:
+        """Stage -> digest of the code that carried it out; empty where that is not recorded."""
+        code = self.rest.get("code")
+        return {str(stage): str(digest) for stage, digest in code.items()} if isinstance(code, dict) else {}
+
     def metric(self, name: str, direction: str = "text_to_video", split: str = "test") -> float:
         """Percent (R@K) or rank (MdR, MnR); NaN where the run has no such split."""
         return float(self.metrics.get(split, {}).get(direction, {}).get(name, math.nan))
@@ -56,14 +62,14 @@ class Run:
         [videos]: it varies as their sum does, and the mean over videos is R@K over queries (the linearised ratio of
         cluster sampling: Cochran 1977, section 9A).
         """
-        found = np.where(self.ranks[direction] <= first, np.float32(100), np.float32(0))
+        hits = np.where(self.ranks[direction] <= first, np.float32(100), np.float32(0))
         if self.owners is None or direction != "text_to_video":
-            return found
-        queries, mean = np.bincount(self.owners), found.mean(dtype=np.float64)
-        apart = np.bincount(self.owners, weights=found) - mean * queries
-        return (mean + apart * len(queries) / len(found)).astype(np.float32)
+            return hits
+        queries, mean = np.bincount(self.owners), hits.mean(dtype=np.float64)
+        apart = np.bincount(self.owners, weights=hits) - mean * queries
+        return (mean + apart * len(queries) / len(hits)).astype(np.float32)
 
-    def asked_like(self, other: Run) -> bool:
+    def same_queries(self, other: Run) -> bool:
         """Whether both were tested on the same queries in the same order, so that a difference can be paired."""
         same = self.corpus.get("test") == other.corpus.get("test")
         same = same and all(len(self.ranks[way]) == len(other.ranks[way]) for way in DIRECTIONS)
@@ -159,7 +165,7 @@ def read_run(path: Path) -> Run:
         ranks = {way: np.asarray(content["ranks"]["test"][way], dtype=np.float32) for way in DIRECTIONS}
         for way in DIRECTIONS:
             _check_ranks(ranks[way], metrics["test"][way], way)
-        rest = {name: content.get(name) for name in ("epoch", "epochs", "losses", "finished")}
+        rest = {name: content.get(name) for name in ("epoch", "epochs", "losses", "finished", "code")}
         owners = _owners(content.get("owners"), *(len(ranks[way]) for way in DIRECTIONS))
         return Run(
             id=content["run"],
@@ -195,14 +201,15 @@ def _check_form(content: Mapping[str, Any]) -> None:
         raise ValueError(f"config.seed is {content['config'].get('seed')!r}, not a whole number")
     if not isinstance(content["preset"], str):
         raise ValueError(f"preset is {content['preset']!r}, not a name")
-    if not isinstance(content["pretrain"], str | None):
-        raise ValueError(f"pretrain is {content['pretrain']!r}, not an id")
+    stage = content["pretrain"]
+    if stage is not None and not (isinstance(stage, str) and is_plain_name(stage)):
+        raise ValueError(f"pretrain is {stage!r:.60}, not an id")
 
 
-def _mapping(found: Any, name: str) -> Mapping[str, Any]:
-    if not isinstance(found, dict):
-        raise ValueError(f"{name} is {found!r:.60}, not an object")
-    return found
+def _mapping(value: Any, name: str) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{name} is {value!r:.60}, not an object")
+    return value
 
 
 def _need(values: Mapping[str, Any], name: str, kinds: frozenset[type], word: str) -> None:
@@ -211,10 +218,10 @@ def _need(values: Mapping[str, Any], name: str, kinds: frozenset[type], word: st
         raise ValueError(f"{name}.{key} is {values[key]!r:.60}, not a {word}")
 
 
-def _owners(found: Any, captions: int, videos: int) -> npt.NDArray[np.intp] | None:
-    if found is None:
+def _owners(stored: Any, captions: int, videos: int) -> npt.NDArray[np.intp] | None:
+    if stored is None:
         return None
-    owners = np.asarray(found, dtype=np.intp)
+    owners = np.asarray(stored, dtype=np.intp)
     if owners.shape != (captions,) or set(owners.tolist()) != set(range(videos)):
         raise ValueError(f"owners do not name one of {videos} videos for each of {captions} captions")
     return owners
@@ -240,7 +247,7 @@ def read_sweep(folder: str, content: Mapping[str, Any]) -> tuple[Sweep, list[str
     """Content of sweeps/<folder>/sweep.json -> Sweep, and what it names twice; raises Unreadable."""
     _need_version(content, "sweep.json")
     try:
-        points = tuple(Point(_line(p["label"]), dict(p["set"]), bool(p["base"])) for p in content["points"])
+        points = tuple(Point(one_line(p["label"]), dict(p["set"]), bool(p["base"])) for p in content["points"])
         if not points:
             raise ValueError("it has no points")
         base, axes = completed(content["base"]), content["axes"]
@@ -258,14 +265,15 @@ def read_sweep(folder: str, content: Mapping[str, Any]) -> tuple[Sweep, list[str
             if key in runs and runs[key] != entry["run"]:
                 doubles.append(f"{label}, seed {key[1]} is named twice; run {entry['run']} is left out")
             runs.setdefault(key, str(entry["run"]))
-        changes = _changes(str(content["command"]))
+        changes = changed_settings(str(content["command"]))
         sweep = Sweep(
             folder=folder,
-            name=str(content["name"]),
-            preset=str(content["preset"]),
-            title=_line(content["title"]) + (f" ({changes})" if changes else ""),  # or two of one name would look alike
+            name=one_line(content["name"]),
+            preset=one_line(content["preset"]),
+            title=one_line(content["title"])
+            + (f" ({changes})" if changes else ""),  # or two of one name would look alike
             changes=changes,
-            command=str(content["command"]),
+            command=printable(str(content["command"])),
             axes=tuple(axes),
             base=base,
             points=points,
@@ -276,19 +284,6 @@ def read_sweep(folder: str, content: Mapping[str, Any]) -> tuple[Sweep, list[str
         raise Unreadable(f"sweep.json lacks {problem}") from problem
     except (TypeError, ValueError, IndexError, AttributeError) as problem:
         raise Unreadable(f"sweep.json is not what a sweep writes: {problem}") from problem
-
-
-def _changes(command: str) -> str:
-    """What `--set` changed in the base, but for the machine."""
-    words = shlex.split(command)
-    found = [word.removeprefix("--set=") for word in words if word.startswith("--set=")]
-    found += [after for word, after in itertools.pairwise(words) if word == "--set"]
-    return _line(", ".join(change for change in found if not change.startswith("machine.")))
-
-
-def _line(found: Any) -> str:
-    """Text on one line, as the cell of a table needs it."""
-    return " ".join(str(found).split())
 
 
 def _whole(entry: Mapping[str, Any], name: str) -> int:

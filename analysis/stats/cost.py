@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.runs.load import ResultsError
 from analysis.runs.schema import Run
 from analysis.stats.summary import Row
+from simvtp.errors import DataError
 
 _PREFIXES = ("G", "T", "P", "E")
 _ROUNDING = 0.02  # equal compute is equal to a step
@@ -36,8 +36,8 @@ class Cost:
 
     def span(self, row: Row) -> tuple[float, float]:
         """The least and the most that a seed took; NaN where there is none."""
-        found = [self.of(run) for run in row.runs.values()]
-        return (min(found), max(found)) if found else (math.nan, math.nan)
+        costs = [self.of(run) for run in row.runs.values()]
+        return (min(costs), max(costs)) if costs else (math.nan, math.nan)
 
     def end(self, rows: Sequence[Row]) -> float:
         """Where an axis ends: at the dearest run, but not so far that one slow run hides what the medians say."""
@@ -83,21 +83,21 @@ def time(rows: Sequence[Row]) -> Cost:
 
 
 def operations(rows: Sequence[Row]) -> Cost:
-    """Operations of pre-training (simvtp/models/flops.py), such as 'TFLOP'. ResultsError where a run has none on
+    """Operations of pre-training (simvtp/models/flops.py), such as 'TFLOP'. DataError where a run has none on
     record."""
-    found = [_gflop(run) for row in rows for run in row.runs.values()]
-    power = min(max(int(math.log10(max(found, default=0) or 1) // 3), 0), len(_PREFIXES) - 1)
+    costs = [_gflop(run) for row in rows for run in row.runs.values()]
+    power = min(max(int(math.log10(max(costs, default=0) or 1) // 3), 0), len(_PREFIXES) - 1)
     return Cost(
         f"{_PREFIXES[power]}FLOP", "operations of pre-training", lambda run: _gflop(run) / 1000**power, _ROUNDING
     )
 
 
 def _gflop(run: Run) -> float:
-    found = run.cost.get("pretrain_gflop")
-    if found is None or not float(found) >= 0:
-        told = "has no cost.pretrain_gflop" if found is None else f"has cost.pretrain_gflop {found}"
-        raise ResultsError(f"run {run.id}: its result.json {told}; draw it with --cost time")
-    return float(found)
+    gflop = run.cost.get("pretrain_gflop")
+    if gflop is None or not float(gflop) >= 0:
+        told = "has no cost.pretrain_gflop" if gflop is None else f"has cost.pretrain_gflop {gflop}"
+        raise DataError(f"run {run.id}: its result.json {told}; draw it with --cost time")
+    return float(gflop)
 
 
 def _number(value: float) -> str:

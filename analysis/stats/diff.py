@@ -19,7 +19,7 @@ Values = dict[str, tuple[str, str]]  # what differs -> its value in A and in B
 
 
 @dataclass(frozen=True)
-class Line:
+class PointDiff:
     """A point that both sweeps have: its rows, and B minus A over the seeds that both have finished."""
 
     first: Row
@@ -31,7 +31,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Group:
+class RunGroup:
     """Pairs of runs, by point and seed, that differ in the same settings, code and environment."""
 
     differing: Values
@@ -40,39 +40,39 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Pair:
+class SweepDiff:
     """One sweep in both folders. only_first and only_second: what is finished in one of them alone."""
 
     first: Summary
     second: Summary
     settings: Values  # of the base
-    lines: list[Line]
-    groups: list[Group]
+    points: list[PointDiff]
+    groups: list[RunGroup]
     only_first: list[str]
     only_second: list[str]
 
 
 @dataclass(frozen=True)
-class Contrast:
-    pairs: list[Pair]
+class ResultsDiff:
+    sweeps: list[SweepDiff]
     only_first: list[str]  # sweeps
     only_second: list[str]
 
 
-def contrast(first: Collection, second: Collection) -> Contrast:
+def diff_results(first: Collection, second: Collection) -> ResultsDiff:
     """Sweeps are matched by their folder's name, then by their own where that is unmistakable."""
     matched = _matched(first.sweeps, second.sweeps)
-    surroundings = (_environments(first), _environments(second))
-    pairs = [_pair(summarise(one, first), summarise(other, second), surroundings) for one, other in matched]
+    environments_of = (_environments(first), _environments(second))
+    pairs = [_pair(summarise(one, first), summarise(other, second), environments_of) for one, other in matched]
     used = {(one.folder, 1) for one, _ in matched} | {(other.folder, 2) for _, other in matched}
-    return Contrast(
+    return ResultsDiff(
         pairs,
         [sweep.folder for sweep in first.sweeps if (sweep.folder, 1) not in used],
         [sweep.folder for sweep in second.sweeps if (sweep.folder, 2) not in used],
     )
 
 
-def partner(sweep: Sweep, others: Iterable[Sweep]) -> Sweep | None:
+def matching_sweep(sweep: Sweep, others: Iterable[Sweep]) -> Sweep | None:
     """The sweep of another folder that is this one: of the same folder name, or the only one of the same name."""
     others = list(others)
     exact = [other for other in others if other.folder == sweep.folder]
@@ -81,8 +81,8 @@ def partner(sweep: Sweep, others: Iterable[Sweep]) -> Sweep | None:
 
 
 def _matched(first: list[Sweep], second: list[Sweep]) -> list[tuple[Sweep, Sweep]]:
-    found = [(one, other) for one in first if (other := partner(one, second))]
-    return [(one, other) for one, other in found if partner(other, first) is one]
+    matches = [(one, other) for one in first if (other := matching_sweep(one, second))]
+    return [(one, other) for one, other in matches if matching_sweep(other, first) is one]
 
 
 def _environments(collection: Collection) -> dict[str, Environment]:
@@ -91,18 +91,18 @@ def _environments(collection: Collection) -> dict[str, Environment]:
 
 
 def _pair(
-    first: Summary, second: Summary, surroundings: tuple[Mapping[str, Environment], Mapping[str, Environment]]
-) -> Pair:
+    first: Summary, second: Summary, environments_of: tuple[Mapping[str, Environment], Mapping[str, Environment]]
+) -> SweepDiff:
     both = _both(first.rows, second.rows)
-    groups: dict[str, Group] = {}
+    groups: dict[str, RunGroup] = {}
     for one, other in both:
         for seed in sorted(one.runs.keys() & other.runs.keys()):
-            differing = _differing(one.runs[seed], other.runs[seed], surroundings)
-            recorded = one.runs[seed].id in surroundings[0]
-            group = groups.setdefault(json.dumps([differing, recorded]), Group(differing, recorded, []))
+            differing = _differing(one.runs[seed], other.runs[seed], environments_of)
+            recorded = one.runs[seed].id in environments_of[0]
+            group = groups.setdefault(json.dumps([differing, recorded]), RunGroup(differing, recorded, []))
             group.runs.append(f"{one.label}, seed {seed}")
-    return Pair(
-        first, second, _unlike(first.sweep.base, second.sweep.base), lines(first.rows, second.rows),
+    return SweepDiff(
+        first, second, _differing_values(first.sweep.base, second.sweep.base), point_diffs(first.rows, second.rows),
         sorted(groups.values(), key=lambda group: -len(group.runs)), _only(first, second), _only(second, first),
     )  # fmt: skip
 
@@ -114,26 +114,26 @@ def _key(point: Point) -> str:
 def _only(mine: Summary, theirs: Summary) -> list[str]:
     """'video 95%: seeds 3, 4' for what is finished in `mine` and not in `theirs`."""
     rows = {_key(row.point): row for row in theirs.rows}
-    found = []
+    entries = []
     for row in mine.finished_rows:
         other = rows.get(_key(row.point))
         seeds = [seed for seed in row.runs if other is None or seed not in other.runs]
         if seeds:
-            found.append(f"{row.label}: seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}")
-    return found
+            entries.append(f"{row.label}: seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}")
+    return entries
 
 
-def lines(first: Sequence[Row], second: Sequence[Row]) -> list[Line]:
+def point_diffs(first: Sequence[Row], second: Sequence[Row]) -> list[PointDiff]:
     """A line for each point that both have, B minus A, Holm-corrected over all of them."""
     both = _both(first, second)
     shared = [sorted(one.runs.keys() & other.runs.keys()) for one, other in both]
     obstacles = [_obstacle(one, other, seeds) for (one, other), seeds in zip(both, shared, strict=True)]
-    open_ = [k for k, obstacle in enumerate(obstacles) if not obstacle]
-    pairs = [(_hits(both[k][1], shared[k]), _hits(both[k][0], shared[k])) for k in open_]
-    found = dict(zip(open_, differences(pairs), strict=True))
+    comparable = [k for k, obstacle in enumerate(obstacles) if not obstacle]
+    pairs = [(_hits(both[k][1], shared[k]), _hits(both[k][0], shared[k])) for k in comparable]
+    tested = dict(zip(comparable, differences(pairs), strict=True))
     return [
-        Line(one, other, shared[k], [seed for seed in shared[k] if _same_ranks(one.runs[seed], other.runs[seed])],
-             found.get(k), obstacles[k])
+        PointDiff(one, other, shared[k], [seed for seed in shared[k] if _same_ranks(one.runs[seed], other.runs[seed])],
+             tested.get(k), obstacles[k])
         for k, (one, other) in enumerate(both)
     ]  # fmt: skip
 
@@ -149,7 +149,7 @@ def _obstacle(one: Row, other: Row, seeds: list[int]) -> str:
         return "not finished in " + " and ".join(name for name, row in (("A", one), ("B", other)) if not row.runs)
     if not seeds:
         return "no seed in both"
-    paired = all(one.runs[seed].asked_like(other.runs[seed]) for seed in seeds)
+    paired = all(one.runs[seed].same_queries(other.runs[seed]) for seed in seeds)
     return "" if paired else "another test corpus: levels cannot be compared"
 
 
@@ -161,26 +161,26 @@ def _same_ranks(one: Run, other: Run) -> bool:
     return all(np.array_equal(one.ranks[way], other.ranks[way]) for way in one.ranks)
 
 
-def _unlike(first: Mapping[str, Any], second: Mapping[str, Any]) -> Values:
+def _differing_values(first: Mapping[str, Any], second: Mapping[str, Any]) -> Values:
     absent = "not there"
     pairs = {key: (first.get(key, absent), second.get(key, absent)) for key in (*first, *second)}
     return {key: (str(a), str(b)) for key, (a, b) in pairs.items() if a != b}
 
 
 def _differing(
-    one: Run, other: Run, surroundings: tuple[Mapping[str, Environment], Mapping[str, Environment]]
+    one: Run, other: Run, environments_of: tuple[Mapping[str, Environment], Mapping[str, Environment]]
 ) -> Values:
     """Settings, corpora, code and environment of two runs of one point and seed, where they are not the same."""
-    found = _unlike(one.config, other.config)
-    found |= {f"corpus {key}": value for key, value in _unlike(one.corpus, other.corpus).items()}
-    here, there = (places.get(run.id) for places, run in zip(surroundings, (one, other), strict=True))
+    differing = _differing_values(one.config, other.config)
+    differing |= {f"corpus {key}": value for key, value in _differing_values(one.corpus, other.corpus).items()}
+    here, there = (places.get(run.id) for places, run in zip(environments_of, (one, other), strict=True))
     if here is None or there is None:
         known = ["not recorded" if group is None else "recorded" for group in (here, there)]
-        return found | ({"environment": (known[0], known[1])} if known[0] != known[1] else {})
-    found |= _unlike({**here.facts, **here.packages}, {**there.facts, **there.packages})
+        return differing | ({"environment": (known[0], known[1])} if known[0] != known[1] else {})
+    differing |= _differing_values({**here.facts, **here.packages}, {**there.facts, **there.packages})
     if here.diff != there.diff:
-        found["changes without a commit"] = (_size(here.diff), _size(there.diff))
-    return found
+        differing["changes without a commit"] = (_size(here.diff), _size(there.diff))
+    return differing
 
 
 def _size(diff: str) -> str:

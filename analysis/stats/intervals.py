@@ -174,12 +174,12 @@ def differences(pairs: Sequence[tuple[Values, Values]]) -> list[Difference]:
     p = [_p_value(part) if part.seeds > 1 else 1.0 for part in parts]
     tested = [k for k, part in enumerate(parts) if part.seeds > 1]
     adjusted = dict(zip(tested, holm([p[k] for k in tested]), strict=True))
-    found = []
+    results = []
     for k, part in enumerate(parts):
         mean, half = float(part.mean), float(part.half_width())
         between = Interval(mean, mean - half, mean + half, _deviation(part), part.seeds)
-        found.append(Difference(between, p[k], adjusted.get(k, 1.0), float(part.query_part)))
-    return found
+        results.append(Difference(between, p[k], adjusted.get(k, 1.0), float(part.query_part)))
+    return results
 
 
 def _p_value(parts: Spread) -> float:

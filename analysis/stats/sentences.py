@@ -36,8 +36,8 @@ def row_words(row: Row, cost: str = "") -> str:
     """A row's level, difference and cost (minutes, where none is given), as a figure says them under the pointer."""
     if not row.runs:
         return f"{row.label}: not finished"
-    found, seeds = row.level[MAIN], "1 seed, queries only" if row.seeds == 1 else f"{row.seeds} seeds"
-    parts = [f"{row.label}: R@1 {found.mean:.1f}% [{found.low:.1f}, {found.high:.1f}], {seeds}"]
+    level, seeds = row.level[MAIN], "1 seed, queries only" if row.seeds == 1 else f"{row.seeds} seeds"
+    parts = [f"{row.label}: R@1 {level.mean:.1f}% [{level.low:.1f}, {level.high:.1f}], {seeds}"]
     if row.difference:
         parts.append(difference_words(row))
     return "; ".join([*parts, cost or f"{row.minutes:.3g} min a run"])

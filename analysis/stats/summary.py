@@ -42,15 +42,15 @@ class Row:
 
     def values(self, name: str, direction: str = MAIN, split: str = "test") -> npt.NDArray[np.float64]:
         """One value a seed; an empty array where a run has no such split."""
-        found = np.array([run.metric(name, direction, split) for run in self.runs.values()])
-        return found if np.isfinite(found).all() else np.array([])
+        values = np.array([run.metric(name, direction, split) for run in self.runs.values()])
+        return values if np.isfinite(values).all() else np.array([])
 
     def mean(self, name: str, direction: str = MAIN, split: str = "test") -> float:
         """Mean over seeds; NaN where there is none, or where a run has no such split."""
         key = (name, direction, split)
         if key not in self._means:  # every form of the table asks again
-            found = [run.metric(name, direction, split) for run in self.runs.values()]
-            self._means[key] = sum(found) / len(found) if found else math.nan
+            values = [run.metric(name, direction, split) for run in self.runs.values()]
+            self._means[key] = sum(values) / len(values) if values else math.nan
         return self._means[key]
 
     @property
@@ -133,10 +133,10 @@ def summarise(sweep: Sweep, collection: Collection, wanted: float = WANTED) -> S
     compared = {k: seeds for k, seeds in compared.items() if seeds}
     against = {seeds: _hits(base, seeds) for seeds in set(compared.values())}  # mostly one: all rows have all seeds
     pairs = [(_hits(rows[k][1], seeds), against[seeds]) for k, seeds in compared.items()]
-    found = dict(zip(compared, differences(pairs), strict=True))
+    tested = dict(zip(compared, differences(pairs), strict=True))
     return Summary(
         sweep,
-        [_row(sweep, point, runs, found.get(k)) for k, (point, runs) in enumerate(rows)],
+        [_row(sweep, point, runs, tested.get(k)) for k, (point, runs) in enumerate(rows)],
         missing,
         len(sweep.runs),
         _unpretrained(sweep, collection, base),
@@ -154,7 +154,7 @@ def _why(name: str, key: tuple[int, int], sweep: Sweep, collection: Collection) 
 
 def _paired(runs: dict[int, Run], base: dict[int, Run]) -> list[int]:
     """Seeds that both have and tested on the same queries."""
-    return [seed for seed in sorted(runs.keys() & base.keys()) if runs[seed].asked_like(base[seed])]
+    return [seed for seed in sorted(runs.keys() & base.keys()) if runs[seed].same_queries(base[seed])]
 
 
 def _hits(runs: dict[int, Run], seeds: Sequence[int], direction: str = MAIN) -> npt.NDArray[np.float32]:
@@ -188,18 +188,18 @@ def _finetune_settings(config: dict[str, Any]) -> dict[str, Any]:
 def _unpretrained(sweep: Sweep, collection: Collection, base: dict[int, Run]) -> Row | None:
     """Runs of the sweep's seeds without pre-training that are otherwise its base, tested on the same gallery."""
     wanted, seeds = _finetune_settings(dict(sweep.base)), {seed for _, seed in sweep.runs}
-    found = [
+    candidates = [
         run
         for run in collection.runs.values()
         if run.pretrain is None and run.config["seed"] in seeds and _finetune_settings(dict(run.config)) == wanted
     ]
-    like = next(iter([*base.values(), *found]), None)
+    like = next(iter([*base.values(), *candidates]), None)
     if like is None:
         return None
     runs = {
         int(run.config["seed"]): run
-        for run in found
-        if run.corpus.get("finetune") == like.corpus.get("finetune") and run.asked_like(like)
+        for run in candidates
+        if run.corpus.get("finetune") == like.corpus.get("finetune") and run.same_queries(like)
     }
     if not runs:
         return None
@@ -208,24 +208,48 @@ def _unpretrained(sweep: Sweep, collection: Collection, base: dict[int, Run]) ->
     )
 
 
-def power_note(summary: Summary) -> str:
-    """What this many seeds can show, and how many a difference of `summary.wanted` points takes, by this sweep's own
-    paired deviations. '' where they say nothing of it."""
-    found = [row.difference for row in summary.finished_rows if row.difference and row.difference.interval.seeds > 1]
-    deviation = math.sqrt(float(np.mean([gap.interval.deviation**2 for gap in found]))) if found else 0.0
+@dataclass(frozen=True)
+class Power:
+    """What a sweep's seeds can show, by its own paired differences to the base, Holm-corrected over its rows.
+
+    deviation: of the paired difference over seeds, root mean square over rows, in points; seeds: the fewest of a row;
+    shown: the true difference that is shown four times in five; needed: seeds that `Summary.wanted` points take, None
+    where no number of seeds is enough; alone: the same for a row that is tested alone.
+    """
+
+    rows: int
+    deviation: float
+    seeds: int
+    shown: float
+    needed: int | None
+    alone: int | None
+
+
+def power(summary: Summary) -> Power | None:
+    """None where no row has two seeds in common with the base, or nothing varies."""
+    gaps = [row.difference for row in summary.finished_rows if row.difference and row.difference.interval.seeds > 1]
+    deviation = math.sqrt(float(np.mean([gap.interval.deviation**2 for gap in gaps]))) if gaps else 0.0
     if not deviation:
+        return None
+    shared, rows = float(np.mean([gap.query_variance for gap in gaps])), len(gaps)
+    seeds = min(gap.interval.seeds for gap in gaps)
+    return Power(
+        rows, deviation, seeds, detectable(seeds, deviation, shared, rows=rows),
+        seeds_needed(summary.wanted, deviation, shared, rows=rows), seeds_needed(summary.wanted, deviation, shared),
+    )  # fmt: skip
+
+
+def power_note(summary: Summary) -> str:
+    """`power` in words; '' where there is none."""
+    result = power(summary)
+    if result is None:
         return ""
-    shared, rows = float(np.mean([gap.query_variance for gap in found])), len(found)
-    has = min(gap.interval.seeds for gap in found)
-    over = "" if rows == 1 else f" over {rows} rows"
-    text = f"The paired difference to the base varies over seeds with a deviation of {deviation:.1f} points"
+    over = "" if result.rows == 1 else f" over {result.rows} rows"
+    text = f"The paired difference to the base varies over seeds with a deviation of {result.deviation:.1f} points"
     text += f" (root mean square{over}). " if over else ". "
-    text += (
-        f"{has} seeds show a true difference of {detectable(has, deviation, shared, rows=rows):.1f} points four times "
-    )
+    text += f"{result.seeds} seeds show a true difference of {result.shown:.1f} points four times "
     text += f"in five{f', Holm-corrected{over}' if over else ''}; one of {summary.wanted:g} points takes "
-    needed = seeds_needed(summary.wanted, deviation, shared, rows=rows)
-    if needed is None:
+    if result.needed is None:
         return text + "a larger test gallery: with these queries no number of seeds does."
-    alone = f" ({seeds_needed(summary.wanted, deviation, shared)} for a row that is tested alone)" if over else ""
-    return text + f"about {needed} seeds{alone}."
+    alone = f" ({result.alone} for a row that is tested alone)" if over else ""
+    return text + f"about {result.needed} seeds{alone}."

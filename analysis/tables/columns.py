@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from analysis.stats import published
 from analysis.stats.intervals import Difference, Interval
 from analysis.stats.summary import MAIN, Row, Summary, power_note
+from analysis.tables.markdown import pipe_table
 
 BACK = "video_to_text"
 
@@ -47,8 +48,8 @@ def difference(row: Row) -> str:
 
 def gap(difference: Difference) -> str:
     """'-5.2 [-8.0, -2.4]'; the mark * where the interval covers test queries only."""
-    found = difference.interval
-    return f"{found.mean:+.1f} [{found.low:+.1f}, {found.high:+.1f}]" + ("*" if found.queries_only else "")
+    bounds = difference.interval
+    return f"{bounds.mean:+.1f} [{bounds.low:+.1f}, {bounds.high:+.1f}]" + ("*" if bounds.queries_only else "")
 
 
 def columns(summary: Summary) -> list[Column]:
@@ -64,27 +65,28 @@ def columns(summary: Summary) -> list[Column]:
         return Column("R@1", lambda row: level(row.level.get(direction)), GROUPS[direction],
                       lambda row: row.mean("R@1", direction))  # fmt: skip
 
-    found = [Column("", lambda row: row.label), Column("n", lambda row: str(row.seeds))]
+    shown = [Column("", lambda row: row.label), Column("n", lambda row: str(row.seeds))]
     for direction in (MAIN, BACK):
-        found += [first(direction), *(metric(name, direction) for name in ("R@5", "R@10", "MdR"))]
-    found.append(Column("difference", difference, _AGAINST))
-    found.append(Column("verdict", lambda row: row.difference.verdict if row.difference else "",
+        shown += [first(direction), *(metric(name, direction) for name in ("R@5", "R@10", "MdR"))]
+    shown.append(Column("difference", difference, _AGAINST))
+    shown.append(Column("verdict", lambda row: row.difference.verdict if row.difference else "",
                         _AGAINST))  # fmt: skip
-    found += [_split(split) for split in further_splits(summary)]
-    found.append(Column("min/run", lambda row: one(row.minutes)))
+    shown += [_split(split) for split in further_splits(summary)]
+    shown.append(Column("min/run", lambda row: one(row.minutes)))
     if any(row.published for row in summary.rows):
-        found.append(Column("paper", lambda row: one(row.published.metrics["R@1"]) if row.published else "-"))
-    return found
+        shown.append(Column("paper", lambda row: one(row.published.metrics["R@1"]) if row.published else "-"))
+    return shown
 
 
 SEEN = "test_seen"
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # as OWASP lists them for CSV injection
 
 
 def further_splits(summary: Summary) -> list[str]:
     """What the test was also scored on or by, in some row: seen combinations first, then by name."""
     runs = [run for row in summary.finished_rows for run in row.runs.values()]
-    found = {split for run in runs for split in run.metrics if split.startswith("test_")} - {"test_last_epoch"}
-    return sorted(found, key=lambda split: (split != SEEN, split))
+    splits = {split for run in runs for split in run.metrics if split.startswith("test_")} - {"test_last_epoch"}
+    return sorted(splits, key=lambda split: (split != SEEN, split))
 
 
 def _split(split: str) -> Column:
@@ -110,71 +112,76 @@ def marks(summary: Summary, column: Column) -> dict[int, str]:
 def notes(summary: Summary) -> list[str]:
     """What a reader must know to read the table; plain sentences."""
     rows, sweep = summary.finished_rows, summary.sweep
-    found = [summary.state()] if summary.missing else []
-    found.append(
+    lines = [summary.state()] if summary.missing else []
+    lines.append(
         f"Preset {sweep.preset}; test gallery of {summary.gallery} videos, chance R@1 {summary.chance:.2g}%; "
         "R@K in percent, MdR a rank; n seeds; best bold, second underlined."
     )
     if any(row.seeds > 1 for row in rows):
-        found.append(
+        lines.append(
             "± and [ ]: 95% intervals over seeds and test queries (paired bootstrap over queries, t over seeds); "
             "verdicts are Holm-corrected over the table."
         )
-    found += _not_compared(summary)
+    lines += _not_compared(summary)
     if any(row.seeds == 1 or (row.difference and row.difference.interval.queries_only) for row in rows):
-        found.append("*: one seed, so the interval covers test queries only and no difference is claimed.")
-    found.append("min/run: median of the seeds, as measured; pre-training in full, also where several runs shared it.")
+        lines.append("*: one seed, so the interval covers test queries only and no difference is claimed.")
+    lines.append("min/run: median of the seeds, as measured; pre-training in full, also where several runs shared it.")
     further = further_splits(summary)
     if SEEN in further:
-        found.append("Seen: combinations that training showed; all other columns: combinations held out.")
+        lines.append("Seen: combinations that training showed; all other columns: combinations held out.")
     if scored := [column.heading for column in map(_split, further) if column.heading != "seen"]:
-        found.append(
+        lines.append(
             f"R@1 t→v of the same runs scored otherwise, beside and not in the comparison: {', '.join(scored)}."
         )
+    if mixed := mixed_stages(summary):
+        lines.append(f"Mixed code: {' and '.join(mixed)} of these runs are of different versions of the code.")
     if any(row.published for row in summary.rows):
-        found.append(f"{published.LABEL} ({published.CAUTION}; {published.SOURCE}).")
+        lines.append(f"{published.LABEL} ({published.CAUTION}; {published.SOURCE}).")
     note = power_note(summary)
-    return [*found, note] if note else found
+    return [*lines, note] if note else lines
+
+
+def mixed_stages(summary: Summary) -> list[str]:
+    """Stages that different code carried out in runs of the table; a run without a record is of other code."""
+    runs = [run for row in summary.finished_rows for run in row.runs.values()]
+    of_stage = {"pretrain": [run for run in runs if run.pretrain], "finetune": runs, "evaluate": runs}
+    return [stage for stage, users in of_stage.items() if len({run.code.get(stage) for run in users}) > 1]
 
 
 def _not_compared(summary: Summary) -> list[str]:
     """Which differences are of fewer seeds than their rows, and why some rows have none."""
-    base, found = summary.base, []
+    base, lines = summary.base, []
     others = [row for row in summary.finished_rows if not row.point.base]
     if any(row.difference and row.difference.interval.seeds != row.seeds for row in others):
-        found.append("(n=) at a difference: it is over the seeds that row and base share, fewer than the row has.")
+        lines.append("(n=) at a difference: it is over the seeds that row and base share, fewer than the row has.")
     alone = [row for row in others if row.difference is None]
     if alone and base is None:
-        return [*found, "-: no seed of the base is finished, so nothing is compared with it."]
+        return [*lines, "-: no seed of the base is finished, so nothing is compared with it."]
     if base and any(row.runs.keys() & base.runs.keys() for row in alone):
-        found.append("-: tested on other queries than the base, so not compared with it.")
+        lines.append("-: tested on other queries than the base, so not compared with it.")
     if base and any(not row.runs.keys() & base.runs.keys() for row in alone):
-        found.append("-: no finished seed that the base has too, so not compared with it.")
-    return found
+        lines.append("-: no finished seed that the base has too, so not compared with it.")
+    return lines
 
 
 def markdown(summary: Summary) -> str:
     shown = columns(summary)
     heads = [f"{column.heading} {_SHORT.get(column.group, '')}".strip() for column in shown]
     lines = [f"# {summary.sweep.title}", "", f"`{summary.sweep.command}`", ""]
-    lines += [_pipes(heads), _pipes(["---"] + ["---:"] * (len(heads) - 1))]
+    body = []
     marked = [marks(summary, column) for column in shown]
     for k, row in enumerate(summary.rows):
         cells = []
         for column, mark in zip(shown, marked, strict=True):
-            text = column.text(row).replace("|", "\\|")
+            text = column.text(row)
             cells.append({"best": f"**{text}**", "second": f"_{text}_"}.get(mark.get(k, ""), text))
-        cells[0] = row.label.replace("|", "\\|")
-        lines.append(_pipes(cells))
+        body.append(cells)
+    lines.append(pipe_table(heads, body, numbers=True))
     notes_ = [f"- {note}".replace("second underlined", "second in italics") for note in notes(summary)]
     return "\n".join([*lines, "", *notes_, ""])
 
 
 _SHORT = {GROUPS[MAIN]: "t→v", GROUPS[BACK]: "v→t"}
-
-
-def _pipes(cells: list[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
 
 
 def raw_csv(summary: Summary) -> str:
@@ -186,9 +193,9 @@ def raw_csv(summary: Summary) -> str:
         cells |= {axis: summary.sweep.value(row.point, axis) for axis in summary.sweep.axes}
         cells |= {"n": row.seeds, "seeds": " ".join(map(str, row.runs))}
         for direction in (MAIN, BACK):
-            found = row.level.get(direction)
+            bounds = row.level.get(direction)
             cells |= {f"{direction}.{n}": row.mean(n, direction) for n in ("R@1", "R@5", "R@10", "MdR", "MnR")}
-            cells |= {f"{direction}.R@1.{n}": getattr(found, n) if found else math.nan
+            cells |= {f"{direction}.R@1.{n}": getattr(bounds, n) if bounds else math.nan
                       for n in ("low", "high", "deviation")}  # fmt: skip
         gap = row.difference
         cells |= {f"difference.{n}": getattr(gap.interval, n) if gap else math.nan for n in ("mean", "low", "high")}
@@ -208,6 +215,7 @@ def raw_csv(summary: Summary) -> str:
 
 
 def _raw(value: object) -> object:
+    """A number with ten digits, empty for NaN; text that a spreadsheet would take for a formula behind a quote."""
     if isinstance(value, float):
         return "" if math.isnan(value) else f"{value:.10g}"
-    return value
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

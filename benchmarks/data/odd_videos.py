@@ -26,7 +26,17 @@ FRAMES, CLOSE = 12, 6.0
 
 def by_ffmpeg(path: Path) -> Frames | None:
     """Every frame, upright, uint8 [T, H, W, 3]; None where ffmpeg gives none."""
-    show = ["ffprobe", "-v", "error", "-select_streams", "v:0", "-show_streams", "-of", "json", str(path)]
+    show = [
+        "ffprobe",
+        "-v",
+        "error",
+        "-select_streams",
+        "v:0",
+        "-show_streams",
+        "-of",
+        "json",
+        f"file:{path.absolute()}",
+    ]
     streams = json.loads(subprocess.run(show, capture_output=True, check=False).stdout or b"{}").get("streams")
     if not streams:
         return None
@@ -34,8 +44,8 @@ def by_ffmpeg(path: Path) -> Frames | None:
     turned = any(abs(int(entry.get("rotation", 0))) in (90, 270) for entry in streams[0].get("side_data_list", []))
     if turned:
         width, height = height, width
-    command = ["ffmpeg", "-v", "error", "-i", str(path), "-map", "0:v:0", "-fps_mode", "passthrough", "-f", "rawvideo",
-               "-pix_fmt", "rgb24", "-sws_flags", "bilinear", "-"]  # fmt: skip
+    command = ["ffmpeg", "-v", "error", "-i", f"file:{path.absolute()}", "-map", "0:v:0", "-fps_mode", "passthrough",
+               "-f", "rawvideo", "-pix_fmt", "rgb24", "-sws_flags", "bilinear", "-"]  # fmt: skip
     found = subprocess.run(command, capture_output=True, check=False).stdout
     size = width * height * 3
     return np.frombuffer(found[: len(found) // size * size], np.uint8).reshape(-1, height, width, 3)

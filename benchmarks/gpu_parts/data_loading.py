@@ -21,6 +21,7 @@ from simvtp.models.objectives import Pretraining
 from simvtp.models.simvtp import SimVTPModel
 from simvtp.pretrain import masked
 from simvtp.training.optimizer import make_optimizer
+from simvtp.training.transfer import copy_to_device
 
 READERS = {"pyav": "av", "decord": "decord", "torchcodec": "torchcodec"}
 
@@ -96,7 +97,26 @@ def copies(scale: Scale) -> list[Row]:
             "memory": name, "MB": f"{video.numel() / 1e6:.1f}", "ms": f"{1000 * seconds:.3f}",
             "GB/s": f"{video.numel() / seconds / 1e9:.1f}",
         })  # fmt: skip
+    seconds = seconds_of(lambda: copy_to_device(video, torch.device(scale.device)), scale.device, scale.seconds)
+    rows.append({
+        "memory": "ordinary, through pinned, as in training", "MB": f"{video.numel() / 1e6:.1f}",
+        "ms": f"{1000 * seconds:.3f}", "GB/s": f"{video.numel() / seconds / 1e9:.1f}",
+    })  # fmt: skip
     return rows
+
+
+def arrivals(scale: Scale) -> list[Row]:
+    """Batches that are copied while the device computes arrive whole, and are not overwritten by those after them."""
+    device, count = torch.device(scale.device), 50
+    busy = torch.randn(scale.sides[0], scale.sides[0], device=device)
+    batches = [torch.full((4, scale.sides[0], scale.sides[0]), number, dtype=torch.uint8) for number in range(count)]
+    sums = []
+    for batch in batches:
+        copied = copy_to_device(batch, device)
+        busy = torch.tanh(busy @ busy)
+        sums.append(copied.sum(dtype=torch.int64))
+    wrong = sum(int(found) != int(batch.sum(dtype=torch.int64)) for found, batch in zip(sums, batches, strict=True))
+    return [{"batches": str(count), "wrong": str(wrong), "ok": "no" if wrong else "yes"}]
 
 
 def fed(scale: Scale) -> list[Row]:
@@ -137,6 +157,7 @@ def fed(scale: Scale) -> list[Row]:
 CHECKS: Sequence[Check] = (
     Check("clips a second from files", 45, decoding),
     Check("clips to the device", 20, copies),
+    Check("batches arrive whole", 20, arrivals),
     Check("steps fed by the loader", 45, fed),
     Check("decoding on the GPU", 20, nvdec),
 )

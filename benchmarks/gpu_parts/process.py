@@ -71,11 +71,44 @@ def _current(records: Path, part: str) -> tuple[str, float] | None:
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
-    """End the process and all of its group: SIGTERM, then SIGKILL after a while."""
+    """End the process and all that it has started, in sessions of their own too: SIGTERM to its group, then SIGKILL."""
+    started = descendants(process.pid)
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(GRACE_SECONDS)
+    started |= descendants(process.pid)
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)  # also what it has left behind
+        os.killpg(process.pid, signal.SIGKILL)
+    for pid, began in started.items():
+        if _began(pid) == began:  # the number may be another process's by now
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
     process.wait()
+
+
+def descendants(pid: int) -> dict[int, str]:
+    """Children of a process, their children and so on: process number -> when it began, in the kernel's clock."""
+    parents = {int(folder.name): _fields(folder) for folder in Path("/proc").iterdir() if folder.name.isdigit()}
+    found: dict[int, str] = {}
+    open_ones = [pid]
+    while open_ones:
+        parent = open_ones.pop()
+        for child, fields in parents.items():
+            if fields and int(fields[1]) == parent and child not in found:
+                found[child] = fields[19]
+                open_ones.append(child)
+    return found
+
+
+def _began(pid: int) -> str:
+    fields = _fields(Path("/proc") / str(pid))
+    return fields[19] if fields else ""
+
+
+def _fields(folder: Path) -> list[str]:
+    """/proc/PID/stat from the state on (proc(5): 0 state, 1 parent, 19 start time); empty where it has ended."""
+    try:
+        return (folder / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []

@@ -49,9 +49,9 @@ def plain_losses(model: SimVTPModel, batch: MaskedBatch, config: Config) -> dict
     found["vtc"] = functional.cross_entropy(cosine, own) + functional.cross_entropy(cosine.T, own)
 
     matched = encode_pair(model, config, frames, hidden, batch)
-    negatives = batch.negatives.to(device)
-    others = frames[negatives].contiguous()
-    mismatched = encode_pair(model, config, others, hidden[negatives], batch)
+    partners = batch.negatives.to(device)
+    others = frames[partners].contiguous()
+    mismatched = encode_pair(model, config, others, hidden[partners], batch)
     present = torch.cat((batch.present.new_ones(rows, count), batch.present), dim=1).unsqueeze(2)
     pooled = [(pairs * present).sum(dim=1) / present.sum(dim=1) for pairs in (matched, mismatched)]
     labels = torch.cat((torch.ones(rows, device=device), torch.zeros(rows, device=device))).long()

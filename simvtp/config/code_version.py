@@ -34,6 +34,7 @@ NOT_COUNTED = ("simvtp/__init__.py", "simvtp/cli.py", "simvtp/errors.py", "simvt
                "simvtp/inference/", "simvtp/training/progress.py", "simvtp/training/trackers.py",
                "simvtp/data/resolve.py", "simvtp/data/corpora/content.py")  # fmt: skip
 COUNTED = (
+    "simvtp/config/tube_counts.py",
     "simvtp/config/formats.py",
     "simvtp/runtime/constants.py",
     "simvtp/runtime/seeding.py",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import logging
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -21,14 +22,16 @@ from rich.table import Table
 
 from simvtp.cli import main
 from simvtp.data.corpora import skip_list
-from simvtp.data.corpora.annotations import Record, existing
-from simvtp.data.corpora.registry import each_split, kind_of, listed
-from simvtp.data.video.probe import Seen, look
+from simvtp.data.corpora.annotations import Record
+from simvtp.data.corpora.registry import each_split, kind_of, read_records
+from simvtp.data.corpora.video_files import find_videos
+from simvtp.data.video.probe import VideoInfo, probe
 from simvtp.data.video.video import Video, spread_indices
 from simvtp.errors import DataError
-from simvtp.runtime.cache_dir import say
 from simvtp.runtime.files import write_bytes
 from simvtp.runtime.worker_pool import Failure, each
+
+log = logging.getLogger(__name__)
 
 OPENED = 500  # videos of a split that are opened without --deep
 NAMED = 3  # missing files of a split
@@ -37,31 +40,39 @@ SIDE, LINE, MARGIN, FRAMES = 112, 16, 6, 4
 
 
 @dataclass(frozen=True)
-class Split:
-    """A split as it was found. missing: where a file was looked for; bad: file as listed, and why it cannot be read."""
+class CheckedSplit:
+    """A split as it was found.
+
+    records: all that it lists; found: those with a file; missing: where other files were looked for; info: of the
+    videos that were opened, by file as listed; bad: file as listed, and why it cannot be read.
+    """
 
     name: str
     records: list[Record]
     found: list[tuple[Record, Path]]
     missing: list[Path]
-    seen: dict[str, Seen]
+    info: dict[str, VideoInfo]
     bad: list[tuple[str, str]]
 
 
-def check(spec: str, split: str, *, deep: bool, seconds: float) -> Split:
-    """Raises DataError where the annotations cannot be read."""
-    records, root = listed(spec, split)
-    found, missing = existing(records, root, strict=False, corpus=spec)
+def check(name: str, split: str, *, deep: bool, seconds: float) -> CheckedSplit:
+    """Look for the videos of a split of the corpus `name`, and open some.
+
+    deep: decode every frame of every video. seconds: time limit of one video. Raises DataError where the annotations
+    cannot be read.
+    """
+    records, root = read_records(name, split)
+    found, missing = find_videos(records, root, strict=False, corpus=name)
     chosen = found if deep else _some(found, OPENED)
     files = {path: record.file for record, path in chosen}
-    seen, bad = {}, []
+    info, bad = {}, []
     what = "decoding" if deep else "opening"
-    for path, answer in each(look, deep, list(files), title=f"{split}: {what}", seconds=seconds):
-        if isinstance(answer, Seen):
-            seen[files[path]] = answer
+    for path, answer in each(probe, deep, list(files), title=f"{split}: {what}", seconds=seconds):
+        if isinstance(answer, VideoInfo):
+            info[files[path]] = answer
         else:
             bad.append((files[path], f"{path}: {answer.why}" if isinstance(answer, Failure) else answer))
-    return Split(split, records, found, missing, seen, sorted(bad))
+    return CheckedSplit(split, records, found, missing, info, sorted(bad))
 
 
 def _some(found: list[tuple[Record, Path]], count: int) -> list[tuple[Record, Path]]:
@@ -69,18 +80,18 @@ def _some(found: list[tuple[Record, Path]], count: int) -> list[tuple[Record, Pa
     return [found[i] for i in spread_indices(len(found), min(count, len(found)), 0.5)] if found else []
 
 
-def report(splits: Sequence[Split], deep: bool) -> Table:
+def report(splits: Sequence[CheckedSplit], deep: bool) -> Table:
     """One column a split."""
     table = Table("", *(split.name for split in splits), box=None)
     rows = {
         "videos listed": lambda s: str(len(s.records)),
         "of these missing": lambda s: str(len(s.missing)),
-        "decoded whole" if deep else "opened": lambda s: str(len(s.seen) + len(s.bad)),
+        "decoded whole" if deep else "opened": lambda s: str(len(s.info) + len(s.bad)),
         "of these unreadable": lambda s: str(len(s.bad)),
         "captions a video": lambda s: _spread([len(r.captions) for r in s.records]),
         "words a caption": lambda s: _spread([len(c.split()) for r in s.records for c in r.captions]),
-        "seconds": lambda s: _spread([v.seconds for v in s.seen.values() if v.seconds], "{:.1f}"),
-        "frames": lambda s: _spread([v.frames for v in s.seen.values()]),
+        "seconds": lambda s: _spread([v.seconds for v in s.info.values() if v.seconds], "{:.1f}"),
+        "frames": lambda s: _spread([v.frames for v in s.info.values()]),
         "most common sizes": lambda s: ", ".join(_sizes(s)),
     }  # fmt: skip
     for name, tell in rows.items():
@@ -95,15 +106,15 @@ def _spread(values: Sequence[float], form: str = "{:.0f}") -> str:
     return " / ".join(form.format(value) for value in np.percentile(values, (0, 50, 100)))
 
 
-def _sizes(split: Split) -> list[str]:
-    counts = Counter(f"{seen.width}x{seen.height}" for seen in split.seen.values())
+def _sizes(split: CheckedSplit) -> list[str]:
+    counts = Counter(f"{info.width}x{info.height}" for info in split.info.values())
     return [f"{size} ({count})" for size, count in counts.most_common(3)]
 
 
-def contact_sheet(split: Split) -> Image.Image:
+def contact_sheet(split: CheckedSplit) -> Image.Image:
     """A few frames of some videos, each above its first caption."""
     files = {record.file: path for record, path in split.found}
-    readable = [record for record in split.records if record.file in split.seen]
+    readable = [record for record in split.records if record.file in split.info]
     chosen = [readable[i] for i in spread_indices(len(readable), min(SHOWN, len(readable)), 0.5)] if readable else []
     row = SIDE + 2 * LINE + MARGIN
     width = FRAMES * SIDE + (FRAMES + 1) * MARGIN
@@ -141,8 +152,8 @@ def _main() -> None:
         print(f"unreadable: {file}\t{why}")
     if given.deep:
         skip_list.write(given.list, kind_of(given.corpus), bad)
-        say(f"{len(bad)} videos for training to skip: --set data.skip={given.list}")
-    if any(split.seen for split in splits):
+        log.info("%d videos for training to skip: --set data.skip=%s", len(bad), given.list)
+    if any(split.info for split in splits):
         _save_sheet(splits, given.sheet)
 
 
@@ -150,12 +161,12 @@ def _more(missing: Sequence[Path]) -> str:
     return f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
 
 
-def _save_sheet(splits: Sequence[Split], path: Path) -> None:
-    largest = max(splits, key=lambda split: len(split.seen))
+def _save_sheet(splits: Sequence[CheckedSplit], path: Path) -> None:
+    largest = max(splits, key=lambda split: len(split.info))
     picture = io.BytesIO()
     contact_sheet(largest).save(picture, "PNG")
     write_bytes(path, picture.getvalue())
-    say(f"contact sheet of {largest.name}: {path}")
+    log.info("contact sheet of %s: %s", largest.name, path)
 
 
 if __name__ == "__main__":

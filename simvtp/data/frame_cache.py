@@ -1,10 +1,11 @@
-"""Decoded frames of a small corpus as one memory map in the cache folder, made once and shared by every run."""
+"""Decoded frames of a small corpus: one memory map in the cache folder, made once and shared by every run."""
 
 from __future__ import annotations
 
 import errno
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,12 +13,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from simvtp.data.video.tar_members import file_of
+from simvtp.data.video.tar_members import file_on_disk
 from simvtp.data.video.video import Video
 from simvtp.errors import DataError
-from simvtp.runtime.cache_dir import cache_folder, say, wait_for
+from simvtp.runtime.cache_dir import cache_folder, wait_for
 from simvtp.runtime.files import read_json, write_json
 from simvtp.runtime.worker_pool import each
+
+log = logging.getLogger(__name__)
 
 # Raised when the same files give other frames.
 VERSION = 1
@@ -42,7 +45,7 @@ def open_frames(paths: Sequence[Path], what: str) -> NDArray[np.uint8]:
                 shape = _make(paths, file, what)
                 size = file.stat().st_size
                 write_json(record, {"bytes": size, "sources": sources, "corpus": what, "shape": shape})
-                say(f"decoded frames of {what}: {size / 1e6:.0f} MB in {file}")
+                log.info("decoded frames of %s: %.0f MB in %s", what, size / 1e6, file)
     return np.load(file, mmap_mode="r")
 
 
@@ -52,7 +55,7 @@ def _digest(content: object) -> str:
 
 def _stamp(path: Path) -> tuple[int, int]:
     try:
-        found = file_of(path).stat()
+        found = file_on_disk(path).stat()
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror})") from error
     return found.st_size, found.st_mtime_ns

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from simvtp.data.corpora.registry import Corpus
-from simvtp.data.prefetch import in_order
+from simvtp.data.prefetch import prefetch
 from simvtp.data.tokenizer import Tokenizer
-from simvtp.data.train_loader import Clips, tokenise
+from simvtp.data.train_loader import ClipReader, tokenize_captions
 from simvtp.data.transforms import views
 from simvtp.data.video.video import DEFAULT, Decoding, Frames, segment_indices
 from simvtp.errors import DataError
@@ -20,9 +20,13 @@ from simvtp.errors import DataError
 class GalleryLoader:
     """Every video once, in corpus order, and every caption as a query of its own.
 
-    A video has segments x crops views. owner: index of each query's video. A video that is missing or broken is an
-    error, or, where `missing` is "miss", a black clip that is noted in `absent` (index -> why): no query finds it, and
-    nothing is found for it. `absent` is complete once the videos were read.
+    corpus: an evaluation split. tokenizer: of its captions. frames: of a clip. size: height and width of a clip in
+    pixels. segments: clips along a video; crops: square crops of a clip, 1 or 3. batch: videos of a batch. words:
+    longest query in tokens. workers: processes that decode; 0: a thread of this one. cache: keep decoded frames.
+    missing: "error", or "miss" for a black clip in place of a video that is missing or broken; no query finds it, and
+    nothing is found for it. decoding: how files are read.
+
+    Attributes: owner, the index of each query's video; absent (index -> why), complete once the videos were read.
     """
 
     def __init__(
@@ -44,18 +48,21 @@ class GalleryLoader:
         self.corpus, self.tokenizer, self.missing = corpus, tokenizer, missing
         self.frames, self.size, self.segments, self.crops = frames, size, segments, crops
         self.batch, self.workers = batch, workers
-        tokens = tokenise(corpus, tokenizer, words)
+        tokens = tokenize_captions(corpus, tokenizer, words)
         self._queries = [ids for captions in tokens for ids in captions]
         self.owner = [video for video, captions in enumerate(tokens) for _ in captions]
         self.absent: dict[int, str] = {}
-        self._clips = Clips(corpus, cache, decoding)
+        self._clips = ClipReader(corpus, cache, decoding)
 
     def captions(self) -> list[list[int]]:
-        """Token ids of every query."""
+        """Token ids of every query, not padded."""
         return self._queries
 
     def videos(self, chosen: range | None = None) -> Iterator[Tensor]:
-        """The chosen videos (None: all), uint8 [B, V, T, H, W, 3]; views in the order of segments, then crops."""
+        """Batches of the chosen videos (None: all), uint8 [B, V, T, H, W, 3], RGB; V: segments, in each the crops.
+
+        Raises DataError for a missing or broken video, unless `missing` is "miss".
+        """
         rows = range(len(self.corpus.samples)) if chosen is None else chosen
 
         def make(first: int) -> tuple[Tensor, dict[int, str]]:
@@ -70,7 +77,7 @@ class GalleryLoader:
                     broken[index] = str(error)
             return torch.from_numpy(np.stack(seen)), broken
 
-        for clips, broken in in_order(make, range(0, len(rows), self.batch), self.workers):
+        for clips, broken in prefetch(make, range(0, len(rows), self.batch), self.workers):
             self.absent.update(broken)
             yield clips
 

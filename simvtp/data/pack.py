@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import logging
 import os
 import tarfile
 import time
@@ -22,7 +23,6 @@ from simvtp.cli import main
 from simvtp.data.corpora.registry import Sample, each_split, kind_of, load, vocabulary
 from simvtp.data.corpora.webdataset import SUMMARY
 from simvtp.errors import DataError
-from simvtp.runtime.cache_dir import say
 from simvtp.runtime.files import read_json, settle, write_bytes, write_json
 from simvtp.runtime.locks import Lock
 from simvtp.runtime.worker_pool import Bar
@@ -32,32 +32,39 @@ try:
 except ImportError:
     webdataset = None
 
+log = logging.getLogger(__name__)
+
 SETTINGS = "packing.json"
 KEYS = "{:09d}"
 
 
 @dataclass(frozen=True)
 class Shard:
-    """samples: (place in the split, sample) of those that it holds; file: the tar file below DIR."""
+    """file: the tar file below DIR; samples: (place in the split, sample) of those that it holds."""
 
     file: str
     samples: list[tuple[int, Sample]]
 
 
 def pack(spec: str, out: Path, megabytes: float, skip: str = "") -> dict[str, int]:
-    """Shards of every split, and how many videos of each they hold; `skip`: training videos to leave out.
+    """Write shards of every split; gives how many videos of each they hold.
 
-    Raises DataError where the corpus cannot be read or DIR holds others, locks.Busy where another process packs there.
+    megabytes: MiB of videos in a shard. skip: list of training videos to leave out. Raises DataError where the corpus
+    cannot be read or DIR holds others, locks.Busy where another process packs there.
     """
     if webdataset is None:
         raise DataError("packing takes the library webdataset, which is not installed: pip install 'simvtp[shards]'")
     if kind_of(spec) == "shards":
         raise DataError(f"{spec} is packed already; name the corpus that it was made from to pack it otherwise")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"--out {out} cannot be made a folder ({error.strerror}); name another") from error
     with Lock(out / "lock"):
-        return _packed(spec, out, megabytes, skip)
+        return _pack(spec, out, megabytes, skip)
 
 
-def _packed(spec: str, out: Path, megabytes: float, skip: str) -> dict[str, int]:
+def _pack(spec: str, out: Path, megabytes: float, skip: str) -> dict[str, int]:
     found = each_split(spec, lambda name: load(spec, name, skip=skip).samples)  # none without a video of its gallery
     plan = {name: _shards(name, samples, megabytes * 2**20) for name, samples in found.items()}
     settle(out, SETTINGS, {"corpus": spec, "megabytes": megabytes, "videos": _digest(plan)})
@@ -109,7 +116,11 @@ def _is_whole(out: Path, shard: Shard) -> bool:
     if not _list_of(out, shard).exists():
         return False
     path = out / shard.file
-    return path.is_file() and path.stat().st_size == read_json(_list_of(out, shard))["bytes"]
+    try:
+        size = read_json(_list_of(out, shard))["bytes"]
+    except (ValueError, KeyError, TypeError):  # damaged: the shard is written again
+        return False
+    return path.is_file() and path.stat().st_size == size
 
 
 def _write(out: Path, shard: Shard) -> None:
@@ -168,7 +179,7 @@ def _main() -> None:
     began = time.monotonic()
     counts = pack(given.corpus, given.out, given.megabytes, given.skip)
     shown = ", ".join(f"{count} of {name}" for name, count in counts.items())
-    say(f"packed in {time.monotonic() - began:.0f} s: {shown}; the new corpus: shards:{given.out}")
+    log.info("packed in %.0f s: %s; the new corpus: shards:%s", time.monotonic() - began, shown, given.out)
 
 
 if __name__ == "__main__":

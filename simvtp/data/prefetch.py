@@ -1,4 +1,4 @@
-"""What is made ahead of the step that takes it: by a thread of this process, or by worker processes."""
+"""Items made ahead of the step that takes them: by a thread of this process, or by worker processes."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ PAUSE_SECONDS = 0.005
 CLOSING_SECONDS = 5.0  # that what is half made is waited for, when no more is wanted
 
 
-def in_order(make: Callable[[int], Any], numbers: range, workers: int) -> Iterator[Any]:
+def prefetch(make: Callable[[int], Any], numbers: range, workers: int) -> Iterator[Any]:
     """make(number) for every number, in their order; what `make` raises is raised in its place.
 
-    A thread has one more ready than was asked for. It also takes what workers give: each tensor of theirs comes as an
-    open file, by two handshakes between processes, which took 2 ms of a step of 150.
+    workers: processes that call `make`; 0: a thread does. A thread has one more item ready than was asked for. It also
+    receives what workers give: each of their tensors comes as an open file, by two handshakes between processes.
     """
     made = _by_workers(make, numbers, workers) if workers else map(make, numbers)
     taken: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -67,7 +67,7 @@ def _take(
 
 
 def _by_workers(make: Callable[[int], Any], numbers: range, workers: int) -> Iterator[Any]:
-    """The same from worker processes, started at once; a DataError is given instead of what raised it."""
+    """The same from worker processes, started at once; a DataError is an item, not raised."""
     return iter(
         DataLoader(
             _Steps(make), batch_size=None, sampler=numbers, num_workers=workers, prefetch_factor=2,

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
+import logging
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -22,32 +22,32 @@ from rich.table import Table
 
 from simvtp.cli import main
 from simvtp.data.corpora import skip_list
-from simvtp.data.corpora.annotations import existing
-from simvtp.data.corpora.registry import each_split, kind_of, listed, place_of
-from simvtp.data.video.reencode import Form, reencode
+from simvtp.data.corpora.registry import each_split, read_records
+from simvtp.data.corpora.spec import LISTS, CorpusSpec
+from simvtp.data.corpora.video_files import find_videos
+from simvtp.data.failed_files import FailedFiles
+from simvtp.data.video.reencode import Encoding, reencode
 from simvtp.data.video.video import Video, dense_indices, spread_indices
 from simvtp.errors import DataError
-from simvtp.runtime.cache_dir import say
 from simvtp.runtime.files import settle
 from simvtp.runtime.locks import Lock
 from simvtp.runtime.worker_pool import Failure, each
 
+log = logging.getLogger(__name__)
+
 SETTINGS = "prepared.json"
-
-
-REFUSED = "refused.jsonl"
-
-
+FAILED = "refused.jsonl"
 TIMED = 20  # videos whose reading is timed before and after
-
-
-SUFFIXES = {".csv", ".tsv", ".json", ".txt", ".pkl", ".pickle"}
+SUFFIXES = {".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".txt", ".pkl", ".pickle"}  # of annotation files
 
 
 @dataclass(frozen=True)
-class Done:
-    """copies: (source, copy) of all that are there; fresh: how many were made now; bad: file as listed, and why;
-    known: how many of these were refused before and not tried again."""
+class Prepared:
+    """What `prepare` did.
+
+    copies: (source, copy) of all that are there; fresh: how many were made now; bad: file as listed, and why it has
+    no copy; known: how many of these failed before and were not tried again; seconds: time taken.
+    """
 
     copies: list[tuple[Path, Path]]
     fresh: int
@@ -56,69 +56,77 @@ class Done:
     seconds: float
 
 
-def prepare(spec: str, out: Path, form: Form, seconds: float, *, retry: bool = False) -> Done:
-    """retry: also try what was refused before. Raises DataError where the corpus cannot be read, or DIR holds copies of
-    another form, locks.Busy where another process prepares there."""
-    if kind_of(spec) == "sprites":
-        raise DataError(f"{spec} is embedded, small and seekable as it is made; name a corpus on the disk")
-    if kind_of(spec) == "shards":
-        raise DataError(f"{spec} is packed; prepare the corpus that it was made from, and pack what comes of it")
-    base = corpus_folder(spec)
+def prepare(name: str, out: Path, encoding: Encoding, seconds: float, *, retry: bool = False) -> Prepared:
+    """Make the corpus `out` of re-encoded copies of the corpus `name`.
+
+    seconds: time limit of one video. retry: also try what failed before. Raises DataError where the corpus cannot be
+    read, or DIR holds copies of another encoding, locks.Busy where another process prepares there.
+    """
+    spec = CorpusSpec.parse(name)
+    if spec.kind == "sprites":
+        raise DataError(f"{name} is embedded, small and seekable as it is made; name a corpus on the disk")
+    if spec.kind == "shards":
+        raise DataError(f"{name} is packed; prepare the corpus that it was made from, and pack what comes of it")
+    base = spec.folder
     if out.resolve() == base.resolve() or base.resolve() in out.resolve().parents:
         raise DataError(f"--out {out} lies in the corpus itself; name a folder outside {base}")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"--out {out} cannot be made a folder ({error.strerror}); name another") from error
     with Lock(out / "lock"):
-        return _prepared(spec, base, out, form, seconds, retry)
+        return _prepare(spec, out, encoding, seconds, retry)
 
 
-def _prepared(spec: str, base: Path, out: Path, form: Form, seconds: float, retry: bool) -> Done:
+def _prepare(spec: CorpusSpec, out: Path, encoding: Encoding, seconds: float, retry: bool) -> Prepared:
     began = time.monotonic()
-    settle(out, SETTINGS, {"corpus": spec, **dataclasses.asdict(form)})
+    settle(out, SETTINGS, {"corpus": str(spec), **dataclasses.asdict(encoding)})
     sources = _videos(spec)
-    jobs = {source: (source, out / source.relative_to(base)) for source in sources}
+    outside = next((source for source in sources if not source.is_relative_to(spec.folder)), None)
+    if outside is not None:
+        raise DataError(
+            f"{spec}: {outside} lies outside {spec.folder}, where its copy would have no place; move the list"
+        )
+    jobs = {source: (source, out / source.relative_to(spec.folder)) for source in sources}
     if retry:
-        (out / REFUSED).unlink(missing_ok=True)
-    refusals = Refusals.of(out / REFUSED)
+        (out / FAILED).unlink(missing_ok=True)
+    failed = FailedFiles.read(out / FAILED)
     left = [job for job in jobs.values() if not job[1].exists()]
-    known = {source: why for source, _ in left if (why := refusals.why(source)) is not None}
+    known = {source: why for source, _ in left if (why := failed.why(source)) is not None}
     todo = [job for job in left if job[0] not in known]
     bad = [(sources[source], why) for source, why in known.items()]
-    for (source, _), answer in each(reencode, form, todo, title="re-encoding", seconds=seconds):
+    for (source, _), answer in each(reencode, encoding, todo, title="re-encoding", seconds=seconds):
         if isinstance(answer, Failure | str):
             why = answer.why if isinstance(answer, Failure) else answer
-            refusals.add(source, why)
+            failed.add(source, why)
             bad.append((sources[source], why))
-    _copy_annotations(base, out, spec)
+    _copy_annotations(spec, out)
     copies = [job for job in jobs.values() if job[1].exists()]
     fresh = len(todo) + len(known) - len(bad)
-    return Done(copies, fresh, len(known), sorted(bad), time.monotonic() - began)
+    return Prepared(copies, fresh, len(known), sorted(bad), time.monotonic() - began)
 
 
-def corpus_folder(spec: str) -> Path:
-    """Where the annotation files lie."""
-    place = Path(place_of(spec)).expanduser()
-    return place.parent if kind_of(spec) in ("csv", "json") else place
-
-
-def _videos(spec: str) -> dict[Path, str]:
+def _videos(spec: CorpusSpec) -> dict[Path, str]:
     """Every video of every split that is there, and how the corpus lists it."""
 
-    def there(split: str) -> dict[Path, str]:
-        records, root = listed(spec, split)
-        kept, lost = existing(records, root, strict=False, corpus=spec)
-        if lost:
-            say(f"{spec}, split {split}: {len(lost)} of {len(records)} videos have no file")
-        return {path: record.file for record, path in kept}
+    def found_in(split: str) -> dict[Path, str]:
+        records, root = read_records(str(spec), split)
+        found, missing = find_videos(records, root, strict=False, corpus=str(spec))
+        if missing:
+            log.warning("%s, split %s: %d of %d videos have no file", spec, split, len(missing), len(records))
+        return {path: record.file for record, path in found}
 
-    found = {path: file for videos in each_split(spec, there).values() for path, file in videos.items()}
-    if not found:
+    videos = {path: file for split in each_split(str(spec), found_in).values() for path, file in split.items()}
+    if not videos:
         raise DataError(f"{spec}: none of its videos is there")
-    return found
+    return videos
 
 
-def _copy_annotations(base: Path, out: Path, spec: str) -> None:
-    """What lies beside the videos; of csv:FILE and json:FILE the file and a vocabulary alone."""
-    if kind_of(spec) in ("csv", "json"):
-        files = [path for path in (Path(place_of(spec)).expanduser(), base / "vocab.txt") if path.is_file()]
+def _copy_annotations(spec: CorpusSpec, out: Path) -> None:
+    """Copy what lies beside the videos; of a list the files that its name gives, and a vocabulary."""
+    base = spec.folder
+    if spec.kind in LISTS:
+        files = [path for path in (*spec.lists, base / "vocab.txt") if path.is_file() and path.is_relative_to(base)]
     else:
         files = [path for path in base.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()]
     for path in files:
@@ -127,19 +135,19 @@ def _copy_annotations(base: Path, out: Path, spec: str) -> None:
         shutil.copy2(path, copy)
 
 
-def report(done: Done) -> Table:
+def report(done: Prepared) -> Table:
     """Space, and the time that reading a clip takes, before and after."""
     table = Table("", "before", "after", box=None)
     sizes = [sum(path.stat().st_size for path in column) / 2**20 for column in zip(*done.copies, strict=True)]
     table.add_row("videos", str(len(done.copies) + len(done.bad)), str(len(done.copies)))
     table.add_row("MiB", *(f"{size:.1f}" for size in sizes))
     some = [done.copies[i] for i in spread_indices(len(done.copies), min(TIMED, len(done.copies)), 0.5)]
-    times = [1000 * _reading([pair[side] for pair in some]) / len(some) for side in (0, 1)]
+    times = [1000 * _seconds_to_read([pair[side] for pair in some]) / len(some) for side in (0, 1)]
     table.add_row(f"ms to read 16 frames ({len(some)} videos)", *(f"{spent:.0f}" for spent in times))
     return table
 
 
-def _reading(paths: Sequence[Path]) -> float:
+def _seconds_to_read(paths: Sequence[Path]) -> float:
     began = time.perf_counter()
     for path in paths:
         video = Video(path)
@@ -160,57 +168,20 @@ def _main() -> None:
     given = parser.parse_args()
     if given.short_side < 16 or given.fps < 0 or given.keys < 1 or not 0 <= given.quality <= 51:
         raise DataError("--short-side takes 16 or more, --fps 0 or more, --keys 1 or more, --quality 0 to 51")
-    form = Form(given.short_side, given.fps, given.keys, given.quality)
-    done = prepare(given.corpus, given.out, form, given.seconds, retry=given.retry)
+    encoding = Encoding(given.short_side, given.fps, given.keys, given.quality)
+    done = prepare(given.corpus, given.out, encoding, given.seconds, retry=given.retry)
+    spec = CorpusSpec.parse(given.corpus)
     for file, why in done.bad:
         print(f"unreadable: {file}\t{why}")
-    skip_list.write(given.out / "unreadable.txt", kind_of(given.corpus), done.bad)
+    skip_list.write(given.out / "unreadable.txt", spec.kind, done.bad)
     if not done.copies:
         raise DataError(f"{given.corpus}: none of its videos can be decoded; {given.out}/unreadable.txt says why")
     Console(highlight=False, markup=False, width=120).print(report(done))
-    say(f"{done.fresh} videos re-encoded now, {len(done.copies) - done.fresh} before, in {done.seconds:.0f} s")
+    log.info("%d videos re-encoded now, %d before, in %.0f s", done.fresh, len(done.copies) - done.fresh, done.seconds)
     if done.known:
-        say(f"{done.known} videos that could not be decoded before were not tried again (--retry tries them)")
-    place = given.out / Path(place_of(given.corpus)).name if kind_of(given.corpus) in ("csv", "json") else given.out
-    say(f"the new corpus: {kind_of(given.corpus)}:{place}")
-
-
-@dataclass
-class Refusals:
-    """known: video -> (size, time of change, why). The lock of the folder keeps other processes from the file."""
-
-    file: Path
-    known: dict[str, tuple[int, int, str]] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, file: Path) -> Refusals:
-        """What the file says, nothing where it is not there; raises DataError where it holds something else."""
-        found = cls(file)
-        text = file.read_text(encoding="utf-8") if file.exists() else ""
-        whole, _, half = text.rpartition("\n")
-        try:
-            for line in whole.splitlines():
-                video, size, changed, why = json.loads(line)
-                found.known[video] = int(size), int(changed), str(why)
-        except (ValueError, TypeError) as error:
-            raise DataError(f"{file} is no list of refused videos ({error}); delete it, and all are tried") from error
-        if half:  # the end of a line that a kill cut off
-            file.write_text(f"{whole}\n" if whole else "", encoding="utf-8")
-        return found
-
-    def why(self, video: Path) -> str | None:
-        """Why the video was refused as it is now; None: it was not."""
-        size, changed, why = self.known.get(str(video), (-1, 0, ""))
-        state = video.stat()
-        return why if (state.st_size, state.st_mtime_ns) == (size, changed) else None
-
-    def add(self, video: Path, why: str) -> None:
-        if not video.exists():  # taken away meanwhile: missing from now on
-            return
-        state = video.stat()
-        self.known[str(video)] = state.st_size, state.st_mtime_ns, why
-        with self.file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps([str(video), *self.known[str(video)]]) + "\n")
+        log.info("%d videos that could not be decoded before were not tried again (--retry tries them)", done.known)
+    place = given.out / spec.path.name if spec.kind in LISTS else given.out
+    log.info("the new corpus: %s", dataclasses.replace(spec, place=str(place)))
 
 
 if __name__ == "__main__":

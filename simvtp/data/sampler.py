@@ -1,10 +1,11 @@
-"""In which order an epoch shows its videos: a pure function of seed and epoch, whatever the number of processes.
+"""The order in which an epoch shows its videos: a pure function of seed and epoch, whatever the number of processes.
 
 shuffled: every video may come anywhere. shards: the shards of a packed corpus are shuffled, and so are the videos of
 each window of eight shards, one window after another; then all reads of a time fall into a few files, which
-`streaming` fetches as wholes. A corpus that is not packed is shuffled. lengths: shuffled; then the videos of each pool
-of sixteen batches are sorted by the length of the caption that the epoch shows, and its batches are shuffled, so a
-batch has captions of like length and little padding. That also chooses whose captions are contrasted with each other.
+`shard_prefetch` copies as wholes. A corpus that is not packed is shuffled. lengths: shuffled; then the videos of each
+pool of sixteen batches are sorted by the length of the caption that the epoch shows, and its batches are shuffled, so
+a batch has captions of similar length and little padding. That also chooses whose captions are contrasted with each
+other.
 """
 
 from __future__ import annotations
@@ -18,15 +19,18 @@ from pathlib import Path
 import numpy as np
 
 from simvtp.data.corpora.registry import Sample
-from simvtp.data.video.tar_members import file_of
+from simvtp.data.video.tar_members import file_on_disk
 
 WINDOW = 8  # shards whose videos are shuffled among each other
 POOL = 16  # batches that are made of the same videos, sorted by length
 
 
 @dataclass(frozen=True)
-class Window:
-    """shards: tar files that hold the videos of an epoch's order from the end of the window before up to `end`."""
+class ShardWindow:
+    """A run of an epoch's order whose videos lie in a few shards.
+
+    shards: their tar files; end: the position behind the run, which begins where the window before ends.
+    """
 
     shards: tuple[Path, ...]
     end: int
@@ -34,20 +38,22 @@ class Window:
 
 @dataclass(frozen=True)
 class Epoch:
-    """order: samples by position; windows: none where every video may come anywhere."""
+    """order: index of the sample at each position; windows: none where every video may come anywhere."""
 
     order: list[int]
-    windows: tuple[Window, ...] = ()
+    windows: tuple[ShardWindow, ...] = ()
 
     def window_of(self, position: int) -> int:
         """Number of the window that holds a position."""
         return bisect.bisect_right(self.windows, position, key=lambda window: window.end)
 
 
-class Order:
-    """The epochs of one training set. windows: how many an epoch has, 0 where it has none.
+class EpochSampler:
+    """The epochs of one training set.
 
-    kind: shuffled, shards or lengths. length: words of the caption that (epoch, sample) shows; for lengths only.
+    samples: the set. seed: of the order. kind: shuffled, shards or lengths. batch: samples of a step over all
+    processes. length: tokens of the caption that (epoch, sample) shows; for lengths only. Attribute windows: how many
+    an epoch has, 0 where it has none.
     """
 
     def __init__(
@@ -71,7 +77,7 @@ class Order:
             shards = tuple(names[place] for place in drawn[first : first + WINDOW])
             members = [index for shard in shards for index in self.shards[shard]]
             order += random.permutation(members).tolist()
-            windows.append(Window(shards, len(order)))
+            windows.append(ShardWindow(shards, len(order)))
         return Epoch(order, tuple(windows))
 
     def _by_length(self, epoch: int, random: np.random.Generator, length: Callable[[int, int], int]) -> list[int]:
@@ -91,7 +97,7 @@ def _by_shard(samples: Sequence[Sample]) -> dict[Path, list[int]]:
     """Samples of each shard; nothing where not all are in shards."""
     found: dict[Path, list[int]] = {}
     for index, sample in enumerate(samples):
-        shard = file_of(sample.path)
+        shard = file_on_disk(sample.path)
         if shard == sample.path:
             return {}
         found.setdefault(shard, []).append(index)

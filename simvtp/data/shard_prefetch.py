@@ -1,6 +1,6 @@
-"""Shards fetched from a slow disk as wholes, each from its start to its end, ahead of the steps that show their videos.
+"""Prefetching of shards: copied from a slow disk as wholes, ahead of the steps that show their videos.
 
-One process of each machine has a thread that copies the shards of the current and the next window (`order`) to a
+One process of each machine has a thread that copies the shards of the current and the next window (`sampler`) to a
 folder on a fast disk, for itself, its workers and the other processes of the machine; what has been shown is deleted.
 A step that was handed out is done in all of them, so nobody still reads what is deleted. Which videos a step shows
 does not depend on any of this.
@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from simvtp.data.sampler import Window
+from simvtp.data.sampler import ShardWindow
 from simvtp.distributed.process_group import lists
 from simvtp.errors import DataError
 from simvtp.runtime.locks import Lock, holder
@@ -32,8 +32,8 @@ MARKER = ".simvtp-shards"  # a file that is in the folder that this program make
 LOCKS = re.compile(r"[0-9a-f]{12}\.lock")
 
 
-class Copies:
-    """Windows of shards in `folder`, each there as a whole or not at all; windows are counted over all epochs."""
+class ShardCopies:
+    """The copies: windows of shards in `folder`, each there as a whole or not at all, counted over all epochs."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self._process = folder, os.getpid()
@@ -51,25 +51,26 @@ class Copies:
         return self.folder / str(window) / Path(*original.parts[-3:])
 
 
-class Fetching:
-    """The thread that brings windows and deletes them, as it is told which ones are shown.
+class ShardFetcher:
+    """The thread that copies windows and deletes them, as it is told which ones are shown.
 
-    error: why it stopped, where it did before its end.
+    copies: where to. shards: number of a window -> the window. first, last: windows that are needed at first.
+    Attribute error: why it stopped, where it did before its end.
     """
 
-    def __init__(self, copies: Copies, shards: Callable[[int], Window], first: int, last: int) -> None:
+    def __init__(self, copies: ShardCopies, shards: Callable[[int], ShardWindow], first: int, last: int) -> None:
         self.copies, self._shards, self.error = copies, shards, ""
         self._ended, self._told = False, threading.Condition()
         self._thread = threading.Thread(target=self._run, args=(first,), daemon=True)
         self.show(first, last)
 
     def show(self, first: int, last: int) -> None:
-        """Windows `first` to `last` are needed next, and none before; the one after `first` is brought ahead."""
+        """Windows `first` to `last` are needed next, and none before; the one after `first` is copied ahead."""
         with self._told:
             self._first, self._last = first, max(first + 1, last)
             self._told.notify()
 
-    def __enter__(self) -> Fetching:
+    def __enter__(self) -> ShardFetcher:
         self.copies.folder.mkdir()
         (self.copies.folder / WORKING).touch()
         self._thread.start()
@@ -89,7 +90,7 @@ class Fetching:
                 while there and there[0] < self._first:
                     shutil.rmtree(self.copies.folder / str(there.pop(0)))
                 _clear(self.copies.folder.parent)
-                if window >= self._first and self._fetched(window):
+                if window >= self._first and self._copied(window):
                     there.append(window)
                 window += 1
         except OSError as error:
@@ -103,8 +104,8 @@ class Fetching:
                 self._told.wait()
             return not self._ended
 
-    def _fetched(self, window: int) -> bool:
-        """Whether the window was brought; not where the end came first."""
+    def _copied(self, window: int) -> bool:
+        """Copy a window; False where the end came first."""
         half = self.copies.folder / f".{window}"
         half.mkdir()
         for shard in self._shards(window).shards:
@@ -118,24 +119,24 @@ class Fetching:
 
 
 @contextmanager
-def streamed(
-    place: str, shards: Callable[[int], Window], first: int, last: int
-) -> Iterator[tuple[Copies, Fetching | None]]:
-    """Copies below the folder `place`, and the thread that brings windows `first` to `last` and what it is told later,
-    where that runs in this process. What a killed process left there is deleted first.
+def shards_prefetched(
+    place: str, shards: Callable[[int], ShardWindow], first: int, last: int
+) -> Iterator[tuple[ShardCopies, ShardFetcher | None]]:
+    """Copies below the folder `place`, and the thread that makes those of windows `first` to `last`, and later ones as
+    it is told, where that runs in this process. What a killed process left there is deleted first.
     """
     base, token = _own_folder(Path(os.path.expandvars(place)).expanduser().absolute()), uuid.uuid4().hex[:12]
     machine = socket.gethostname()
     told = lists([f"{machine}\t{token}"])
     leader = next(entry for entry in told if entry.startswith(f"{machine}\t")).partition("\t")[2]
-    copies = Copies(base / leader)
+    copies = ShardCopies(base / leader)
     if leader != token:
         lists([])  # until the leader has begun
         yield copies, None
         return
-    with Lock(base / f"{token}.lock"), Fetching(copies, shards, first, last) as fetching:
+    with Lock(base / f"{token}.lock"), ShardFetcher(copies, shards, first, last) as fetcher:
         lists([])
-        yield copies, fetching
+        yield copies, fetcher
 
 
 def _own_folder(place: Path) -> Path:

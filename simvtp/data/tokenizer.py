@@ -1,4 +1,4 @@
-"""Captions <-> word pieces (WordPiece as in BERT, lower case)."""
+"""Captions <-> token ids (WordPiece as in BERT, lower case)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import tokenizers
 import torch
 from tokenizers.implementations import BertWordPieceTokenizer
+from tokenizers.models import WordPiece
 from torch import Tensor
 
 from simvtp.config.file_digests import split
@@ -20,7 +21,11 @@ SPECIAL = ("[PAD]", "[CLS]", "[SEP]", "[MASK]", "[UNK]")
 
 
 class Tokenizer:
-    """Words <-> ids. size: how many there are; pad, cls, sep, mask: the ids of BERT's special tokens."""
+    """Words <-> ids.
+
+    backend: a tokenizer of the library `tokenizers`; source: what it was read from, for messages. size: ids that there
+    are; pad, cls, sep, mask: the ids of BERT's special tokens. Raises DataError where one of these is missing.
+    """
 
     pad: int
     cls: int
@@ -37,7 +42,7 @@ class Tokenizer:
                 f"tokenizer {source}: no {' or '.join(lacking)} in its vocabulary; it takes a WordPiece one as of BERT"
             )
         self.pad, self.cls, self.sep, self.mask = (vocabulary[word] for word in SPECIAL[:4])
-        self.size = backend.get_vocab_size(with_added_tokens=True)
+        self.size = max(vocabulary.values()) + 1  # a vocab.txt with a word twice has fewer words than ids
 
     def encode(self, captions: Sequence[str], longest: int) -> list[list[int]]:
         """Ids of each caption: [CLS] ... [SEP], at most `longest` (at least 3), not padded."""
@@ -85,23 +90,30 @@ def load_tokenizer(name: str, corpus_spec: str) -> Tokenizer:
     path = expanded(name)
     if path.is_dir():
         if (path / "tokenizer.json").is_file():
-            return Tokenizer(tokenizers.Tokenizer.from_file(str(path / "tokenizer.json")), name)
+            return _from_json(path / "tokenizer.json")
         if not (path / "vocab.txt").is_file():
             raise DataError(f"data.tokenizer: the folder {path} holds neither tokenizer.json nor vocab.txt")
         return _from_vocabulary(path / "vocab.txt")
     return _from_vocabulary(path) if path.is_file() else _from_hub(name)
 
 
+def _from_json(path: Path) -> Tokenizer:
+    try:
+        backend = tokenizers.Tokenizer.from_file(str(path))
+    except Exception as error:  # all that the Rust library raises
+        raise DataError(f"data.tokenizer: {path} is no tokenizer of the library tokenizers ({error})") from error
+    return Tokenizer(backend, str(path.parent))
+
+
 def _from_vocabulary(path: Path) -> Tokenizer:
     try:
-        words = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        words = WordPiece.read_file(str(path))
+    except Exception as error:  # all that the Rust library raises
         raise DataError(f"data.tokenizer: {path} cannot be read as a list of words ({error})") from error
     lacking = [word for word in SPECIAL if word not in words]
     if lacking:
         raise DataError(f"data.tokenizer: {path} has no line {' or '.join(lacking)}; it must be a vocab.txt as of BERT")
-    table = {word: number for number, word in enumerate(words)}
-    return Tokenizer(BertWordPieceTokenizer(vocab=table, lowercase=True)._tokenizer, str(path))
+    return Tokenizer(BertWordPieceTokenizer(vocab=words, lowercase=True)._tokenizer, str(path))
 
 
 def _from_hub(name: str) -> Tokenizer:

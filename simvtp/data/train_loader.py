@@ -20,13 +20,13 @@ from torch import Tensor
 
 from simvtp.data.corpora.registry import Corpus, Sample
 from simvtp.data.frame_cache import open_frames
-from simvtp.data.prefetch import in_order
-from simvtp.data.sampler import Order, Window
-from simvtp.data.shard_prefetch import Copies, streamed
+from simvtp.data.prefetch import prefetch
+from simvtp.data.sampler import EpochSampler, ShardWindow
+from simvtp.data.shard_prefetch import ShardCopies, shards_prefetched
 from simvtp.data.tokenizer import Tokenizer, pad_batch
 from simvtp.data.transforms import Augmentation, crop_and_resize, decoded_side, draw_box
-from simvtp.data.video.frames import shrunk
-from simvtp.data.video.tar_members import file_of
+from simvtp.data.video.frames import resize_short_side
+from simvtp.data.video.tar_members import file_on_disk
 from simvtp.data.video.video import DEFAULT, Decoding, Frames, Video, dense_indices, spread_indices
 from simvtp.distributed.process_group import largest, lists, rank, rows_of, whole_batch
 from simvtp.errors import DataError
@@ -34,8 +34,9 @@ from simvtp.errors import DataError
 
 @dataclass
 class Batch:
-    """Rows of one process. video: uint8 [B, T, H, W, 3]; words: int64 [B, L], filled with [PAD]; ids: video ids [B].
+    """The rows of one process.
 
+    video: uint8 [B, T, H, W, 3], RGB. words: int64 [B, L], token ids filled with [PAD]. ids: video ids [B].
     all_words: int64 [processes * B, L], the captions of all processes, from which each draws the masks of all and
     takes its own. broken: "file\\0why" of videos that could not be decoded, each replaced, caption and all, by the next
     sample in order.
@@ -48,14 +49,17 @@ class Batch:
     broken: list[str] = field(default_factory=list)
 
 
-class Clips:
-    """The videos of a corpus by index, decoded from their files or, where there is a cache, looked up."""
+class ClipReader:
+    """Reads the videos of a corpus by index: decoded from their files, or looked up in the frame cache.
+
+    cache: keep decoded frames (`frame_cache`); not where a file is missing. decoding: how files are read.
+    """
 
     def __init__(self, corpus: Corpus, cache: bool, decoding: Decoding = DEFAULT) -> None:
         self.decoding = decoding
         self.samples: tuple[Sample, ...] = corpus.samples
         self.cached: NDArray[np.uint8] | None = None
-        if cache and all(sample.there for sample in self.samples):
+        if cache and all(sample.exists for sample in self.samples):
             whole = corpus.whole or corpus  # one cache for all fractions of a corpus
             paths = [sample.path for sample in whole.samples]
             # as a plain array: each slice of a memory map costs more than the pixels of a small frame
@@ -74,7 +78,7 @@ class Clips:
             chosen = list(choose(self.cached.shape[1]))
             frames = np.asarray(self.cached[self.rows[index]])
             # small while decoding or small afterwards is the same up to rounding
-            return shrunk(frames if chosen == list(range(len(frames))) else frames[chosen], short_side)
+            return resize_short_side(frames if chosen == list(range(len(frames))) else frames[chosen], short_side)
         path = self.samples[index].path
         try:
             video = Video(copy or path, self.decoding.reader, self.decoding.seconds)
@@ -89,12 +93,17 @@ class Clips:
 class TrainLoader:
     """Batches without end; of each batch, the rows of this process.
 
-    stride: frames from one sampled frame to the next, at a random place in the video; None: the frames are spread
-    over the whole video. crop: none, multiscale or resized. replaced: samples replaced so far in this process because
-    their video could not be decoded (in any process). failures: share of the videos that may turn out to be broken.
-    accumulate: parts that a batch is computed in. order: shuffled, shards or lengths (`order`). stream: a folder that
-    shards are copied to, window by window, and read from (`streaming`); empty: videos are read at their place. Raises
-    DataError where the corpus has fewer samples than a batch.
+    corpus: the training videos. tokenizer: of their captions. frames: of a clip. stride: frames from one sampled frame
+    to the next, at a random place in the video; None: the frames are spread over the whole video. size: height and
+    width of a clip in pixels. crop: none, multiscale or resized. augmentation: what follows the crop. batch: samples of
+    a step over all processes. accumulate: parts that a batch is computed in. words: longest caption in tokens. seed: of
+    order, frames, crops and captions. workers: processes that decode; 0: a thread of this one. cache: keep decoded
+    frames. failures: share of the videos that may turn out to be broken. decoding: how files are read. order:
+    shuffled, shards or lengths (`sampler`). stream: a folder that shards are copied to, window by window, and read from
+    (`shard_prefetch`); empty: videos are read at their place.
+
+    Attributes: steps_per_epoch; replaced, the samples replaced so far because their video could not be decoded, in any
+    process. Raises DataError where the corpus has fewer samples than a batch.
     """
 
     def __init__(
@@ -130,32 +139,34 @@ class TrainLoader:
         self.replaced, self.failures = 0, failures
         self._broken: dict[str, str] = {}
         self._pad = tokenizer.pad
-        self._captions = tokenise(corpus, tokenizer, words)
-        self._clips = Clips(corpus, cache, decoding)
-        self._order = Order(corpus.samples, seed, order, batch, lambda epoch, index: len(self._caption(epoch, index)))
+        self._captions = tokenize_captions(corpus, tokenizer, words)
+        self._clips = ClipReader(corpus, cache, decoding)
+        self._order = EpochSampler(
+            corpus.samples, seed, order, batch, lambda epoch, index: len(self._caption(epoch, index))
+        )
         self._stream = stream if self._order.windows and self._clips.cached is None else ""
-        self._copies: Copies | None = None
+        self._copies: ShardCopies | None = None
 
     def batches(self, first_step: int) -> Iterator[Batch]:
         """Batches from `first_step` on; raises DataError where too many videos are broken."""
         if not self._stream:
             yield from self._batches(first_step)
             return
-        with streamed(self._stream, self._window, *self._windows_of(first_step)) as (self._copies, fetching):
+        with shards_prefetched(self._stream, self._window, *self._windows_of(first_step)) as (self._copies, fetcher):
             # In a name, the batches outlive the copies: workers that wait for one end with them.
             made = self._batches(first_step)
             try:
                 for step, batch in enumerate(made, start=first_step):
-                    if fetching:
-                        fetching.show(*self._windows_of(step + 1))
+                    if fetcher:
+                        fetcher.show(*self._windows_of(step + 1))
                     yield batch
             except DataError as error:
-                if fetching and fetching.error:
-                    raise DataError(fetching.error) from error
+                if fetcher and fetcher.error:
+                    raise DataError(fetcher.error) from error
                 raise
 
     def _batches(self, first_step: int) -> Iterator[Batch]:
-        for batch in in_order(self.make, range(first_step, sys.maxsize), self.workers):
+        for batch in prefetch(self.make, range(first_step, sys.maxsize), self.workers):
             length, broken = largest(batch.words.shape[1], len(batch.broken))
             batch.words, batch.all_words = whole_batch(batch.words, self.accumulate, length, self._pad)
             if broken:
@@ -175,8 +186,8 @@ class TrainLoader:
                 try:
                     videos.append(self._clip(index, epoch, draws, copy))
                 except DataError as error:
-                    if copy is not None and not file_of(copy).exists():  # that is no fault of the video
-                        raise DataError(f"machine.stream: {file_of(copy)} is gone before its time") from error
+                    if copy is not None and not file_on_disk(copy).exists():  # that is no fault of the video
+                        raise DataError(f"machine.stream: {file_on_disk(copy)} is gone before its time") from error
                     broken.append(f"{self.corpus.samples[index].path}\0{error}")
                     continue
                 chosen.append(index)
@@ -200,7 +211,7 @@ class TrainLoader:
         first, last = place * self.batch, (place + 1) * self.batch - 1
         return before + found.window_of(first), before + found.window_of(last)
 
-    def _window(self, number: int) -> Window:
+    def _window(self, number: int) -> ShardWindow:
         epoch, place = divmod(number, self._order.windows)
         return self._order.epoch(epoch).windows[place]
 
@@ -247,7 +258,7 @@ class TrainLoader:
             )
 
 
-def tokenise(corpus: Corpus, tokenizer: Tokenizer, words: int) -> list[list[list[int]]]:
+def tokenize_captions(corpus: Corpus, tokenizer: Tokenizer, words: int) -> list[list[list[int]]]:
     """Token ids of every caption of every sample."""
     flat = iter(tokenizer.encode([caption for sample in corpus.samples for caption in sample.captions], words))
     return [[next(flat) for _ in sample.captions] for sample in corpus.samples]

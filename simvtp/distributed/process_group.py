@@ -93,7 +93,7 @@ def started_as(environment: Mapping[str, str]) -> dict[str, str]:
         from submitit import JobEnvironment
 
         job = JobEnvironment()
-    elif int(environment.get("SLURM_STEP_NUM_TASKS", 1)) > 1:
+    elif environment.get("SLURM_STEP_NUM_TASKS", "1") not in ("", "0", "1"):
         from submitit.slurm.slurm import SlurmJobEnvironment
 
         job = SlurmJobEnvironment()

@@ -64,8 +64,23 @@ class SimVTP:
             raise DataError(f"{folder}/config.json is not whole JSON ({error})") from error
         if not isinstance(about, dict) or about.get("format") != FORMAT:
             raise DataError(f"{folder}/config.json is not of a model folder of this version (format {FORMAT})")
-        config, tokenizer = unflatten(about["config"]), load_tokenizer(str(folder), "")
-        return cls(_filled(about["kind"], config, tokenizer, folder / "model.safetensors"), config, tokenizer, about)
+        path = folder / "config.json"
+        try:
+            config, kind = unflatten(about["config"]), str(about["kind"])
+            if kind not in KINDS:
+                raise ValueError(f"kind {kind!r} is none of {', '.join(KINDS)}")
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise DataError(f"{path} is not the config of a model folder ({error})") from error
+        path = folder / "tokenizer.json"
+        try:
+            tokenizer = load_tokenizer(str(folder), "")
+            path = folder
+            return cls(_filled(kind, config, tokenizer, folder / "model.safetensors"), config, tokenizer, about)
+        except DataError:
+            raise
+        except Exception as error:  # the tokenizers library and torch raise anything
+            why = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise DataError(f"{path} cannot be loaded ({why})") from error
 
     @classmethod
     def from_run(cls, folder: str | Path) -> SimVTP:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from simvtp.config.schema import Config
-from simvtp.models.token_counts import tubes_decoded, tubes_masked
+from simvtp.config.tube_counts import tubes_decoded, tubes_masked
 
 
 def transformer_flop(tokens: float, width: int, depth: int) -> float:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from simvtp.config.schema import Mask, Model
-from simvtp.models.token_counts import tubes_decoded, units_masked
+from simvtp.config.tube_counts import tubes_decoded, units_masked
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ at all: only its shape and the order of its rows may change, never a value.
 
 from __future__ import annotations
 
-import argparse
 import pickle
 from collections import Counter
 from collections.abc import Sequence
@@ -24,6 +23,7 @@ from simvtp.config.schema import Config, Model
 from simvtp.errors import ConfigError
 from simvtp.models.embeddings import sine_positions
 from simvtp.models.key_maps import KeyMap, find_key_map, own_key
+from simvtp.models.torch_files import load_torch
 from simvtp.runtime.files import read_json
 
 WRAPPERS = ("model", "module", "state_dict", "model_state_dict")  # keys that checkpoints keep their weights under
@@ -112,16 +112,15 @@ def _tensors(path: Path) -> dict[str, Tensor]:
 
 def _loaded(path: Path) -> Any:
     try:
-        # VideoMAE keeps its command line beside the weights: a Namespace is a bare bag of values
-        with torch.serialization.safe_globals([argparse.Namespace]):
-            return torch.load(path, map_location="cpu", weights_only=True)
+        return load_torch(path, path.stat().st_size)
     except pickle.UnpicklingError as error:
         raise ConfigError(
             f"model.init: {path} is refused: it is damaged, or holds more than tensors, and loading that could run any "
             "code. Where you trust its origin, load it yourself and save its tensors as safetensors"
         ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise ConfigError(f"model.init: {path} cannot be read as a torch checkpoint ({error})") from error
+    except Exception as error:  # a damaged pickle raises anything
+        why = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ConfigError(f"model.init: {path} cannot be read as a torch checkpoint ({why})") from error
 
 
 def _unwrapped(content: Any) -> dict[str, Any]:

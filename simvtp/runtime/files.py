@@ -64,7 +64,12 @@ def settle(folder: Path, name: str, wanted: dict[str, Any]) -> None:
     """
     path = folder / name
     if path.exists():
-        before = read_json(path)
+        try:
+            before = read_json(path)
+        except ValueError as error:
+            raise DataError(f"{error}; --out {folder} is begun anew then, and what is whole in it is kept") from error
+        if not isinstance(before, dict):
+            raise DataError(f"{path} does not hold the settings of --out {folder}; move it away")
         if before != wanted:
             differing = ", ".join(key for key in wanted if before.get(key) != wanted[key])
             raise DataError(f"--out {folder} was begun with another {differing} ({name}); name another folder")
@@ -72,11 +77,11 @@ def settle(folder: Path, name: str, wanted: dict[str, Any]) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Raises ValueError that names the file where it is no whole JSON, ConfigError where the user may not read it,
+    """Raises DataError that names the file where it is no whole JSON, ConfigError where the user may not read it,
     another OSError where it cannot be read."""
     try:
         return orjson.loads(path.read_bytes())
     except PermissionError as error:
         raise explained(error, path) from error
     except ValueError as error:
-        raise ValueError(f"{path} is not whole JSON ({error}); move it away and run the same command again") from error
+        raise DataError(f"{path} is not whole JSON ({error}); move it away and run the same command again") from error

@@ -13,7 +13,9 @@ from contextlib import contextmanager
 from rich.console import Console, ConsoleRenderable
 from rich.logging import RichHandler
 
-NAMES = ("simvtp", "sweeps", "analysis")
+from simvtp.errors import printable
+
+NAMES = ("simvtp", "sweeps", "analysis", "__main__")  # the last: of a command that `python -m` runs
 
 
 def show_log(level: int = logging.INFO) -> None:
@@ -26,7 +28,9 @@ def show_log(level: int = logging.INFO) -> None:
         logger = logging.getLogger(name)
         logger.setLevel(level)
         if not any(isinstance(handler, RichHandler) for handler in logger.handlers):
-            logger.addHandler(_Lines(console=console, markup=False, highlighter=None))
+            handler = _Lines(console=console, markup=False, highlighter=None)
+            handler.setFormatter(_Printable())
+            logger.addHandler(handler)
 
 
 @contextmanager
@@ -41,6 +45,13 @@ def only_warnings(*, active: bool) -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, before, strict=True):
             logger.setLevel(level)
+
+
+class _Printable(logging.Formatter):
+    """Names of files and other text from outside reach a terminal without escape codes."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
 
 
 class _Lines(RichHandler):

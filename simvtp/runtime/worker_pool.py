@@ -93,7 +93,8 @@ class Worker:
     """
 
     def __init__(self, function: Function, shared: Any, seconds: float | None) -> None:
-        self.head = (function.__module__, function.__qualname__, shared)
+        main = sys.modules["__main__"].__spec__ if function.__module__ == "__main__" else None  # python -m NAME
+        self.head = (main.name if main else function.__module__, function.__qualname__, shared)
         self.seconds = seconds
         self.process: subprocess.Popen[bytes] | None = None
         self.stopped = False

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import logging
-import pickle
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -13,15 +12,13 @@ import safetensors.torch
 import torch
 from torch import nn
 
+from simvtp.errors import DataError
+from simvtp.models.torch_files import load_torch
 from simvtp.runtime.files import write_bytes
 
 log = logging.getLogger(__name__)
 
 KEPT = 2  # the newest, and one more in case a disk damages it
-
-# What reading damaged bytes raises, in zipfile, torch and pickle.
-_DAMAGE = (RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError,
-           zipfile.BadZipFile, pickle.UnpicklingError)  # fmt: skip
 
 
 def save_weights(model: nn.Module, path: Path) -> None:
@@ -31,16 +28,18 @@ def save_weights(model: nn.Module, path: Path) -> None:
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
-    """Load what `save_weights` wrote; raises ValueError, naming the file and tensors, where the two do not fit."""
+    """Load what `save_weights` wrote; raises DataError, naming the file and tensors, where the two do not fit."""
     try:
         tensors = safetensors.torch.load(path.read_bytes())
     except safetensors.SafetensorError as error:
-        raise ValueError(f"{path} is damaged ({error}); delete it, and the stage is trained again") from error
+        raise DataError(f"{path} is damaged ({error}); delete it, and the stage is trained again") from error
+    except (ValueError, LookupError, TypeError) as error:  # a type of numbers that torch has not
+        raise DataError(f"{path} holds no tensors that torch knows ({error})") from error
     own = model.state_dict()
     wrong = [name for name, tensor in own.items() if name not in tensors or tensors[name].shape != tensor.shape]
     wrong += [name for name in tensors if name not in own]
     if wrong:
-        raise ValueError(f"{path} does not fit the config: {', '.join(wrong[:4])} ({len(wrong)} tensors in all)")
+        raise DataError(f"{path} does not fit the config: {', '.join(wrong[:4])} ({len(wrong)} tensors in all)")
     model.load_state_dict(tensors)
 
 
@@ -76,10 +75,13 @@ def load_state(folder: Path) -> dict[str, Any] | None:
                 if (part := archive.testzip()) is not None:
                     raise zipfile.BadZipFile(f"wrong checksum of {part}")
             content.seek(0)
-            state: dict[str, Any] = torch.load(content, map_location="cpu", weights_only=True)
+            state = load_torch(content, len(content.getbuffer()))
+            if not isinstance(state, dict):
+                raise ValueError("it holds no training state")
             return state
-        except _DAMAGE as error:
-            log.warning("%s cannot be read (%s); going back to the one before", path, error)
+        except Exception as error:  # noqa: BLE001  (damaged bytes raise anything)
+            why = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            log.warning("%s cannot be read (%s); going back to the one before", path, why)
             path.replace(path.with_suffix(".damaged"))
     return None
 

@@ -116,13 +116,20 @@ class WrappedModel:
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
-    """Load what `WrappedModel.state` gave for an optimiser of the same parameters."""
+    """Load the moments of AdamW that `WrappedModel.state` gave for the same parameters; raises ValueError, KeyError.
+
+    Settings such as weight decay stay those of `optimizer`.
+    """
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    moments = {
-        number: {name: _shard_like(tensor, parameters[number]) for name, tensor in entry.items()}
-        for number, entry in state["state"].items()
-    }
-    optimizer.load_state_dict({**state, "state": moments})
+    moments = {}
+    for number, entry in state["state"].items():
+        parameter = parameters[number]
+        for name in ("exp_avg", "exp_avg_sq"):
+            if entry[name].shape != parameter.shape or not entry[name].is_floating_point():
+                raise ValueError(f"{name} of parameter {number} has another shape or type")
+        moments[number] = {"step": entry["step"].float().reshape(())}
+        moments[number] |= {name: _shard_like(entry[name], parameter) for name in ("exp_avg", "exp_avg_sq")}
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
 
 
 class Average:
@@ -136,6 +143,9 @@ class Average:
         self._model = model
         self._rule = get_ema_multi_avg_fn(decay)
         kept = None if state is None else state["average"]
+        for name, parameter in model.named_parameters():
+            if kept is not None and kept[name].shape != parameter.shape:
+                raise ValueError(f"the average of {name} has another shape")
         self._values = [
             parameter.detach().clone() if kept is None else _shard_like(kept[name].to(parameter.device), parameter)
             for name, parameter in model.named_parameters()

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from simvtp.config.schema import Machine, Optimisation
 from simvtp.data.train_loader import Batch
 from simvtp.distributed.process_group import check_batch, decide, largest, mean, rank
-from simvtp.errors import NotFinite
+from simvtp.errors import DataError, NotFinite
 from simvtp.runtime.seeding import seeded
 from simvtp.runtime.signals import Interrupted, raise_if_stopped, stop_requested
-from simvtp.training.checkpoint import clear_halves, load_state, save_state
+from simvtp.training.checkpoint import clear_halves, load_state, save_state, states
 from simvtp.training.optimizer import learning_rate, make_optimizer
 from simvtp.training.parallelize import WrappedModel, load_optimizer
 from simvtp.training.progress import Log, Progress
@@ -73,7 +73,8 @@ class Trainer:
     memory: what a stage keeps in checkpoints beside the training state (the best epoch and its weights, say); plain
         values and tensors.
 
-    Raises ConfigError where the batch cannot be divided among the processes.
+    Raises ConfigError where the batch cannot be divided among the processes, DataError where the last checkpoint is
+    whole and does not fit.
     """
 
     name: str
@@ -96,22 +97,43 @@ class Trainer:
         self.step = 0
         self.seconds = 0.0
         state = self._last_state()
-        self.wrapped = WrappedModel(self.model, self.objective, self.machine, self.device, self.optimisation.ema, state)
-        self.optimizer = make_optimizer(self.model, self.optimisation)
-        if state is not None:
-            load_optimizer(self.optimizer, state["optimizer"])
-            self.step, self.tail, self.memory = state["step"], state["tail"], state["memory"]
-            self.seconds = state["seconds"]
+        try:
+            self._restore(state)
+        except (RuntimeError, LookupError, TypeError, ValueError, AttributeError) as error:
+            if state is None or isinstance(error, torch.OutOfMemoryError):
+                raise
+            path, why = states(self.folder / "checkpoints")[-1], str(error).strip().splitlines()
+            raise DataError(
+                f"{path} does not fit this stage ({' '.join(why[:2]) or type(error).__name__}); move it away, and the "
+                "same command goes on from the checkpoint before it, or from the start"
+            ) from error
         decide(lambda: self.log.cut_after(self.step))
         self.log.open_trackers()
         self._counted = time.monotonic()
+
+    def _restore(self, state: dict[str, Any] | None) -> None:
+        """Wrap the model and make the optimiser, both as `state` has them; any exception where it does not fit."""
+        self.wrapped = WrappedModel(self.model, self.objective, self.machine, self.device, self.optimisation.ema, state)
+        self.optimizer = make_optimizer(self.model, self.optimisation)
+        if state is None:
+            return
+        load_optimizer(self.optimizer, state["optimizer"])
+        self.step, self.tail, self.memory = state["step"], state["tail"], state["memory"]
+        self.seconds = float(state["seconds"])
+        if type(self.step) is not int or not 0 <= self.step <= self.steps:
+            raise ValueError(f"it is of step {self.step!r}, and the stage has {self.steps} steps")
+        if not isinstance(self.memory, dict) or not isinstance(self.tail, list):
+            raise TypeError("memory or tail is of another type")
+        for line in self.tail:
+            if line.keys() != self.tail[0].keys() or not all(isinstance(value, float) for value in line.values()):
+                raise ValueError("its losses are no numbers")
 
     def _last_state(self) -> dict[str, Any] | None:
         folder = self.folder / "checkpoints"
         decide(lambda: clear_halves(self.folder))
         exists = decide(lambda: load_state(folder) is not None)  # process 0 sets damaged ones aside
         state = load_state(folder) if exists else None
-        return state if state is not None and state["stage"] == self.name else None
+        return state if state is not None and state.get("stage") == self.name else None
 
     def save(self) -> None:
         """Write a checkpoint of this step; every process must call this. Raises OSError where the disk is full."""

@@ -123,7 +123,7 @@ def detach(plan: Plan, ledger: Ledger, words: list[str]) -> int:
 def prepare(plan: Plan) -> None:
     """Make or check the corpora before any job needs them, so that jobs do not wait for each other."""
     from simvtp.data.corpora.registry import EXTRA_TESTS, load
-    from simvtp.data.train_loader import Clips
+    from simvtp.data.train_loader import ClipReader
 
     wanted: dict[tuple[str, str], bool] = {}
     for run in plan.runs.values():
@@ -133,7 +133,7 @@ def prepare(plan: Plan) -> None:
         extra = EXTRA_TESTS.get(data.finetune.partition(":")[0], ())
         wanted |= {(data.finetune, split): cache for split in ("train", "val", "test", *extra)}
     for (spec, split), cache in wanted.items():
-        Clips(load(spec, split), cache)
+        ClipReader(load(spec, split), cache)
 
 
 def finish(console: Console, plan: Plan, states: Mapping[str, State], arguments: argparse.Namespace) -> int:

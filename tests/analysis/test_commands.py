@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from analysis import plot, table
-from analysis.figures import ablation, learning_curves
-from analysis.figures.panels import wrap
+from analysis.figures import ablation, learning_curves, style
+from analysis.figures.style import wrap
 from analysis.runs.load import load
 from analysis.stats.summary import Summary, summarise
 from tests.analysis.folders import Builder
@@ -141,7 +141,7 @@ def test_curves_show_the_means_of_each_axis(folder: Path) -> None:
     assert list(line.get_ydata()) == pytest.approx([summary.rows[k].mean("R@1") for k in (0, 1, 2, 3)], abs=1e-3)
     assert video.get_ylabel() == "R@1, text-to-video (%)"
     assert "words masked (%)" in {axes.get_xlabel() for axes in figure.axes}
-    assert text.get_title(loc="left").startswith("Text mask ratio: ")
+    assert text.get_title(loc="left") == "Text mask ratio"
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert labels == ["held-out combinations", "seen combinations", "base", "no pre-training", "chance"]
 
@@ -153,7 +153,7 @@ def test_an_axis_with_settings_tied_to_it_is_a_curve_under_the_name_of_the_sweep
     upper = ablation.draw(summary).axes[0]
     line = next(line for line in upper.get_lines() if line.get_marker() == "o" and len(line.get_xdata()) == 3)
     assert list(line.get_xdata()) == pytest.approx([50, 90, 95])
-    assert upper.get_title(loc="left").startswith("Mask ratio compute: ")
+    assert upper.get_title(loc="left") == "Mask ratio compute"
 
 
 @pytest.mark.parametrize("name", ["mask_grid", "data_fraction", "objectives"])
@@ -201,7 +201,7 @@ def test_learning_curves_count_the_runs_whose_logs_are_there(tmp_path: Path) -> 
 def _title(summary: Summary, folder: Path) -> str:
     figure = learning_curves.draw(summary, folder)
     assert figure is not None
-    return figure.get_suptitle().replace("\n", " ")
+    return style.caption_of(figure)
 
 
 def test_an_unknown_sweep_is_refused_with_the_nearest(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

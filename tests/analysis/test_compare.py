@@ -12,7 +12,7 @@ import pytest
 
 from analysis import compare
 from analysis.runs.load import load
-from analysis.stats.diff import contrast
+from analysis.stats.diff import diff_results
 from tests.analysis.folders import Builder, write
 
 ENVIRONMENT = {"packages": {"torch": "2.13.0"}, "python": "3.11.2", "code": {"commit": "abc", "diff": ""}}
@@ -60,8 +60,8 @@ def test_a_folder_and_its_copy_are_the_same(both: tuple[Path, Path], capsys: pyt
 
 def test_a_difference_is_paired_and_shown_with_its_interval(both: tuple[Path, Path]) -> None:
     edit(both[1], move_hits)
-    (pair,) = contrast(load(both[0]), load(both[1])).pairs
-    changed = [line for line in pair.lines if len(line.same) < 3]
+    (pair,) = diff_results(load(both[0]), load(both[1])).sweeps
+    changed = [line for line in pair.points if len(line.same) < 3]
     assert [line.first.label for line in changed] == ["10%"]
     difference = changed[0].difference
     assert difference is not None
@@ -78,7 +78,7 @@ def test_settings_code_and_environment_that_differ_are_named(both: tuple[Path, P
     edit(both[1], lambda content: content["run"] == name and not content["config"].update({"machine.threads": 9}))
     out = tmp_path / "out.md"
     assert compare.main([str(both[0]), str(both[1]), "--output", str(out)]) == 0
-    (pair,) = contrast(load(both[0]), load(both[1])).pairs
+    (pair,) = diff_results(load(both[0]), load(both[1])).sweeps
     (odd,) = [group for group in pair.groups if group.differing]
     assert len(odd.runs) == 1
     assert odd.differing == {
@@ -93,7 +93,7 @@ def test_settings_code_and_environment_that_differ_are_named(both: tuple[Path, P
 def test_an_environment_that_only_one_side_kept_is_said(both: tuple[Path, Path]) -> None:
     for path in both[1].glob("runs/*/environment.json"):
         path.unlink()
-    (pair,) = contrast(load(both[0]), load(both[1])).pairs
+    (pair,) = diff_results(load(both[0]), load(both[1])).sweeps
     assert [group.differing for group in pair.groups] == [{"environment": ("recorded", "not recorded")}]
 
 
@@ -114,17 +114,17 @@ def test_what_only_one_of_them_has_is_listed(tmp_path: Path, capsys: pytest.Capt
 
 def test_another_test_corpus_is_never_subtracted(both: tuple[Path, Path]) -> None:
     edit(both[1], lambda content: not content["corpus"].update(test="other"))
-    (pair,) = contrast(load(both[0]), load(both[1])).pairs
-    assert all(line.difference is None for line in pair.lines)
-    assert {line.obstacle for line in pair.lines} == {"another test corpus: levels cannot be compared"}
+    (pair,) = diff_results(load(both[0]), load(both[1])).sweeps
+    assert all(line.difference is None for line in pair.points)
+    assert {line.obstacle for line in pair.points} == {"another test corpus: levels cannot be compared"}
     assert [group.differing for group in pair.groups] == [{"corpus test": ("t1", "other")}]
 
 
 def test_sweeps_of_other_presets_are_matched_by_name_and_their_settings_told(tmp_path: Path) -> None:
     Builder(tmp_path / "A", queries=50).sweep("data_fraction")
     Builder(tmp_path / "B", queries=50, preset="small").sweep("data_fraction")
-    found = contrast(load(tmp_path / "A"), load(tmp_path / "B"))
-    (pair,) = found.pairs
+    found = diff_results(load(tmp_path / "A"), load(tmp_path / "B"))
+    (pair,) = found.sweeps
     assert pair.settings["model.width"] == ("64", "384")
     assert found.only_first == found.only_second == []
 

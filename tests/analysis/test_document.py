@@ -26,7 +26,7 @@ def test_every_table_and_figure_is_included_once(tmp_path: Path) -> None:
     Builder(tmp_path, queries=50).sweep("objectives")
     table.main([str(tmp_path)])
     (tmp_path / "figures").mkdir()
-    names = ("objectives-tiny.pdf", "objectives-tiny-cost.pdf", "objectives-tiny-against-B.pdf", "front-tiny.pdf",
+    names = ("objectives-tiny.pdf", "objectives-tiny-cost.pdf", "objectives-tiny-against-B.pdf", "pareto-tiny.pdf",
              "reconstruct-base.png", "objectives-tiny.png")  # fmt: skip
     for name in names:
         (tmp_path / "figures" / name).touch()

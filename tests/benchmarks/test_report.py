@@ -1,11 +1,11 @@
 """Tables from what a benchmark prints into the page and the history, and two records compared."""
 
-from benchmarks.all import written
+from analysis.tables.markdown import fill_block
 from benchmarks.compare_history import changes
 from benchmarks.report import markdown, tables_of
 
 ROWS = [{"preset": "tiny", "seconds": "0.2", "against plain": "2.40x"}]
-TABLE = "| preset | seconds | against plain |\n|---|---|---|\n| tiny | 0.2 | 2.40x |"
+TABLE = "| preset | seconds | against plain |\n| --- | --- | --- |\n| tiny | 0.2 | 2.40x |"
 
 
 def test_a_table_is_written_and_read_back() -> None:
@@ -16,9 +16,9 @@ def test_a_table_is_written_and_read_back() -> None:
 
 def test_a_page_gets_the_new_table_in_place_of_the_old() -> None:
     page = "# Page\n\n<!-- step -->\nold\n<!-- end step -->\n\nend\n"
-    again = written(page, "step", TABLE, "today")
+    again = fill_block(page, "step", f"today\n\n{TABLE}")
     assert again == f"# Page\n\n<!-- step -->\ntoday\n\n{TABLE}\n<!-- end step -->\n\nend\n"
-    more = written(again, "sweep", "| b |", "today")
+    more = fill_block(again, "sweep", "today\n\n| b |")
     assert more == again.rstrip() + "\n\n## sweep\n\n<!-- sweep -->\ntoday\n\n| b |\n<!-- end sweep -->\n"
 
 

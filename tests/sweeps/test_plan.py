@@ -7,7 +7,7 @@ from simvtp.config.schema import Config, flatten, override
 from simvtp.errors import ConfigError
 from simvtp.models.flops import pretrain_gflop
 from sweeps.definition import find_sweep, names
-from sweeps.plan import Plan, make_plan, sweep_record
+from sweeps.plan import Plan, equal_points, make_plan, sweep_record
 
 TINY = preset("tiny")
 
@@ -143,3 +143,11 @@ def test_objectives_are_named_after_what_is_on_and_hold_only_what_differs() -> N
     nothing = override(TINY, {"pretrain.length": "0 steps"})
     assert next(point.label for point in make_plan("mask_ratio", "tiny", nothing, (0,)).tables[0].points) == "base"
     assert "no pre-training" not in {p.label for p in make_plan("mask_ratio", "tiny", nothing, (0,)).tables[0].points}
+
+
+def test_ratios_that_mask_the_same_number_of_tubes_are_named_as_one_experiment() -> None:
+    frames = make_plan("mask_ratio", "tiny", override(TINY, {"mask.kind": "frame"}), (0, 1))
+    (line,) = equal_points(frames)
+    assert "masks 108 of 144 tubes: base, video 75%, video 95%" in line  # 3 of 4 slots of 36 tubes
+    assert equal_points(make_plan("mask_ratio", "tiny", TINY, (0,))) == []
+    assert equal_points(make_plan("towers", "tiny", TINY, (0,))) == []

@@ -6,6 +6,7 @@ as their annotation files (size, time of change) and the folders of their videos
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -15,9 +16,11 @@ from pathlib import Path
 from typing import Literal
 
 from simvtp.config.file_digests import pin, split
-from simvtp.data.corpora.annotations import ENDINGS, Record, inside
-from simvtp.data.corpora.registry import kind_of, listed, place_of
-from simvtp.data.video.tar_members import file_of
+from simvtp.data.corpora.annotations import Record
+from simvtp.data.corpora.registry import read_records
+from simvtp.data.corpora.spec import LISTS, CorpusSpec
+from simvtp.data.corpora.video_files import ENDINGS, path_below
+from simvtp.data.video.tar_members import file_on_disk
 from simvtp.runtime.cache_dir import cache_folder
 from simvtp.runtime.files import read_json, write_json
 
@@ -38,13 +41,11 @@ def pinned_corpus(use: Use, spec: str) -> str:
 
     Raises DataError where it cannot be read, ConfigError where it is not the one of a digest that is given.
     """
-    kind = kind_of(spec)
-    if kind == "sprites":  # its spec says all
-        return spec
     named, wanted = split(spec)
-    place = place_of(named)
-    rest = named.partition(":")[2].removeprefix(place)  # ?split=7k
-    whole = f"{kind}:{Path(os.path.abspath(os.path.expanduser(place)))}{rest}"  # noqa: PTH100, PTH111
+    parsed = CorpusSpec.parse(named)
+    if parsed.kind == "sprites":  # its spec says all
+        return spec
+    whole = str(dataclasses.replace(parsed, place=os.path.abspath(parsed.path)))  # noqa: PTH100
     return pin(f"data.{use}", f"{whole}#{wanted}" if wanted else whole, _digest(whole, use))
 
 
@@ -56,14 +57,14 @@ def _digest(spec: str, use: Use) -> str:
             return digest
     found, folders, videos = hashlib.sha256(), set[Path](), 0
     for name in SPLITS[use]:
-        records, root = listed(spec, name)
-        files = [file_of(inside(root, record.file)) for record in records]
+        records, root = read_records(spec, name)
+        files = [file_on_disk(path_below(root, record.file)) for record in records]
         folders |= {path.parent for path in files}
         videos += len(files)
         for line in _lines(name, records, files):
             found.update(line)
     digest = found.hexdigest()[:16]
-    stats = _stats(Path(place_of(spec)), folders)
+    stats = _stats(CorpusSpec.parse(spec), folders)
     if stats:
         _known[key] = digest, stats
         newest = max(changed for _, changed in stats.values())
@@ -90,13 +91,13 @@ def _sizes(folder: Path) -> dict[str, int]:
         return {}
 
 
-def _stats(place: Path, folders: set[Path]) -> Stats:
+def _stats(spec: CorpusSpec, folders: set[Path]) -> Stats:
     """Of all that a digest hangs on; nothing where that is too much to compare."""
     paths = [str(folder) for folder in folders]
-    if place.is_file():
-        paths.append(str(place))
+    if spec.kind in LISTS:
+        paths += map(str, spec.lists)
     else:
-        for folder, _, names in os.walk(place):
+        for folder, _, names in os.walk(spec.path):
             paths.append(folder)
             paths += [os.path.join(folder, name) for name in names if not name.lower().endswith(ENDINGS)]  # noqa: PTH118
             if len(paths) > _MOST_FILES:

@@ -1,73 +1,133 @@
-"""Any list of videos and captions: a CSV or TSV with named columns, or JSON. Paths count from the file's folder.
+"""Any list of videos and captions: CSV or TSV with named columns, JSON, or JSON lines.
 
-Columns: video (or path, file), caption (or text, sentence, name), and split (train, val, test) where it is more than
-a training set. Rows of one video are its captions.
-JSON: {path: caption}, or [{"video": path, "caption": text or list of texts, "split": ...}].
+Columns or fields: video (or path, file, file_name), caption (or text, sentence, name), and split (train, val, test)
+where the list is more than a training set. Rows of one video are its captions; a field may hold a list of them.
+JSON: {path: caption or captions}, or a list of objects; in a file named .jsonl or .ndjson one object a line.
+Paths count from the list's folder, or are absolute.
+
+Options of the corpus's name, such as csv:train.csv?val=val.csv&root=/videos: video=NAME and caption=NAME name the
+columns; root=DIR is the folder that paths count from; train=FILE, val=FILE and test=FILE are lists of those splits
+alone. DIR and FILE count from the list's folder.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
-from simvtp.data.corpora.annotations import Record, clean, read_header, read_json_file, read_rows, text_field
-from simvtp.errors import DataError
+from simvtp.data.corpora.annotations import Captions, Record, field_of, quoted, text_field
+from simvtp.data.corpora.spec import CorpusSpec
+from simvtp.data.corpora.text_files import read_header, read_json_file, read_json_lines, read_rows
+from simvtp.errors import DataError, nearest
+from simvtp.runtime.files import expanded
 
-VIDEO = ("video", "path", "file")
+VIDEO = ("video", "path", "file", "file_name")
 CAPTION = ("caption", "text", "sentence", "name")
+SPLITS = ("train", "val", "test")
+_ALIASES = {
+    "training": "train",
+    "validation": "val",
+    "valid": "val",
+    "validate": "val",
+    "dev": "val",
+    "testing": "test",
+}
+
+Entry = tuple[str, str, Any, str]  # split or nothing, video, caption or captions, where in the file
 
 
-def read_table(path: Path, split: str) -> tuple[list[Record], Path]:
-    """Records of a CSV or TSV, and its folder."""
+def read_table(spec: CorpusSpec, split: str) -> tuple[list[Record], Path]:
+    """Records of a CSV or TSV, and the folder that their files count from."""
+    path = _file(spec, split)
     columns, _ = read_header(path)
-    video, caption = (_column(names, columns, path) for names in (VIDEO, CAPTION))
-    rows = read_rows(path, (video, caption))
-    entries = [(row.get("split") or "train", row[video], [row[caption]]) for row in rows]
-    return _records(entries, split, path), path.parent
+    video, caption = _columns(spec.options, columns, path)
+    rows = read_rows(path, (video, caption), may_be_empty=(caption,))
+    entries = ((row.get("split", ""), row[video], row[caption], f"{path}, row {i}") for i, row in enumerate(rows))
+    return _records(entries, spec, split, path)
 
 
-def _column(names: Sequence[str], columns: Sequence[str], path: Path) -> str:
-    found = [name for name in names if name in columns]
-    if not found:
-        raise DataError(f"{path}: no column named {' or '.join(names)} in its first line ({', '.join(columns)})")
-    return found[0]
-
-
-def read_json(path: Path, split: str) -> tuple[list[Record], Path]:
-    """Records of a JSON file, and its folder."""
-    content = read_json_file(path)
+def read_json(spec: CorpusSpec, split: str) -> tuple[list[Record], Path]:
+    """Records of a JSON or JSON-lines file, and the folder that their files count from."""
+    path = _file(spec, split)
+    content = read_json_lines(path) if path.suffix in (".jsonl", ".ndjson") else read_json_file(path)
     if isinstance(content, dict):
-        content = [{"video": video, "caption": caption} for video, caption in content.items()]
-    if not isinstance(content, list):
+        entries: Iterable[Entry] = (
+            ("", video, caption, f"{path}, {quoted(video)}") for video, caption in content.items()
+        )
+    elif isinstance(content, list):
+        entries = _objects(content, spec, path)
+    else:
         raise DataError(f'{path}: neither {{path: caption}} nor [{{"video": ..., "caption": ...}}]')
-    entries = []
+    return _records(entries, spec, split, path)
+
+
+def _objects(content: Sequence[Any], spec: CorpusSpec, path: Path) -> Iterator[Entry]:
+    names = list(content[0]) if content and isinstance(content[0], dict) else []
+    video, caption = _columns(spec.options, names, path)
     for i, entry in enumerate(content):
         where = f"{path}, entry {i}"
-        video = text_field(entry, "video", where)
-        entries.append((str(entry.get("split") or "train").strip(), video, _captions(entry, where)))
-    return _records(entries, split, path), path.parent
+        name = text_field(entry, video, where)
+        yield str(entry.get("split") or "").strip(), name, field_of(entry, caption, where), where
 
 
-def _captions(entry: dict[str, Any], where: str) -> list[str]:
-    if isinstance(entry.get("caption"), list) and entry["caption"]:
-        return [text_field({"caption": caption}, "caption", where) for caption in entry["caption"]]
-    return [text_field(entry, "caption", where)]
+def _file(spec: CorpusSpec, split: str) -> Path:
+    """The file that lists a split."""
+    path = spec.existing_path()
+    return path.parent / expanded(spec.options[split]) if split in spec.options else path
 
 
-def _records(entries: Iterable[tuple[str, str, Sequence[str]]], split: str, path: Path) -> list[Record]:
-    """Records of one split of (split, video, captions); raises DataError where a video is in two splits."""
+def _columns(options: Mapping[str, str], columns: Sequence[str], path: Path) -> tuple[str, str]:
+    """The names of the columns of videos and captions; raises DataError where there is none."""
+    found = []
+    for option, names in (("video", VIDEO), ("caption", CAPTION)):
+        wanted = (options[option],) if option in options else names
+        there = [name for name in wanted if name in columns]
+        if not there:
+            shown = ", ".join(map(str, columns))[:300]
+            raise DataError(
+                f"{path}: no column named {' or '.join(wanted)} (it has {shown or 'none'})"
+                f"{nearest(wanted[0], columns)}; ?{option}=NAME behind the corpus's name names it"
+            )
+        found.append(there[0])
+    return found[0], found[1]
+
+
+def _records(entries: Iterable[Entry], spec: CorpusSpec, split: str, path: Path) -> tuple[list[Record], Path]:
+    """Records of one split, and their folder; raises DataError where a video is in two splits, or the split is empty.
+
+    A file that is named for the split holds nothing else; in a common one, a video without split is for training.
+    """
+    own_file = split in spec.options
     split_of: dict[str, str] = {}
-    captions: dict[str, list[str]] = {}
-    for name, file, texts in entries:
+    captions = Captions(path)
+    for listed, file, texts, where in entries:
         video = str(PurePath(file))
+        name = split if own_file else _ALIASES.get(listed, listed) or "train"
         if split_of.setdefault(video, name) != name:
-            raise DataError(f"{path}: the video {video!r} is both in split {split_of[video]} and in split {name}")
+            both = f"{quoted(split_of[video])} and in split {quoted(name)}"
+            raise DataError(f"{path}: the video {quoted(video)} is both in split {both}")
         if name == split:
-            captions.setdefault(video, []).extend(clean(text) for text in texts)
-    if not captions:
+            for text in texts if isinstance(texts, list) and texts else [texts]:
+                captions.add(video, text, where)
+    videos = captions.by_video()
+    if not videos:
         there = ", ".join(sorted(set(split_of.values()))) or "no videos"
         raise DataError(
-            f"{path}: nothing in split {split!r}; there is {there} (column or field `split`: train, val, test)"
+            f"{path}: nothing in split {split!r}; there is {there[:200]} (column or field `split`: "
+            f"{', '.join(SPLITS)}; or a file of its own, ?{split}=FILE)"
         )
-    return [Record(video, video, tuple(texts)) for video, texts in captions.items()]
+    root = path.parent / expanded(spec.options["root"]) if "root" in spec.options else spec.folder
+    if all(_is_below(video) for video in videos):
+        return [Record(video, video, texts) for video, texts in videos.items()], root
+    records = []
+    for video, texts in videos.items():  # some lie elsewhere: all are named from the root of the disk
+        place = os.path.abspath(root / video).lstrip("/")  # noqa: PTH100  (`resolve` would follow links)
+        records.append(Record(video if _is_below(video) else place, place, texts))
+    return records, Path("/")
+
+
+def _is_below(video: str) -> bool:
+    pure = PurePath(video)
+    return not pure.is_absolute() and ".." not in pure.parts

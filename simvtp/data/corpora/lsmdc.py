@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from simvtp.data.corpora.annotations import Record, clean, first_folder, read_lines, with_files
+from simvtp.data.corpora.annotations import Captions, Record, quoted
+from simvtp.data.corpora.text_files import read_lines
+from simvtp.data.corpora.video_files import first_folder, names_in, resolve_endings
 from simvtp.errors import DataError
 
 FILES = {
@@ -19,22 +21,31 @@ _CLIP = re.compile(r"(?P<movie>.+)_\d\d\.\d\d\.\d\d\.\d+-\d\d\.\d\d\.\d\d\.\d+")
 def read(root: Path, split: str) -> tuple[list[Record], Path]:
     """Records of "train", "val" or "test", and the folder that their files count from: by movie, or all in one."""
     path = root / FILES[split]
-    captions: dict[str, list[str]] = {}
+    captions = Captions(path)
     for number, line in enumerate(read_lines(path), start=1):
+        where = f"{path}, line {number} of those with text"
         fields = line.split("\t")
-        if len(fields) != 6 or not fields[0].strip() or not fields[5].strip():
+        if len(fields) != 6 or not fields[0].strip():
             raise DataError(
-                f"{path}, line {number} of those with text: clip id, four times and a sentence are needed, between "
-                f"tabs; there are {len(fields)} fields"
+                f"{where}: clip id, four times and a sentence are needed, between tabs; there are {len(fields)} fields"
             )
-        captions.setdefault(fields[0].strip(), []).append(clean(fields[5]))
+        captions.add(*_without_stray_quote(fields[0].strip(), fields[5].strip()), where)
     folder = first_folder(root, ("videos",))
-    movies = {entry.name for entry in folder.iterdir() if entry.is_dir()}
+    movies = {name for name in names_in(folder) if (folder / name).is_dir()}
     clips = []
-    for clip, texts in captions.items():
+    for clip, texts in captions.by_video().items():
         match = _CLIP.fullmatch(clip)
         if not match:
-            raise DataError(f"{path}: {clip!r} is no clip id, which ends in its times, hh.mm.ss.mmm-hh.mm.ss.mmm")
+            raise DataError(f"{path}: {quoted(clip)} is no clip id, which ends in its times, hh.mm.ss.mmm-hh.mm.ss.mmm")
         movie = match["movie"]
-        clips.append((clip, f"{movie}/{clip}" if movie in movies else clip, tuple(texts)))
-    return with_files(clips, folder), folder
+        clips.append((clip, f"{movie}/{clip}" if movie in movies else clip, texts))
+    return resolve_endings(clips, folder), folder
+
+
+def _without_stray_quote(clip: str, sentence: str) -> tuple[str, str]:
+    """Some published lines begin with a quotation mark, a few of which are closed at the end of the line."""
+    if not clip.startswith('"'):
+        return clip, sentence
+    if sentence.endswith('"') and sentence.count('"') % 2:
+        sentence = sentence[:-1].replace('""', '"')
+    return clip[1:], sentence

@@ -6,7 +6,9 @@ import pickle
 from pathlib import Path
 from typing import Any
 
-from simvtp.data.corpora.annotations import Record, clean, first_folder, read_lines, unique_ids, with_files
+from simvtp.data.corpora.annotations import Captions, Record, quoted
+from simvtp.data.corpora.text_files import read_lines
+from simvtp.data.corpora.video_files import first_folder, resolve_endings
 from simvtp.errors import DataError
 
 CAPTIONS = "raw-captions.pkl"
@@ -14,28 +16,28 @@ CAPTIONS = "raw-captions.pkl"
 
 def read(root: Path, split: str) -> tuple[list[Record], Path]:
     """Records of "train", "val" or "test", and the folder that their files count from."""
-    listed, captions = root / f"{split}_list.txt", root / CAPTIONS
-    content = read_pickle(captions)
+    path = root / CAPTIONS
+    content = read_pickle(path)
     if not isinstance(content, dict):
-        raise DataError(f"{captions}: no mapping of video ids to captions; this is not MSVD's {CAPTIONS}")
+        raise DataError(f"{path}: no mapping of video ids to captions; this is not MSVD's {CAPTIONS}")
+    listed = [line.strip() for line in read_lines(root / f"{split}_list.txt")]
+    captions = Captions(path)
+    for video in dict.fromkeys(listed):
+        _add(captions, content.get(video), video, path)
+    videos = captions.by_video()
     folder = first_folder(root, ("videos", "YouTubeClips", "MSVD_Videos"))
-    clips = [(video, video, _captions(content, video, captions)) for video in map(str.strip, read_lines(listed))]
-    return unique_ids(with_files(clips, folder), listed), folder
+    return resolve_endings([(video, video, videos[video]) for video in listed if video in videos], folder), folder
 
 
-def _captions(content: dict[Any, Any], video: str, path: Path) -> tuple[str, ...]:
-    """The captions of a video, each of them text or a list of words."""
-    entries = content.get(video)
+def _add(captions: Captions, entries: Any, video: str, path: Path) -> None:
+    """Add the captions of a video, each of them text or a list of words."""
     if not isinstance(entries, list) or not entries:
-        raise DataError(f"{path}: no list of captions for the video {video!r}")
-    sentences = [[entry] if isinstance(entry, str) else entry for entry in entries]
-    for i, words in enumerate(sentences):
+        raise DataError(f"{path}: no list of captions for the video {quoted(video)}")
+    for i, entry in enumerate(entries):
+        words = [entry] if isinstance(entry, str) else entry
         if not isinstance(words, list | tuple) or not all(isinstance(word, str) for word in words):
-            raise DataError(f"{path}: caption {i} of the video {video!r} is neither text nor a list of words")
-    texts = [clean(" ".join(words)) for words in sentences]
-    if not all(texts):
-        raise DataError(f"{path}: caption {texts.index('')} of the video {video!r} is empty")
-    return tuple(texts)
+            raise DataError(f"{path}: caption {i} of the video {quoted(video)} is neither text nor a list of words")
+        captions.add(video, " ".join(words), f"{path}, {video}")
 
 
 class _PlainValues(pickle.Unpickler):

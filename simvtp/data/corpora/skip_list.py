@@ -6,13 +6,16 @@ A line: kind of corpus, path of the video as the corpus lists it, and why, separ
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 
 from simvtp.config.file_digests import pin, split
-from simvtp.data.corpora.annotations import read_lines
+from simvtp.data.corpora.text_files import read_lines
 from simvtp.errors import DataError
 from simvtp.runtime.files import expanded, write_bytes
+
+log = logging.getLogger(__name__)
 
 
 def skipped(skip: str, kind: str) -> set[str]:
@@ -33,10 +36,20 @@ def pinned(skip: str) -> str:
 
 
 def write(path: Path, kind: str, bad: Iterable[tuple[str, str]]) -> None:
-    """(file, why) of a corpus; what the list holds of other kinds of corpora stays."""
+    """Write the list: (file, why) of one kind of corpus; what it holds of other kinds stays.
+
+    A name with a tab or a line break does not fit into a line; it is left out, and counted in the log.
+    """
     kept = [line for line in read_lines(path) if line.partition("\t")[0] != kind] if path.exists() else []
-    lines = kept + ["\t".join((kind, file, " ".join(why.split()))) for file, why in bad]
-    write_bytes(path, "".join(f"{line}\n" for line in lines).encode())
+    odd = 0
+    for file, why in bad:
+        if set(file) & set("\t\r\n"):
+            odd += 1
+        else:
+            kept.append("\t".join((kind, file, " ".join(why.split()))))
+    if odd:
+        log.warning("%s: %d videos with a tab or a line break in their name cannot be listed", path, odd)
+    write_bytes(path, "".join(f"{line}\n" for line in kept).encode(errors="backslashreplace"))
 
 
 def _digest(path: Path) -> str:

@@ -12,8 +12,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from simvtp.data.corpora.annotations import Record, read_json_file
-from simvtp.data.video.tar_members import member
+from simvtp.data.corpora.annotations import Record
+from simvtp.data.corpora.text_files import read_json_file
+from simvtp.data.video.tar_members import member_path
 from simvtp.errors import DataError
 
 SUMMARY = "packed.json"
@@ -34,23 +35,25 @@ def read(root: Path, split: str) -> tuple[list[Record], Path]:
     if name not in splits:
         raise DataError(f"{root}: split {name!r} was not packed; there is {', '.join(splits) or 'nothing'}")
     shards = (f"{name}/{number:06d}" for number in range(splits[name]))
-    return [record for shard in shards for record in _listed(root, shard)], root
+    return [record for shard in shards for record in _read_list(root, shard)], root
 
 
-def _listed(root: Path, shard: str) -> list[Record]:
+def _read_list(root: Path, shard: str) -> list[Record]:
     path = root / f"{shard}.json"
     content = read_json_file(path)
     try:
         return [_record(f"{shard}.tar", entry) for entry in content["videos"]]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise DataError(
             f"{path} is no list of a shard's videos ({type(error).__name__}: {error}); pack again"
         ) from error
 
 
 def _record(shard: str, entry: dict[str, Any]) -> Record:
-    captions = entry["captions"]
+    captions, name = entry["captions"], entry["name"]
     if not isinstance(captions, list) or not captions or not all(isinstance(caption, str) for caption in captions):
         raise ValueError(f"no captions of {entry['video_id']!r}")
-    file = member(shard, int(entry["start"]), int(entry["size"]), entry["name"])
+    if not isinstance(name, str):
+        raise TypeError(f"the member {name!r} is no text")
+    file = member_path(shard, int(entry["start"]), int(entry["size"]), name)
     return Record(str(entry["video_id"]), file, tuple(captions))

@@ -1,9 +1,8 @@
 """The embedded corpus on disk: procedurally rendered clips with captions, as WebVid and MSR-VTT publish theirs.
 
-`python -m simvtp.data.sprites.dataset --spec tiny [--verify]` makes it in the cache folder, or checks it file by
-file. Below
-the corpus folder lie webvid/ (pre-training), msrvtt/ (fine-tuning, validation, test), vocab.txt and manifest.json, the
-size and sha256 of every file, which is written last: without it the corpus is half-made.
+`python -m simvtp.data.sprites.dataset --spec tiny [--verify]` makes it in the cache folder, or checks it file by file.
+Below the corpus folder lie webvid/ (pre-training), msrvtt/ (fine-tuning, validation, test), vocab.txt and
+manifest.json, the size and sha256 of every file, which is written last: without it the corpus is half-made.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import logging
 import os
 import sys
 import time
@@ -24,9 +24,12 @@ from typing import Any
 from simvtp.data.sprites.rendering import FRAMES_PER_SECOND, render
 from simvtp.data.sprites.scenes import Clip, Spec, parse_spec, plan, vocabulary_words
 from simvtp.errors import DataError
-from simvtp.runtime.cache_dir import cache_folder, say, wait_for
+from simvtp.runtime.cache_dir import cache_folder, wait_for
 from simvtp.runtime.files import read_json, write_bytes, write_json
+from simvtp.runtime.log import show_log
 from simvtp.runtime.worker_pool import each
+
+log = logging.getLogger(__name__)
 
 Manifest = dict[str, tuple[int, str]]  # file, from the corpus folder -> size in bytes, sha256
 
@@ -56,7 +59,7 @@ def ensure(spec: Spec, cache_root: Path | None = None, *, verify: bool = False) 
         if manifest is None or wrong:
             if wrong:
                 shown = ", ".join(wrong[:5]) + (", ..." if len(wrong) > 5 else "")
-                say(f"sprites: {len(wrong)} files of {folder} are missing or damaged, made again: {shown}")
+                log.warning("sprites: %d files of %s are missing or damaged, made again: %s", len(wrong), folder, shown)
             _make(spec, folder, manifest, wrong or [])
     return folder
 
@@ -130,7 +133,8 @@ def _make(spec: Spec, folder: Path, known: Manifest | None, wrong: Sequence[str]
         (folder / leftover).unlink(missing_ok=True)
     write_json(folder / "manifest.json", {"spec": dataclasses.asdict(spec), "files": dict(sorted(manifest.items()))})
     size = sum(size for size, _ in manifest.values()) / 1e6
-    say(f"sprites: {len(missing)} clips in {time.monotonic() - began:.0f} s; {len(clips)} ({size:.0f} MB) in {folder}")
+    seconds = time.monotonic() - began
+    log.info("sprites: %d clips in %.0f s; %d (%.0f MB) in %s", len(missing), seconds, len(clips), size, folder)
 
 
 def _annotations(spec: Spec, parts: dict[str, list[Clip]]) -> Iterable[tuple[str, bytes]]:
@@ -181,6 +185,7 @@ def _main() -> None:
     parser.add_argument("--spec", default="tiny", help="tiny, small, or with changes: 'tiny?clips=300&seed=1'")
     parser.add_argument("--verify", action="store_true", help="compare every file with its sha256, and repair")
     arguments = parser.parse_args()
+    show_log()
     try:
         print(ensure(parse_spec(arguments.spec), verify=arguments.verify))
     except DataError as error:

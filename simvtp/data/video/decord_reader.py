@@ -1,4 +1,4 @@
-"""Video files by decord, in a process that can be killed: its C++ code may hang on damaged files, deaf to signals."""
+"""Reader of video files by decord, in a process that can be killed: its C++ code may hang on damaged files."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from simvtp.data.video.frames import Frames, shrunk
-from simvtp.data.video.tar_members import opened_as
+from simvtp.data.video.container import refuse_unordered
+from simvtp.data.video.frames import Frames, resize_short_side
+from simvtp.data.video.tar_members import ffmpeg_url
 from simvtp.errors import DataError
 from simvtp.runtime.worker_pool import Failure, Worker
 
@@ -20,28 +21,33 @@ try:
 except ImportError:
     decord = None
 
-# one a process and thread: a child must not talk into its parent's pipe, nor two threads into one at a time
-_guards: dict[tuple[int, int, float], Worker] = {}
+# one worker a process and thread: a child must not write into its parent's pipe, nor two threads into one at a time
+_workers: dict[tuple[int, int, float], Worker] = {}
 
 
-class Decord:
-    """A video by path. Raises DataError, also where its time is over."""
+class DecordReader:
+    """One video file.
+
+    path: the video. seconds: time limit of opening it, and of each `read`. Raises DataError, also at a time limit.
+    """
 
     def __init__(self, path: Path, seconds: float) -> None:
         if decord is None:
             raise DataError("decord is not installed (it has no wheels for this machine): data.reader=pyav")
+        refuse_unordered(path, "decord", seconds)
         self.path, self.seconds = path, seconds
-        self.frame_count, self.frames_per_second = self._ask(None)
+        self.frame_count, self.frames_per_second = self._request(None)
 
     def read(self, indices: Sequence[int], short_side: int | None) -> Frames:
-        found: Frames = self._ask((list(indices), short_side))
+        """uint8 [T, H, W, 3], RGB, upright, of rising indices; smaller where the short side is above `short_side`."""
+        found: Frames = self._request((list(indices), short_side))
         return found
 
-    def _ask(self, wanted: Any) -> Any:
+    def _request(self, wanted: tuple[list[int], int | None] | None) -> Any:
         key = os.getpid(), threading.get_ident(), self.seconds
-        if key not in _guards:
-            _guards[key] = Worker(answer, None, self.seconds)
-        found = _guards[key].answer((self.path, wanted))
+        if key not in _workers:
+            _workers[key] = Worker(answer, None, self.seconds)
+        found = _workers[key].answer((self.path.absolute(), wanted))
         if isinstance(found, Failure):
             raise DataError(f"{self.path}: {found.why}")
         if isinstance(found, str):
@@ -50,13 +56,13 @@ class Decord:
 
 
 def answer(_: None, job: tuple[Path, tuple[list[int], int | None] | None]) -> Any:
-    """In the guarded process: (frame count, frames per second), frames, or why not."""
+    """In the worker: (frame count, frames per second), frames, or an error message."""
     path, wanted = job
     try:
-        reader = decord.VideoReader(opened_as(path), num_threads=1)
+        reader = decord.VideoReader(ffmpeg_url(path), num_threads=1)
         if wanted is None:
             return len(reader), float(reader.get_avg_fps())
-        return shrunk(_read(reader, wanted[0]), wanted[1])
+        return resize_short_side(_read(reader, wanted[0]), wanted[1])
     except (decord.DECORDError, RuntimeError, ValueError, OSError) as error:
         return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
@@ -69,9 +75,9 @@ def _read(reader: Any, indices: Sequence[int]) -> Frames:
     # decord 0.6 derives the channels from the length of a row in memory, which is padded to 64 bytes: at a few
     # narrow widths (48: 192 / 48) that gives 4. The bytes are right: rows of RGB with a gap at the end.
     later = [reader[index].asnumpy() for index in indices[1:]]
-    return np.stack([_without_gaps(frame) for frame in (first, *later)])
+    return np.stack([_without_padding(frame) for frame in (first, *later)])
 
 
-def _without_gaps(frame: Frames) -> Frames:
+def _without_padding(frame: Frames) -> Frames:
     height, width = frame.shape[:2]
     return frame.reshape(height, -1)[:, : width * 3].reshape(height, width, 3)

@@ -1,4 +1,4 @@
-"""Decoded frames, and what every reader of video files offers."""
+"""Decoded frames, and the interface of every reader of video files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ SECONDS = 60.0  # time limit of opening a video, and of reading from it
 
 
 class Reader(Protocol):
-    """Of one file. frame_count, frames_per_second (0: not known); raises what it raises where it cannot be opened."""
+    """An open video file.
+
+    frame_count: frames that are shown. frames_per_second: 0 where it is not known.
+    """
 
     frame_count: int
     frames_per_second: float
@@ -26,8 +29,8 @@ class Reader(Protocol):
         ...
 
 
-def target(height: int, width: int, short_side: int | None) -> tuple[int, int]:
-    """Height and width that a frame is decoded to: never enlarged."""
+def target_size(height: int, width: int, short_side: int | None) -> tuple[int, int]:
+    """Height and width in pixels that a frame is decoded to; it is never enlarged."""
     if short_side is None or min(height, width) <= short_side:
         return height, width
     scale = short_side / min(height, width)
@@ -35,18 +38,18 @@ def target(height: int, width: int, short_side: int | None) -> tuple[int, int]:
 
 
 class Scaler:
-    """FFmpeg's frames to pixels, at the size that is wanted; one for all frames of a video.
+    """Converts FFmpeg's frames to RGB pixels at a given size; one object serves all frames of a video.
 
-    FFmpeg's set-up is kept between frames, and has one thread: to set it up anew for each, with threads of its own,
-    took longer than to scale it. Scaling goes to planes of RGB first: that is faster, and straight to packed RGB of an
-    even width FFmpeg would halve the resolution of colours (docs/corpora.md).
+    FFmpeg's set-up is kept between frames, and has one thread: a new one for each frame, with threads of its own,
+    takes longer than the scaling. Scaling goes to planes of RGB first: that is faster, and straight to packed RGB of
+    an even width FFmpeg would halve the resolution of colours (docs/corpora.md).
     """
 
     def __init__(self) -> None:
         self._scaling, self._packing = VideoReformatter(), VideoReformatter()
 
     def rgb(self, frame: Any, height: int, width: int) -> Frames:
-        """uint8 [height, width, 3]."""
+        """uint8 [height, width, 3] of an `av.VideoFrame`."""
         if (height, width) != (frame.height, frame.width):
             frame = self.scaled(frame, height, width, "gbrp")
         packed: Any = self._packing.reformat(frame, format="rgb24", threads=1)
@@ -54,13 +57,13 @@ class Scaler:
         return pixels
 
     def scaled(self, frame: Any, height: int, width: int, pixel_format: str) -> Any:
-        """A frame of FFmpeg, in the format that FFmpeg calls so."""
+        """An `av.VideoFrame` of that size and pixel format (FFmpeg's name, such as yuv420p)."""
         return self._scaling.reformat(frame, width, height, pixel_format, interpolation="AREA", threads=1)
 
 
-def shrunk(frames: Frames, short_side: int | None) -> Frames:
-    """Frames at their target size, scaled as those that FFmpeg decodes."""
-    height, width = target(frames.shape[1], frames.shape[2], short_side)
+def resize_short_side(frames: Frames, short_side: int | None) -> Frames:
+    """uint8 [T, H, W, 3] at `target_size`, scaled as `Scaler` scales frames while decoding."""
+    height, width = target_size(frames.shape[1], frames.shape[2], short_side)
     if (height, width) == frames.shape[1:3]:
         return frames
     scaler = Scaler()

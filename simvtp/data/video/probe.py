@@ -1,19 +1,24 @@
-"""One video file: what it is, or why it cannot be read. Runs in the workers of `check`, and imports little."""
+"""What one video file is, or why it cannot be read. Runs in the workers of `check`, and imports little."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
+import av
+
+from simvtp.data.video.container import open_container, refuse_decoding_errors, video_stream
+from simvtp.data.video.frames import SECONDS
 from simvtp.data.video.video import Video
 from simvtp.errors import DataError
 
-PART = 64  # frames that are decoded at once
+CHUNK = 64  # frames that are decoded at once
+SMALL = 64  # short side in pixels that they are decoded to, so that a chunk of a 4K video stays small in memory
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What one video is: frames, seconds (0 where its rate is not known), width, height."""
+class VideoInfo:
+    """One video: frames, seconds (0 where its rate is not known), width and height in pixels."""
 
     frames: int
     seconds: float
@@ -21,15 +26,29 @@ class Seen:
     height: int
 
 
-def look(deep: bool, path: Path) -> Seen | str:
-    """One video, in a worker: what it is, or why it cannot be read."""
+def probe(deep: bool, path: Path) -> VideoInfo | str:
+    """What the video at `path` is, or why it cannot be read. deep: decode every frame, not only the first."""
     try:
         video = Video(path)
         count = video.frame_count
-        parts = range(0, count, PART) if deep else range(1)
-        for first in parts:
-            frames = video.frames(range(first, min(count, first + (PART if deep else 1))))
+        height, width = video.frames([0]).shape[1:3]
+        if deep:
+            for first in range(0, count, CHUNK):
+                video.frames(range(first, min(count, first + CHUNK)), SMALL)
+            _refuse_damaged_end(path)
     except DataError as error:
         return str(error)
     rate = video.frames_per_second
-    return Seen(count, count / rate if rate else 0.0, frames.shape[2], frames.shape[1])
+    return VideoInfo(count, count / rate if rate else 0.0, width, height)
+
+
+def _refuse_damaged_end(path: Path) -> None:
+    """Raises DataError where decoding a file in a container without length meets an error, as a cut one does."""
+    try:
+        with open_container(path, SECONDS) as file:
+            stream = video_stream(file, path)
+            if refuse_decoding_errors(file, stream):
+                for _ in file.decode(stream):
+                    pass
+    except av.error.FFmpegError as error:
+        raise DataError(f"{path}: damaged or cut off ({error.strerror}); copy it again") from error

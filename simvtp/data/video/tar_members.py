@@ -1,39 +1,50 @@
-"""Videos inside tar files: a path names one by where its bytes lie, so that no listing is needed to read it.
+"""Videos inside tar files, named by their byte range, so that reading one needs no listing of the tar file.
 
-ROOT/train/000003.tar/512+93453/000003001.mp4 is the 93453 bytes from byte 512 of ROOT/train/000003.tar on. FFmpeg, and
-so every reader here, takes such a part of a file as a file of its own; nothing is unpacked and nothing else is read.
+ROOT/train/000003.tar/512+93453/000003001.mp4 is the 93453 bytes from byte 512 of ROOT/train/000003.tar. FFmpeg reads
+such a range through its `subfile` protocol; nothing is unpacked.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
-_PART = re.compile(r"(\d+)\+(\d+)")
+_RANGE = re.compile(r"(\d+)\+(\d+)")
 
 
-def member(shard: str, start: int, size: int, name: str) -> str:
-    """The path, from the corpus's folder, of the member `name` of a tar file."""
+def member_path(shard: str, start: int, size: int, name: str) -> str:
+    """The path, from the corpus's folder, of the member `name` of a tar file: `size` bytes from byte `start`."""
     return f"{shard}/{start}+{size}/{name}"
 
 
-def _part(path: Path) -> tuple[Path, int, int] | None:
+def _byte_range(path: Path) -> tuple[Path, int, int] | None:
     """The tar file, first byte and size of a member; None for any other path."""
-    match = _PART.fullmatch(path.parent.name)
+    match = _RANGE.fullmatch(path.parent.name)
     shard = path.parent.parent
     return (shard, int(match[1]), int(match[2])) if match and shard.suffix == ".tar" else None
 
 
-def file_of(path: Path) -> Path:
-    """The file on the disk that holds a video: the tar file of a member, else the path itself."""
-    found = _part(path)
+def file_on_disk(path: Path) -> Path:
+    """The file that holds a video: the tar file of a member, else the path itself."""
+    found = _byte_range(path)
     return found[0] if found else path
 
 
-def opened_as(path: Path) -> str:
-    """What FFmpeg is to open: its `subfile` protocol for a member, else the path itself."""
-    found = _part(path)
+def ffmpeg_url(path: Path) -> str:
+    """What FFmpeg opens. The prefix and the absolute path keep it from taking a name such as `http:` for a protocol."""
+    found = _byte_range(path)
     if found is None:
-        return str(path)
+        return f"file:{path.absolute()}"
     shard, start, size = found
-    return f"subfile,,start,{start},end,{start + size},,:{shard.absolute()}"
+    return f"subfile,,start,{start},end,{start + size},,:file:{shard.absolute()}"
+
+
+@contextmanager
+def open_bytes(path: Path) -> Iterator[tuple[BinaryIO, int, int]]:
+    """The file that holds a video, the video's first byte in it, and its size in bytes; raises OSError."""
+    found = _byte_range(path)
+    with file_on_disk(path).open("rb") as file:
+        yield (file, found[1], found[2]) if found else (file, 0, path.stat().st_size)

@@ -12,48 +12,53 @@ from pathlib import Path
 import av
 import numpy as np
 
-from simvtp.data.video.decord_reader import Decord, decord
+from simvtp.data.video.decord_reader import DecordReader, decord
 from simvtp.data.video.frames import SECONDS, Frames, Reader
-from simvtp.data.video.pyav_reader import PyAV
-from simvtp.data.video.tar_members import file_of
-from simvtp.data.video.torchcodec_reader import TorchCodec
-from simvtp.errors import CutOff, DataError
+from simvtp.data.video.pyav_reader import PyAVReader
+from simvtp.data.video.tar_members import file_on_disk
+from simvtp.data.video.torchcodec_reader import TorchCodecReader
+from simvtp.errors import DataError, TruncatedVideo
 
 __all__ = ["DEFAULT", "READERS", "Decoding", "Frames", "Video", "dense_indices", "frame_count", "read",
            "segment_indices", "spread_indices"]  # fmt: skip
 
-Opening = Callable[[Path, float], Reader]
+OpenReader = Callable[[Path, float], Reader]
 
-# data.reader -> who tries to read a file, one after the other. PyAV is first because it is faster (docs/corpora.md);
+# data.reader -> readers that try a file, one after the other. PyAV is first because it is faster (docs/corpora.md);
 # decord, where there are wheels of it, decides on files that PyAV refuses.
-READERS: dict[str, tuple[tuple[str, Opening], ...]] = {
-    "auto": (("pyav", PyAV), *((("decord", Decord),) if decord else ())),
-    "pyav": (("pyav", PyAV),),
-    "decord": (("decord", Decord),),
-    "torchcodec": (("torchcodec", TorchCodec),),
+READERS: dict[str, tuple[tuple[str, OpenReader], ...]] = {
+    "auto": (("pyav", PyAVReader), *((("decord", DecordReader),) if decord else ())),
+    "pyav": (("pyav", PyAVReader),),
+    "decord": (("decord", DecordReader),),
+    "torchcodec": (("torchcodec", TorchCodecReader),),
 }
 
 
 @dataclass(frozen=True)
 class Decoding:
-    """Who reads video files (a key of READERS), and how long opening and reading one may take."""
+    """How video files are read. reader: a key of READERS; seconds: time limit of opening a file, and of each read."""
 
     reader: str = "auto"
     seconds: float = SECONDS
 
 
 DEFAULT = Decoding()
-_FAILURES = (DataError, RuntimeError, ValueError, OSError, av.error.FFmpegError)
 
 
 class Video:
-    """An open video: frame_count, frames_per_second (None where unknown), reader (who reads it), and the frames.
+    """An open video: open, read, drop.
 
-    Raises DataError naming the file where nobody can open it. Not to be kept: open, read, drop.
+    path: the file, or a member of a tar file (`tar_members`). reader: a key of READERS. seconds: time limit of opening
+    it, and of each read. Attributes: frame_count; frames_per_second, None where unknown; reader, which reads it.
+    Raises DataError that names the file where no reader can open it.
     """
 
     def __init__(self, path: Path, reader: str = "auto", seconds: float = SECONDS) -> None:
-        if not file_of(path).is_file():
+        try:
+            is_file = file_on_disk(path).is_file()
+        except OSError as error:  # a name that is too long
+            raise DataError(f"{path} cannot be read ({error.strerror})") from error
+        if not is_file:
             raise DataError(f"{path} does not exist, or is no file")
         self.path, self.seconds = path, seconds
         self._left, self._errors = list(READERS[reader]), list[str]()
@@ -62,9 +67,10 @@ class Video:
         self.frames_per_second: float | None = self._reader.frames_per_second or None
 
     def frames(self, indices: Sequence[int], short_side: int | None = None) -> Frames:
-        """uint8 [T, H, W, 3] in the order of `indices`, each decoded once; raises DataError where that fails.
+        """uint8 [T, H, W, 3], RGB, in the order of `indices`, each decoded once.
 
-        short_side: frames with a longer one are decoded to this size.
+        short_side: frames with a longer one are decoded to this size in pixels. Raises DataError where no reader can
+        decode them.
         """
         wanted = sorted(set(indices))
         if not wanted or wanted[0] < 0 or wanted[-1] >= self.frame_count:
@@ -72,8 +78,8 @@ class Video:
         while True:
             try:
                 decoded = self._reader.read(wanted, short_side)
-            except _FAILURES as error:
-                self._errors.append(_said(self.reader, error, self.path))
+            except Exception as error:
+                self._errors.append(_describe(self.reader, error, self.path))
                 self._open()
                 if wanted[-1] >= self._reader.frame_count:
                     raise DataError(f"{self.path}: cannot be decoded ({'; '.join(self._errors)})") from error
@@ -81,15 +87,15 @@ class Video:
             return decoded if wanted == list(indices) else decoded[np.searchsorted(wanted, list(indices))]
 
     def _open(self) -> None:
-        """The next reader that can open the file; raises DataError with what all have said."""
+        """Take the next reader that can open the file; raises DataError with the errors of all."""
         while self._left:
-            self.reader, opening = self._left.pop(0)
+            self.reader, open_reader = self._left.pop(0)
             try:
-                self._reader = opening(self.path, self.seconds)
-            except CutOff:
+                self._reader = open_reader(self.path, self.seconds)
+            except TruncatedVideo:
                 raise
-            except _FAILURES as error:
-                self._errors.append(_said(self.reader, error, self.path))
+            except Exception as error:  # noqa: BLE001  (damaged files make decoders raise nearly anything)
+                self._errors.append(_describe(self.reader, error, self.path))
             else:
                 if self._reader.frame_count > 0:
                     return
@@ -107,15 +113,17 @@ def frame_count(path: Path) -> int:
     return Video(path).frame_count
 
 
-def _said(reader: str, error: Exception, path: Path) -> str:
+def _describe(reader: str, error: Exception, path: Path) -> str:
+    """The error in one line, with its type where that is not one that readers raise on purpose."""
     if isinstance(error, av.error.ExitError):  # FFmpeg was interrupted in a call of its own
         return f"{reader}: not read in time (data.decode_seconds)"
-    line = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-    return f"{reader}: {line.removeprefix(f'{path}: ')}"
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0][:200].removeprefix(f"{path}: ")
+    expected = isinstance(error, (DataError, RuntimeError, ValueError, OSError, av.error.FFmpegError))
+    return f"{reader}: {line}" if expected else f"{reader}: {type(error).__name__}: {line}"
 
 
 def dense_indices(count: int, frames: int, stride: int, start: float) -> list[int]:
-    """`frames` indices, `stride` apart; `start` in [0, 1) picks one of the possible first frames.
+    """`frames` indices below `count`, `stride` apart; `start` in [0, 1) picks one of the possible first frames.
 
     A video too short for that has a smaller stride; one with too few frames repeats them, spread evenly.
     """
@@ -128,7 +136,7 @@ def dense_indices(count: int, frames: int, stride: int, start: float) -> list[in
 
 
 def segment_indices(count: int, frames: int, segment: int, segments: int) -> list[int]:
-    """`frames` indices spread over the whole video; the segments are offset against each other.
+    """`frames` indices spread over the whole video of `count` frames; the segments are offset against each other.
 
     One segment takes the middle of each of `frames` equal parts.
     """

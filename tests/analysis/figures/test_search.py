@@ -12,8 +12,9 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from analysis import plot, report
-from analysis.figures import search
+from analysis.figures import search, style
 from analysis.figures.tooltips import spots
+from analysis.runs import journal
 from analysis.runs.schema import Unreadable
 from tests.analysis.folders import Builder
 
@@ -37,7 +38,7 @@ def write_journal(path: Path, trials: int, failed: tuple[int, ...] = ()) -> Path
 
 
 def test_history_shows_every_trial_and_the_best_so_far(tmp_path: Path) -> None:
-    study = search.read(write_journal(tmp_path / "sweeps/search-tiny/study.journal", 12, failed=(4, 7)))
+    study = journal.read(write_journal(tmp_path / "sweeps/search-tiny/study.journal", 12, failed=(4, 7)))
     values = {trial.number: trial.value for trial in study.get_trials() if trial.value is not None}
     figure = search.history(study, "search-tiny")
     (panel,) = figure.axes
@@ -45,7 +46,7 @@ def test_history_shows_every_trial_and_the_best_so_far(tmp_path: Path) -> None:
     assert dict(zip(points.get_xdata(), points.get_ydata(), strict=True)) == values
     assert max(values.values()) == best.get_ydata()[-1]
     assert list(best.get_ydata()) == sorted(best.get_ydata())
-    assert panel.get_title(loc="left").startswith(
+    assert style.caption_of(figure).startswith(
         f"Search-tiny, 10 of 12 trials finished: best {max(values.values()):.1f}"
     )
     assert (panel.get_legend(), len(figure.legends)) == (None, 1)  # in the panel it would lie on trials
@@ -61,21 +62,21 @@ def test_a_pruned_trial_stands_where_it_was_stopped(tmp_path: Path) -> None:
     trial.report(7.0, 1)
     trial.report(9.5, 2)
     study.tell(trial, state=TrialState.PRUNED)
-    (panel,) = search.history(search.read(path), "search-tiny").axes
+    (panel,) = search.history(journal.read(path), "search-tiny").axes
     lines = {line.get_label(): line.get_xydata().tolist() for line in panel.get_lines()}
     assert lines["pruned"] == [[3.0, 9.5]]
     assert lines["best so far"][-1][0] == 3.0
 
 
 def test_best_trials_come_first(tmp_path: Path) -> None:
-    study = search.read(write_journal(tmp_path / "search-tiny/study.journal", 12, failed=(4,)))
-    found = [search.value_of(trial) for trial in search.finished(study)]
+    study = journal.read(write_journal(tmp_path / "search-tiny/study.journal", 12, failed=(4,)))
+    found = [journal.value_of(trial) for trial in journal.finished(study)]
     assert found == sorted(found, reverse=True)
     assert len(found) == 11
 
 
 def test_importance_finds_the_setting_that_matters(tmp_path: Path) -> None:
-    study = search.read(write_journal(tmp_path / "search-tiny/study.journal", 60))
+    study = journal.read(write_journal(tmp_path / "search-tiny/study.journal", 60))
     figure = search.importance(study, "search-tiny")
     assert figure is not None
     (panel,) = figure.axes
@@ -85,21 +86,21 @@ def test_importance_finds_the_setting_that_matters(tmp_path: Path) -> None:
     assert widths.keys() == {"mask.video", "mask.text"}
     assert widths["mask.video"] > 80
     assert sum(widths.values()) == pytest.approx(100)
-    assert "mask.video mattered most" in panel.get_title(loc="left")
+    assert "mask.video mattered most" in style.caption_of(figure)
 
 
 def test_importance_by_few_trials_is_called_a_hint(tmp_path: Path) -> None:
-    figure = search.importance(search.read(write_journal(tmp_path / "search-tiny/study.journal", 20)), "search-tiny")
+    figure = search.importance(journal.read(write_journal(tmp_path / "search-tiny/study.journal", 20)), "search-tiny")
     assert figure is not None
-    assert figure.axes[0].get_title(loc="left").endswith("stands first, by 20 trials: a hint")
+    assert "stands first, by 20 trials: a hint." in style.caption_of(figure)
     assert any("the best tenth, here 2, from the rest" in text.get_text().replace("\n", " ") for text in figure.texts)
-    more = search.importance(search.read(write_journal(tmp_path / "search-more/study.journal", 21)), "search-tiny")
+    more = search.importance(journal.read(write_journal(tmp_path / "search-more/study.journal", 21)), "search-tiny")
     assert more is not None
-    assert more.axes[0].get_title(loc="left").endswith("mattered most to reach the best trials")
+    assert "mattered most to reach the best trials." in style.caption_of(more)
 
 
 def test_importance_waits_for_enough_trials(tmp_path: Path) -> None:
-    study = search.read(write_journal(tmp_path / "search-tiny/study.journal", search.FEWEST - 1))
+    study = journal.read(write_journal(tmp_path / "search-tiny/study.journal", search.FEWEST - 1))
     assert search.importance(study, "search-tiny") is None
 
 
@@ -107,7 +108,7 @@ def test_a_line_that_is_being_written_is_left_out_and_the_journal_untouched(tmp_
     path = write_journal(tmp_path / "search-tiny/study.journal", 9)
     path.write_bytes(path.read_bytes() + b'{"op_code": 4, "wor')
     before = path.read_bytes()
-    assert len(search.finished(search.read(path))) == 9
+    assert len(journal.finished(journal.read(path))) == 9
     assert path.read_bytes() == before
     assert [entry.name for entry in path.parent.iterdir()] == ["study.journal"]
 
@@ -118,7 +119,7 @@ def test_nonsense_is_refused_by_name(tmp_path: Path, text: str) -> None:
     path.parent.mkdir()
     path.write_text(text)
     with pytest.raises(Unreadable, match=r"search-tiny/study.journal is not the journal of one study"):
-        search.read(path)
+        journal.read(path)
 
 
 def test_plot_and_report_show_a_search(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -127,7 +128,7 @@ def test_plot_and_report_show_a_search(tmp_path: Path, capsys: pytest.CaptureFix
     for name in ("search", "search-tiny"):
         assert plot.main([str(tmp_path), "--only", name, "--format", "png"]) == 0
     made = {path.name for path in (tmp_path / "figures").iterdir()}
-    assert made == {"search-tiny-history.png", "search-tiny-importance.png"}
+    assert made == {f"search-tiny-{name}.{end}" for name in ("history", "importance") for end in ("png", "txt")}
     assert report.main([str(tmp_path)]) == 0
     text = (tmp_path / "report.html").read_text()
     assert "12 of 12 trials finished" in text

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from analysis.runs.load import Collection, ResultsError, load
+from analysis.runs.load import Collection, load
 from analysis.runs.schema import read_run
 from analysis.stats.summary import summarise
+from simvtp.errors import DataError
 from tests.analysis.folders import Builder, edit, write
 
 
@@ -208,10 +210,10 @@ def test_an_empty_folder_is_refused_and_the_reference_offered(tmp_path: Path, mo
     module = tmp_path / "repository" / "analysis" / "runs" / "load.py"
     monkeypatch.setattr("analysis.runs.load.__file__", str(module))
     (tmp_path / "mine").mkdir()
-    with pytest.raises(ResultsError) as without:
+    with pytest.raises(DataError) as without:
         load(tmp_path / "mine")
     Builder(tmp_path / "repository" / "results" / "reference", queries=50).sweep("objectives")
-    with pytest.raises(ResultsError) as beside:
+    with pytest.raises(DataError) as beside:
         load(tmp_path / "mine")
     assert "results/reference/" not in str(without.value)
     assert "name results/reference/ instead of" in str(beside.value)
@@ -273,3 +275,16 @@ def test_a_sweep_whose_base_was_changed_says_so_in_its_title(folder: Path) -> No
     edit(folder / "sweeps/mask_ratio-tiny/sweep.json", lambda content: content.update(command=f"run.py {changes}"))
     (sweep,) = load(folder).sweeps
     assert sweep.title == "mask ratio (finetune.lr=0.002, pretrain.length=1600 steps)"
+
+
+def test_ranks_on_one_line_each_are_the_same_run(tmp_path: Path) -> None:
+    Builder(tmp_path, queries=60).sweep("data_fraction")
+    path = next(iter(tmp_path.glob("runs/*/result.json")))
+    before = read_run(path)
+    content = json.loads(path.read_text())
+    one_line = re.compile(r"\[\n([^][{}]*)\]")
+    text = one_line.sub(lambda match: f"[{' '.join(match[1].split())}]", json.dumps(content, indent=1))
+    path.write_text(text)
+    assert text.count("\n") < 250
+    after = read_run(path)
+    assert all((before.ranks[way] == after.ranks[way]).all() for way in before.ranks)

@@ -23,7 +23,7 @@ from benchmarks.gpu_parts.scale import rehearsal
 
 def stubborn(scale):
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    child = subprocess.Popen(["sleep", "1000"])
+    child = subprocess.Popen(["sleep", "1000"], start_new_session=True)
     Path(scale.out, "child").write_text(str(child.pid))
     time.sleep(1000)
 

@@ -28,16 +28,18 @@ def videos(folder: Path, count: int, frames: int = 8, side: int = 32) -> list[Pa
     return paths
 
 
-def test_cached_frames_are_the_decoded_ones(tmp_path: Path, own_cache: Path, capfd: pytest.CaptureFixture[str]):
+def test_cached_frames_are_the_decoded_ones(tmp_path: Path, own_cache: Path, caplog: pytest.LogCaptureFixture):
+    caplog.set_level("INFO")
     paths = videos(tmp_path, 20)
     frames = open_frames(paths, "noise")
     assert frames.shape == (20, 8, 32, 32, 3)
     assert not frames.flags.writeable
     for row, path in zip(frames, paths, strict=True):
         assert np.array_equal(row, read(path, range(8)))
-    assert "decoding noise" in capfd.readouterr().err
+    assert "decoding noise" in caplog.text
+    caplog.clear()
     open_frames(paths, "noise")
-    assert capfd.readouterr().err == ""
+    assert caplog.text == ""
     assert {path.suffix for path in own_cache.iterdir()} == {".npy", ".json"}
 
 
@@ -75,12 +77,12 @@ def test_videos_of_several_lengths_or_sizes_are_refused(tmp_path: Path, own_cach
 
 
 def test_fractions_share_one_cache(corpus_name: str, own_cache: Path):
-    from simvtp.data.train_loader import Clips
+    from simvtp.data.train_loader import ClipReader
 
     whole = load(corpus_name, "pretrain")
     half = whole.fraction(0.5, 0)
-    clips = Clips(half, cache=True)
-    Clips(whole, cache=True)
+    clips = ClipReader(half, cache=True)
+    ClipReader(whole, cache=True)
     assert len(list(own_cache.glob("*.npy"))) == 1
     for index, sample in enumerate(half.samples):
         assert np.array_equal(clips.read(index, range, 48), read(sample.path, range(8)))

@@ -21,8 +21,8 @@ from simvtp.data.prepare import prepare
 from simvtp.data.tokenizer import Tokenizer, load_tokenizer
 from simvtp.data.train_loader import Batch, TrainLoader
 from simvtp.data.transforms import Augmentation
-from simvtp.data.video.reencode import Form
-from simvtp.data.video.tar_members import file_of
+from simvtp.data.video.reencode import Encoding
+from simvtp.data.video.tar_members import file_on_disk
 from simvtp.data.video.video import Decoding, Video
 from simvtp.errors import DataError
 
@@ -83,7 +83,7 @@ def test_tokenizer_fraction_and_check_take_them(corpus_name: str, shards: Path) 
     ids = [{s.video_id for s in load(name, "pretrain").fraction(0.4, 1).samples} for name in (spec, corpus_name)]
     assert ids[0] == ids[1]
     split = check(spec, "val", deep=True, seconds=60)
-    assert (len(split.found), len(split.seen), split.bad) == (8, 8, [])
+    assert (len(split.found), len(split.info), split.bad) == (8, 8, [])
 
 
 def test_decord_reads_members(shards: Path) -> None:
@@ -98,10 +98,10 @@ def test_a_cut_or_missing_shard_is_named(shards: Path, tmp_path: Path) -> None:
         copy.parent.mkdir(exist_ok=True)
         copy.write_bytes(path.read_bytes())
     samples = load(f"shards:{tmp_path}", "val").samples
-    os.truncate(file_of(samples[-1].path), 1000)
+    os.truncate(file_on_disk(samples[-1].path), 1000)
     with pytest.raises(DataError, match=f"{samples[-1].path.name}: cannot be read"):
         Video(samples[-1].path, Decoding().reader)
-    file_of(samples[-1].path).unlink()
+    file_on_disk(samples[-1].path).unlink()
     with pytest.raises(DataError, match=r"of 8 videos are missing: .*\.tar"):
         load(f"shards:{tmp_path}", "val")
     (tmp_path / "packed.json").unlink()
@@ -115,7 +115,7 @@ def test_what_is_refused(corpus_name: str, shards: Path, tmp_path: Path, monkeyp
     with pytest.raises(DataError, match="packed already"):
         pack(f"shards:{shards}", tmp_path, MIB)
     with pytest.raises(DataError, match="is packed; prepare the corpus"):
-        prepare(f"shards:{shards}", tmp_path / "out", Form(), 60)
+        prepare(f"shards:{shards}", tmp_path / "out", Encoding(), 60)
     monkeypatch.setattr(packing, "webdataset", None)
     with pytest.raises(DataError, match=r"simvtp\[shards\]"):
         pack(corpus_name, tmp_path / "out", MIB)

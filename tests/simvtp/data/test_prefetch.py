@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from simvtp.data.prefetch import in_order
+from simvtp.data.prefetch import prefetch
 from simvtp.errors import DataError
 
 
@@ -21,8 +21,8 @@ def until(true: Callable[[], bool]) -> bool:
 
 @pytest.mark.parametrize("workers", [0, 1, 3])
 def test_all_come_once_in_their_order(workers: int):
-    assert list(in_order(lambda number: number * number, range(3, 23), workers)) == [n * n for n in range(3, 23)]
-    assert list(in_order(lambda number: number, range(0), workers)) == []
+    assert list(prefetch(lambda number: number * number, range(3, 23), workers)) == [n * n for n in range(3, 23)]
+    assert list(prefetch(lambda number: number, range(0), workers)) == []
 
 
 def test_one_more_is_made_than_was_asked_for_and_no_more():
@@ -32,7 +32,7 @@ def test_one_more_is_made_than_was_asked_for_and_no_more():
         begun.append(number)
         return number
 
-    made = in_order(make, range(100), 0)
+    made = prefetch(make, range(100), 0)
     assert next(made) == 0
     assert until(lambda: begun == [0, 1])
     time.sleep(0.05)
@@ -50,7 +50,7 @@ def test_an_error_comes_in_its_place(workers: int):
             raise DataError("four")
         return number
 
-    made = in_order(make, range(10), workers)
+    made = prefetch(make, range(10), workers)
     assert [next(made) for _ in range(4)] == [0, 1, 2, 3]
     with pytest.raises(DataError, match=r"^four$"):
         next(made)
@@ -59,7 +59,7 @@ def test_an_error_comes_in_its_place(workers: int):
 @pytest.mark.parametrize("workers", [0, 2])
 def test_nothing_goes_on_after_the_end(workers: int):
     before = set(threading.enumerate())
-    made = in_order(lambda number: number, range(10**9), workers)
+    made = prefetch(lambda number: number, range(10**9), workers)
     assert [next(made) for _ in range(3)] == [0, 1, 2]
     assert len(multiprocessing.active_children()) == workers
     made.close()

@@ -15,13 +15,13 @@ import pytest
 
 from simvtp.data.corpora.registry import load
 from simvtp.data.prepare import prepare, report
-from simvtp.data.video.reencode import Form
+from simvtp.data.video.reencode import Encoding
 from simvtp.data.video.video import Video
 from simvtp.errors import DataError
 from simvtp.runtime.locks import Busy, Lock
 from simvtp.runtime.worker_pool import each
 
-FORM = Form(short_side=32, keys=5)
+FORM = Encoding(short_side=32, keys=5)
 
 
 def film(path: Path, frames: int = 24, *, height: int = 64, width: int = 96) -> Path:
@@ -100,7 +100,7 @@ def test_what_was_refused_is_tried_again_only_when_it_changed_or_on_demand(
 ) -> None:
     out, bad, tried = tmp_path / "out", webvid / "videos" / "p1" / "5.mp4", []
 
-    def guarded(function: Any, form: Form, jobs: list[tuple[Path, Path]], **how: Any) -> Any:
+    def guarded(function: Any, form: Encoding, jobs: list[tuple[Path, Path]], **how: Any) -> Any:
         tried.append([source.name for source, _ in jobs])
         return each(function, form, jobs, **how)
 
@@ -123,7 +123,7 @@ def test_what_was_refused_is_tried_again_only_when_it_changed_or_on_demand(
 def test_fewer_frames_a_second(tmp_path: Path) -> None:
     film(tmp_path / "in" / "a.mp4", 24)
     (tmp_path / "in" / "list.csv").write_text("video,caption\na.mp4,a\n")
-    prepare(f"csv:{tmp_path}/in/list.csv", tmp_path / "out", Form(64, fps=6), 60)
+    prepare(f"csv:{tmp_path}/in/list.csv", tmp_path / "out", Encoding(64, fps=6), 60)
     video = Video(load(f"csv:{tmp_path}/out/list.csv", "train").samples[0].path)
     assert video.frame_count == 6
     shades = video.frames(range(6)).astype(float)[:, 40:].mean(axis=(1, 2, 3))

@@ -132,13 +132,13 @@ def test_the_digest_of_a_large_corpus_is_kept_until_something_changes(
     for path in (pairs, pairs.parent, pairs.parent / "vocab.txt"):
         os.utime(path, (1e9, 1e9))
     reads: list[str] = []
-    listed = content.listed
+    read_records = content.read_records
 
     def count(spec: str, split: str) -> object:
         reads.append(split)
-        return listed(spec, split)
+        return read_records(spec, split)
 
-    monkeypatch.setattr(content, "listed", count)
+    monkeypatch.setattr(content, "read_records", count)
     first = content.pinned_corpus("finetune", f"csv:{pairs}")
     content._known.clear()  # as another process
     assert content.pinned_corpus("finetune", f"csv:{pairs}") == first

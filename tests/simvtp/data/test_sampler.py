@@ -7,7 +7,7 @@ import pytest
 
 from simvtp.data import sampler
 from simvtp.data.corpora.registry import Sample
-from simvtp.data.sampler import Order
+from simvtp.data.sampler import EpochSampler
 
 
 def no_length(epoch: int, index: int) -> int:
@@ -25,14 +25,14 @@ def packed(shards: int, videos: int) -> list[Sample]:
 def test_without_shards_every_video_may_come_anywhere() -> None:
     samples = [Sample(f"v{i}", Path(f"/c/{i}.mp4"), ("a",)) for i in range(50)]
     for kind in ("shuffled", "shards"):  # the second is of packed corpora only
-        order = Order(samples, 7, kind, 10, no_length)
+        order = EpochSampler(samples, 7, kind, 10, no_length)
         assert order.windows == 0
         assert order.epoch(3).order == np.random.default_rng([7, 3]).permutation(50).tolist()
 
 
 def test_shards_come_in_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sampler, "WINDOW", 3)
-    order = Order(packed(7, 10), 7, "shards", 10, no_length)
+    order = EpochSampler(packed(7, 10), 7, "shards", 10, no_length)
     assert order.windows == 3
     epochs = [order.epoch(number) for number in range(4)]
     assert len({tuple(epoch.order) for epoch in epochs}) == 4
@@ -46,9 +46,9 @@ def test_shards_come_in_windows(monkeypatch: pytest.MonkeyPatch) -> None:
             shown = epoch.order[first : window.end]
             assert {f"{index // 10:06d}.tar" for index in shown} == {shard.name for shard in window.shards}
         assert len({index // 10 for index in epoch.order[:10]}) > 1  # shuffled across the shards of a window
-    again = Order(packed(7, 10), 7, "shards", 10, no_length)
+    again = EpochSampler(packed(7, 10), 7, "shards", 10, no_length)
     assert [again.epoch(number) for number in (3, 0)] == [epochs[3], epochs[0]]
-    assert Order(packed(7, 10), 8, "shards", 10, no_length).epoch(0) != epochs[0]
+    assert EpochSampler(packed(7, 10), 8, "shards", 10, no_length).epoch(0) != epochs[0]
 
 
 def test_by_length_a_batch_has_neighbours_of_its_sorted_pool(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,7 +58,7 @@ def test_by_length_a_batch_has_neighbours_of_its_sorted_pool(monkeypatch: pytest
     def length(epoch: int, index: int) -> int:
         return (index * 7 + epoch) % 11
 
-    order = Order(samples, 7, "lengths", 5, length)
+    order = EpochSampler(samples, 7, "lengths", 5, length)
     assert order.windows == 0
     starts = []
     for epoch in range(4):
@@ -71,4 +71,4 @@ def test_by_length_a_batch_has_neighbours_of_its_sorted_pool(monkeypatch: pytest
             assert sorted(batches) == sorted([pool[:5], pool[5:10], pool[10:]])
             starts.append([pool.index(batch[0]) for batch in batches])
     assert len({tuple(places) for places in starts}) > 1  # short ones do not always come first
-    assert Order(samples, 7, "lengths", 5, length).epoch(2) == order.epoch(2)
+    assert EpochSampler(samples, 7, "lengths", 5, length).epoch(2) == order.epoch(2)

@@ -17,6 +17,7 @@ from simvtp.config.run_id import pretrain_id, run_id
 from simvtp.config.schema import override
 from simvtp.data import sampler, shard_prefetch, train_loader
 from simvtp.data.corpora.registry import load
+from simvtp.data.resolve import resolved
 from simvtp.data.tokenizer import load_tokenizer
 from simvtp.data.train_loader import Batch, TrainLoader
 from simvtp.data.transforms import Augmentation
@@ -81,8 +82,8 @@ def test_every_shard_is_read_once_an_epoch_from_its_start_and_deleted(
 
     monkeypatch.setattr(train_loader, "Video", video)
     brought: list[int] = []
-    fetched = shard_prefetch.Fetching._fetched
-    monkeypatch.setattr(shard_prefetch.Fetching, "_fetched", lambda self, n: brought.append(n) or fetched(self, n))
+    fetched = shard_prefetch.ShardFetcher._copied
+    monkeypatch.setattr(shard_prefetch.ShardFetcher, "_copied", lambda self, n: brought.append(n) or fetched(self, n))
     made = loader(shards, corpus_name, stream=str(tmp_path))
     windows, most = made._order.windows, 0
     assert windows >= 3
@@ -172,7 +173,7 @@ def test_a_folder_that_this_program_did_not_make_is_left_alone(
 
 
 def test_an_orphaned_worker_waits_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    copies = shard_prefetch.Copies(tmp_path)
+    copies = shard_prefetch.ShardCopies(tmp_path)
     (tmp_path / shard_prefetch.WORKING).touch()
     monkeypatch.setattr(os, "getpid", lambda: 1)
     monkeypatch.setattr(os, "getppid", lambda: 1)
@@ -184,7 +185,7 @@ def test_configs_and_ids(shards: Path) -> None:
     tiny = preset("tiny")
     with pytest.raises(ConfigError, match=r"data.order: .* neither data.pretrain nor data.finetune is shards:DIR"):
         override(tiny, {"data.order": "shards"})
-    packed = override(tiny, {"data.pretrain": f"shards:{shards}"})
+    packed = resolved(override(tiny, {"data.pretrain": f"shards:{shards}"}))
     with pytest.raises(ConfigError, match=r"machine.stream: .* takes data.order=shards"):
         override(packed, {"machine.stream": "/tmp"})
     ordered = override(packed, {"data.order": "shards"})

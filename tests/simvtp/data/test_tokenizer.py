@@ -80,3 +80,23 @@ def test_padding():
     padded = pad_batch([[2, 5, 3], [2, 3]], 9)
     assert padded.dtype == torch.int64
     assert padded.tolist() == [[2, 5, 3], [2, 3, 9]]
+
+
+def test_ids_are_those_of_transformers(tmp_path: Path):
+    """Also where a word is a separator of Unicode, empty, has a space behind it, or is there twice."""
+    from transformers import BertTokenizer
+
+    words = [*WORDS, "\u2028", "b", "\x85", "c", "\x0c", "d ", "e\r", "", "a", "g"]
+    (tmp_path / "vocab.txt").write_bytes(("\n".join(words) + "\n").encode())
+    reference = BertTokenizer.from_pretrained(str(tmp_path))
+    tokenizer = load_tokenizer(str(tmp_path / "vocab.txt"), "unused")
+    text = "a dog b c d e g runs!"
+    assert tokenizer.encode([text], 24) == [reference(text)["input_ids"]]
+    assert tokenizer.encode(["g b"], 24) == [[2, 19, 11, 3]]
+    assert tokenizer.size == 20
+
+
+def test_a_damaged_tokenizer_file_is_named(tmp_path: Path):
+    (tmp_path / "tokenizer.json").write_text("{")
+    with pytest.raises(DataError, match=r"tokenizer\.json is no tokenizer"):
+        load_tokenizer(str(tmp_path), "unused")

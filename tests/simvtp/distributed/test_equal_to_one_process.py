@@ -15,7 +15,7 @@ from simvtp.config.experiment import Experiment
 from simvtp.config.presets import preset
 from simvtp.config.schema import Config, override
 from simvtp.data.from_config import build_train_loader, pretraining_corpus, tokenizer_of
-from simvtp.data.train_loader import Clips
+from simvtp.data.train_loader import ClipReader
 from simvtp.distributed.collectives import all_gather_with_grad, all_to_all
 from simvtp.distributed.process_group import decide, mean, owned, rank, rows_of, share, size, started_as, whole_batch
 from simvtp.errors import ConfigError, DataError
@@ -194,15 +194,15 @@ def broken_batches(changes: dict[str, str]) -> tuple[list[str], Tensor, int, str
     """Ids, captions of all and count of replaced samples of a batch with one broken video, and the error of a limit."""
     config = config_of(changes)
     loader = build_train_loader(config, "pretrain", pretraining_corpus(config), tokenizer_of(config))
-    broken, read = loader._order.epoch(0).order[12], Clips.read  # row 12 of 16: the second process's
+    broken, read = loader._order.epoch(0).order[12], ClipReader.read  # row 12 of 16: the second process's
 
-    def fail_once(self: Clips, index: int, *rest: Any) -> Any:
+    def fail_once(self: ClipReader, index: int, *rest: Any) -> Any:
         if index == broken:
             raise DataError("torn.mp4 cannot be decoded")
         return read(self, index, *rest)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Clips, "read", fail_once)
+        patch.setattr(ClipReader, "read", fail_once)
         loader.failures = 0.5
         batch = next(loader.batches(0))
         loader.failures = 0.01

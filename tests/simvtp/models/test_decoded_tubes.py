@@ -5,8 +5,8 @@ import torch
 
 from simvtp.config.presets import preset
 from simvtp.config.schema import Mask, override
+from simvtp.config.tube_counts import tubes_decoded, tubes_masked
 from simvtp.models.masking import VideoMask, draw_video_mask, select_decoded
-from simvtp.models.token_counts import tubes_decoded, tubes_masked
 from simvtp.runtime.seeding import generator
 
 FOUR = override(preset("tiny"), {"model.size": 16, "model.patch": 8}).model  # 2 x 2 places, 4 slots

@@ -3,8 +3,8 @@ import torch
 
 from simvtp.config.presets import preset
 from simvtp.config.schema import Mask, override
+from simvtp.config.tube_counts import tubes_masked, units_masked
 from simvtp.models.masking import draw_text_mask, draw_video_mask
-from simvtp.models.token_counts import tubes_masked, units_masked
 from simvtp.runtime.seeding import generator
 
 BASE, TINY = preset("base").model, preset("tiny").model

@@ -2,7 +2,9 @@
 
 import json
 import os
+import pty
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -118,6 +120,24 @@ def test_kill_9_and_the_same_command_again(quick: dict[str, str], tmp_path: Path
     subprocess.run([*command, str(tmp_path / "cut")], check=True, capture_output=True)
     first, second = (next((tmp_path / name).rglob("weights.safetensors")).read_bytes() for name in ("whole", "cut"))
     assert first == second
+
+
+@pytest.mark.slow
+def test_closing_the_terminal_leaves_a_checkpoint(quick: dict[str, str], tmp_path: Path) -> None:
+    changes = {**quick, "pretrain.length": "100000 steps", "machine.checkpoint_seconds": "1000"}
+    words = [f"--set={key}={value}" for key, value in changes.items()]
+    command = [sys.executable, "-m", "simvtp.pretrain", *words, "--results", str(tmp_path)]
+    process, terminal = pty.fork()
+    if process == 0:
+        os.execv(sys.executable, command)
+    until = time.monotonic() + 90
+    while not list(tmp_path.rglob("log.jsonl")) and time.monotonic() < until:
+        if select.select([terminal], [], [], 0.1)[0]:
+            os.read(terminal, 10_000)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 130
+    assert len(list(tmp_path.rglob("step-*.pt"))) == 1
+    assert not list(tmp_path.rglob("lock*"))
 
 
 def test_sigterm_ends_the_command_with_130_and_a_checkpoint(quick: dict[str, str], tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from simvtp.data.corpora.annotations import read_json_file, read_rows
 from simvtp.data.corpora.registry import load
+from simvtp.data.corpora.text_files import read_json_file, read_rows
 from simvtp.errors import DataError
 
 NEEDED = ("video", "caption")
@@ -51,6 +51,7 @@ def test_tables(tmp_path: Path, content: bytes, expected: list[tuple[str, str]])
             r"t.csv, line 9002: no UTF-8 text .*save the file as UTF-8",
         ),
         ("video,caption\na,x\n".encode("utf-16"), r"t.csv, line 1: no UTF-8 text .*; save the file as UTF-8"),
+        (b"video," + b"c" * 200_000 + b"\na,x\n", r"t.csv, line 1: field larger than field limit"),
         (b"", r"t.csv: no column 'video' in its first line, which has nothing"),
     ],
 )

@@ -181,7 +181,9 @@ def test_files_of_msrvtt_that_do_not_belong_together(tmp_path: Path):
     content = json.loads((root / "MSRVTT_data.json").read_text())
     content["videos"].append({"video_id": "video0", "split": "test"})
     (root / "MSRVTT_data.json").write_text(json.dumps(content))
-    with pytest.raises(DataError, match=r"videos\[6\]: the video 'video0' is both in split train and in split test"):
+    with pytest.raises(
+        DataError, match=r"videos\[6\]: the video 'video0' is both in split 'train' and in split 'test'"
+    ):
         load(f"msrvtt:{root}?split=full", "test")
 
 
@@ -241,3 +243,96 @@ def test_damaged_lists_of_shards_are_named(
     (tmp_path / "train/000000.json").write_text(json.dumps({"videos": [entry | change for change in listed]}))
     with pytest.raises(DataError, match=message):
         load(f"shards:{tmp_path}", "train")
+
+
+def frozen(root: Path, lists: str) -> str:
+    """The archive of Frozen in Time: videos 0-2 train, 3 validate, 4-5 test, two captions each."""
+    pairs = [{"image_id": f"video{i // 2}", "caption": f"caption {i}", "id": i} for i in range(12)]
+    (root / lists).mkdir(parents=True)
+    (root / "annotation").mkdir()
+    (root / "annotation/MSR_VTT.json").write_text(json.dumps({"info": {}, "images": [], "annotations": pairs}))
+    listed = {
+        "train_list_full": "video0\nvideo1\nvideo2\n",
+        "val_list_full": "video3\n",
+        "test_list_full": "video4\nvideo5\n",
+        "train_list_jsfusion": "video1\nvideo2\nvideo3\nvideo5\n",
+        "val_list_jsfusion": "video4\n",
+        "train_list_miech": "video0\nvideo3\n",
+    }
+    for name, text in listed.items():
+        (root / lists / f"{name}.txt").write_text(text)
+    (root / lists / "jsfusion_val_caption_idx.pkl").write_bytes(pickle.dumps({"video4": 1}))
+    touch(root / "videos" / "all", *(f"video{i}.mp4" for i in range(6)))
+    return f"msrvtt:{root}"
+
+
+@pytest.mark.parametrize("lists", ["structured-symlinks", "high-quality/structured-symlinks"])
+def test_msrvtt_from_the_archive_of_frozen_in_time(tmp_path: Path, lists: str):
+    spec = frozen(tmp_path, lists)
+    assert list(shown(spec, "train")) == ["video1", "video2", "video5"]
+    assert list(shown(f"{spec}?split=7k", "train")) == ["video0"]
+    assert shown(spec, "val") == {"video3": ("caption 6", "caption 7")}
+    assert shown(spec, "test") == {"video4": ("caption 9",)}
+    assert shown(f"{spec}?split=full", "test")["video5"] == ("caption 10", "caption 11")
+    (tmp_path / "MSRVTT_JSFUSION_test.csv").write_text("key,vid_key,video_id,sentence\nret0,msr4,video4,four\n")
+    assert shown(spec, "test") == {"video4": ("four",)}
+    (tmp_path / lists / "train_list_jsfusion.txt").write_text("video4\n")
+    with pytest.raises(DataError, match="1 videos are in the test list as well"):
+        load(spec, "train")
+
+
+def test_the_query_of_a_test_video_has_to_be_chosen(tmp_path: Path):
+    spec = frozen(tmp_path, "structured-symlinks")
+    (tmp_path / "structured-symlinks/jsfusion_val_caption_idx.pkl").write_bytes(pickle.dumps({"video4": 2}))
+    with pytest.raises(DataError, match=r"no caption is chosen for 'video4'; put MSRVTT_JSFUSION_test\.csv into"):
+        load(spec, "test")
+
+
+def test_msrvtt_as_clip4clip_has_it(tmp_path: Path):
+    root = msrvtt(tmp_path)
+    (root / "videos").rename(root / "MSRVTT_Videos")
+    assert load(f"msrvtt:{root}", "test").samples[0].path == root / "MSRVTT_Videos" / "video4.mp4"
+
+
+@pytest.mark.parametrize("size", ["2M", "10M"])
+@pytest.mark.parametrize("folder", ["", "metadata"])
+@pytest.mark.parametrize("page", ["", "p"])
+def test_webvid_flat_and_by_page(tmp_path: Path, size: str, folder: str, page: str):
+    (tmp_path / folder).mkdir(exist_ok=True)
+    rows = "videoid,contentUrl,duration,page_dir,name\n1,u,d,p,one\n2,u,d,p,two\n"
+    (tmp_path / folder / f"results_{size}_train.csv").write_text(rows)
+    touch(tmp_path / "videos" / page, "1.mp4")
+    (sample,) = load(f"webvid:{tmp_path}", "train").samples
+    assert (sample.path, sample.captions) == (tmp_path / "videos" / page / "1.mp4", ("one",))
+
+
+def test_didemo_takes_the_videos_of_the_list(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    entries = [{"video": f"v{i}.mov", "description": f"{i}"} for i in range(4)]
+    (tmp_path / "test_data.json").write_text(json.dumps(entries))
+    touch(tmp_path / "videos", *(f"v{i}.mp4" for i in range(4)))
+    spec = f"didemo:{tmp_path}"
+    assert len(shown(spec, "test")) == 4
+    assert "no test_list.txt beside it, so all 4 videos are taken" in caplog.text
+    (tmp_path / "test_list.txt").write_text("v3\nv1.mov\n")
+    assert shown(spec, "test") == {"v1.mov": ("1",), "v3.mov": ("3",)}
+    (tmp_path / "test_list.txt").write_text("v3\nv9\n")
+    with pytest.raises(DataError, match=r"test_list\.txt: 1 of its videos are not in test_data\.json, such as 'v9'"):
+        load(spec, "test")
+
+
+def test_a_stray_quotation_mark_of_lsmdc(tmp_path: Path):
+    clip = "10_Film_00.00.51.926-00.00.54.129"
+    rows = [f'"{clip}\t1\t2\t3\t4\tHe says "go".', f'"{clip}\t1\t2\t3\t4\tHe ""runs""."']
+    (tmp_path / "LSMDC16_annos_val.csv").write_text("\n".join(rows))
+    touch(tmp_path / "videos", f"{clip}.avi")
+    assert shown(f"lsmdc:{tmp_path}", "val") == {clip: ('He says "go".', 'He "runs".')}
+
+
+def test_lists_of_vindlu_and_umt(tmp_path: Path):
+    train = [{"video": "video1.mp4", "caption": ["x", "y"]}, {"video": "video2.mp4", "caption": "z"}]
+    (tmp_path / "msrvtt_ret_train9k.json").write_text(json.dumps(train))
+    (tmp_path / "msrvtt_ret_test1k.json").write_text(json.dumps([{"video": "video7.mp4", "caption": "t"}]))
+    touch(tmp_path / "videos", "video1.mp4", "video2.mp4", "video7.mp4")
+    spec = f"json:{tmp_path}/msrvtt_ret_train9k.json?test=msrvtt_ret_test1k.json&root=videos"
+    assert shown(spec, "train") == {"video1.mp4": ("x", "y"), "video2.mp4": ("z",)}
+    assert shown(spec, "test") == {"video7.mp4": ("t",)}

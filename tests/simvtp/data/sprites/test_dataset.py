@@ -65,15 +65,16 @@ def test_a_half_made_corpus_is_finished_and_only_what_lacks_is_rendered(tmp_path
     assert videos[3].stat().st_mtime_ns == kept
 
 
-def test_damage_is_noticed_by_size_and_by_sum(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+def test_damage_is_noticed_by_size_and_by_sum(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    caplog.set_level("INFO")
     whole = dataset.ensure(TINY, tmp_path)
     before = contents(whole)
     videos = sorted((whole / "msrvtt/videos/all").iterdir())
     videos[0].write_bytes(videos[0].read_bytes()[:-100])
     (whole / "vocab.txt").unlink()
-    capfd.readouterr()
+    caplog.clear()
     dataset.ensure(TINY, tmp_path)
-    said = capfd.readouterr().err
+    said = caplog.text
     assert "2 files" in said
     assert videos[0].name in said
     assert "vocab.txt" in said
@@ -97,7 +98,7 @@ def test_a_manifest_cut_in_half(tmp_path: Path):
 def test_two_processes_make_it_once(tmp_path: Path):
     program = (
         "from simvtp.data.sprites import dataset; from simvtp.data.sprites.scenes import Spec\n"
-        "import sys; from pathlib import Path\n"
+        "import sys; from pathlib import Path; from simvtp.runtime.log import show_log; show_log()\n"
         f"dataset.ensure({TINY!r}, Path(sys.argv[1]))"
     )
     both = [

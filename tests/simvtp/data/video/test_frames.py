@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from simvtp.data.video.frames import Scaler, shrunk
+from simvtp.data.video.frames import Scaler, resize_short_side
 
 
 def coloured(width: int, height: int, seed: int) -> av.VideoFrame:
@@ -45,6 +45,6 @@ def test_one_scaler_serves_frames_of_several_sizes() -> None:
 def test_frames_that_are_decoded_already_are_made_small_in_the_same_way() -> None:
     frame = coloured(320, 240, 2)
     whole = frame.to_ndarray(format="rgb24")
-    found = shrunk(whole[None], 112)[0]
+    found = resize_short_side(whole[None], 112)[0]
     assert np.abs(found.astype(float) - Scaler().rgb(frame, *found.shape[:2])).mean() < 2.0
-    assert np.array_equal(shrunk(whole[None], 240)[0], whole)
+    assert np.array_equal(resize_short_side(whole[None], 240)[0], whole)

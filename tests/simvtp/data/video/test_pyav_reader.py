@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from simvtp.data.video import pyav_reader, video
-from simvtp.data.video.pyav_reader import PyAV
-from simvtp.errors import CutOff
+from simvtp.data.video.pyav_reader import PyAVReader
+from simvtp.errors import TruncatedVideo
 
 
 def brighter(path: Path, options: dict[str, str]) -> Path:
@@ -36,7 +36,7 @@ def test_nothing_is_decoded_behind_the_last_wanted_frame(tmp_path: Path, monkeyp
     for packet in packets[place + 1 :]:
         content[packet.pos : packet.pos + packet.size] = b"\xff" * packet.size
     path.write_bytes(content)
-    found = PyAV(path, 60).read([3, 9], None).astype(float).mean(axis=(1, 2, 3))
+    found = PyAVReader(path, 60).read([3, 9], None).astype(float).mean(axis=(1, 2, 3))
     assert np.abs(found - [18, 54]).max() < 2.6
 
 
@@ -50,5 +50,5 @@ def test_a_video_cut_behind_its_index_is_refused_even_where_the_frames_are_there
     (tmp_path / "cut.mp4").write_bytes(content[:-5])  # the last frame is not whole
     assert len(video.read(whole, [0, 39])) == 2
     cut = rf"cut\.mp4: cut off, {len(content) - 5} of at least {len(content)} bytes"
-    with pytest.raises(CutOff, match=cut):
+    with pytest.raises(TruncatedVideo, match=cut):
         video.read(tmp_path / "cut.mp4", [0, 5])

@@ -1,4 +1,4 @@
-"""How many video tokens a mask hides and how many the pixel decoder predicts, counted from the config without torch."""
+"""How many tubes a mask ratio hides: the same for ratios that are close, which are then the same experiment."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def units_masked(ratio: float, units: int) -> int:
 
 
 def tubes_masked(model: Model, mask: Mask) -> int:
-    """Masked tubes of a clip."""
+    """Tubes of a clip that the mask hides."""
     if mask.kind == "tube":
         return model.slots * units_masked(mask.video, model.cells)
     if mask.kind == "frame":
@@ -20,6 +20,6 @@ def tubes_masked(model: Model, mask: Mask) -> int:
 
 
 def tubes_decoded(model: Model, mask: Mask) -> int:
-    """Masked tubes of a clip that the pixel decoder predicts: the share `mask.decoded` of them, at least one."""
+    """Masked tubes of a clip that the pixel decoder is asked for."""
     masked = tubes_masked(model, mask)
     return min(masked, max(1, round(mask.decoded * masked)))

@@ -1,0 +1,29 @@
+"""Tensors from the CPU to the device, without a wait."""
+
+from __future__ import annotations
+
+import functools
+
+import torch
+from torch import Tensor
+
+
+def copy_to_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """The tensor on the device; the CPU does not wait for the copy.
+
+    On a GPU it is copied from pinned memory on a stream of its own, so a batch travels while the step before it is
+    still computed. What is computed from it afterwards waits for the copy, on the GPU.
+    """
+    if device.type != "cuda":
+        return tensor.to(device)
+    copies, current = _copy_stream(device), torch.cuda.current_stream(device)
+    with torch.cuda.stream(copies):
+        found = tensor.pin_memory().to(device, non_blocking=True)
+    current.wait_stream(copies)
+    found.record_stream(current)  # its memory is not given to the next copy before the step has read it
+    return found
+
+
+@functools.cache
+def _copy_stream(device: torch.device) -> torch.cuda.Stream:
+    return torch.cuda.Stream(device)

@@ -1,0 +1,329 @@
+"""Damaged checkpoints against resume, from_pretrained and model.init: `python -m tests.fuzz.checkpoints --count 3000`.
+
+Each case damages a file that reads well, at random, and gives it to one of the three, in a worker that is killed after
+a while. A result is a model, or an error that names the file (ConfigError, DataError); anything else (a traceback, a
+hang, a crash) is printed with its seed, and makes the exit code 1. The seed of a case is its number, so
+`--first N --count 1` runs it again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import itertools
+import json
+import random
+import shutil
+import sys
+import tempfile
+import traceback
+import zipfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from simvtp.config.presets import preset
+from simvtp.config.schema import Config, flatten, override
+from simvtp.errors import ConfigError, DataError
+from simvtp.models.build import fresh_model
+from simvtp.models.pretrained_weights import put, read
+from simvtp.models.simvtp import SimVTP
+from simvtp.runtime.worker_pool import Failure, each
+from simvtp.training.checkpoint import save_weights
+from simvtp.training.trainer import Trainer
+
+SECONDS = 60.0
+TARGETS = ("resume", "from_pretrained", "model.init")
+SMALL = {"model.width": "32", "model.heads": "2", "model.depth": "1", "model.decoder_width": "32",
+         "model.decoder_heads": "2", "model.decoder_depth": "1", "pretrain.batch": "2"}  # fmt: skip
+
+
+class Words:
+    """The size of a vocabulary, which is all that a new model asks of a tokenizer."""
+
+    size = 20
+
+
+class Net(nn.Module):
+    """A model of two tensors for the training loop."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(3, 2)
+
+    def no_weight_decay(self) -> set[str]:
+        return set()
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        return {"a": self.layer(x).square().mean()}
+
+
+def config() -> Config:
+    return override(preset("tiny"), SMALL)
+
+
+def trainer(folder: Path) -> Trainer:
+    made, model = config(), Net()
+    return Trainer(
+        name="pretrain", model=model, objective=model, optimisation=made.pretrain, steps=10, warmup=1,
+        weights={"a": 1.0}, seed=0, folder=folder, machine=made.machine, device=torch.device("cpu"),
+    )  # fmt: skip
+
+
+def prepare(base: Path) -> None:
+    """Files of all three kinds that read well."""
+    first = trainer(base / "resume")
+    for _ in range(2):
+        first.wrapped.forward(torch.ones(1, 3))["a"].backward()
+        first.optimizer.step()
+        first.step += 1
+        first.tail.append({"loss": 1.0})
+        first.save()
+    model = fresh_model(config(), Words())  # type: ignore[arg-type]
+    save_weights(model, base / "init" / "weights.safetensors")
+    torch.save({"model": model.state_dict(), "epoch": 3}, base / "init" / "weights.pth")
+    torch.save(model.state_dict(), base / "init" / "old.pth", _use_new_zipfile_serialization=False)
+    folder = base / "from_pretrained"
+    folder.mkdir()
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghijklmno"]
+    from tokenizers import Tokenizer, models
+
+    Tokenizer(models.WordPiece({word: number for number, word in enumerate(words)}, unk_token="[UNK]")).save(
+        str(folder / "tokenizer.json")
+    )
+    save_weights(model, folder / "model.safetensors")
+    about = {"format": 1, "kind": "pretrained", "preset": "tiny", "id": "x", "metrics": {}, "config": flatten(config())}
+    (folder / "config.json").write_text(json.dumps(about))
+
+
+def case(base: str, seed: int) -> tuple[str, str]:
+    """The target of a case, and "read", "refused: why" or a traceback."""
+    rng, target = random.Random(f"checkpoint {seed}"), TARGETS[seed % 3]
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "copy"
+        shutil.copytree(Path(base) / target.replace("model.init", "init"), folder)
+        path = rng.choice([path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "log.jsonl"])
+        try:
+            damage(path, rng)
+            open_(target, folder, path)
+        except (ConfigError, DataError) as error:
+            named = any(str(part) in str(error) for part in (path, path.parent))
+            return target, f"refused: {error}" if named else f"names no file: {error}"
+        except Exception:  # noqa: BLE001  (what the fuzzer looks for)
+            return target, traceback.format_exc()
+        return target, "read"
+
+
+def open_(target: str, folder: Path, path: Path) -> None:
+    if target == "resume":
+        trained = trainer(folder)
+        trained.wrapped.forward(torch.ones(1, 3))["a"].backward()
+        trained.optimizer.step()
+        trained.save()
+    elif target == "from_pretrained":
+        SimVTP.from_pretrained(folder)
+    else:
+        made = config()
+        put(read(str(path), made.model), fresh_model(made, Words()), made)  # type: ignore[arg-type]
+
+
+def damage(path: Path, rng: random.Random) -> None:
+    ways = [truncated, flipped, overwritten, repeated]
+    if path.suffix in (".pt", ".pth"):
+        ways += [changed_content] * 8 + [deep_pickle] * 2
+    if path.suffix == ".json":
+        ways += [changed_json] * 6
+    if path.suffix == ".safetensors":
+        ways += [changed_header] * 4
+    rng.choice(ways)(path, rng)
+
+
+def truncated(path: Path, rng: random.Random) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[: rng.randrange(len(content))])
+
+
+def flipped(path: Path, rng: random.Random) -> None:
+    content = bytearray(path.read_bytes())
+    for _ in range(rng.choice((1, 3, 30))):
+        content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
+    path.write_bytes(bytes(content))
+
+
+def overwritten(path: Path, rng: random.Random) -> None:
+    content = bytearray(path.read_bytes())
+    start = rng.randrange(len(content))
+    count = min(rng.choice((4, 100, 5000)), len(content) - start)
+    content[start : start + count] = rng.randbytes(count) if rng.random() < 0.5 else bytes(count)
+    path.write_bytes(bytes(content))
+
+
+def repeated(path: Path, rng: random.Random) -> None:
+    content = path.read_bytes()
+    path.write_bytes(rng.choice((content + content, content[::-1], b"", rng.randbytes(200), content + b"\0" * 99)))
+
+
+def changed_header(path: Path, rng: random.Random) -> None:
+    """Another header of a safetensors file."""
+    content = path.read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    name = rng.choice(sorted(header))
+    way = rng.randrange(6)
+    if way == 0:
+        del header[name]
+    elif way == 1:
+        header[name] = value(rng)
+    elif way == 2 and isinstance(header[name], dict) and "shape" in header[name]:
+        header[name]["shape"] = rng.choice(([], [0], [2**62, 4], [-1], ["a"], header[name]["shape"][::-1]))
+    elif way == 3 and isinstance(header[name], dict):
+        header[name]["dtype"] = rng.choice(("F16", "I64", "BOOL", "X", 3))
+    elif way == 4 and isinstance(header[name], dict):
+        header[name]["data_offsets"] = rng.choice(([0, 2**60], [5, 1], [0], None))
+    else:
+        header[rng.choice(("", "x", "../x", "a" * 5000))] = header.pop(name)
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + content[8 + size :])
+
+
+def value(rng: random.Random) -> Any:
+    return rng.choice((None, -1, 0, 2**70, 1.5, float("nan"), "x", "", [], {}, [[1]], {"a": {}}, True, "\u2028\0"))
+
+
+def changed_json(path: Path, rng: random.Random) -> None:
+    content = json.loads(path.read_text())
+    for _ in range(rng.choice((1, 1, 3))):
+        inner = content
+        while True:
+            key = rng.choice(list(inner) if isinstance(inner, dict) else range(len(inner))) if inner else None
+            if key is None or not isinstance(inner[key], dict | list) or not inner[key] or rng.random() < 0.3:
+                break
+            inner = inner[key]
+        if key is not None:
+            if rng.random() < 0.3 and isinstance(inner, dict):
+                del inner[key]
+            else:
+                inner[key] = value(rng)
+    path.write_text(json.dumps(content))
+
+
+def changed_content(path: Path, rng: random.Random) -> None:
+    """Another content of a torch file, written as torch does."""
+    content = torch.load(path, map_location="cpu", weights_only=True)
+    if rng.random() < 0.2:
+        content = whole(content, rng)
+    else:
+        for _ in range(rng.choice((1, 1, 2))):
+            inner = content
+            while rng.random() < 0.7:
+                deeper = [v for v in inner.values() if isinstance(v, dict) and v]
+                if not deeper:
+                    break
+                inner = rng.choice(deeper)
+            if inner:
+                change(inner, rng.choice(list(inner)), rng)
+    buffer = io.BytesIO()
+    torch.save(content, buffer, _use_new_zipfile_serialization=rng.random() < 0.8)
+    path.write_bytes(buffer.getvalue())
+
+
+def change(inner: dict[Any, Any], key: Any, rng: random.Random) -> None:
+    way = rng.randrange(9)
+    if way == 0:
+        del inner[key]
+    elif way == 1:
+        inner[key] = inner  # holds itself
+    elif way == 2:
+        inner[rng.choice(("model", "module", "state_dict", "x", 3, (1, 2)))] = inner
+    elif way == 3:
+        inner[key] = tensor(inner[key] if isinstance(inner[key], Tensor) else torch.ones(3), rng)
+    elif way == 4:
+        inner[key] = value(rng)
+    elif way == 5:
+        inner[rng.choice((None, 7, "step", "model.x", b"x"))] = inner.pop(key)
+    else:
+        tensors = [name for name, found in inner.items() if isinstance(found, Tensor)]
+        if tensors:
+            name = rng.choice(tensors)
+            inner[name] = tensor(inner[name], rng)
+
+
+def tensor(given: Tensor, rng: random.Random) -> Tensor:
+    """Tensors of other kinds than a plain one in memory."""
+    floats = given.float()
+    return rng.choice((
+        lambda: torch.ones(1).expand(2**40),
+        lambda: torch.ones(1).expand(given.shape) if given.ndim else given,
+        lambda: given.to("meta"),
+        lambda: floats.reshape(-1, 1).to_sparse(),
+        lambda: floats.reshape(1, -1).to_sparse_csr(),
+        lambda: given[..., None],
+        lambda: torch.full_like(floats, float("nan")),
+        lambda: floats.half(),
+        lambda: floats.double(),
+        lambda: floats.to(torch.complex64),
+        lambda: floats.bool(),
+        lambda: torch.empty(0),
+        lambda: torch.quantize_per_tensor(floats, 0.1, 0, torch.qint8),
+        lambda: torch.empty(2**33, device="meta"),
+        lambda: floats.t() if floats.ndim == 2 else floats,
+    ))()  # fmt: skip
+
+
+def deep_pickle(path: Path, rng: random.Random) -> None:
+    """Containers in containers, deeper than recursion goes, below a key of the content or at the top."""
+    levels = rng.choice((50, 5000, 500_000))
+    opening, closing = rng.choice(((b"}X\x05\0\0\0model", b"s"), (b"]", b"a"), (b"", b"\x85"), (b"}K\1", b"s")))
+    buffer = io.BytesIO()
+    torch.save({}, buffer)
+    with zipfile.ZipFile(buffer) as given, zipfile.ZipFile(path, "w") as made:
+        for name in given.namelist():
+            content = given.read(name)
+            if name.endswith("data.pkl"):
+                content = b"\x80\2" + opening * levels + b"N" + closing * levels + b"."
+            made.writestr(name, content)
+
+
+def whole(content: Any, rng: random.Random) -> Any:
+    """Another object at the top."""
+    loop: list[Any] = []
+    loop.append(loop)
+    return rng.choice((None, [], {}, [content], loop, (1, 2), "text", 3, torch.ones(3), {"model": {}},
+                       {"model": {"model": {"model": content}}}, Path("x"), object))  # fmt: skip
+
+
+def fuzz(first: int, count: int, workers: int | None = None) -> tuple[Counter[str], dict[int, str]]:
+    """Results by target, and what was wrong by seed."""
+    counts: Counter[str] = Counter()
+    wrong: dict[int, str] = {}
+    with tempfile.TemporaryDirectory() as base:
+        prepare(Path(base))
+        seeds = range(first, first + count)
+        for seed, found in each(case, base, seeds, "fuzzing checkpoints", seconds=SECONDS, workers=workers):
+            target, result = (TARGETS[seed % 3], found.why) if isinstance(found, Failure) else found
+            word = result if result == "read" else "refused" if result.startswith("refused: ") else "WRONG"
+            counts[f"{target}: {word}"] += 1
+            if word == "WRONG":
+                wrong[seed] = result
+    return counts, wrong
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz.checkpoints", description=__doc__)
+    parser.add_argument("--count", type=int, default=3000, help="cases (3000)")
+    parser.add_argument("--first", type=int, default=0, help="seed of the first (0)")
+    arguments = parser.parse_args()
+    counts, wrong = fuzz(arguments.first, arguments.count)
+    for seed, result in itertools.islice(sorted(wrong.items()), 20):
+        print(f"seed {seed}: {result}\n")
+    for name, number in sorted(counts.items()):
+        print(f"{name}: {number}")
+    print(f"{arguments.count} cases, {len(wrong)} wrong")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,16 @@
+"""Damaged results folders end in no traceback and no hang; `python -m tests.fuzz.results_folder` tries many more."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.fuzz.results_folder import fuzz
+
+
+@pytest.mark.slow
+def test_fifty_damaged_folders_are_shown_or_refused() -> None:
+    counts = fuzz(50)
+    assert counts.faults == []
+    assert counts.cases == 50
+    assert counts.codes[0] > 50
+    assert counts.codes.keys() <= {0, 1, 2}
