@@ -48,8 +48,8 @@ class Run:
     @property
     def code(self) -> Mapping[str, str]:
         """Stage -> digest of the code that carried it out; empty where that is not recorded."""
-        code = self.rest.get("code")
-        return {str(stage): str(digest) for stage, digest in code.items()} if isinstance(code, dict) else {}
+        found = self.rest.get("code")
+        return found if isinstance(found, dict) else {}
 
     def metric(self, name: str, direction: str = "text_to_video", split: str = "test") -> float:
         """Percent (R@K) or rank (MdR, MnR); NaN where the run has no such split."""

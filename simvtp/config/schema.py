@@ -225,8 +225,7 @@ class Machine:
     shard: bool = setting("share weights and optimiser out over the processes (FSDP), for models too large", False)
     checkpointing: bool = setting("recompute layers in the backward pass: less memory, a third more work", False)
     compile: bool = setting("torch.compile every layer", False)
-    stream: str = setting("folder on a fast disk to which data.order=shards copies shards ahead of use; empty: none",
-                          "")  # fmt: skip
+    stream: str = setting("folder on a fast disk to which data.order=shards copies shards ahead; empty: none", "")
     other_code: Literal["refuse", "reuse", "redo"] = setting(
         "results and checkpoints of other code: refuse, reuse or redo them", "refuse")  # fmt: skip
 
