@@ -68,7 +68,7 @@ def test_vectors_are_the_encoders_averaged_over_segments(retriever: SimVTP, tmp_
 
 
 def test_search_indexes_once_by_content(
-    retriever: SimVTP, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    retriever: SimVTP, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("SIMVTP_CACHE", str(tmp_path / "cache"))
     retriever.save_pretrained(tmp_path / "model")
@@ -81,7 +81,7 @@ def test_search_indexes_once_by_content(
     wanted = sorted(((float(retriever.encode_video([clip])[0] @ text), clip) for clip in clips), reverse=True)
     assert [path for _, path in matches] == [path for _, path in wanted]
     assert [score for score, _ in matches] == pytest.approx([score for score, _ in wanted], abs=1e-5)
-    assert "1 of 3 videos left out" in capsys.readouterr().err
+    assert "1 of 3 videos left out" in caplog.text
 
     seen: list[Path] = []
     encode = SimVTP.encode_video
