@@ -125,7 +125,7 @@ def test_neither_the_order_of_files_nor_clock_nor_language_changes_a_byte(folder
                 stdout=subprocess.DEVNULL,
             )  # fmt: skip
     first = digests(folder)
-    assert {Path(name).suffix for name in first} == {".md", ".tex", ".csv", ".png", ".pdf", ".svg", ".html"}
+    assert {Path(name).suffix for name in first} == {".md", ".tex", ".csv", ".png", ".pdf", ".svg", ".txt", ".html"}
     assert digests(other) == first
 
 

@@ -123,7 +123,7 @@ def test_plot_writes_figures_in_the_same_bytes_each_time(folder: Path) -> None:
     assert plot.main([str(folder), "--only", "mask_ratio"]) == 0
     made = sorted((folder / "figures").glob("mask_ratio-tiny*"))
     assert {path.name for path in made} == {
-        f"mask_ratio-tiny{part}.{end}" for part in ("", "-cost", "-learning") for end in ("png", "pdf", "svg")
+        f"mask_ratio-tiny{part}.{end}" for part in ("", "-cost", "-learning") for end in ("png", "pdf", "svg", "txt")
     }
     before = [path.read_bytes() for path in made]
     assert plot.main([str(folder), "--only", "mask_ratio-tiny"]) == 0

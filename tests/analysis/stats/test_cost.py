@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from analysis import plot, report
-from analysis.figures import ablation, pareto
+from analysis.figures import ablation, pareto, style
 from analysis.runs.load import load
 from analysis.stats import cost as costs
 from analysis.stats.summary import Summary, summarise
@@ -94,7 +94,7 @@ def test_all_sweeps_together_leave_out_what_costs_nothing(summary: Summary) -> N
         ({"base": 2753.1, "video 50%": 2600.0, "video 95%": 2590.0}, 2, "no row is clearly the cheapest"),
     ],
 )
-def test_titles_call_rows_apart_that_operations_tell_apart(
+def test_captions_call_rows_apart_that_operations_tell_apart(
     tmp_path: Path, gflop: dict[str, float], seeds: int, words: str
 ) -> None:
     Builder(tmp_path, queries=60).sweep("mask_ratio_compute", seeds=range(seeds))
@@ -102,8 +102,8 @@ def test_titles_call_rows_apart_that_operations_tell_apart(
     for run in content["runs"]:
         value = gflop.get(content["points"][run["point"]]["label"], 2753.1)
         edit(tmp_path / f"runs/{run['run']}/result.json", lambda c, value=value: c["cost"].update(pretrain_gflop=value))
-    title = pareto.draw(summarise(load(tmp_path).sweeps[0], load(tmp_path)), costs.operations).axes[0].get_title("left")
-    assert words.lower() in title.replace("\n", " ").lower()
+    figure = pareto.draw(summarise(load(tmp_path).sweeps[0], load(tmp_path)), costs.operations)
+    assert words.lower() in style.caption_of(figure).lower()
 
 
 def test_what_is_unfinished_has_no_cost(tmp_path: Path) -> None:
