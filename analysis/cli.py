@@ -1,25 +1,25 @@
-"""What the commands of analysis share: arguments, log, mistakes, exit codes, output."""
+"""What the commands of analysis share: arguments, choice of sweeps, output. Exit codes: simvtp.cli.boundary."""
 
 from __future__ import annotations
 
 import argparse
 import difflib
 import logging
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from analysis.runs.load import Collection, load
 from analysis.runs.schema import Sweep
 from analysis.runs.text import printable
+from simvtp.cli import boundary
 from simvtp.errors import ConfigError, DataError
 from simvtp.runtime.files import write_bytes
-from simvtp.runtime.log import show_log
 
 log = logging.getLogger(__name__)
 
 EXITS = """exit code: 0, every sweep was shown (unfinished ones as far as they are; what was left out is counted and
-named on stderr); 1, some sweep could not be shown; 2, nothing could be done, one paragraph on stderr says why"""
+named on stderr); 1, some sweep could not be shown, or an unknown error, whose report is in a file that stderr names; 2,
+nothing could be done, one paragraph on stderr says why"""
 
 Show = Callable[[argparse.Namespace, Collection, Sequence[Sweep]], int]
 
@@ -34,20 +34,6 @@ def parser(program: str, description: str) -> argparse.ArgumentParser:
     return made
 
 
-def command(body: Callable[[], int]) -> int:
-    """Run the body of a command and return its exit code. A mistake of the user is one paragraph on stderr and code 2:
-    ConfigError, DataError, and OSError of a file that cannot be read or written."""
-    show_log()
-    try:
-        return body()
-    except (ConfigError, DataError) as error:
-        log.error("%s", printable(str(error)))
-    except OSError as error:
-        names = [os.fsdecode(name) for name in (error.filename2, error.filename) if name is not None]
-        log.error("%s", printable(f"{names[0]}: {error.strerror}" if names else str(error)))
-    return 2
-
-
 def run(arguments: argparse.Namespace, show: Show) -> int:
     """Load, choose, show; returns the exit code. `show` returns how many sweeps it could not show."""
 
@@ -57,7 +43,7 @@ def run(arguments: argparse.Namespace, show: Show) -> int:
         log_skipped(collection)
         return 1 if show(arguments, collection, sweeps) else 0
 
-    return command(body)
+    return boundary(body)
 
 
 def _chosen(collection: Collection, only: str | None) -> list[Sweep]:

@@ -29,12 +29,13 @@ from analysis.stats.intervals import differences, interval
 from analysis.stats.summary import MAIN
 from analysis.tables import columns
 from analysis.tables.markdown import pipe_table
+from simvtp.cli import boundary
 from simvtp.config.run_dirs import RUNS, homes
 
 log = logging.getLogger(__name__)
 
-EXITS = """exit code: 0, compared; 1, the folders have no sweep in common; 2, one of them cannot be read, or two runs
-were tested on different queries, and why"""
+EXITS = """exit code: 0, compared; 1, the folders have no sweep in common, or an unknown error, whose report is in a
+file that stderr names; 2, one of them cannot be read, or two runs were tested on different queries, and why"""
 FIRST = (1, 5, 10)
 NOTE = (
     "95% intervals over test queries, the difference paired by query. They tell how sure the difference between these "
@@ -213,7 +214,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="where ids are looked up")
     parser.add_argument("--output", type=Path, metavar="FILE", help="also write it there, as Markdown")
     parsed = parser.parse_args(arguments)
-    return cli.command(lambda: _compare(parsed))
+    return boundary(lambda: _compare(parsed))
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from PIL import Image
 from analysis import cli
 from analysis.figures import style
 from analysis.runs.text import file_name, one_line
+from simvtp.cli import boundary
 from simvtp.config.experiment import Experiment
 from simvtp.config.run_dirs import RUNS, home
 from simvtp.config.schema import Config, override, unflatten
@@ -188,7 +189,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--ratio", type=float, action="append", help="video mask ratio; repeatable (.5 .75 .9 .95)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for the pictures (the results' figures/)")
     chosen = parser.parse_args(arguments)
-    return cli.command(lambda: _write_pictures(chosen))
+    return boundary(lambda: _write_pictures(chosen))
 
 
 def _write_pictures(chosen: argparse.Namespace) -> int:

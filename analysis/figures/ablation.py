@@ -134,7 +134,7 @@ def _levels(panel: Axes, x: Sequence[float], rows: Sequence[Row], summary: Summa
     seeds = [(place, float(value)) for place, row in done if row.seeds > 1 for value in row.values("R@1")]
     if seeds:
         panel.plot(*zip(*seeds, strict=True), "o", color=style.BLUE, markerfacecolor="none", markersize=2.8,
-                   markeredgewidth=0.7, transform=beside, zorder=2)  # fmt: skip
+                   markeredgewidth=0.7, transform=beside, zorder=2, clip_on=False)  # fmt: skip
     for place, row in done:
         if row.seeds > 1:
             for seed, value in zip(row.runs, row.values("R@1"), strict=True):

@@ -17,7 +17,7 @@ from analysis.stats.cost import Cost, Measure, time
 from analysis.stats.summary import MAIN, Row, Summary
 
 _FRONT = "Pareto front of the means"
-_BARS = "pale bars from least to most"
+_BARS = "pale bars from least to most, cut where they leave the panel"
 _MOST = 16  # rows that can be told apart by their marks; of more, those on the front stand out
 
 

@@ -31,13 +31,13 @@ class Picture:
 
 
 def drawn(figure: Figure, name: str) -> Picture:
-    """The figure as SVG, with its points; closes it."""
+    """The figure as SVG, with its points; closes it. Its small print stands in the caption alone."""
+    caption = style.caption_of(figure)
+    style.footnote(figure, "")
     content = io.BytesIO()
     figure.savefig(content, format="svg", metadata=style.METADATA["svg"])
     width, height = (72 * float(side) for side in figure.get_size_inches())
-    picture = Picture(
-        name, style.caption_of(figure), _uri("svg+xml", content.getvalue()), width, height, tooltips.spots(figure)
-    )
+    picture = Picture(name, caption, _uri("svg+xml", content.getvalue()), width, height, tooltips.spots(figure))
     plt.close(figure)
     return picture
 

@@ -257,7 +257,7 @@ def test_an_empty_folder_is_one_clear_paragraph_and_exit_code_2(tmp_path: Path) 
             [sys.executable, script, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False
         )
         assert done.returncode == 2
-        assert done.stderr.startswith(f"Nothing to show in {tmp_path}: it holds no finished run")
+        assert done.stderr.startswith(f"error: Nothing to show in {tmp_path}: it holds no finished run")
         assert len(done.stderr.strip().splitlines()) == 1
         assert not (tmp_path / "tables").exists()
 

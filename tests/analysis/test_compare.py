@@ -125,7 +125,7 @@ def test_sweeps_of_other_presets_are_matched_by_name_and_their_settings_told(tmp
     Builder(tmp_path / "B", queries=50, preset="small").sweep("data_fraction")
     found = diff_results(load(tmp_path / "A"), load(tmp_path / "B"))
     (pair,) = found.sweeps
-    assert pair.settings["model.width"] == ("64", "384")
+    assert pair.settings["model.width"] == ("64", "256")
     assert found.only_first == found.only_second == []
 
 

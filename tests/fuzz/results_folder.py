@@ -2,8 +2,8 @@
 
 Each case is a small results folder with a few mutations from a fixed seed: cut-off or overwritten files, values of
 other types and sizes, hostile text in labels, names of folders, lines of journals and logs. table, document, compare
-and plot or report run on it. A case counts as a traceback where a command raises, as a hang where it takes longer than
---limit.
+and plot or report run on it. A case counts as a traceback where a command raises or writes the report of an unknown
+error, as a hang where it takes longer than --limit.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import contextlib
 import io
 import json
 import random
+import re
 import shutil
 import signal
 import sys
@@ -206,12 +207,14 @@ def run_case(folder: Path, limit: int, counts: Counts, name: str) -> None:
     for command, main in COMMANDS.items():
         if command in ("plot", "report") and command != drawing:
             continue
-        printed = io.StringIO()
+        printed, errors = io.StringIO(), io.StringIO()
         try:
-            with time_limit(limit), contextlib.redirect_stdout(printed), contextlib.redirect_stderr(io.StringIO()):
+            with time_limit(limit), contextlib.redirect_stdout(printed), contextlib.redirect_stderr(errors):
                 counts.codes[main(folder)] += 1
             if "\x1b" in printed.getvalue():
                 raise AssertionError(f"an escape code reached the terminal: {printed.getvalue()!r:.300}")
+            if report := re.search(r"the report is (\S+)", errors.getvalue()):
+                raise AssertionError(Path(report[1]).read_text(encoding="utf-8"))
         except Hang:
             counts.hangs += 1
             counts.faults.append(f"{name} {command}: hangs")
