@@ -58,12 +58,12 @@ def _crowd(panel: Axes, rows: Sequence[Row], front: dict[str, Row], cost: Cost, 
 
 def groups(summaries: Sequence[Summary]) -> dict[str, list[Summary]]:
     """Sweeps whose rows can stand in one figure: of one preset and one test; only where there are several."""
-    found: dict[tuple[str, str | None], list[Summary]] = {}
+    by_test: dict[tuple[str, str | None], list[Summary]] = {}
     for summary in summaries:
         if summary.done:
             run = next(iter(summary.finished_rows[0].runs.values()))
-            found.setdefault((summary.sweep.preset, run.corpus.get("test")), []).append(summary)
-    several = {key: members for key, members in found.items() if len(members) > 1}
+            by_test.setdefault((summary.sweep.preset, run.corpus.get("test")), []).append(summary)
+    several = {key: members for key, members in by_test.items() if len(members) > 1}
     tests = [preset for preset, _ in several]
     return {
         preset if tests.count(preset) == 1 else f"{preset}-{test}": members
@@ -83,7 +83,7 @@ def overall(summaries: Sequence[Summary], measure: Measure = time) -> Figure:
     cost = measure([row for row, _ in rows.values()])
     free = {runs for runs, (row, _) in rows.items() if cost.typical(row) == 0}
     if len(free) < len(rows):
-        rows = {runs: found for runs, found in rows.items() if runs not in free}
+        rows = {runs: entry for runs, entry in rows.items() if runs not in free}
     figure, panel = plt.subplots(figsize=(style.WIDTH, 4.0), layout="constrained")
     shown = [row for row, _ in rows.values()]
     front = pareto_front(shown, cost)
@@ -158,11 +158,11 @@ def _finish(figure: Figure, panel: Axes, cost: Cost, scale: str = "") -> None:
 
 def pareto_front(rows: Sequence[Row], cost: Cost) -> list[Row]:
     """Rows that no cheaper row reaches in mean R@1, by rising cost."""
-    found: list[Row] = []
+    front: list[Row] = []
     for row in sorted(rows, key=lambda row: (cost.typical(row), -row.mean("R@1"))):
-        if not found or row.mean("R@1") > found[-1].mean("R@1"):
-            found.append(row)
-    return found
+        if not front or row.mean("R@1") > front[-1].mean("R@1"):
+            front.append(row)
+    return front
 
 
 def _words(front: Sequence[Row], rows: Sequence[Row], cost: Cost) -> str:

@@ -47,7 +47,7 @@ def spots(figure: Figure) -> list[Spot]:
     """
     placed: list[tuple[int, Spot]] = []
     panels = {panel: (number, panel.get_window_extent().padded(3)) for number, panel in enumerate(figure.axes)}
-    near: dict[tuple[int, int, int], list[int]] = {}  # panel and place in steps of _NEAR -> indices in `found`
+    near: dict[tuple[int, int, int], list[int]] = {}  # panel and place in steps of _NEAR -> indices in `placed`
     shares = figure.transFigure.inverted()
     for one in _MARKS.get(figure, []):
         place = one.transform.transform((one.x, one.y))

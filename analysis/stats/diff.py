@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from analysis.runs.load import Collection
 from analysis.runs.provenance import Environment, environments
@@ -124,7 +125,7 @@ def _only(mine: Summary, theirs: Summary) -> list[str]:
 
 
 def point_diffs(first: Sequence[Row], second: Sequence[Row]) -> list[PointDiff]:
-    """A line for each point that both have, B minus A, Holm-corrected over all of them."""
+    """Each point that both have: B minus A from hits [S, Q] of the seeds in both, Holm-corrected over all of them."""
     both = _both(first, second)
     shared = [sorted(one.runs.keys() & other.runs.keys()) for one, other in both]
     obstacles = [_obstacle(one, other, seeds) for (one, other), seeds in zip(both, shared, strict=True)]
@@ -153,11 +154,13 @@ def _obstacle(one: Row, other: Row, seeds: list[int]) -> str:
     return "" if paired else "another test corpus: levels cannot be compared"
 
 
-def _hits(row: Row, seeds: list[int]) -> np.ndarray:
+def _hits(row: Row, seeds: list[int]) -> npt.NDArray[np.float32]:
+    """[S, Q]: R@1 text-to-video of every query, 0 or 100 (`Run.hits`); a row for each of `seeds`, in their order."""
     return np.stack([row.runs[seed].hits(MAIN) for seed in seeds])
 
 
 def _same_ranks(one: Run, other: Run) -> bool:
+    """Whether the ranks [Q] of both directions are equal."""
     return all(np.array_equal(one.ranks[way], other.ranks[way]) for way in one.ranks)
 
 

@@ -18,10 +18,9 @@ and Donner 2008; Graybill and Wang 1980):
 
 so it is the t interval over seeds where queries do not matter, and the query bootstrap where seeds do not. Percentiles
 of a bootstrap that resamples 3 to 5 seeds are too narrow as soon as seeds differ:
-tests/analysis/stats/test_intervals.py
-measures both. One seed tells nothing of other seeds: its interval covers queries only (Wilson 1927 for a level), and no
-difference is ever claimed from it. Queries are taken as independent; the captions of one video are not, so where a
-video has several it comes as one value (records.Run.hits).
+tests/analysis/stats/test_intervals.py measures both. One seed tells nothing of other seeds: its interval covers queries
+only (Wilson 1927 for a level), and no difference is ever claimed from it. Queries are taken as independent; the
+captions of one video are not, so where a video has several it comes as one value (analysis.runs.schema.Run.hits).
 """
 
 from __future__ import annotations
@@ -51,7 +50,8 @@ def _student(tail: float, freedom: int) -> float:
 
 @dataclass(frozen=True)
 class Interval:
-    """Mean over seeds with its 95% interval and the deviation over seeds (NaN for one seed)."""
+    """Mean over seeds with its 95% interval and the deviation over seeds (NaN for one seed), in units of the values:
+    percent for R@K, points for its differences."""
 
     mean: float
     low: float
@@ -72,12 +72,16 @@ class Interval:
 
 @dataclass(frozen=True)
 class Difference:
-    """A point minus the base, over the seeds that both have, paired by seed and by query."""
+    """A point minus the base, over the seeds that both have, paired by seed and by query.
+
+    interval: of the difference, points; p: of this difference alone; adjusted_p: Holm-corrected over its table;
+    query_variance: B of the difference, squared points, which more seeds do not lower.
+    """
 
     interval: Interval
     p: float
     adjusted_p: float
-    query_variance: float = 0.0  # B: what more seeds do not lower
+    query_variance: float = 0.0
 
     @property
     def verdict(self) -> str:
@@ -106,6 +110,7 @@ class Spread:
     seeds: int
 
     def half_width(self, alpha: float = 1 - CONFIDENCE) -> Values:
+        """[...]: half of the interval that misses the mean with probability `alpha`, in units of the values."""
         z = _normal(alpha / 2)
         alone = z * np.sqrt(self.queries_alone)
         if self.seeds < 2:
@@ -115,7 +120,10 @@ class Spread:
 
 
 def spread(values: Values) -> Spread:
-    """The variance of the mean of values [..., S, Q], in parts (see the module's head)."""
+    """The variance of the mean of values [..., S, Q], in parts of shape [...] (see the module's head).
+
+    Raises ValueError where there is no seed or no query.
+    """
     values = np.asarray(values, dtype=np.float64)
     if values.ndim < 2 or 0 in values.shape[-2:]:
         raise ValueError(f"values have shape {values.shape}; seeds x queries is needed, at least 1 x 1")
@@ -152,7 +160,7 @@ def _trials(parts: Spread, low: float, high: float, queries: int) -> float:
 
 
 def wilson(share: float, trials: float) -> tuple[float, float]:
-    """Wilson's score interval (1927) of a share seen in that many trials."""
+    """Wilson's score interval (1927) of a share in [0, 1] seen in that many trials: its two ends, in [0, 1]."""
     z = _normal((1 - CONFIDENCE) / 2)
     scale = 1 + z**2 / trials
     centre = (share + z**2 / (2 * trials)) / scale
@@ -203,7 +211,7 @@ def _p_value(parts: Spread) -> float:
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Holm's step-down adjusted p values (1979), in the order given."""
+    """Holm's step-down adjusted p values (1979) of M tests, in the order given: M values of at most 1."""
     order = sorted(range(len(p)), key=lambda k: p[k])
     adjusted, highest = [0.0] * len(p), 0.0
     for place, k in enumerate(order):
@@ -216,7 +224,8 @@ def detectable(seeds: int, deviation: float, query_variance: float = 0.0, power:
     """The smallest true difference of one row that a table of `rows` differences shows with this power (two or more
     seeds; 5%, two-sided, by the first step of Holm's correction, which a single true difference has to pass).
 
-    `deviation` is that of the paired difference over seeds, `query_variance` the B of the difference.
+    `deviation` is that of the paired difference over seeds, in points, `query_variance` the B of the difference, in
+    squared points; the result is in points.
     """
     tail = (1 - CONFIDENCE) / 2 / rows
     t = _student(tail, seeds - 1) + _student(1 - power, seeds - 1)

@@ -41,7 +41,7 @@ class Row:
         return len(self.runs)
 
     def values(self, name: str, direction: str = MAIN, split: str = "test") -> npt.NDArray[np.float64]:
-        """One value a seed; an empty array where a run has no such split."""
+        """[S]: one value a seed, percent (R@K) or rank (MdR, MnR); [0] where a run has no such split."""
         values = np.array([run.metric(name, direction, split) for run in self.runs.values()])
         return values if np.isfinite(values).all() else np.array([])
 
@@ -158,7 +158,10 @@ def _paired(runs: dict[int, Run], base: dict[int, Run]) -> list[int]:
 
 
 def _hits(runs: dict[int, Run], seeds: Sequence[int], direction: str = MAIN) -> npt.NDArray[np.float32]:
-    """[S, Q]"""
+    """[S, Q]: 100 where the query's right item came first, else 0; a row for each of `seeds`, in their order.
+
+    Q: queries of the test; in text-to-video, videos where one has several captions (`Run.hits`).
+    """
     return np.stack([runs[seed].hits(direction) for seed in seeds])
 
 
