@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RESULTS ?= results
 
-.PHONY: setup demo test test-fast test-cluster bench gpu lint clean
+.PHONY: setup demo test test-fast test-cluster bench fuzz gpu lint clean
 
 setup: $(VENV)/ready
 
@@ -41,6 +41,11 @@ test-cluster: setup  ## a real SLURM on this machine (root, Debian), and the tes
 
 bench: setup  ## every benchmark; writes docs/performance.md's tables and benchmarks/history (leave the machine alone)
 	$(BIN)/python benchmarks/all.py
+
+fuzz: setup  ## thousands of damaged inputs from fixed seeds: annotations, checkpoints, results folders; half an hour
+	$(BIN)/python -m tests.fuzz.annotations --count 3000
+	$(BIN)/python -m tests.fuzz.checkpoints --count 3000
+	$(BIN)/python -m tests.fuzz.results_folder --count 1000
 
 GPU_ARGS ?= --minutes 12
 gpu:  ## correctness, the step of base, the loader and the claims of small on a GPU; GPU_ARGS=--rehearse: on the CPU

@@ -19,12 +19,12 @@ if __name__ == "__main__":  # started as a file: the repository, not this folder
 from rich.console import Console
 
 from simvtp.cli import add_config_arguments, boundary, config_from
+from simvtp.config import tracker_names
 from simvtp.config.formats import parse_assignments
 from simvtp.config.schema import Config
 from simvtp.data.resolve import resolved
 from simvtp.errors import ConfigError
 from simvtp.runtime import heartbeat
-from simvtp.runtime import tracker_names as trackers
 from sweeps.definition import find_search, find_sweep, names, searches
 from sweeps.plan import Plan, Run, equal_points, make_plan
 from sweeps.scheduler import control, display
@@ -115,8 +115,8 @@ def _run_command(arguments: argparse.Namespace, words: list[str]) -> int:
     if "seed" in parse_assignments(arguments.assignments):
         raise ConfigError("--set seed: a sweep takes its seeds from --seeds")
     if arguments.scalars is not None:
-        os.environ[trackers.VARIABLE] = arguments.scalars  # jobs inherit it
-    trackers.wanted()
+        os.environ[tracker_names.VARIABLE] = arguments.scalars  # jobs inherit it
+    tracker_names.wanted()
     if arguments.hung_after is not None:
         os.environ[heartbeat.VARIABLE] = str(60 * arguments.hung_after)
     heartbeat.limit_seconds()

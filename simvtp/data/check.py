@@ -21,10 +21,10 @@ from rich.console import Console
 from rich.table import Table
 
 from simvtp.cli import main
+from simvtp.data.annotations.records import Record
+from simvtp.data.annotations.video_files import find_videos
 from simvtp.data.corpora import skip_list
-from simvtp.data.corpora.annotations import Record
 from simvtp.data.corpora.registry import each_split, kind_of, read_records
-from simvtp.data.corpora.video_files import find_videos
 from simvtp.data.video.probe import VideoInfo, probe
 from simvtp.data.video.video import Video, spread_indices
 from simvtp.errors import DataError

@@ -21,10 +21,10 @@ from rich.console import Console
 from rich.table import Table
 
 from simvtp.cli import main
+from simvtp.data.annotations.video_files import find_videos
 from simvtp.data.corpora import skip_list
 from simvtp.data.corpora.registry import each_split, read_records
 from simvtp.data.corpora.spec import LISTS, CorpusSpec
-from simvtp.data.corpora.video_files import find_videos
 from simvtp.data.failed_files import FailedFiles
 from simvtp.data.video.reencode import Encoding, reencode
 from simvtp.data.video.video import Video, dense_indices, spread_indices

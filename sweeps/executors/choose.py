@@ -8,9 +8,9 @@ import os
 import shutil
 import subprocess
 
+from simvtp.config import tracker_names
 from simvtp.errors import ConfigError
 from simvtp.runtime import heartbeat
-from simvtp.runtime import tracker_names as trackers
 from sweeps.executors import cluster_config
 from sweeps.executors.base import Executor
 from sweeps.executors.cluster_config import Cluster
@@ -69,7 +69,7 @@ def make_executor(
     if cluster != "local":
         found = Cluster() if cluster == "slurm" else cluster_config.read(cluster)
         # Exported also where a cluster passes nothing of this environment on to jobs.
-        setup = (*found.setup, trackers.export(), heartbeat.export())
+        setup = (*found.setup, tracker_names.export(), heartbeat.export())
         return Slurm(registry, preset, dataclasses.replace(found, setup=setup, pack=pack or found.pack), jobs)
     cores = len(os.sched_getaffinity(0))
     at_once = max(1, cores // threads) if threads else max(1, len(visible_gpus()))

@@ -73,10 +73,10 @@ def _videos(spec: str, split: str, missing: str, skip: str) -> Sequence[str]:
 
     The embedded corpus is not made here: its spec tells how many there will be. Raises DataError.
     """
+    from simvtp.data.annotations.video_files import find_videos
     from simvtp.data.corpora import registry
     from simvtp.data.corpora.skip_list import skipped
     from simvtp.data.corpora.spec import HINT
-    from simvtp.data.corpora.video_files import find_videos
     from simvtp.data.sprites.scenes import parse_spec
 
     spec = split_digest(spec)[0]  # what is there was compared with its digest when the config was resolved

@@ -28,9 +28,9 @@ from torch import Tensor, nn
 from simvtp.config.presets import preset
 from simvtp.config.schema import Config, flatten, override
 from simvtp.errors import ConfigError, DataError
+from simvtp.inference.retriever import SimVTP
 from simvtp.models.build import fresh_model
-from simvtp.models.pretrained_weights import put, read
-from simvtp.models.simvtp import SimVTP
+from simvtp.models.pretrained_weights import load_pretrained, read_pretrained
 from simvtp.runtime.worker_pool import Failure, each
 from simvtp.training.checkpoint import save_weights
 from simvtp.training.trainer import Trainer
@@ -127,7 +127,7 @@ def open_(target: str, folder: Path, path: Path) -> None:
         SimVTP.from_pretrained(folder)
     else:
         made = config()
-        put(read(str(path), made.model), fresh_model(made, Words()), made)  # type: ignore[arg-type]
+        load_pretrained(read_pretrained(str(path), made.model), fresh_model(made, Words()), made)  # type: ignore[arg-type]
 
 
 def damage(path: Path, rng: random.Random) -> None:

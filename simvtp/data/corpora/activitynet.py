@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from simvtp.data.corpora.annotations import Captions, Record, field_of
-from simvtp.data.corpora.text_files import read_json_file
-from simvtp.data.corpora.video_files import first_folder, resolve_endings
+from simvtp.data.annotations.records import Captions, Record, field_of
+from simvtp.data.annotations.text_files import read_json_file
+from simvtp.data.annotations.video_files import first_folder, resolve_endings
 from simvtp.errors import DataError
 
 VALIDATION_SHARE = 0.05

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Literal
 
 from simvtp.config.file_digests import pin, split
-from simvtp.data.corpora.annotations import Record
+from simvtp.data.annotations.records import Record
+from simvtp.data.annotations.video_files import ENDINGS, path_below
 from simvtp.data.corpora.registry import read_records
 from simvtp.data.corpora.spec import LISTS, CorpusSpec
-from simvtp.data.corpora.video_files import ENDINGS, path_below
 from simvtp.data.video.tar_members import file_on_disk
 from simvtp.runtime.cache_dir import cache_folder
 from simvtp.runtime.files import read_json, write_json

@@ -17,9 +17,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
-from simvtp.data.corpora.annotations import Captions, Record, field_of, quoted, text_field
+from simvtp.data.annotations.records import Captions, Record, field_of, quoted, text_field
+from simvtp.data.annotations.text_files import read_header, read_json_file, read_json_lines, read_rows
 from simvtp.data.corpora.spec import CorpusSpec
-from simvtp.data.corpora.text_files import read_header, read_json_file, read_json_lines, read_rows
 from simvtp.errors import DataError, nearest
 from simvtp.runtime.files import expanded
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from simvtp.data.corpora.annotations import Captions, Record, field_of, quoted, text_field
-from simvtp.data.corpora.text_files import read_json_file, read_lines
-from simvtp.data.corpora.video_files import first_folder, resolve_endings, without_ending
+from simvtp.data.annotations.records import Captions, Record, field_of, quoted, text_field
+from simvtp.data.annotations.text_files import read_json_file, read_lines
+from simvtp.data.annotations.video_files import first_folder, resolve_endings, without_ending
 from simvtp.errors import DataError
 
 log = logging.getLogger(__name__)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from simvtp.data.corpora.annotations import Captions, Record, quoted
-from simvtp.data.corpora.text_files import read_lines
-from simvtp.data.corpora.video_files import first_folder, names_in, resolve_endings
+from simvtp.data.annotations.records import Captions, Record, quoted
+from simvtp.data.annotations.text_files import read_lines
+from simvtp.data.annotations.video_files import first_folder, names_in, resolve_endings
 from simvtp.errors import DataError
 
 FILES = {

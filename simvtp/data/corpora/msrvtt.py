@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from simvtp.data.corpora.annotations import Captions, Record, check_ids, field_of, quoted, text_field
+from simvtp.data.annotations.records import Captions, Record, check_ids, field_of, quoted, text_field
+from simvtp.data.annotations.text_files import read_json_file, read_lines, read_rows
+from simvtp.data.annotations.video_files import first_file, first_folder
 from simvtp.data.corpora.msvd import read_pickle
-from simvtp.data.corpora.text_files import read_json_file, read_lines, read_rows
-from simvtp.data.corpora.video_files import first_file, first_folder
 from simvtp.errors import DataError
 
 log = logging.getLogger(__name__)

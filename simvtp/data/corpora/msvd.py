@@ -6,9 +6,9 @@ import pickle
 from pathlib import Path
 from typing import Any
 
-from simvtp.data.corpora.annotations import Captions, Record, quoted
-from simvtp.data.corpora.text_files import read_lines
-from simvtp.data.corpora.video_files import first_folder, resolve_endings
+from simvtp.data.annotations.records import Captions, Record, quoted
+from simvtp.data.annotations.text_files import read_lines
+from simvtp.data.annotations.video_files import first_folder, resolve_endings
 from simvtp.errors import DataError
 
 CAPTIONS = "raw-captions.pkl"

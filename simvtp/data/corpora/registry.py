@@ -14,12 +14,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from simvtp.data.annotations.records import Record, check_ids, shortened
+from simvtp.data.annotations.video_files import find_videos, path_below
 from simvtp.data.corpora import activitynet, csv_json, didemo, lsmdc, msrvtt, msvd, webdataset, webvid
-from simvtp.data.corpora.annotations import Record, check_ids, shortened
 from simvtp.data.corpora.corpus import Corpus, Sample, fingerprint
 from simvtp.data.corpora.skip_list import skipped
 from simvtp.data.corpora.spec import HINT, CorpusSpec
-from simvtp.data.corpora.video_files import find_videos, path_below
 from simvtp.data.sprites import dataset
 from simvtp.data.sprites.scenes import parse_spec
 from simvtp.errors import DataError, nearest

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from simvtp.config.file_digests import pin, split
-from simvtp.data.corpora.text_files import read_lines
+from simvtp.data.annotations.text_files import read_lines
 from simvtp.errors import DataError
 from simvtp.runtime.files import expanded, write_bytes
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from simvtp.data.corpora.annotations import Record
-from simvtp.data.corpora.text_files import read_json_file
+from simvtp.data.annotations.records import Record
+from simvtp.data.annotations.text_files import read_json_file
 from simvtp.data.video.tar_members import member_path
 from simvtp.errors import DataError
 

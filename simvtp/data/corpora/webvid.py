@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from simvtp.data.corpora.annotations import Captions, Record, quoted
-from simvtp.data.corpora.text_files import read_rows
-from simvtp.data.corpora.video_files import first_file
+from simvtp.data.annotations.records import Captions, Record, quoted
+from simvtp.data.annotations.text_files import read_rows
+from simvtp.data.annotations.video_files import first_file
 from simvtp.errors import DataError
 
 

@@ -121,3 +121,9 @@ def within(until: float, packets: Iterable[Any], path: Path) -> Iterator[Any]:
         if time.monotonic() > until:
             raise DataError(f"{path}: not read in time (data.decode_seconds)")
         yield packet
+
+
+def first_line(error: Exception) -> str:
+    """What went wrong, in one line of at most 200 characters; FFmpeg's errors without the URL that it was given."""
+    text = error.strerror if isinstance(error, av.error.FFmpegError | OSError) else None
+    return ((text or str(error)).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from simvtp.data.video.container import refuse_unordered
+from simvtp.data.video.container import first_line, refuse_unordered
 from simvtp.data.video.frames import Frames, resize_short_side
 from simvtp.data.video.tar_members import ffmpeg_url
 from simvtp.errors import DataError
@@ -64,7 +64,7 @@ def answer(_: None, job: tuple[Path, tuple[list[int], int | None] | None]) -> An
             return len(reader), float(reader.get_avg_fps())
         return resize_short_side(_read(reader, wanted[0]), wanted[1])
     except (decord.DECORDError, RuntimeError, ValueError, OSError) as error:
-        return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        return first_line(error)
 
 
 def _read(reader: Any, indices: Sequence[int]) -> Frames:

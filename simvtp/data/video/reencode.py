@@ -11,6 +11,7 @@ import av
 import numpy as np
 
 from simvtp.data.video.container import (
+    first_line,
     is_display_order,
     open_container,
     refuse_decoding_errors,
@@ -50,8 +51,7 @@ def reencode(encoding: Encoding, job: tuple[Path, Path]) -> tuple[int, int] | st
         temporary.replace(copy)
         return source.stat().st_size, copy.stat().st_size
     except (av.error.FFmpegError, ValueError, OSError, RuntimeError) as error:
-        line = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        return line.removeprefix(f"{source}: ")
+        return first_line(error).removeprefix(f"{source}: ")
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import av
 import numpy as np
 
+from simvtp.data.video.container import first_line
 from simvtp.data.video.decord_reader import DecordReader, decord
 from simvtp.data.video.frames import SECONDS, Frames, Reader
 from simvtp.data.video.pyav_reader import PyAVReader
@@ -117,7 +118,7 @@ def _describe(reader: str, error: Exception, path: Path) -> str:
     """The error in one line, with its type where that is not one that readers raise on purpose."""
     if isinstance(error, av.error.ExitError):  # FFmpeg was interrupted in a call of its own
         return f"{reader}: not read in time (data.decode_seconds)"
-    line = (str(error).strip().splitlines() or [type(error).__name__])[0][:200].removeprefix(f"{path}: ")
+    line = first_line(error).removeprefix(f"{path}: ")
     expected = isinstance(error, (DataError, RuntimeError, ValueError, OSError, av.error.FFmpegError))
     return f"{reader}: {line}" if expected else f"{reader}: {type(error).__name__}: {line}"
 

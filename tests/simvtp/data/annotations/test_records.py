@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from simvtp.data.annotations.text_files import read_json_file, read_rows
 from simvtp.data.corpora.registry import load
-from simvtp.data.corpora.text_files import read_json_file, read_rows
 from simvtp.errors import DataError
 
 NEEDED = ("video", "caption")

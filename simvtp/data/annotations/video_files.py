@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePath
 
-from simvtp.data.corpora.annotations import Record, quoted, shortened
+from simvtp.data.annotations.records import Record, quoted, shortened
 from simvtp.data.video.tar_members import file_on_disk
 from simvtp.errors import DataError
 

@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from simvtp.data.corpora.annotations import quoted
+from simvtp.data.annotations.records import quoted
 from simvtp.errors import DataError, nearest
 
 DELIMITERS = ",;\t"
