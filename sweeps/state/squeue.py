@@ -97,11 +97,14 @@ class SlurmQueue:
                 "-P",
                 "-D",
                 "-o",
-                "JobID,RunState,NodeList,Elapsed,ExitCode",
+                "JobID,State,NodeList,Elapsed,ExitCode",
                 "-j",
                 ",".join(jobs),
             ]
             done = subprocess.run(words, capture_output=True, text=True, check=False)
+            if done.returncode:
+                log.warning("sacct does not answer: %s", done.stderr.strip()[:200])
+                return {}
             known = {job: [] for job in jobs}
             for line in done.stdout.splitlines():
                 job, *states = line.split("|")
