@@ -1,8 +1,8 @@
 """One frozen, validated, fully resolved description of a run: each field with all that is known of it.
 
 To add a field, add one `setting` here: its validation, its line of `python -m simvtp.config show base`, its part in the
-ids, and its labels in sweeps and tables follow from it. Checks that need several fields are in
-`simvtp/config/checks.py`, values of the presets in `simvtp/config/presets.py`.
+ids, and its labels in sweeps and tables follow from it. The machine section is in `simvtp/config/machine.py`, checks
+that need several fields in `simvtp/config/checks.py`, values of the presets in `simvtp/config/presets.py`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any, Literal
 from simvtp.config import formats
 from simvtp.config.checks import check
 from simvtp.config.fields import BOTH, PRETRAIN, RUN, Field, fields_of, normalised, setting
+from simvtp.config.machine import Machine
 from simvtp.errors import ConfigError, nearest
 
 _OWN = "own: the recipe names none"
@@ -60,6 +61,9 @@ class Model:
     positions: str = setting(
         "grid of tubes, such as 8x14x14, whose fixed positions are stretched over the model's; empty: its own", "",
         form=formats.grid, source="SimVTP: its own")  # fmt: skip
+    position_encoding: Literal["sine", "factorised"] = setting(
+        "fixed positions of tubes: sine (1-D, as in VideoMAE) or factorised (time, row and column apart)", "sine",
+        source="SimVTP: sine, as in VideoMAE")  # fmt: skip
 
     @property
     def slots(self) -> int:
@@ -211,25 +215,6 @@ class Evaluate:
                                  source="SimVTP: plain similarity")  # fmt: skip
     rerank: int = setting("also re-rank so many best candidates by the matching head, in a column of its own", 0,
                           within="[0, inf)", source="SimVTP: plain similarity")  # fmt: skip
-
-
-@dataclass(frozen=True, kw_only=True)
-class Machine:
-    """How a run is carried out; nothing here changes its outcome beyond rounding, so no id contains it."""
-
-    device: Literal["auto", "cpu", "cuda"] = setting("auto (CUDA where there is one), cpu or cuda")
-    threads: int = setting("CPU threads of a process; 0: torch's choice", within="[0, inf)")
-    workers: int = setting("processes that decode and augment; 0: in the training process", within="[0, inf)")
-    checkpoint_seconds: float = setting("longest time from one checkpoint to the next", within="(0, inf)")
-    frame_cache: bool = setting("keep decoded frames in the cache folder (small corpora only)")
-    shard: bool = setting("share weights and optimiser out over the processes (FSDP), for models too large", False)
-    checkpointing: bool = setting("recompute layers in the backward pass: less memory, a third more work", False)
-    compile: bool = setting("torch.compile every layer", False)
-    varlen_attention: bool = setting("encoders attend by Flash Attention's kernel for sequences of any length, without "
-                                     "masks (a GPU and bf16)", False)  # fmt: skip
-    stream: str = setting("folder on a fast disk to which data.order=shards copies shards ahead; empty: none", "")
-    other_code: Literal["refuse", "reuse", "redo"] = setting(
-        "results and checkpoints of other code: refuse, reuse or redo them", "refuse")  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

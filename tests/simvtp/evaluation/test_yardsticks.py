@@ -1,0 +1,113 @@
+"""What an objective reaches is measured beside what needs no learning, and the rules of `learned` are kept."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from simvtp.config.experiment import Experiment
+from simvtp.config.presets import preset
+from simvtp.config.schema import override
+from simvtp.data.corpora.registry import scenes_of
+from simvtp.data.from_config import tokenizer_of
+from simvtp.evaluate import evaluate
+from simvtp.evaluation.ridge_baselines import ridge, shifts
+from simvtp.evaluation.yardsticks import LEARNED, yardsticks
+from simvtp.finetune import finetune
+from simvtp.pretrain import pretrain
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("results")
+
+
+def barely_trained(quick: dict[str, str], results: Path, **changes: object) -> Experiment:
+    named = {key.replace("__", "."): value for key, value in changes.items()}
+    return Experiment(override(preset("tiny"), {**quick, "pretrain.length": "2 steps", **named}), "tiny", results)
+
+
+def measured(experiment: Experiment, split: str = "test") -> dict[str, Any]:
+    return yardsticks(experiment, tokenizer_of(experiment.config), torch.device("cpu"), split)
+
+
+def test_a_model_that_learned_nothing_is_told_so(quick: dict[str, str], results: Path) -> None:
+    experiment = barely_trained(quick, results)
+    pretrain(experiment)
+    found = measured(experiment, "val")
+    assert found["split"] == "val"
+    assert found["mvm"]["floor"] == pytest.approx(1.0, abs=0.1)
+    assert found["mvm"]["oracle"] < 0.2 < found["mvm"]["linear"]
+    assert found["mvm"]["loss"] == pytest.approx(found["mvm"]["wrong_caption"], abs=0.05)
+    assert found["mlm"]["wrong_video"] == pytest.approx(found["mlm"]["loss"], abs=0.1)
+    assert found["vtm"]["floor"] == pytest.approx(math.log(2))
+    assert found["vtc"]["floor"] == pytest.approx(2 * math.log(12))  # the gallery is one batch of 12
+    assert not any(found[name]["learned"] for name in ("mvm", "mlm", "vtm"))
+    retrieval = found["retrieval"]
+    assert retrieval["chance"] == pytest.approx(100 / 12)
+    assert retrieval["chance"] <= retrieval["features"] <= retrieval["ceiling"] <= 100
+
+
+def test_the_result_of_a_run_holds_them(quick: dict[str, str], results: Path) -> None:
+    experiment = barely_trained(quick, results, finetune__length="1 epochs")
+    pretrain(experiment)
+    finetune(experiment)
+    found = json.loads(evaluate(experiment).read_text())["yardsticks"]
+    assert found == measured(experiment)
+    assert set(found) == {"split", "retrieval", "mvm", "mlm", "vtm", "vtc"}
+
+
+def test_only_objectives_that_are_on(quick: dict[str, str], results: Path) -> None:
+    experiment = barely_trained(quick, results, objective__vtc=0, objective__mvm=0, mask__words="dropped")
+    pretrain(experiment)
+    assert set(measured(experiment)) == {"split", "retrieval", "mlm", "vtm"}
+    none = barely_trained(quick, results, pretrain__length="0 steps")
+    assert set(measured(none)) == {"split", "retrieval"}
+
+
+def test_dropped_words_and_clean_contrast(quick: dict[str, str], results: Path) -> None:
+    experiment = barely_trained(quick, results, mask__words="dropped", objective__contrast="clean")
+    pretrain(experiment)
+    found = measured(experiment)
+    assert all(math.isfinite(found[name]["loss"]) for name in ("mvm", "mlm", "vtm", "vtc"))
+
+
+@pytest.mark.parametrize(
+    ("name", "figures", "learned"),
+    [
+        ("mvm", {"progress": 0.09}, False),
+        ("mvm", {"progress": 0.11}, True),
+        ("mlm", {"loss": 2.0, "wrong_video": 2.2, "floor": 3.0}, True),
+        ("mlm", {"loss": 2.0, "wrong_video": 2.05, "floor": 3.0}, False),
+        ("mlm", {"loss": 3.1, "wrong_video": 3.5, "floor": 3.0}, False),
+        ("vtm", {"accuracy": 0.65, "clips": 400}, True),
+        ("vtm", {"accuracy": 0.65, "clips": 20}, False),  # within three standard errors of guessing
+        ("vtm", {"accuracy": 0.55, "clips": 4000}, False),
+        ("vtc", {"loss": 7.0, "floor": 8.0}, True),
+        ("vtc", {"loss": 7.9, "floor": 8.0}, False),
+    ],
+)
+def test_what_counts_as_learned(name: str, figures: dict[str, float], learned: bool) -> None:
+    assert LEARNED[name](figures) is learned
+
+
+def test_a_corpus_of_files_knows_no_scenes() -> None:
+    assert scenes_of("csv:some.csv", "test") is None
+
+
+def test_ridge_finds_a_linear_map() -> None:
+    features, truth = torch.randn(500, 6), torch.randn(6, 3)
+    assert torch.allclose(ridge(features, features @ truth, 1e-3), truth, atol=0.01)
+
+
+def test_shifts_are_found() -> None:
+    still = torch.rand(1, 1, 48, 48).repeat_interleave(4, dim=2).repeat_interleave(4, dim=3)[:, :, :48, :48]
+    moving = torch.cat([still.roll(4 * t, 3) for t in range(4)], dim=1)  # 4 pixels of 48 are 2 of the thumbnail
+    found = shifts(moving)
+    assert found[0, :3].tolist() == [2, 2, 2]  # along x
+    assert found[0, 3:6].tolist() == [0, 0, 0]  # along y
