@@ -22,7 +22,7 @@ from sweeps.plan import make_plan
 from sweeps.run import main
 from sweeps.state.failures import write_failure
 from sweeps.state.run_states import RunRegistry
-from tests.conftest import QUICK
+from tests.small_config import QUICK
 
 ROOT = Path(__file__).parent.parent.parent
 

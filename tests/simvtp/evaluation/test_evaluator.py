@@ -11,7 +11,6 @@ from torch import Tensor
 
 from analysis.runs.schema import read_run
 from simvtp.config.experiment import Experiment
-from simvtp.config.presets import preset
 from simvtp.config.schema import override
 from simvtp.data.resolve import resolved
 from simvtp.errors import DataError
@@ -19,6 +18,7 @@ from simvtp.evaluate import show
 from simvtp.models.dual_encoder import DualEncoder
 from simvtp.run import run
 from tests.simvtp.films import film
+from tests.small_config import CONFIG
 
 VIDEOS, CAPTIONS = 8, 3
 
@@ -55,7 +55,7 @@ def outcome(corpus: dict[str, str], folder: Path, monkeypatch: pytest.MonkeyPatc
         return inner(self, words, present)
 
     monkeypatch.setattr(DualEncoder, "encode_text", counted)
-    path = run(Experiment(resolved(override(preset("tiny"), corpus)), "tiny", folder))
+    path = run(Experiment(resolved(override(CONFIG, corpus)), "tiny", folder))
     return json.loads(path.read_text()), encoded
 
 
@@ -89,7 +89,7 @@ def test_a_video_that_is_not_there_counts_as_a_miss(
     table = f"csv:{tmp_path}/copy/clips.csv"
     changes = {**corpus, "data.finetune": table, "data.pretrain": table}
     with pytest.raises(DataError, match=r"1 of 8 videos are missing: .*test2.mp4.*data.missing=miss"):
-        run(Experiment(resolved(override(preset("tiny"), changes)), "tiny", tmp_path))
+        run(Experiment(resolved(override(CONFIG, changes)), "tiny", tmp_path))
     allowed = {**changes, "data.missing": "miss", "evaluate.dual_softmax": "off"}
     result, _ = outcome(allowed, tmp_path, monkeypatch)
     assert result["missed"] == ["test2.mp4", "test5.mp4"]
