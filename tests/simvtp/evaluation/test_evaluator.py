@@ -17,31 +17,14 @@ from simvtp.errors import DataError
 from simvtp.evaluate import show
 from simvtp.models.dual_encoder import DualEncoder
 from simvtp.run import run
-from tests.simvtp.films import film
+from tests.simvtp.evaluation.film_corpus import film_corpus
 from tests.small_config import CONFIG
-
-VIDEOS, CAPTIONS = 8, 3
 
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Settings of a run on files: 8 videos with 3 captions each, trained and tested on the same ones."""
-    folder = tmp_path_factory.mktemp("corpus")
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefgh", "one", "two", "three"]
-    (folder / "vocab.txt").write_text("\n".join(words))
-    lines = ["video,caption,split"]
-    for split in ("train", "val", "test"):
-        for number in range(VIDEOS):
-            film(folder / f"{split}{number}.mp4", number)
-            for word in ("one", "two", "three"):
-                lines.append(f"{split}{number}.mp4,{'abcdefgh'[number]} {word},{split}")
-    (folder / "clips.csv").write_text("\n".join(lines))
-    return {
-        "data.pretrain": f"csv:{folder}/clips.csv", "data.finetune": f"csv:{folder}/clips.csv",
-        "data.tokenizer": f"{folder}/vocab.txt", "pretrain.length": "0 steps", "finetune.length": "2 steps",
-        "finetune.warmup": "1 steps", "finetune.batch": "8", "model.frames": "4", "model.size": "16",
-        "model.words": "16", "machine.frame_cache": "off", "evaluate.dual_softmax": "on",
-    }  # fmt: skip
+    return film_corpus(tmp_path_factory.mktemp("corpus"))
 
 
 def outcome(corpus: dict[str, str], folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, Any], list[int]]:
