@@ -31,7 +31,8 @@ from simvtp.runtime.cache_dir import cache_folder
 from simvtp.runtime.files import read_json, write_json
 from simvtp.runtime.heartbeat import beat
 
-Stage = Literal["pretrain", "train"]  # splits that a ridge is fitted to
+Stage = Literal["pretrain", "train"]
+STAGES: tuple[Stage, ...] = ("pretrain", "train")  # splits that a ridge is fitted to
 
 # Raised when the same videos give other figures.
 VERSION = 2
@@ -57,26 +58,25 @@ def solved(gram: Tensor, cross: Tensor, penalty: float) -> Tensor:
     return torch.linalg.solve(gram, cross)
 
 
-def retrieval_yardsticks(config: Config, tokenizer: Tokenizer, split: str) -> dict[str, float]:
-    """Text-to-video R@1 in percent of what does not learn a representation, on the gallery of `split`.
+def retrieval_yardsticks(config: Config, seen: Sequence[GalleryLoader], gallery: GalleryLoader) -> dict[str, float]:
+    """Text-to-video R@1 in percent of what does not learn a representation, on a gallery.
 
+    config: its model says how a clip is cut out. seen: videos and captions that a run is trained on
+    (`fitting_loader`), gallery: those of the test (`one_clip_each`).
     chance; ceiling: of a search that understands every caption, where equal captions of different videos cannot be
-    told apart; block_means, features, histogram: ridge regressions (`DESCRIBED`) fitted to the videos and captions of
-    the stages that the run has, left out where fewer than MINIMUM of them can be read. Kept in the cache folder.
+    told apart; block_means, features, histogram: ridge regressions (`DESCRIBED`) fitted to `seen`, left out where fewer
+    than MINIMUM of these videos can be read. Kept in the cache folder. Of several processes the first one measures.
     """
-    seen: tuple[Stage, ...] = ("pretrain", "train") if config.is_pretrained else ("train",)
-    loaders = {name: fitting_loader(config, tokenizer, name) for name in seen}
-    gallery = one_clip_each(config, tokenizer, split)
-    told: list[Any] = [VERSION, BLOCKS, FIT, WORDS, split, config.model.frames, config.model.size, config.model.words]
-    told += [config.data.pretrain if "pretrain" in seen else "", config.data.finetune]  # with digests of their files
-    for loader in (*loaders.values(), gallery):
-        told += [loader.corpus.fingerprint, str(loader.corpus.samples[0].path), loader.captions()[:100]]
+    told: list[Any] = [VERSION, BLOCKS, FIT, WORDS, config.model.frames, config.model.size, config.model.words]
+    for loader in (*seen, gallery):
+        corpus = loader.corpus  # its name has a digest of its files
+        told += [corpus.name, corpus.split, corpus.fingerprint, str(corpus.samples[0].path), loader.captions()[:100]]
     name = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
     path = cache_folder() / "yardsticks" / f"{name}.json"
-    return decide(lambda: _kept(path, list(loaders.values()), gallery))
+    return decide(lambda: _kept(path, seen, gallery))
 
 
-def _kept(path: Path, seen: list[GalleryLoader], gallery: GalleryLoader) -> dict[str, float]:
+def _kept(path: Path, seen: Sequence[GalleryLoader], gallery: GalleryLoader) -> dict[str, float]:
     """What the file holds; where it is not there or damaged, measured and written first."""
     try:
         found: dict[str, float] = read_json(path)
@@ -108,7 +108,7 @@ def _loader(config: Config, tokenizer: Tokenizer, corpus: Corpus, missing: str) 
     )  # fmt: skip
 
 
-def _measured(seen: list[GalleryLoader], gallery: GalleryLoader) -> dict[str, float]:
+def _measured(seen: Sequence[GalleryLoader], gallery: GalleryLoader) -> dict[str, float]:
     asked, parts = _described(gallery), [_described(loader) for loader in seen]  # `absent` is complete now
     count, absent = len(gallery.corpus.samples), gallery.absent
     owners: dict[tuple[int, ...], set[int]] = defaultdict(set)
@@ -143,7 +143,7 @@ def _predicted(given: Tensor, told: Tensor, asked: Tensor) -> Tensor:
     return asked @ ridge(given, told, PENALTIES[int(np.argmin(errors))])
 
 
-def _known_words(seen: list[GalleryLoader]) -> dict[int, int]:
+def _known_words(seen: Sequence[GalleryLoader]) -> dict[int, int]:
     """Token id -> column, of the WORDS commonest ones in captions of the videos that a ridge is fitted to."""
     counts = Counter(word for loader in seen for ids in loader.captions() for word in ids[1:-1])
     return {word: column for column, (word, _) in enumerate(counts.most_common(WORDS))}

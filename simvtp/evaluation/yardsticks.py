@@ -24,7 +24,7 @@ from simvtp.data.tokenizer import Tokenizer, pad_batch
 from simvtp.distributed.process_group import decide
 from simvtp.evaluation.encode import inference
 from simvtp.evaluation.objective_yardsticks import Found, HeldOut, measure
-from simvtp.evaluation.ridge_baselines import fitting_loader, one_clip_each, retrieval_yardsticks
+from simvtp.evaluation.ridge_baselines import STAGES, fitting_loader, one_clip_each, retrieval_yardsticks
 from simvtp.evaluation.video_baselines import FittedVideo
 from simvtp.models.embeddings import tubes_of
 from simvtp.models.masking import MaskedBatch, draw_text_mask, draw_video_mask, drop_masked
@@ -62,12 +62,13 @@ def yardsticks(
     and so are all where fewer than two videos can be read. Of several processes the first one measures.
     """
     config = experiment.config
-    found: dict[str, Any] = {"split": split, "retrieval": retrieval_yardsticks(config, tokenizer, split)}
+    held_out = one_clip_each(config, tokenizer, split)
+    training = [fitting_loader(config, tokenizer, stage) for stage in STAGES[not config.is_pretrained :]]
+    found: dict[str, Any] = {"split": split, "retrieval": retrieval_yardsticks(config, training, held_out)}
     if not config.is_pretrained:
         return found
     model = pretrained_model(experiment, tokenizer)
-    held_out, training = one_clip_each(config, tokenizer, split), fitting_loader(config, tokenizer, "train")
-    return found | decide(lambda: _objectives(model.to(device), held_out, training, config, device))
+    return found | decide(lambda: _objectives(model.to(device), held_out, training[-1], config, device))
 
 
 def _objectives(

@@ -35,6 +35,15 @@ def test_galleries_have_one_video_a_key_and_ids_and_files_of_their_own() -> None
     assert len(files) == len(set(files)) == 3000 + 200 + 1536 + 400 + 800 + 500
 
 
+def test_a_part_alone_is_what_it_is_in_the_whole() -> None:
+    spec = parse_spec("tiny?clips=30&finetune=20")
+    whole = plan(spec)
+    for part in whole:
+        alone = plan(spec, (part,))
+        assert alone.pop(part) == whole[part]
+        assert not any(alone.values())
+
+
 def words_of(caption: str) -> list[str]:
     """Words and signs, as WordPiece cuts them before its vocabulary."""
     return re.findall(r"\w+|[^\w\s]", caption)
