@@ -13,7 +13,7 @@ from simvtp.errors import ConfigError
 from simvtp.runtime.constants import SPRITES_VERSION
 
 # Part of every id: raised when a change of code changes what the same config gives.
-OUTCOME_VERSION = 2
+OUTCOME_VERSION = 3
 
 CORPORA = ("data.pretrain", "data.finetune")
 FILES = frozenset(("model.init", "data.skip", "data.tokenizer", *CORPORA))  # fields that name files
