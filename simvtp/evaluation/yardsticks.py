@@ -34,7 +34,7 @@ from simvtp.runtime.heartbeat import beat
 from simvtp.runtime.seeding import generator
 from simvtp.training.load import pretrained_model
 
-CLIPS = 400  # held-out clips that the objectives are measured on, at most
+CLIPS = 256  # held-out clips that the objectives are measured on, at most
 FIT = 256  # training clips that the baselines of MVM are fitted to, at most
 BATCH = 64
 
