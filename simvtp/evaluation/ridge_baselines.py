@@ -10,8 +10,10 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -19,7 +21,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from simvtp.config.schema import Config
-from simvtp.data.corpora.registry import load
+from simvtp.data.corpora.registry import Corpus, load
 from simvtp.data.from_config import decoding_of, retrieval_corpus
 from simvtp.data.gallery_loader import GalleryLoader
 from simvtp.data.tokenizer import Tokenizer
@@ -27,112 +29,140 @@ from simvtp.distributed.process_group import decide
 from simvtp.evaluation.metrics import ranked
 from simvtp.runtime.cache_dir import cache_folder
 from simvtp.runtime.files import read_json, write_json
+from simvtp.runtime.heartbeat import beat
+
+Stage = Literal["pretrain", "train"]
+STAGES: tuple[Stage, ...] = ("pretrain", "train")  # splits that a ridge is fitted to
 
 # Raised when the same videos give other figures.
-VERSION = 1
+VERSION = 2
 BLOCKS = 6  # block means: a frame has so many by so many
 FIT = 4096  # videos that a ridge is fitted to, at most
 PENALTIES = (0.1, 1.0, 10.0, 100.0, 1000.0)  # times the mean squared feature; the best on held-out fitting videos
-BATCH = 128
+WORDS = 4096  # words that a ridge predicts, at most
+MINIMUM = 20  # videos that a ridge is fitted to, at least
+BATCH = 32
 FURTHEST = 4  # pixels of a thumbnail, largest shift between two frames that is looked for
 
 
 def ridge(features: Tensor, targets: Tensor, penalty: float) -> Tensor:
-    """The linear map [D, K] from features [N, D] to targets [N, K] with the least squared error plus penalty, which
+    """The linear map [D, K] from features [N, D] to targets [N, K] with the least squared error plus penalty."""
+    return solved(features.T @ features, features.T @ targets, penalty)
+
+
+def solved(gram: Tensor, cross: Tensor, penalty: float) -> Tensor:
+    """The map of `ridge` from its sums over rows: features by features [D, D] and features by targets [D, K]; penalty
     is in units of the mean squared feature times N / D."""
-    gram = features.T @ features
-    gram.diagonal().add_(penalty * gram.diagonal().mean() / features.shape[1] + 1e-6)
-    return torch.linalg.solve(gram, features.T @ targets)
+    gram = gram.clone()
+    gram.diagonal().add_(penalty * gram.diagonal().mean() / len(gram) + 1e-6)
+    return torch.linalg.solve(gram, cross)
 
 
-def retrieval_yardsticks(config: Config, tokenizer: Tokenizer, split: str) -> dict[str, float]:
-    """Text-to-video R@1 in percent of what does not learn a representation, on the gallery of `split`.
+def retrieval_yardsticks(config: Config, seen: Sequence[GalleryLoader], gallery: GalleryLoader) -> dict[str, float]:
+    """Text-to-video R@1 in percent of what does not learn a representation, on a gallery.
 
+    config: its model says how a clip is cut out. seen: videos and captions that a run is trained on
+    (`fitting_loader`), gallery: those of the test (`one_clip_each`).
     chance; ceiling: of a search that understands every caption, where equal captions of different videos cannot be
-    told apart; block_means, features: ridge regressions fitted to the videos and captions of both training stages.
-    Kept in the cache folder for each corpus.
+    told apart; block_means, features, histogram: ridge regressions (`DESCRIBED`) fitted to `seen`, left out where fewer
+    than MINIMUM of these videos can be read. Kept in the cache folder. Of several processes the first one measures.
     """
-    loaders = {}
-    for name in dict.fromkeys(("pretrain", "train", split)):
-        loaders[name] = _loader(config, tokenizer, name)
-    told = [VERSION, BLOCKS, FIT, split, config.model.frames, config.model.size, config.model.words]
-    told += [(loader.corpus.fingerprint, str(loader.corpus.samples[0].path)) for loader in loaders.values()]
+    told: list[Any] = [VERSION, BLOCKS, FIT, WORDS, config.model.frames, config.model.size, config.model.words]
+    for loader in (*seen, gallery):
+        corpus = loader.corpus  # its name has a digest of its files
+        told += [corpus.name, corpus.split, corpus.fingerprint, str(corpus.samples[0].path), loader.captions()[:100]]
     name = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
     path = cache_folder() / "yardsticks" / f"{name}.json"
-    return decide(lambda: _kept(path, loaders, split, tokenizer))
+    return decide(lambda: _kept(path, seen, gallery))
 
 
-def _kept(path: Path, loaders: dict[str, GalleryLoader], split: str, tokenizer: Tokenizer) -> dict[str, float]:
+def _kept(path: Path, seen: Sequence[GalleryLoader], gallery: GalleryLoader) -> dict[str, float]:
     """What the file holds; where it is not there or damaged, measured and written first."""
     try:
         found: dict[str, float] = read_json(path)
     except (OSError, ValueError):
-        found = _measured(loaders, split, tokenizer)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        found = _measured(seen, gallery)
         write_json(path, found)
     return found
 
 
-def _loader(config: Config, tokenizer: Tokenizer, split: str) -> GalleryLoader:
-    """One clip of each video; at most FIT of those that baselines are fitted to."""
-    if split == "pretrain":
-        corpus = load(config.data.pretrain, split, skip=config.data.skip)
+def one_clip_each(config: Config, tokenizer: Tokenizer, split: str) -> GalleryLoader:
+    """The videos of an evaluation split, one clip of each."""
+    return _loader(config, tokenizer, retrieval_corpus(config, split), config.data.missing)
+
+
+def fitting_loader(config: Config, tokenizer: Tokenizer, stage: Stage) -> GalleryLoader:
+    """The first FIT videos of a stage, one clip of each; those that cannot be read end up in its `absent`."""
+    if stage == "pretrain":
+        corpus = load(config.data.pretrain, stage, skip=config.data.skip)
     else:
-        corpus = retrieval_corpus(config, split)
-    if split in ("pretrain", "train"):
-        corpus = dataclasses.replace(corpus, samples=corpus.samples[:FIT], whole=corpus)
+        corpus = retrieval_corpus(config, stage)
+    return _loader(config, tokenizer, dataclasses.replace(corpus, samples=corpus.samples[:FIT], whole=corpus), "miss")
+
+
+def _loader(config: Config, tokenizer: Tokenizer, corpus: Corpus, missing: str) -> GalleryLoader:
     model, machine = config.model, config.machine
     return GalleryLoader(
         corpus, tokenizer, frames=model.frames, size=model.size, segments=1, crops=1, batch=BATCH, words=model.words,
-        workers=machine.workers, cache=machine.frame_cache, missing=config.data.missing, decoding=decoding_of(config),
+        workers=machine.workers, cache=machine.frame_cache, missing=missing, decoding=decoding_of(config),
     )  # fmt: skip
 
 
-def _measured(loaders: dict[str, GalleryLoader], split: str, tokenizer: Tokenizer) -> dict[str, float]:
-    videos = {name: _described(loader) for name, loader in loaders.items()}
-    words = {name: _words(loader, tokenizer) for name, loader in loaders.items()}
-    test, seen = loaders[split], [name for name in loaders if name != split]
-    count = len(test.corpus.samples)
-    texts = [" ".join(map(str, query)) for query in test.captions()]
-    alike = np.array([texts.count(text) for text in texts])
-    found = {"chance": 100.0 / count, "ceiling": 100.0 * float((1 / alike).mean())}
-    queries = _bags(test.captions(), tokenizer)
-    told = torch.cat([words[name] for name in seen])
-    scale = told.mean(dim=0).add(1e-3).rsqrt()  # a rare word tells more
+def _measured(seen: Sequence[GalleryLoader], gallery: GalleryLoader) -> dict[str, float]:
+    asked, parts = _described(gallery), [_described(loader) for loader in seen]  # `absent` is complete now
+    count, absent = len(gallery.corpus.samples), gallery.absent
+    owners: dict[tuple[int, ...], set[int]] = defaultdict(set)
+    for query, video in zip(gallery.captions(), gallery.owner, strict=True):
+        owners[tuple(query)].add(video)
+    alike = [0.0 if video in absent else 1 / len(owners[tuple(query)])
+             for query, video in zip(gallery.captions(), gallery.owner, strict=True)]  # fmt: skip
+    found = {"chance": 100.0 / count, "ceiling": 100.0 * float(np.mean(alike))}
+    there = [torch.tensor([row not in loader.absent for row in range(len(loader.corpus.samples))]) for loader in seen]
+    if sum(int(rows.sum()) for rows in there) < MINIMUM:
+        return found
+    known = _known_words(seen)
+    told = torch.cat([_words(loader, known)[rows] for loader, rows in zip(seen, there, strict=True)])
+    mean, scale = told.mean(dim=0), told.mean(dim=0).add(1e-3).rsqrt()  # a rare word tells more
+    texts = gallery.captions()
+    queries = functional.normalize((_bags(texts, range(len(texts)), len(texts), known) - mean) * scale, dim=1)
     for feature in DESCRIBED:
-        given = torch.cat([videos[name][feature] for name in seen])
-        predicted = _predicted(given, (told - told.mean(dim=0)) * scale, videos[split][feature])
-        asked = (queries - told.mean(dim=0)) * scale
-        similarity = functional.normalize(asked, dim=1) @ functional.normalize(predicted, dim=1).T
-        scores = similarity.double().numpy()
-        found[feature] = ranked(scores, scores, test.owner, test.absent).metrics["text_to_video"]["R@1"]
+        given = torch.cat([part[feature][rows] for part, rows in zip(parts, there, strict=True)])
+        predicted = functional.normalize(_predicted(given, (told - mean) * scale, asked[feature]), dim=1)
+        scores = (queries @ predicted.T).double().numpy()
+        found[feature] = ranked(scores, scores, gallery.owner, absent).metrics["text_to_video"]["R@1"]
     return found
 
 
 def _predicted(given: Tensor, told: Tensor, asked: Tensor) -> Tensor:
     """Targets of the features `asked` by ridge regression on the rest; the penalty by a tenth of the fitting rows."""
-    mean, deviation = given.mean(dim=0), given.std(dim=0).add(1e-6)
+    mean, deviation = given.mean(dim=0), given.std(dim=0, correction=0).add(1e-6)
     given, asked = (functional.pad((part - mean) / deviation, (0, 1), value=1.0) for part in (given, asked))
     held = torch.arange(len(given)) % 10 == 0
-    errors = [
-        float((given[held] @ ridge(given[~held], told[~held], penalty) - told[held]).square().mean())
-        for penalty in PENALTIES
-    ]
+    gram, cross = given[~held].T @ given[~held], given[~held].T @ told[~held]
+    errors = [float((given[held] @ solved(gram, cross, penalty) - told[held]).square().mean()) for penalty in PENALTIES]
     return asked @ ridge(given, told, PENALTIES[int(np.argmin(errors))])
 
 
-def _words(loader: GalleryLoader, tokenizer: Tokenizer) -> Tensor:
-    """The mean bag of words of each video's captions, [N, words]."""
-    bags, owner = _bags(loader.captions(), tokenizer), torch.tensor(loader.owner)
-    sums = torch.zeros(len(loader.corpus.samples), tokenizer.size).index_add_(0, owner, bags)
-    return sums / torch.bincount(owner, minlength=len(sums)).clamp(min=1).unsqueeze(1)
+def _known_words(seen: Sequence[GalleryLoader]) -> dict[int, int]:
+    """Token id -> column, of the WORDS commonest ones in captions of the videos that a ridge is fitted to."""
+    counts = Counter(word for loader in seen for ids in loader.captions() for word in ids[1:-1])
+    return {word: column for column, (word, _) in enumerate(counts.most_common(WORDS))}
 
 
-def _bags(captions: Sequence[Sequence[int]], tokenizer: Tokenizer) -> Tensor:
-    """How often each word is in each caption, [N, words]."""
-    bags = torch.zeros(len(captions), tokenizer.size)
-    for bag, ids in zip(bags, captions, strict=True):
-        bag.index_add_(0, torch.tensor(ids[1:-1]), torch.ones(len(ids) - 2))
+def _words(loader: GalleryLoader, known: dict[int, int]) -> Tensor:
+    """The mean bag of words of each video's captions, [N, known]."""
+    captions = torch.bincount(torch.tensor(loader.owner), minlength=len(loader.corpus.samples))
+    return _bags(loader.captions(), loader.owner, len(captions), known) / captions.clamp(min=1).unsqueeze(1)
+
+
+def _bags(captions: Sequence[Sequence[int]], rows: Sequence[int], count: int, known: dict[int, int]) -> Tensor:
+    """How often each known word is in the captions of each row, [count, known]; rows: of which each caption is."""
+    bags = torch.zeros(count, len(known))
+    places = [
+        (row, known[word]) for row, ids in zip(rows, captions, strict=True) for word in ids[1:-1] if word in known
+    ]
+    if places:
+        bags.index_put_(tuple(torch.tensor(places).T), torch.ones(len(places)), accumulate=True)
     return bags
 
 
@@ -143,6 +173,7 @@ def _described(loader: GalleryLoader) -> dict[str, Tensor]:
         pixels = clips[:, 0].permute(0, 1, 4, 2, 3).float() / 255
         for name, describe in DESCRIBED.items():
             parts[name].append(describe(pixels))
+        beat()
     return {name: torch.cat(part) for name, part in parts.items()}
 
 

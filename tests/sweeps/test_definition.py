@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from simvtp.config.presets import PRESETS, preset
+from simvtp.config.presets import PRESETS
 from simvtp.config.schema import flatten, override
 from sweeps.plan import make_plan
+from tests.small_config import CONFIG
 
 EXPECTED: dict[str, dict[str, dict[str, Any]]] = {
     "mask_kind": {"kind frame": {"mask.kind": "frame"}, "kind random": {"mask.kind": "random"}},
@@ -41,9 +42,9 @@ EXPECTED: dict[str, dict[str, dict[str, Any]]] = {
 
 @pytest.mark.parametrize("name", list(EXPECTED))
 def test_points_of_tiny(name: str) -> None:
-    (table,) = make_plan(name, "tiny", preset("tiny"), (0,)).tables
+    (table,) = make_plan(name, "tiny", CONFIG, (0,)).tables
     assert {point.label: point.set for point in table.points} == {"base": {}, **EXPECTED[name]}
-    assert {key for point in table.points for key in point.set} <= set(table.axes) <= set(flatten(preset("tiny")))
+    assert {key for point in table.points for key in point.set} <= set(table.axes) <= set(flatten(CONFIG))
 
 
 @pytest.mark.parametrize("name", list(EXPECTED))
@@ -56,4 +57,4 @@ def test_every_point_is_a_run_of_its_own_at_every_scale(name: str, size: str) ->
 
 
 def test_towers_share_their_pretraining() -> None:
-    assert len({run.stage for run in make_plan("towers", "tiny", preset("tiny"), (0,)).runs.values()}) == 1
+    assert len({run.stage for run in make_plan("towers", "tiny", CONFIG, (0,)).runs.values()}) == 1

@@ -71,7 +71,7 @@ def scenes(spec: Spec, split: str) -> Callable[[Sequence[str]], Frames]:
 
     The result is a function: video ids [N] -> uint8 [N, T, H, W, 3].
     """
-    clips = {clip.video_id: clip for clip in plan(spec)[split]}
+    clips = {clip.video_id: clip for clip in plan(spec, (split,))[split]}
     return lambda ids: np.stack([draw(spec, clips[video_id], noise=False) for video_id in ids])
 
 

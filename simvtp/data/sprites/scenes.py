@@ -196,8 +196,11 @@ PARTS = ("pretrain", "pretrain_val", "train", "val", "test", "test_seen")
 PAGE = 50
 
 
-def plan(spec: Spec) -> dict[str, list[Clip]]:
-    """Every clip of the corpus by part: pretrain, pretrain_val (WebVid's layout), train, val, test, test_seen."""
+def plan(spec: Spec, only: Sequence[str] = PARTS) -> dict[str, list[Clip]]:
+    """Every clip of the corpus by part: pretrain, pretrain_val (WebVid's layout), train, val, test, test_seen.
+
+    only: the parts asked for; the others are empty.
+    """
     keys = split_keys(spec)
     held_out = keys["val"]
     webvid = {"pretrain": (spec.clips, keys["train"]), "pretrain_val": (spec.pretrain_validation, held_out)}
@@ -208,23 +211,23 @@ def plan(spec: Spec) -> dict[str, list[Clip]]:
         "test_seen": (spec.test_seen, keys["train"]),
     }
     parts: dict[str, list[Clip]] = {}
-    number = 0
+    first = 0
     for part, (count, choice) in webvid.items():
         parts[part] = []
-        for key in _deal(spec, part, choice, count):
+        for number, key in enumerate(_deal(spec, part, choice, count if part in only else 0), first):
             page = number // PAGE * PAGE
             video_id = str(1_000_000 + number)
             file = f"webvid/videos/{page + 1:06d}_{page + PAGE:06d}/{video_id}.mp4"
             parts[part].append(_clip(spec, video_id, file, key, 1))
-            number += 1
-    number = 0
+        first += count
+    first = 0
     for part, (count, choice) in msrvtt.items():
         parts[part] = []
-        for key in _deal(spec, part, choice, count):
-            captions = spec.captions if part == "train" else 1
+        captions = spec.captions if part == "train" else 1
+        for number, key in enumerate(_deal(spec, part, choice, count if part in only else 0), first):
             file = f"msrvtt/videos/all/video{number}.mp4"
             parts[part].append(_clip(spec, f"video{number}", file, key, captions))
-            number += 1
+        first += count
     return parts
 
 

@@ -15,11 +15,16 @@ from simvtp.config.presets import preset
 from simvtp.config.schema import override
 from simvtp.data.corpora.registry import scenes_of
 from simvtp.data.from_config import tokenizer_of
+from simvtp.data.resolve import resolved
 from simvtp.evaluate import evaluate
 from simvtp.evaluation.ridge_baselines import ridge, shifts
 from simvtp.evaluation.yardsticks import LEARNED, yardsticks
 from simvtp.finetune import finetune
 from simvtp.pretrain import pretrain
+from simvtp.runtime.cache_dir import cache_folder
+from tests.simvtp.evaluation.film_corpus import film_corpus
+from tests.simvtp.processes import together
+from tests.small_config import CONFIG
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +80,88 @@ def test_dropped_words_and_clean_contrast(quick: dict[str, str], results: Path) 
     pretrain(experiment)
     found = measured(experiment)
     assert all(math.isfinite(found[name]["loss"]) for name in ("mvm", "mlm", "vtm", "vtc"))
+
+
+@pytest.mark.parametrize("only", ["mvm", "mlm", "vtc", "vtm"])
+def test_an_objective_alone(only: str, quick: dict[str, str], results: Path) -> None:
+    off = {f"objective__{name}": 0 for name in ("mvm", "mlm", "vtc", "vtm") if name != only}
+    experiment = barely_trained(quick, results, **off)
+    pretrain(experiment)
+    found = measured(experiment)
+    assert set(found) == {"split", "retrieval", only}
+    assert math.isfinite(found[only]["loss"])
+
+
+def test_what_masks_nothing_is_left_out(quick: dict[str, str], results: Path) -> None:
+    experiment = barely_trained(quick, results, mask__video=0, mask__text=0)
+    pretrain(experiment)
+    assert set(measured(experiment)) == {"split", "retrieval", "vtm", "vtc"}
+
+
+def test_bf16_rounds_no_baseline(quick: dict[str, str], results: Path) -> None:
+    bf16 = {"pretrain__precision": "bf16", "finetune__precision": "bf16"}
+    experiments = [barely_trained(quick, results, seed=5, **more) for more in ({}, bf16)]
+    for experiment in experiments:
+        pretrain(experiment)
+    exact, rounded = (measured(experiment) for experiment in experiments)
+    assert rounded["retrieval"] == exact["retrieval"]
+    for name in ("floor", "copy", "linear", "oracle"):
+        assert rounded["mvm"][name] == pytest.approx(exact["mvm"][name], rel=1e-6), name
+    assert rounded["mvm"]["loss"] == pytest.approx(exact["mvm"]["loss"], rel=0.02)
+
+
+def test_several_processes_find_what_one_finds(quick: dict[str, str], results: Path, tmp_path: Path) -> None:
+    experiment = barely_trained(quick, results, seed=2)
+    pretrain(experiment)
+    kept = cache_folder() / "yardsticks"
+    for file in kept.iterdir():
+        file.unlink()
+    answers = together(2, tmp_path, measured, experiment)
+    assert len(list(kept.iterdir())) == 1
+    assert answers == [measured(experiment)] * 2
+
+
+def on_films(films: dict[str, str], results: Path, **changes: object) -> Experiment:
+    named = {key.replace("__", "."): str(value) for key, value in changes.items()}
+    short = {"pretrain.length": "2 steps", "pretrain.warmup": "0 steps", "pretrain.batch": "8"}
+    return Experiment(resolved(override(CONFIG, {**films, **short, **named})), "tiny", results)
+
+
+def test_a_corpus_of_files(tmp_path: Path) -> None:
+    experiment = on_films(film_corpus(tmp_path, {"train": 24, "val": 2, "test": 8}), tmp_path / "results")
+    pretrain(experiment)
+    found = measured(experiment)
+    assert set(found) == {"split", "retrieval", "mvm", "mlm", "vtm", "vtc"}
+    assert "oracle" not in found["mvm"]  # nobody knows what is noise
+    assert found["mvm"]["progress"] == pytest.approx(1 - found["mvm"]["loss"] / found["mvm"]["floor"])
+    assert (found["retrieval"]["chance"], found["retrieval"]["ceiling"]) == (12.5, 100)
+    assert found["retrieval"]["block_means"] == 100  # the test videos are those of training
+
+
+def test_videos_that_are_not_there(tmp_path: Path) -> None:
+    films = film_corpus(tmp_path, {"train": 24, "val": 2, "test": 8})
+    (tmp_path / "test2.mp4").unlink()
+    for name in ("test5.mp4", "train7.mp4"):
+        (tmp_path / name).write_text("<html>404</html>")
+    experiment = on_films(films, tmp_path / "results", data__missing="miss", data__failures=0.5)
+    pretrain(experiment)
+    found = measured(experiment)
+    assert (found["retrieval"]["chance"], found["retrieval"]["ceiling"]) == (12.5, 75)
+    assert found["retrieval"]["block_means"] == pytest.approx(75)
+    assert found["vtm"]["clips"] == 6
+    assert found["vtc"]["floor"] == pytest.approx(2 * math.log(6))
+
+
+def test_too_few_videos_for_a_yardstick(tmp_path: Path) -> None:
+    experiment = on_films(film_corpus(tmp_path, {"train": 8, "val": 1, "test": 1}), tmp_path / "results")
+    pretrain(experiment)
+    assert measured(experiment) == {"split": "test", "retrieval": {"chance": 100, "ceiling": 100}}
+
+
+def test_a_run_without_pre_training_needs_no_pre_training_corpus(tmp_path: Path) -> None:
+    films = film_corpus(tmp_path, {"train": 24, "val": 2, "test": 8})
+    experiment = on_films(films, tmp_path / "results", data__pretrain="csv:nowhere.csv", pretrain__length="0 steps")
+    assert measured(experiment)["retrieval"]["block_means"] == 100
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ from torch.nn import functional
 
 from simvtp import SimVTP
 from simvtp.cli import main
-from simvtp.config.presets import preset
 from simvtp.config.schema import flatten, override
 from simvtp.data.tokenizer import load_tokenizer
 from simvtp.data.video.video import Video, segment_indices
@@ -27,6 +26,7 @@ from simvtp.runtime.timm_compat import param_groups_layer_decay, timm
 from simvtp.search import _main as search_command
 from simvtp.search import contact_sheet, search
 from tests.simvtp.films import film
+from tests.small_config import CONFIG
 
 WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "red", "star", "moves", "left", "a")
 CHANGES = {"model.frames": 4, "model.size": 16, "model.width": 16, "evaluate.segments": 2, "model.positions": "2x2x2"}
@@ -36,7 +36,7 @@ CHANGES = {"model.frames": 4, "model.size": 16, "model.width": 16, "evaluate.seg
 def retriever(tmp_path: Path) -> SimVTP:
     vocabulary = tmp_path / "vocab.txt"
     vocabulary.write_text("\n".join(WORDS))
-    config, tokenizer = override(preset("tiny"), CHANGES), load_tokenizer(str(vocabulary), "")
+    config, tokenizer = override(CONFIG, CHANGES), load_tokenizer(str(vocabulary), "")
     about = {"format": FORMAT, "kind": "finetuned", "preset": "tiny", "id": "x", "metrics": {},
              "config": flatten(config)}  # fmt: skip
     return SimVTP(DualEncoder(fresh_model(config, tokenizer), config), config, tokenizer, about)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from simvtp.config.presets import preset
 from simvtp.config.schema import override
 from simvtp.models.embeddings import factorised_positions, sine_positions, tube_positions
+from tests.small_config import CONFIG
 
 
 def test_factorised_positions_share_the_part_of_an_axis_and_are_distinct() -> None:
@@ -25,6 +25,6 @@ def test_every_even_width_from_six_is_filled() -> None:
 
 
 def test_the_config_chooses() -> None:
-    config = override(preset("tiny"), {"model.position_encoding": "sine"})
-    assert torch.equal(tube_positions(config.model, 64), sine_positions(256, 64))
-    assert torch.equal(tube_positions(preset("tiny").model, 64), factorised_positions((4, 8, 8), 64))
+    assert torch.equal(tube_positions(CONFIG.model, 64), sine_positions(144, 64))
+    model = override(CONFIG, {"model.position_encoding": "factorised"}).model
+    assert torch.equal(tube_positions(model, 64), factorised_positions((4, 6, 6), 64))
