@@ -27,10 +27,8 @@ Random = np.random.Generator
 FRAMES_PER_SECOND = 8
 RGB = {
     "red": (225, 30, 35),
-    "orange": (250, 135, 15),
     "yellow": (245, 235, 50),
     "green": (40, 180, 50),
-    "cyan": (45, 220, 225),
     "blue": (50, 75, 245),
     "pink": (245, 85, 205),
     "white": (240, 240, 240),
@@ -42,14 +40,14 @@ DIRECTIONS = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
 OUTLINES: dict[str, Callable[[Array, Array, Array], Array]] = {
     "disc": lambda x, y, r: np.hypot(x, y) - r,
     "pillar": lambda x, y, r: np.maximum(abs(x) - 0.36 * r, abs(y) - r),
-    "triangle": lambda x, y, r: np.maximum(0.866 * abs(x) - 0.5 * y, y) - 0.5 * r,
-    "cross": lambda x, y, r: np.minimum(
-        np.maximum(abs(x) - 0.3 * r, abs(y) - r), np.maximum(abs(x) - r, abs(y) - 0.3 * r)
-    ),
+    "slash": lambda x, y, r: np.maximum(abs(x + y) * 0.7071 - 0.3 * r, abs(x - y) * 0.7071 - 1.1 * r),
+    "backslash": lambda x, y, r: np.maximum(abs(x - y) * 0.7071 - 0.3 * r, abs(x + y) * 0.7071 - 1.1 * r),
     "ring": lambda x, y, r: abs(np.hypot(x, y) - 0.76 * r) - 0.24 * r,
     "bar": lambda x, y, r: np.maximum(abs(x) - r, abs(y) - 0.36 * r),
 }
-SHADOW = 0.4  # brightness of the ground, below that of the objects
+SHADOW = 0.25  # brightness of the ground, below that of the objects
+RADIUS = (0.36, 0.47)  # least and greatest, in spacings
+CHANGING = (0.31, 0.36)  # the same halfway, of objects that grow or shrink
 SPEED = (1.1, 1.6)  # least and greatest way of moving objects in a clip, in spacings
 CELLS = 16  # the objects' offsets from their lattice repeat after so many cells
 
@@ -76,10 +74,8 @@ def draw(spec: Spec, clip: Clip, *, noise: bool = True) -> Frames:
     frames = _cloth(spec, clip.key.second, field.spacing, shake, random)
     _paint(frames, spec, clip.key, field, shake, random)
     if spec.share < 1:
-        unnamed = [colour for colour in RGB if colour not in (clip.key.first, clip.key.second)]
         window = _window(spec, shake, random)[..., None]
-        elsewhere = _cloth(spec, unnamed[random.integers(len(unnamed))], field.spacing, shake, random)
-        frames = window * frames + (1 - window) * elsewhere
+        frames = window * frames + (1 - window) * _panels(spec, shake, random)
     frames *= _light(spec, random)
     if noise:
         frames += random.standard_normal(frames.shape, dtype=np.float32) * np.float32(spec.noise)
@@ -97,14 +93,14 @@ def _field(spec: Spec, key: Key, random: Random) -> Field:
     spacing = spec.pixels / np.sqrt(spec.objects) * (1 + loose * random.uniform(-0.2, 0.2))
     time = np.linspace(-0.5, 0.5, count, dtype=np.float32)
     x, y = (np.full(count, value, np.float32) for value in random.uniform(0, CELLS * spacing, 2))
-    radius = np.full(count, random.uniform(0.31, 0.44) * spacing, np.float32)
+    radius = np.full(count, random.uniform(*RADIUS) * spacing, np.float32)
     visible = np.ones(count, np.float32)
     speed = random.uniform(*SPEED) * spacing
     right, down = DIRECTIONS.get(key.motion, (0, 0))
     x, y = x + right * speed * time, y + down * speed * time
     if key.motion in ("grow", "shrink"):
         rate = random.uniform(0.8, 1.0) * (1 if key.motion == "grow" else -1)
-        radius = np.float32(random.uniform(0.29, 0.34) * spacing) * 2 ** (time * rate)
+        radius = np.float32(random.uniform(*CHANGING) * spacing) * 2 ** (time * rate)
     elif key.motion == "blink":
         period = max(1, count // 8)
         visible = ((np.arange(count) // period + random.integers(2)) % 2).astype(np.float32)
@@ -131,6 +127,18 @@ def _cloth(spec: Spec, colour: str, spacing: float, shake: Array, random: Random
     v = along * wave - np.float32(2 * np.pi * down * pan) * time + np.float32(start_v)
     threads = np.float32(random.uniform(0.05, 0.15)) * (np.cos(u + v) - np.cos(u - v))
     return ((SHADOW * (1 + threads))[..., None] * _shade(colour, random)).astype(np.float32)
+
+
+def _panels(spec: Spec, shake: Array, random: Random) -> Array:
+    """Still stripes in two colours of any name, one as bright as the objects and one as dark as the ground; float
+    [T, H, W, 3]."""
+    across, along = _pixels(spec, shake)
+    bright, dark = (list(RGB)[i] for i in random.choice(len(RGB), 2, replace=False))
+    way, wide = (across, along)[random.integers(2)], np.float32(spec.pixels / 4)
+    is_bright = (way / wide + np.float32(random.uniform(0, 4))) % 1 < random.uniform(0.35, 0.65)
+    shape = (spec.frames, spec.pixels, spec.pixels, 1)
+    chosen = np.broadcast_to(is_bright[..., None], shape)
+    return np.where(chosen, _shade(bright, random), SHADOW * _shade(dark, random)).astype(np.float32)
 
 
 def _paint(frames: Array, spec: Spec, key: Key, field: Field, shake: Array, random: Random) -> None:
