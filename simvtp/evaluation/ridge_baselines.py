@@ -10,10 +10,11 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,13 +27,13 @@ from simvtp.data.from_config import decoding_of, retrieval_corpus
 from simvtp.data.gallery_loader import GalleryLoader
 from simvtp.data.tokenizer import Tokenizer
 from simvtp.distributed.process_group import decide
+from simvtp.errors import DataError
 from simvtp.evaluation.metrics import ranked
 from simvtp.runtime.cache_dir import cache_folder
 from simvtp.runtime.files import read_json, write_json
 from simvtp.runtime.heartbeat import beat
 
-Stage = Literal["pretrain", "train"]
-STAGES: tuple[Stage, ...] = ("pretrain", "train")  # splits that a ridge is fitted to
+log = logging.getLogger(__name__)
 
 # Raised when the same videos give other figures.
 VERSION = 2
@@ -62,7 +63,7 @@ def retrieval_yardsticks(config: Config, seen: Sequence[GalleryLoader], gallery:
     """Text-to-video R@1 in percent of what does not learn a representation, on a gallery.
 
     config: its model says how a clip is cut out. seen: videos and captions that a run is trained on
-    (`fitting_loader`), gallery: those of the test (`one_clip_each`).
+    (`training_loaders`), gallery: those of the test (`one_clip_each`).
     chance; ceiling: of a search that understands every caption, where equal captions of different videos cannot be
     told apart; block_means, features, histogram: ridge regressions (`DESCRIBED`) fitted to `seen`, left out where fewer
     than MINIMUM of these videos can be read. Kept in the cache folder. Of several processes the first one measures.
@@ -91,13 +92,20 @@ def one_clip_each(config: Config, tokenizer: Tokenizer, split: str) -> GalleryLo
     return _loader(config, tokenizer, retrieval_corpus(config, split), config.data.missing)
 
 
-def fitting_loader(config: Config, tokenizer: Tokenizer, stage: Stage) -> GalleryLoader:
-    """The first FIT videos of a stage, one clip of each; those that cannot be read end up in its `absent`."""
-    if stage == "pretrain":
-        corpus = load(config.data.pretrain, stage, skip=config.data.skip)
-    else:
-        corpus = retrieval_corpus(config, stage)
-    return _loader(config, tokenizer, dataclasses.replace(corpus, samples=corpus.samples[:FIT], whole=corpus), "miss")
+def training_loaders(config: Config, tokenizer: Tokenizer) -> list[GalleryLoader]:
+    """The first FIT videos of each stage of a run, one clip of each; fine-tuning's come last.
+
+    Those that cannot be read end up in a loader's `absent`. Pre-training's are left out, with a warning, where their
+    corpus is no more there: nothing else of an evaluation needs it.
+    """
+    found = [retrieval_corpus(config, "train")]
+    if config.is_pretrained:
+        try:
+            found.insert(0, load(config.data.pretrain, "pretrain", skip=config.data.skip))
+        except DataError as error:
+            log.warning("yardsticks: ridge regressions are fitted to the fine-tuning videos alone: %s", error)
+    first = [dataclasses.replace(corpus, samples=corpus.samples[:FIT], whole=corpus) for corpus in found]
+    return [_loader(config, tokenizer, corpus, "miss") for corpus in first]
 
 
 def _loader(config: Config, tokenizer: Tokenizer, corpus: Corpus, missing: str) -> GalleryLoader:

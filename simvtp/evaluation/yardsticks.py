@@ -24,7 +24,7 @@ from simvtp.data.tokenizer import Tokenizer, pad_batch
 from simvtp.distributed.process_group import decide
 from simvtp.evaluation.encode import inference
 from simvtp.evaluation.objective_yardsticks import Found, HeldOut, measure
-from simvtp.evaluation.ridge_baselines import STAGES, fitting_loader, one_clip_each, retrieval_yardsticks
+from simvtp.evaluation.ridge_baselines import one_clip_each, retrieval_yardsticks, training_loaders
 from simvtp.evaluation.video_baselines import FittedVideo
 from simvtp.models.embeddings import tubes_of
 from simvtp.models.masking import MaskedBatch, draw_text_mask, draw_video_mask, drop_masked
@@ -63,7 +63,7 @@ def yardsticks(
     """
     config = experiment.config
     held_out = one_clip_each(config, tokenizer, split)
-    training = [fitting_loader(config, tokenizer, stage) for stage in STAGES[not config.is_pretrained :]]
+    training = training_loaders(config, tokenizer)
     found: dict[str, Any] = {"split": split, "retrieval": retrieval_yardsticks(config, training, held_out)}
     if not config.is_pretrained:
         return found

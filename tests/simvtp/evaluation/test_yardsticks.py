@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +157,20 @@ def test_too_few_videos_for_a_yardstick(tmp_path: Path) -> None:
     experiment = on_films(film_corpus(tmp_path, {"train": 8, "val": 1, "test": 1}), tmp_path / "results")
     pretrain(experiment)
     assert measured(experiment) == {"split": "test", "retrieval": {"chance": 100, "ceiling": 100}}
+
+
+def test_the_videos_of_pre_training_may_be_gone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+    films = film_corpus(tmp_path / "second", {"train": 24, "val": 2, "test": 8})
+    films["data.pretrain"] = film_corpus(tmp_path / "first", {"train": 8})["data.pretrain"]
+    experiment = on_films(films, tmp_path / "results")
+    pretrain(experiment)
+    shutil.rmtree(tmp_path / "first")
+    found = measured(experiment)
+    assert set(found) == {"split", "retrieval", "mvm", "mlm", "vtm", "vtc"}
+    assert found["retrieval"]["block_means"] == 100
+    assert "fitted to the fine-tuning videos alone" in caplog.text
 
 
 def test_a_run_without_pre_training_needs_no_pre_training_corpus(tmp_path: Path) -> None:
