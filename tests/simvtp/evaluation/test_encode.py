@@ -52,7 +52,7 @@ def prepared(changes: dict[str, str]) -> tuple[Config, Tokenizer, DualEncoder]:
 
 
 def clips_of(path: Path) -> Tensor:
-    """The two dense clips of a video of 10 frames, uint8 [2, 4, 16, 16, 3]: windows of 4 of its frames 0, 2, 4, 6, 8."""
+    """The two clips of a video of 10 frames, uint8 [2, 4, 16, 16, 3]: windows of 4 of its frames 0, 2, 4, 6, 8."""
     video = Video(path)
     assert video.frame_count == 10
     parts = [views(video.frames(indices, 16), 1, 16)[0] for indices in ([0, 2, 4, 6], [2, 4, 6, 8])]
