@@ -149,7 +149,7 @@ def contact_sheet(split: CheckedSplit) -> Image.Image:
 
 def _main() -> None:
     parser = argparse.ArgumentParser(prog="python -m simvtp.data.check", description=__doc__)
-    parser.add_argument("corpus", help="kind:place, such as webvid:ROOT, msrvtt:ROOT or csv:FILE; or a folder of videos")
+    parser.add_argument("corpus", help="kind:place, such as webvid:ROOT or csv:FILE; or a folder of videos")
     parser.add_argument("--deep", action="store_true", help="decode every frame of every video")
     parser.add_argument("--list", type=Path, default=Path("unreadable.txt"), metavar="FILE", help="list for data.skip")
     parser.add_argument("--sheet", type=Path, default=Path("corpus.png"), metavar="PNG", help="contact sheet to write")

@@ -2,9 +2,9 @@
 
 A corpus is named `kind:place`: sprites:tiny (embedded), webvid:ROOT, msrvtt:ROOT (or msrvtt:ROOT?split=7k; splits:
 1k-A, 9k, 7k, full), msvd:ROOT, didemo:ROOT, lsmdc:ROOT, activitynet:ROOT, csv:FILE, json:FILE, parquet:FILE, and
-shards:DIR, any of these as `pack` writes it, or WebDataset shards as video2dataset writes them. Its splits are "train", "val" and "test". The embedded corpus holds two data sets, so it has
-"pretrain" (WebVid's layout) beside "train" (MSR-VTT's layout, for fine-tuning), and "test_seen"; elsewhere "pretrain"
-is "train".
+shards:DIR, any of these as `pack` writes it, or WebDataset shards as video2dataset writes them. Its splits are "train",
+"val" and "test". The embedded corpus holds two data sets, so it has "pretrain" (WebVid's layout) beside "train"
+(MSR-VTT's layout, for fine-tuning), and "test_seen"; elsewhere "pretrain" is "train".
 """
 
 from __future__ import annotations
@@ -59,7 +59,9 @@ def load(name: str, split: str, missing: str = "error", skip: str = "") -> Corpu
     if samples and evaluation and lost:
         there = {sample.video_id for sample in samples}
         samples = tuple(
-            Sample(record.video_id, path_below(root, record.file), record.captions, record.video_id in there, record.label)
+            Sample(
+                record.video_id, path_below(root, record.file), record.captions, record.video_id in there, record.label
+            )
             for record in records
         )
     if not samples:

@@ -98,7 +98,7 @@ def _stamp(shard: Path) -> list[int]:
     return [found.st_size, found.st_mtime_ns]
 
 
-def list_tar(_: None, shard: Path) -> Members:
+def list_tar(_shared: None, shard: Path) -> Members:
     """What a tar file holds; raises DataError that names it where it cannot be read."""
     members: Members = {}
     try:

@@ -72,9 +72,7 @@ def resize_short_side(frames: Frames, short_side: int | None) -> Frames:
     return np.stack([scaler.rgb(picture, height, width) for picture in pictures])
 
 
-def read_blocks(
-    read: Callable[[Sequence[int]], Frames], indices: Sequence[int], short_side: int | None
-) -> Frames:
+def read_blocks(read: Callable[[Sequence[int]], Frames], indices: Sequence[int], short_side: int | None) -> Frames:
     """uint8 [T, H, W, 3] at `target_size`, from a reader that gives whole frames: a few of these at a time in memory.
 
     read(indices): uint8 [T, H, W, 3] of some frames.

@@ -45,6 +45,10 @@ class PyAVReader:
         self._open()
         self.frames_per_second = float(self._stream.average_rate or 0)
         self._rotation: int | None = None
+        self._packets: list[Any] | None = []
+        # presentation time of each frame in order of display; key frame's time -> place of its packet.
+        # Both empty: only decoding tells the order.
+        self._times, self._keyframes = list[int](), dict[int, int]()
         refuse_truncated(self._file, self._stream, path)
         self._span = split_clip(path)[1]
         # number in the whole video of the first frame; None: only the packets of the clip are known
@@ -118,10 +122,7 @@ class PyAVReader:
 
     def _index_packets(self, packets: Iterable[Any]) -> None:
         """Note the times of all frames that are shown, and keep the packets where there is room."""
-        self._packets: list[Any] | None = []
-        # presentation time of each frame in order of display; key frame's time -> place of its packet.
-        # Both empty: only decoding tells the order.
-        self._times, self._keyframes = list[int](), dict[int, int]()
+        self._packets, self._times, self._keyframes = [], [], {}
         times, size = list[int | None](), 0
         for place, packet in enumerate(p for p in within(self._until, packets, self.path) if p.size):
             size += packet.size
