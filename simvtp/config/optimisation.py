@@ -32,7 +32,7 @@ class Optimisation:
         source={"pretrain": "own: the whole batch, SimVTP's are the 16 rows of a GPU",
                 "finetune": "own: the whole batch, SimVTP's are the 8 rows of a GPU"},
         pretrain_if=_compares_rows)  # fmt: skip
-    lr: float = setting("peak learning rate for a batch of 256", within="[0, inf)", unit="rate")
+    lr: float = setting("peak learning rate for a batch of 256", within="[0, inf)", unit="rate", axis="learning rate")
     lr_start: float = setting("learning rate at the first step, not scaled", within="[0, inf)", unit="rate",
                               source="SimVTP: the warm-up starts at 0")  # fmt: skip
     lr_end: float = setting(

@@ -36,7 +36,8 @@ def _decodes(config: Config) -> bool:
 
 
 def _of_decoder(meaning: str) -> Any:
-    return setting(meaning, within="[1, inf)", in_id=(PRETRAIN,), pretrain_if=_decodes, source="SimVTP: pixel decoder")
+    return setting(meaning, within="[1, inf)", axis=meaning, in_id=(PRETRAIN,), pretrain_if=_decodes,
+                   source="SimVTP: pixel decoder")  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,9 +95,9 @@ class Model:
 @dataclass(frozen=True, kw_only=True)
 class Mask:
     video: float = setting("share of tubes masked in pre-training, [0, 1)", within="[0, 1)", unit="share",
-                           source="SimVTP: best video ratio")  # fmt: skip
+                           axis="video mask ratio", source="SimVTP: best video ratio")  # fmt: skip
     text: float = setting("share of words masked in pre-training, [0, 1)", within="[0, 1)", unit="share",
-                          source="SimVTP: best text ratio (BERT: 0.15)")  # fmt: skip
+                          axis="text mask ratio", source="SimVTP: best text ratio (BERT: 0.15)")  # fmt: skip
     kind: Literal["tube", "frame", "random"] = setting(
         "tube (one spatial mask for all slots), frame (whole slots) or random",
         source="SimVTP: tube masking, as in VideoMAE",
@@ -106,23 +107,25 @@ class Mask:
         source="SimVTP: always [MASK], kept in the sequence")  # fmt: skip
     decoded: float = setting(
         "share of masked tubes that are decoded, (0, 1], in running cells: saves compute", 1.0, within="(0, 1]",
-        unit="share", source="SimVTP: all masked tubes", pretrain_if=_on("mvm"))  # fmt: skip
+        unit="share", axis="decoded share of masked tubes", source="SimVTP: all masked tubes",
+        pretrain_if=_on("mvm"))  # fmt: skip
 
 
-def _weight(of: str) -> Any:
+def _weight(of: str, short: str) -> Any:
     source = "SimVTP: the sum of four, weight 1 each"
-    return setting(f"weight of {of}; 0 or false: off", within="[0, inf)", source=source)
+    return setting(f"weight of {of}; 0 or false: off", within="[0, inf)", axis=f"weight of {short}", source=source)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Objective:
-    mvm: float = _weight("masked video modelling")
-    mlm: float = _weight("masked language modelling")
-    vtc: float = _weight("video-text contrast")
-    vtm: float = _weight("video-text matching")
+    mvm: float = _weight("masked video modelling", "MVM")
+    mlm: float = _weight("masked language modelling", "MLM")
+    vtc: float = _weight("video-text contrast", "VTC")
+    vtm: float = _weight("video-text matching", "VTM")
     temperature: float = setting(
         "temperature of the contrast, in pre-training and fine-tuning", within="(0, inf)",
-        source="SimVTP: fixed at 0.05", in_id=BOTH, pretrain_if=_on("vtc"))  # fmt: skip
+        axis="temperature of the contrast", source="SimVTP: fixed at 0.05", in_id=BOTH,
+        pretrain_if=_on("vtc"))  # fmt: skip
     learn_temperature: bool = setting(
         "temperature is only where a learned one starts, as in CLIP", False, source="SimVTP: fixed", in_id=BOTH,
         pretrain_if=_on("vtc"))  # fmt: skip
@@ -146,7 +149,8 @@ class Data:
                              source="SimVTP: BERT-base uncased")  # fmt: skip
     fraction: float = setting(
         "share of the pre-training videos, (0, 1]; nested by hash of the video id", within="(0, 1]", unit="share",
-        label="data", in_id=(PRETRAIN,), source="SimVTP: all of WebVid-2M")  # fmt: skip
+        label="data", axis="share of the pre-training videos", log=True, in_id=(PRETRAIN,),
+        source="SimVTP: all of WebVid-2M")  # fmt: skip
     stride: int = setting("frames from one sampled frame to the next in pre-training", within="[1, inf)",
                           in_id=(PRETRAIN,), source="SimVTP: 16 frames, stride 4")  # fmt: skip
     finetune_stride: int = setting(
