@@ -1,4 +1,4 @@
-"""A second downstream number beside R@1: clips classified by frozen features. `python -m simvtp.probe FOLDER [FOLDER ...]`.
+"""Clips classified by frozen features, a second number beside R@1. `python -m simvtp.probe FOLDER [FOLDER ...]`.
 
 FOLDER: a run, a pre-training stage or a model folder (`simvtp.publish`). The embedded corpus has labels of its own
 (shape, colours, motion; its test clips show combinations that training does not); a list names a column of classes:
