@@ -111,9 +111,9 @@ def training_loaders(config: Config, tokenizer: Tokenizer) -> list[GalleryLoader
 def _loader(config: Config, tokenizer: Tokenizer, corpus: Corpus, missing: str) -> GalleryLoader:
     model, machine = config.model, config.machine
     return GalleryLoader(
-        corpus, tokenizer, sampling=frame_sampling(config, "finetune"), size=model.size, segments=1, crops=1, batch=BATCH,
-        words=model.words,
-        workers=machine.workers, cache=machine.frame_cache, missing=missing, decoding=decoding_of(config),
+        corpus, tokenizer, sampling=frame_sampling(config, "finetune"), size=model.size, segments=1, crops=1,
+        batch=BATCH, words=model.words, workers=machine.workers, cache=machine.frame_cache, missing=missing,
+        decoding=decoding_of(config),
     )  # fmt: skip
 
 
