@@ -34,7 +34,7 @@ TINY = Config(
         beta1=0.9, beta2=0.95, weight_decay=0.05, layer_decay=1.0, drop_path=0.0, crop="none", precision="fp32",
     ),
     finetune=Optimisation(
-        length="10 epochs", warmup="1 epochs", batch=64, accumulate=1, lr=1.2e-2, lr_start=1e-5, lr_end=4e-5,
+        length="240 steps", warmup="24 steps", batch=64, accumulate=1, lr=1.2e-2, lr_start=1e-5, lr_end=4e-5,
         beta1=0.9, beta2=0.999, weight_decay=0.05, layer_decay=1.0, drop_path=0.0, crop="none", precision="fp32",
     ),
     evaluate=Evaluate(segments=1, crops=1, every=5),
@@ -63,7 +63,7 @@ SMALL = Config(
         beta1=0.9, beta2=0.95, weight_decay=0.05, layer_decay=1.0, drop_path=0.0, crop="none", precision="bf16",
     ),
     finetune=Optimisation(
-        length="10 epochs", warmup="1 epochs", batch=64, accumulate=1, lr=2e-3, lr_start=1e-6, lr_end=2e-5,
+        length="320 steps", warmup="32 steps", batch=64, accumulate=1, lr=2e-3, lr_start=1e-6, lr_end=2e-5,
         beta1=0.9, beta2=0.999, weight_decay=0.05, layer_decay=0.75, drop_path=0.1, crop="none", precision="bf16",
     ),
     evaluate=Evaluate(segments=1, crops=1, every=2),
