@@ -23,7 +23,7 @@ from torch.nn import functional
 
 from simvtp.config.schema import Config
 from simvtp.data.corpora.registry import Corpus, load
-from simvtp.data.from_config import decoding_of, retrieval_corpus
+from simvtp.data.from_config import decoding_of, frame_sampling, retrieval_corpus
 from simvtp.data.gallery_loader import GalleryLoader
 from simvtp.data.tokenizer import Tokenizer
 from simvtp.distributed.process_group import decide
@@ -111,8 +111,9 @@ def training_loaders(config: Config, tokenizer: Tokenizer) -> list[GalleryLoader
 def _loader(config: Config, tokenizer: Tokenizer, corpus: Corpus, missing: str) -> GalleryLoader:
     model, machine = config.model, config.machine
     return GalleryLoader(
-        corpus, tokenizer, frames=model.frames, size=model.size, segments=1, crops=1, batch=BATCH, words=model.words,
-        workers=machine.workers, cache=machine.frame_cache, missing=missing, decoding=decoding_of(config),
+        corpus, tokenizer, sampling=frame_sampling(config, "finetune"), size=model.size, segments=1, crops=1,
+        batch=BATCH, words=model.words, workers=machine.workers, cache=machine.frame_cache, missing=missing,
+        decoding=decoding_of(config),
     )  # fmt: skip
 
 

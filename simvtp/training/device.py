@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from simvtp.config.machine import Machine
-from simvtp.config.schema import Optimisation
+from simvtp.config.optimisation import Optimisation
 from simvtp.distributed.process_group import size
 from simvtp.errors import ConfigError
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from simvtp.config.machine import Machine
-from simvtp.config.schema import Optimisation
+from simvtp.config.optimisation import Optimisation
 from simvtp.data.train_loader import Batch
 from simvtp.distributed.process_group import check_batch, decide, largest, mean, rank
 from simvtp.errors import DataError, NotFinite
