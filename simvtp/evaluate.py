@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from simvtp.cli import add_config_arguments, main
@@ -24,6 +23,7 @@ from simvtp.evaluation.evaluator import score
 from simvtp.evaluation.metrics import recall_interval
 from simvtp.runtime.environment import describe
 from simvtp.runtime.files import read_json, write_json
+from simvtp.runtime.log import stdout_console
 from simvtp.runtime.signals import stoppable
 from simvtp.training.device import use_machine
 from simvtp.training.load import dual_encoder
@@ -137,7 +137,7 @@ def _main() -> None:
     with joined(experiment.config.machine), stoppable():
         path = evaluate(experiment)
         if leads():
-            Console().print(show(read_json(path)))
+            stdout_console().print(show(read_json(path)))
 
 
 if __name__ == "__main__":

@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from rich.console import Console
-
 from simvtp.cli import add_config_arguments, main
 from simvtp.config.experiment import Experiment
 from simvtp.data.resolve import experiment_from
@@ -15,6 +13,7 @@ from simvtp.evaluate import evaluate, show
 from simvtp.finetune import finetune
 from simvtp.pretrain import pretrain
 from simvtp.runtime.files import read_json
+from simvtp.runtime.log import stdout_console
 from simvtp.runtime.signals import stoppable
 from simvtp.training.trainer import stop_if_requested
 
@@ -41,7 +40,7 @@ def _main() -> None:
     with joined(experiment.config.machine):
         path = run(experiment)
         if leads():
-            Console().print(show(read_json(path)))
+            stdout_console().print(show(read_json(path)))
 
 
 if __name__ == "__main__":

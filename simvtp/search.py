@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-from rich.console import Console
 from rich.table import Table
 
 from simvtp.cli import main
@@ -22,7 +21,7 @@ from simvtp.errors import DataError
 from simvtp.inference.retriever import SimVTP
 from simvtp.inference.video_index import features, index_file
 from simvtp.runtime.files import write_bytes
-from simvtp.runtime.log import say
+from simvtp.runtime.log import say, stdout_console
 
 FRAMES, SIDE, LINE, MARGIN = 4, 128, 18, 6  # frames of a match on the sheet; pixels
 LONGEST = 512  # words of a text that are looked up
@@ -78,7 +77,7 @@ def _main() -> None:
     table = Table("rank", "cosine", "video", box=None)
     for rank, (score, path) in enumerate(matches, start=1):
         table.add_row(str(rank), f"{score:.3f}", str(path.relative_to(given.videos)))
-    Console(markup=False, highlight=False).print(table)
+    stdout_console().print(table)
     picture = io.BytesIO()
     contact_sheet(given.text, matches, given.videos).save(picture, "PNG")
     write_bytes(given.sheet, picture.getvalue())

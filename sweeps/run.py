@@ -25,6 +25,7 @@ from simvtp.config.schema import Config
 from simvtp.data.resolve import resolved
 from simvtp.errors import ConfigError
 from simvtp.runtime import heartbeat
+from simvtp.runtime.log import stdout_console
 from sweeps.definition import find_search, find_sweep, names, searches
 from sweeps.plan import Plan, Run, equal_points, make_plan
 from sweeps.scheduler import control, display
@@ -101,7 +102,7 @@ def main(words: list[str] | None = None) -> int:
 
 
 def _run_command(arguments: argparse.Namespace, words: list[str]) -> int:
-    console = display.console()
+    console = stdout_console()
     if arguments.list:
         return show_list(console, config_from(arguments))
     if arguments.sweep is None:
@@ -156,9 +157,9 @@ def show_list(console: Console, base: Config) -> int:
             note = ""
         except ConfigError as error:
             count, note = "-", f" (not with this preset: {error})"
-        console.print(f"{name:20} {count:>3} points  {sweep.title}{note}", highlight=False, soft_wrap=True)
+        display.show(console, f"{name:20} {count:>3} points  {sweep.title}{note}")
     for name in searches():
-        console.print(f"{name:20} {'':>3} search  {find_search(name).title}", highlight=False, soft_wrap=True)
+        display.show(console, f"{name:20} {'':>3} search  {find_search(name).title}")
     return 0
 
 
@@ -174,7 +175,7 @@ def show_status(console: Console, plan: Plan, registry: RunRegistry, *, watch: b
             else:
                 show.update(status_table(plan, states, most=console.height))
             if not watch:
-                console.print(note(differences(plan, registry.results)), highlight=False, soft_wrap=True, markup=False)
+                display.show(console, note(differences(plan, registry.results)))
                 return 0
             time.sleep(2)
 
@@ -228,7 +229,7 @@ def show_plan(
         note(differences(plan, registry.results)),
     ]
     for line in lines:
-        console.print(line, highlight=False, soft_wrap=True, markup=False)
+        display.show(console, line)
 
 
 if __name__ == "__main__":

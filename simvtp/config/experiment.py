@@ -11,7 +11,8 @@ from simvtp.config import code_version
 from simvtp.config.code_version import STARTED, OtherCode, Stage
 from simvtp.config.run_dirs import RUNS, STAGES, home
 from simvtp.config.run_id import pretrain_id, run_id
-from simvtp.config.schema import Config, flatten
+from simvtp.config.schema import Config, flatten, unflatten
+from simvtp.errors import ConfigError, DataError
 from simvtp.runtime.files import read_json, write_json
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,23 @@ def discard(folder: Path, stage: Stage) -> None:
     for pattern in _MADE[stage]:
         for path in folder.glob(pattern):
             path.unlink(missing_ok=True)
+
+
+def read_config(folder: Path) -> tuple[Config, str]:
+    """The config of a run or stage from its folder, and the name of its preset.
+
+    Raises DataError that names the file where there is none, or it is not one of this version.
+    """
+    path = folder / "config.json"
+    if not path.is_file():
+        raise DataError(f"{path} is not there; name the folder of a run or stage, such as results/runs/ID")
+    content = read_json(path)
+    if not isinstance(content, dict) or not isinstance(content.get("config"), dict):
+        raise DataError(f"{path} holds no config; is it of a run or stage?")
+    try:
+        return unflatten(content["config"]), str(content.get("preset", ""))
+    except ConfigError as error:
+        raise DataError(f"{path}: {error}") from error
 
 
 def _code_of(record: Path) -> dict[str, str] | None:

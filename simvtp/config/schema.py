@@ -15,11 +15,11 @@ from typing import Any, Literal
 from simvtp.config import formats
 from simvtp.config.checks import check
 from simvtp.config.fields import BOTH, PRETRAIN, RUN, Field, fields_of, normalised, setting
-from simvtp.errors import ConfigError, nearest
+from simvtp.errors import ConfigError, nearest, quoted
 
 _OWN = "own: the recipe names none"
 _INPUT = "SimVTP: input and tubes"
-_FINETUNED_ONLY = {"pretrain": "SimVTP: in fine-tuning only"}
+_FINETUNED_ONLY = {"pretrain": "SimVTP: in fine-tuning only"}  # layer_decay counts in no pre-training id either
 
 
 def _on(objective: str) -> Callable[[Config], bool]:
@@ -89,8 +89,7 @@ class Mask:
                           source="SimVTP: best text ratio (BERT: 0.15)")  # fmt: skip
     kind: Literal["tube", "frame", "random"] = setting(
         "tube (one spatial mask for all slots), frame (whole slots) or random",
-        source="SimVTP: tube masking, as in VideoMAE",
-    )
+        source="SimVTP: tube masking, as in VideoMAE")  # fmt: skip
     words: Literal["kept", "dropped"] = setting(
         "masked words: kept as [MASK], or dropped as tubes are and predicted by a word decoder", "kept",
         source="SimVTP: always [MASK], kept in the sequence")  # fmt: skip
@@ -100,8 +99,7 @@ class Mask:
 
 
 def _weight(of: str) -> Any:
-    source = "SimVTP: the sum of four, weight 1 each"
-    return setting(f"weight of {of}; 0 or false: off", within="[0, inf)", source=source)
+    return setting(f"weight of {of}; 0 or false: off", within="[0, inf)", source="SimVTP: the sum of four, weight 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,13 +146,11 @@ class Data:
         "share of the training videos that may be broken; above it training stops", 0.01, within="[0, 1]", unit="share",
         in_id=())  # fmt: skip
     missing: Literal["error", "miss"] = setting(
-        "a test video that is missing or broken: error, or miss (it counts as not found)", "error", in_id=(RUN,)
-    )
+        "a test video that is missing or broken: error, or miss (not found)", "error", in_id=(RUN,))  # fmt: skip
     order: Literal["shuffled", "shards", "lengths"] = setting(
         "of training videos: shuffled, shards (of a corpus shards:DIR; eight at a time, shuffled among them), or "
         "lengths (batches of captions of like length: less padding, but it chooses who is contrasted with whom)",
-        "shuffled",
-    )
+        "shuffled")  # fmt: skip
     queries: Literal["caption", "paragraph"] = setting(
         "what finds a video: caption (each by itself) or paragraph (all captions joined)", "caption", in_id=(RUN,),
         source="SimVTP: each caption by itself")  # fmt: skip
@@ -180,11 +176,8 @@ class Optimisation:
     beta2: float = setting("AdamW beta2", within="[0, 1)")
     weight_decay: float = setting("AdamW weight decay; biases, norms and single vectors have none", within="[0, inf)")
     layer_decay: float = setting(
-        "factor on the learning rate from a layer to the one below it; 1: none",
-        within="(0, 1]",
-        source=_FINETUNED_ONLY,
-        pretrain_if=lambda _: False,
-    )  # fmt: skip  (one rate for all layers)
+        "factor on the learning rate from a layer to the one below it; 1: none", within="(0, 1]",
+        source=_FINETUNED_ONLY, pretrain_if=lambda _: False)  # fmt: skip
     drop_path: float = setting("stochastic depth of the last layer, rising linearly from 0", within="[0, 1)",
                                source=_FINETUNED_ONLY)  # fmt: skip
     crop: Literal["none", "multiscale", "resized"] = setting(
@@ -265,7 +258,6 @@ _SECTIONS = {"model": Model, "mask": Mask, "objective": Objective, "data": Data,
 LATER: Mapping[str, Any] = {path: found.default for path, found in FIELDS.items() if found.is_later}
 _values = operator.attrgetter(*FIELDS)
 
-
 # Fields of older versions -> what to do instead. Configs on disk may name them: they changed nothing beyond rounding.
 REMOVED = {
     "machine.products": "matrix products are PyTorch's own; leave it out",
@@ -287,7 +279,7 @@ def unflatten(values: Mapping[str, Any]) -> Config:
     """The inverse of `flatten`; raises ConfigError where a key is missing or unknown."""
     values = completed(values)
     for key in values.keys() ^ FIELDS.keys():
-        raise ConfigError(f"not a config of this version: {key} is {'unknown' if key in values else 'missing'}")
+        raise ConfigError(f"not a config of this version: {quoted(key)} is {'unknown' if key in values else 'missing'}")
     parts: dict[str, Any] = {}
     sections: dict[str, dict[str, Any]] = {name: {} for name in _SECTIONS}
     for path, found in FIELDS.items():
@@ -302,6 +294,6 @@ def override(config: Config, changes: Mapping[str, Any]) -> Config:
         if key in REMOVED:
             raise ConfigError(f"{key} is no field of this version: {REMOVED[key]}")
         if key not in values:
-            raise ConfigError(f"unknown config key {key!r}{nearest(key, values)}")
+            raise ConfigError(f"unknown config key {quoted(key)}{nearest(key, values)}")
         values[key] = value
     return unflatten(values)

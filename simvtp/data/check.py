@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import io
 import logging
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
-from rich.console import Console
 from rich.table import Table
 
 from simvtp.cli import main
@@ -29,6 +27,7 @@ from simvtp.data.video.probe import VideoInfo, probe
 from simvtp.data.video.video import Video, spread_indices
 from simvtp.errors import DataError
 from simvtp.runtime.files import write_bytes
+from simvtp.runtime.log import output, stdout_console
 from simvtp.runtime.worker_pool import Failure, each
 
 log = logging.getLogger(__name__)
@@ -141,15 +140,15 @@ def _main() -> None:
     given = parser.parse_args()
     found = each_split(given.corpus, lambda name: check(given.corpus, name, deep=given.deep, seconds=given.seconds))
     splits = list(found.values())
-    Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 140).print(report(splits, given.deep))
+    stdout_console().print(report(splits, given.deep))
     for split in splits:
         if split.missing:
-            print(f"missing from {split.name}: {', '.join(map(str, split.missing[:NAMED]))}{_more(split.missing)}")
+            output(f"missing from {split.name}: {', '.join(map(str, split.missing[:NAMED]))}{_more(split.missing)}")
     if not any(split.found for split in splits):
         raise DataError(f"{given.corpus}: none of its videos is there; are they below another folder?")
     bad = sorted({entry for split in splits for entry in split.bad})
     for file, why in bad:
-        print(f"unreadable: {file}\t{why}")
+        output(f"unreadable: {file}\t{why}")
     if given.deep:
         skip_list.write(given.list, kind_of(given.corpus), bad)
         log.info("%d videos for training to skip: --set data.skip=%s", len(bad), given.list)

@@ -17,7 +17,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from simvtp.cli import main
@@ -31,6 +30,7 @@ from simvtp.data.video.video import Video, dense_indices, spread_indices
 from simvtp.errors import DataError
 from simvtp.runtime.files import settle
 from simvtp.runtime.locks import Lock
+from simvtp.runtime.log import output, stdout_console
 from simvtp.runtime.worker_pool import Failure, each
 
 log = logging.getLogger(__name__)
@@ -172,11 +172,11 @@ def _main() -> None:
     done = prepare(given.corpus, given.out, encoding, given.seconds, retry=given.retry)
     spec = CorpusSpec.parse(given.corpus)
     for file, why in done.bad:
-        print(f"unreadable: {file}\t{why}")
+        output(f"unreadable: {file}\t{why}")
     skip_list.write(given.out / "unreadable.txt", spec.kind, done.bad)
     if not done.copies:
         raise DataError(f"{given.corpus}: none of its videos can be decoded; {given.out}/unreadable.txt says why")
-    Console(highlight=False, markup=False, width=120).print(report(done))
+    stdout_console().print(report(done))
     log.info("%d videos re-encoded now, %d before, in %.0f s", done.fresh, len(done.copies) - done.fresh, done.seconds)
     if done.known:
         log.info("%d videos that could not be decoded before were not tried again (--retry tries them)", done.known)

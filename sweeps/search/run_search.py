@@ -18,7 +18,7 @@ from simvtp.runtime.locks import Busy, Lock, holder
 from sweeps.executors.base import Executor
 from sweeps.executors.choose import make_executor
 from sweeps.scheduler import control, preflight
-from sweeps.scheduler.display import Screen
+from sweeps.scheduler.display import Screen, show
 from sweeps.scheduler.run_sweep import detach, handle_signals, run_controller
 from sweeps.search.controller import CANCELLED, SearchController
 from sweeps.search.display import describe_search, search_table, sum_up, with_runs
@@ -63,7 +63,7 @@ def start(
                              spec.space.base.machine.threads, arguments.pack)  # fmt: skip
     if arguments.dry_run:
         for line in describe_search(spec.space, spec.look(registry), spec.trials):
-            console.print(line, highlight=False, soft_wrap=True, markup=False)
+            show(console, line)
     else:
         registry.check_writable()
     if spec.space.base_params() is None:
@@ -81,17 +81,17 @@ def start(
 
 def show_status(console: Console, asked: SearchSpec, registry: RunRegistry, *, watch: bool) -> int:
     """--status: one screen, from the study and the folder."""
-    show = Screen(console) if watch and console.is_terminal else None
-    with show or nullcontext():
+    screen = Screen(console) if watch and console.is_terminal else None
+    with screen or nullcontext():
         while True:
             registry.queue.refresh()
             trials = asked.look(registry)
             plan = with_runs(asked.plan(), trials)
             states = registry.states(plan)
-            if show is None:
+            if screen is None:
                 console.print(search_table(plan, trials, states, most=console.height if watch else None))
             else:
-                show.update(search_table(plan, trials, states, most=console.height))
+                screen.update(search_table(plan, trials, states, most=console.height))
             if not watch:
                 return 0
             time.sleep(WATCH_SECONDS)
