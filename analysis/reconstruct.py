@@ -26,7 +26,7 @@ from PIL import Image
 from analysis import cli
 from analysis.figures import style
 from analysis.runs.text import file_name, one_line
-from simvtp.cli import boundary
+from simvtp.cli import Parser, boundary
 from simvtp.config.experiment import Experiment, read_config
 from simvtp.config.run_dirs import RUNS, home
 from simvtp.config.schema import Config, override
@@ -176,7 +176,7 @@ def _folder_of(run: str, results: Path) -> Path:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python analysis/reconstruct.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("run", help="a run's folder, or its id")

@@ -11,6 +11,7 @@ import tempfile
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 from simvtp.config.formats import parse_assignments
 from simvtp.config.presets import PRESETS, preset
@@ -20,6 +21,14 @@ from simvtp.runtime.locks import Busy
 from simvtp.runtime.log import show_log
 from simvtp.runtime.permissions import EXPLAINED, explained
 from simvtp.runtime.signals import Interrupted
+
+
+class Parser(argparse.ArgumentParser):
+    """Of a command line; what it says of words that it does not know controls no terminal."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the usage and the message, and end with code 2."""
+        super().error(printable(message))
 
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 from rich.table import Table
 
-from simvtp.cli import add_config_arguments, main
+from simvtp.cli import Parser, add_config_arguments, main
 from simvtp.config.code_version import keep
 from simvtp.config.experiment import Experiment
 from simvtp.config.schema import flatten
@@ -130,7 +129,7 @@ def _sure(result: dict[str, Any], split: str, direction: str) -> str:
 
 
 def _main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m simvtp.evaluate", description=__doc__)
+    parser = Parser(prog="python -m simvtp.evaluate", description=__doc__)
     add_config_arguments(parser)
     arguments = parser.parse_args()
     experiment = experiment_from(arguments)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import torch
 
-from simvtp.cli import add_config_arguments, main
+from simvtp.cli import Parser, add_config_arguments, main
 from simvtp.config.experiment import Experiment
 from simvtp.config.formats import steps_of
 from simvtp.config.schema import Config
@@ -116,7 +115,7 @@ def masked(batch: Batch, config: Config, tokenizer: Tokenizer, draw: int, device
 
 
 def _main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m simvtp.pretrain", description=__doc__)
+    parser = Parser(prog="python -m simvtp.pretrain", description=__doc__)
     add_config_arguments(parser)
     arguments = parser.parse_args()
     experiment = experiment_from(arguments, pretrain_only=True)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
-from simvtp.cli import add_config_arguments, main
+from simvtp.cli import Parser, add_config_arguments, main
 from simvtp.config.experiment import Experiment
 from simvtp.data.resolve import experiment_from
 from simvtp.distributed.process_group import decide, joined, leads
@@ -33,7 +32,7 @@ def run(experiment: Experiment) -> Path:
 
 
 def _main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m simvtp.run", description=__doc__)
+    parser = Parser(prog="python -m simvtp.run", description=__doc__)
     add_config_arguments(parser)
     arguments = parser.parse_args()
     experiment = experiment_from(arguments)

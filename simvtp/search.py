@@ -5,7 +5,6 @@ The folder is indexed once per model, in the cache folder; later searches decode
 
 from __future__ import annotations
 
-import argparse
 import io
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from rich.table import Table
 
-from simvtp.cli import main
+from simvtp.cli import Parser, main
 from simvtp.data.transforms import views
 from simvtp.data.video.video import Video, segment_indices
 from simvtp.errors import DataError
@@ -62,7 +61,7 @@ def contact_sheet(text: str, matches: Sequence[Match], folder: Path) -> Image.Im
 
 
 def _main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m simvtp.search", description=__doc__)
+    parser = Parser(prog="python -m simvtp.search", description=__doc__)
     parser.add_argument("text", help="what to look for")
     parser.add_argument("--videos", type=Path, required=True, metavar="DIR", help="searched with all folders below it")
     parser.add_argument("--model", type=Path, required=True, metavar="DIR", help="model folder (simvtp.publish)")

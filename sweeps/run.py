@@ -18,7 +18,7 @@ if __name__ == "__main__":  # started as a file: the repository, not this folder
 
 from rich.console import Console
 
-from simvtp.cli import add_config_arguments, boundary, config_from
+from simvtp.cli import Parser, add_config_arguments, boundary, config_from
 from simvtp.config import tracker_names
 from simvtp.config.formats import parse_assignments
 from simvtp.config.schema import Config
@@ -44,7 +44,7 @@ EPILOG = "exit codes: 0 all done; 1 some runs failed; 2 bad input; 130 interrupt
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(prog="python sweeps/run.py", description=__doc__, epilog=EPILOG)
+    made = Parser(prog="python sweeps/run.py", description=__doc__, epilog=EPILOG)
     made.add_argument("sweep", nargs="?", help="name of the sweep; --list shows them")
     add_config_arguments(made)
     made.add_argument("--seeds", default="0", metavar="0,1,2", help="seeds of every point (0)")
@@ -119,6 +119,8 @@ def _run_command(arguments: argparse.Namespace, words: list[str]) -> int:
         os.environ[tracker_names.VARIABLE] = arguments.scalars  # jobs inherit it
     tracker_names.wanted()
     if arguments.hung_after is not None:
+        if not 0 <= arguments.hung_after < float("inf"):
+            raise ConfigError(f"--hung-after {arguments.hung_after:g}: it takes minutes, such as 30, or 0 for no limit")
         os.environ[heartbeat.VARIABLE] = str(60 * arguments.hung_after)
     heartbeat.limit_seconds()
     registry = RunRegistry(arguments.results)

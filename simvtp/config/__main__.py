@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 
 from rich.table import Table
 
-from simvtp.cli import boundary
+from simvtp.cli import Parser, boundary
 from simvtp.config.formats import parse_assignments
 from simvtp.config.presets import BASE, PRESETS, preset
 from simvtp.config.schema import FIELDS, flatten, override
@@ -54,7 +53,7 @@ def _table(name: str, assignments: Sequence[str]) -> Table:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; gives its exit code (`simvtp.cli.boundary`)."""
-    parser = argparse.ArgumentParser(prog="python -m simvtp.config", description=__doc__)
+    parser = Parser(prog="python -m simvtp.config", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     shown = commands.add_parser("show", help="print a preset", description=__doc__)
     shown.add_argument("preset", nargs="?", default="tiny", help=" or ".join(PRESETS) + " (tiny)")

@@ -6,7 +6,6 @@ its own with the reason, and a list of them is written that training then skips 
 
 from __future__ import annotations
 
-import argparse
 import io
 import logging
 from collections import Counter
@@ -18,7 +17,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 from rich.table import Table
 
-from simvtp.cli import main
+from simvtp.cli import Parser, main
 from simvtp.data.annotations.records import Record
 from simvtp.data.annotations.video_files import find_videos
 from simvtp.data.corpora import skip_list
@@ -28,7 +27,7 @@ from simvtp.data.video.video import Video, spread_indices
 from simvtp.errors import DataError
 from simvtp.runtime.files import write_bytes
 from simvtp.runtime.log import output, stdout_console
-from simvtp.runtime.worker_pool import Failure, each
+from simvtp.runtime.worker_pool import Failure, check_seconds, each
 
 log = logging.getLogger(__name__)
 
@@ -131,13 +130,14 @@ def contact_sheet(split: CheckedSplit) -> Image.Image:
 
 
 def _main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m simvtp.data.check", description=__doc__)
+    parser = Parser(prog="python -m simvtp.data.check", description=__doc__)
     parser.add_argument("corpus", help="kind:place, such as webvid:ROOT, msrvtt:ROOT or csv:FILE")
     parser.add_argument("--deep", action="store_true", help="decode every frame of every video")
     parser.add_argument("--list", type=Path, default=Path("unreadable.txt"), metavar="FILE", help="list for data.skip")
     parser.add_argument("--sheet", type=Path, default=Path("corpus.png"), metavar="PNG", help="contact sheet to write")
     parser.add_argument("--seconds", type=float, default=60.0, metavar="S", help="time limit of one video (60)")
     given = parser.parse_args()
+    check_seconds(given.seconds)
     found = each_split(given.corpus, lambda name: check(given.corpus, name, deep=given.deep, seconds=given.seconds))
     splits = list(found.values())
     stdout_console().print(report(splits, given.deep))

@@ -195,6 +195,12 @@ def _serve(source: IO[bytes], results: IO[bytes]) -> None:
                 answer = error
 
 
+def check_seconds(seconds: float) -> None:
+    """Raise DataError where --seconds is no time limit."""
+    if not 0 < seconds < 1e9:
+        raise DataError(f"--seconds {seconds:g}: it takes more than 0, such as 60")
+
+
 class Bar:
     """`with Bar(title, total) as advance:` a rich bar on a terminal, one line of log before the work elsewhere.
 
