@@ -34,13 +34,9 @@ def evaluate(experiment: Experiment) -> Path:
     Raises ConfigError where the run is not fine-tuned, locks.Busy where another process is at it.
     """
     folder = experiment.dir
-
-    def done() -> bool:
-        return experiment.is_done("evaluate")
-
-    if not decide(done):
+    if not decide(lambda: experiment.is_done("evaluate")):
         with owned(folder / "lock"):
-            if not decide(done):
+            if not decide(lambda: experiment.is_done("evaluate", is_locked=True)):
                 _evaluate(experiment)
     return folder / "result.json"
 

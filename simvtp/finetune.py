@@ -38,13 +38,9 @@ def finetune(experiment: Experiment) -> Path:
     Raises ConfigError where the pre-training stage is not done, locks.Busy, signals.Interrupted.
     """
     folder = experiment.dir
-
-    def done() -> bool:
-        return experiment.is_done("finetune")
-
-    if not decide(done):
+    if not decide(lambda: experiment.is_done("finetune")):
         with owned(folder / "lock"):
-            if not decide(done):
+            if not decide(lambda: experiment.is_done("finetune", is_locked=True)):
                 _train(experiment)
     return folder
 

@@ -40,14 +40,14 @@ def pretrain(experiment: Experiment) -> Path | None:
         return None
     weights = folder / "weights.safetensors"
 
-    def done() -> bool:
+    def done(*, is_locked: bool = False) -> bool:
         """A user may have moved a damaged stage.json away, as its error says."""
         made = weights.exists() and (folder / "stage.json").exists()
-        return made and experiment.is_done("pretrain") and weights.exists()
+        return made and experiment.is_done("pretrain", is_locked=is_locked) and weights.exists()
 
     if not decide(done):
         with owned(folder / "lock"):
-            if not decide(done):  # another process may have finished it just now
+            if not decide(lambda: done(is_locked=True)):  # another process may have finished it just now
                 _train(experiment, folder)
     return weights
 

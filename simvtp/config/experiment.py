@@ -97,17 +97,17 @@ class Experiment:
         """The record of this code for a stage (simvtp/config/code_version.py)."""
         return code_version.current(stage, is_pretrained=self.config.is_pretrained)
 
-    def is_done(self, stage: Stage) -> bool:
+    def is_done(self, stage: Stage, *, is_locked: bool = False) -> bool:
         """Whether the stage's record is there and may be used: machine.other_code says what of other code may.
 
-        Raises OtherCode where it is of other code and machine.other_code is refuse. With redo, what is of other code is
-        deleted, so that the stage is carried out anew; the caller holds the stage's lock or is about to take it.
+        is_locked: whether the caller holds the stage's lock. With redo, what is of other code is not done, and is
+        deleted under the lock alone. Raises OtherCode where it is of other code and machine.other_code is refuse.
         """
         folder = self._folder(stage)
         path = folder / RECORDS[stage]
         if not path.exists():
             return False
-        return self._settle(stage, path, f"{folder} is a result") != "redone"
+        return self._settle(stage, path, f"{folder} is a result", is_locked=is_locked) != "redone"
 
     def begin(self, stage: Stage) -> None:
         """Before a stage is carried out: its config.json, and what becomes of checkpoints of other code, as `is_done`.
@@ -117,7 +117,8 @@ class Experiment:
         folder = self._folder(stage)
         self.write_config(folder)
         started, code = folder / STARTED, self.code(stage)
-        if self._has_checkpoints(stage) and self._settle(stage, started, f"{folder} has checkpoints") == "reused":
+        what = f"{folder} has checkpoints"
+        if self._has_checkpoints(stage) and self._settle(stage, started, what, is_locked=True) == "reused":
             before = _code_of(started) or {}
             code = {
                 name: new if before.get(name) == new else f"{before.get(name, '')}+{new}" for name, new in code.items()
@@ -147,7 +148,7 @@ class Experiment:
         assert self.pretrain_dir is not None
         return self.pretrain_dir
 
-    def _settle(self, stage: Stage, record: Path, what: str) -> str:
+    def _settle(self, stage: Stage, record: Path, what: str, *, is_locked: bool) -> str:
         """ "same", "reused" or "redone"; raises OtherCode."""
         files = code_version.changed_files(self.results, _code_of(record), self.code(stage))
         policy = self.config.machine.other_code
@@ -158,8 +159,9 @@ class Experiment:
         if policy == "reuse":
             log.warning("%s of other code, and is used (--reuse-other-code)", what)
             return "reused"
-        log.info("%s of other code, and is made anew (--redo)", what)
-        discard(self._folder(stage), stage)
+        if is_locked:
+            log.info("%s of other code, and is made anew (--redo)", what)
+            discard(self._folder(stage), stage)
         return "redone"
 
     def write_config(self, folder: Path) -> None:

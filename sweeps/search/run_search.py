@@ -14,9 +14,11 @@ from pathlib import Path
 from rich.console import Console
 
 from simvtp.config.schema import Config
+from simvtp.errors import ConfigError
 from simvtp.runtime.locks import Busy, Lock, holder
 from sweeps.executors.base import Executor
 from sweeps.executors.choose import make_executor
+from sweeps.plan import Plan
 from sweeps.scheduler import control, preflight
 from sweeps.scheduler.display import Screen, show
 from sweeps.scheduler.run_sweep import detach, handle_signals, run_controller
@@ -24,6 +26,7 @@ from sweeps.search.controller import CANCELLED, SearchController
 from sweeps.search.display import describe_search, search_table, sum_up, with_runs
 from sweeps.search.spec import SearchSpec, example_plan, parse_search
 from sweeps.search.trials import Trials
+from sweeps.state.other_code import differences, note, settle_search
 from sweeps.state.run_states import RunRegistry, is_retried
 from sweeps.study.storage import VARIABLE
 
@@ -62,8 +65,10 @@ def start(
     executor = make_executor(arguments.cluster, registry, spec.preset, arguments.jobs,
                              spec.space.base.machine.threads, arguments.pack)  # fmt: skip
     if arguments.dry_run:
-        for line in describe_search(spec.space, spec.look(registry), spec.trials):
+        trials = spec.look(registry)
+        for line in describe_search(spec.space, trials, spec.trials):
             show(console, line)
+        show(console, note(differences(with_runs(spec.plan(), trials), registry.results), redo=False))
     else:
         registry.check_writable()
     if spec.space.base_params() is None:
@@ -72,11 +77,22 @@ def start(
     preflight.check(plan, list(plan.runs.values()), registry, executor)
     if arguments.dry_run:
         return 0
+    settle_search(_begun(spec, registry), registry.results)
     if arguments.detach:
         if spec.database is not None:
             os.environ[VARIABLE] = spec.database.url.render_as_string(hide_password=False)
         return detach(console, spec.plan(), registry, [word for word in words if word != "--detach"])
     return search(spec, registry, executor, arguments, console, shlex.join(["python", "sweeps/run.py", *words]))
+
+
+def _begun(spec: SearchSpec, registry: RunRegistry) -> Plan:
+    """The plan of the runs that the search has come to; of none where its journal is damaged, and will be set aside."""
+    try:
+        return with_runs(spec.plan(), spec.look(registry))
+    except ConfigError:
+        if spec.database is not None:
+            raise
+        return spec.plan()
 
 
 def show_status(console: Console, asked: SearchSpec, registry: RunRegistry, *, watch: bool) -> int:
@@ -93,6 +109,7 @@ def show_status(console: Console, asked: SearchSpec, registry: RunRegistry, *, w
             else:
                 screen.update(search_table(plan, trials, states, most=console.height))
             if not watch:
+                show(console, note(differences(plan, registry.results), redo=False))
                 return 0
             time.sleep(WATCH_SECONDS)
 
