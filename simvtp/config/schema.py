@@ -17,8 +17,7 @@ from simvtp.config.checks import check
 from simvtp.config.fields import BOTH, PRETRAIN, RUN, Field, fields_of, normalised, setting
 from simvtp.errors import ConfigError, nearest, quoted
 
-_OWN = "own: the recipe names none"
-_INPUT = "SimVTP: input and tubes"
+_OWN, _INPUT = "own: the recipe names none", "SimVTP: input and tubes"
 _FINETUNED_ONLY = {"pretrain": "SimVTP: in fine-tuning only"}  # layer_decay counts in no pre-training id either
 
 
@@ -33,7 +32,8 @@ def _decodes(config: Config) -> bool:
 
 
 def _of_decoder(meaning: str) -> Any:
-    return setting(meaning, within="[1, inf)", in_id=(PRETRAIN,), pretrain_if=_decodes, source="SimVTP: pixel decoder")
+    return setting(meaning, within="[1, inf)", axis=meaning, in_id=(PRETRAIN,), pretrain_if=_decodes,
+                   source="SimVTP: pixel decoder")  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,9 +84,9 @@ class Model:
 @dataclass(frozen=True, kw_only=True)
 class Mask:
     video: float = setting("share of tubes masked in pre-training, [0, 1)", within="[0, 1)", unit="share",
-                           source="SimVTP: best video ratio")  # fmt: skip
+                           axis="video mask ratio", source="SimVTP: best video ratio")  # fmt: skip
     text: float = setting("share of words masked in pre-training, [0, 1)", within="[0, 1)", unit="share",
-                          source="SimVTP: best text ratio (BERT: 0.15)")  # fmt: skip
+                          axis="text mask ratio", source="SimVTP: best text ratio (BERT: 0.15)")  # fmt: skip
     kind: Literal["tube", "frame", "random"] = setting(
         "tube (one spatial mask for all slots), frame (whole slots) or random",
         source="SimVTP: tube masking, as in VideoMAE")  # fmt: skip
@@ -95,22 +95,25 @@ class Mask:
         source="SimVTP: always [MASK], kept in the sequence")  # fmt: skip
     decoded: float = setting(
         "share of masked tubes that are decoded, (0, 1], in running cells: saves compute", 1.0, within="(0, 1]",
-        unit="share", source="SimVTP: all masked tubes", pretrain_if=_on("mvm"))  # fmt: skip
+        unit="share", axis="decoded share of masked tubes", source="SimVTP: all masked tubes",
+        pretrain_if=_on("mvm"))  # fmt: skip
 
 
-def _weight(of: str) -> Any:
-    return setting(f"weight of {of}; 0 or false: off", within="[0, inf)", source="SimVTP: the sum of four, weight 1")
+def _weight(of: str, short: str) -> Any:
+    return setting(f"weight of {of}; 0 or false: off", within="[0, inf)", axis=f"weight of {short}",
+                   source="SimVTP: the sum of four, weight 1 each")  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
 class Objective:
-    mvm: float = _weight("masked video modelling")
-    mlm: float = _weight("masked language modelling")
-    vtc: float = _weight("video-text contrast")
-    vtm: float = _weight("video-text matching")
+    mvm: float = _weight("masked video modelling", "MVM")
+    mlm: float = _weight("masked language modelling", "MLM")
+    vtc: float = _weight("video-text contrast", "VTC")
+    vtm: float = _weight("video-text matching", "VTM")
     temperature: float = setting(
         "temperature of the contrast, in pre-training and fine-tuning", within="(0, inf)",
-        source="SimVTP: fixed at 0.05", in_id=BOTH, pretrain_if=_on("vtc"))  # fmt: skip
+        axis="temperature of the contrast", source="SimVTP: fixed at 0.05", in_id=BOTH,
+        pretrain_if=_on("vtc"))  # fmt: skip
     learn_temperature: bool = setting(
         "temperature is only where a learned one starts, as in CLIP", False, source="SimVTP: fixed", in_id=BOTH,
         pretrain_if=_on("vtc"))  # fmt: skip
@@ -134,7 +137,8 @@ class Data:
                              source="SimVTP: BERT-base uncased")  # fmt: skip
     fraction: float = setting(
         "share of the pre-training videos, (0, 1]; nested by hash of the video id", within="(0, 1]", unit="share",
-        label="data", in_id=(PRETRAIN,), source="SimVTP: all of WebVid-2M")  # fmt: skip
+        label="data", axis="share of the pre-training videos", log=True, in_id=(PRETRAIN,),
+        source="SimVTP: all of WebVid-2M")  # fmt: skip
     stride: int = setting("frames from one sampled frame to the next in pre-training", within="[1, inf)",
                           in_id=(PRETRAIN,), source="SimVTP: 16 frames, stride 4")  # fmt: skip
     reader: Literal["auto", "pyav", "decord", "torchcodec"] = setting(
@@ -142,9 +146,8 @@ class Data:
     decode_seconds: float = setting(
         "longest time that opening or reading one video may take", 60.0, within="(0, inf)", in_id=())  # fmt: skip
     skip: str = setting("list of training videos to leave out, as simvtp.data.check writes it; empty: none", "")
-    failures: float = setting(
-        "share of the training videos that may be broken; above it training stops", 0.01, within="[0, 1]", unit="share",
-        in_id=())  # fmt: skip
+    failures: float = setting("share of the training videos that may be broken; above it training stops", 0.01,
+                              within="[0, 1]", unit="share", in_id=())  # fmt: skip
     missing: Literal["error", "miss"] = setting(
         "a test video that is missing or broken: error, or miss (not found)", "error", in_id=(RUN,))  # fmt: skip
     order: Literal["shuffled", "shards", "lengths"] = setting(
@@ -164,10 +167,9 @@ class Optimisation:
                           form=formats.length)  # fmt: skip
     warmup: str = setting('linear warm-up from lr_start, such as "30 steps" or "5 epochs"', form=formats.length)
     batch: int = setting("samples a step, over all processes", within="[2, inf)")
-    accumulate: int = setting("parts a batch is computed in, to save memory; VTC and VTM see one part",
-                              within="[1, inf)",
+    accumulate: int = setting("parts a batch is computed in, to save memory; VTC and VTM see one part", within="[1, inf)",
                               source="own: one part (the contrast sees one at a time)")  # fmt: skip
-    lr: float = setting("peak learning rate for a batch of 256", within="[0, inf)", unit="rate")
+    lr: float = setting("peak learning rate for a batch of 256", within="[0, inf)", unit="rate", axis="learning rate")
     lr_start: float = setting("learning rate at the first step, not scaled", within="[0, inf)", unit="rate",
                               source={"finetune": _OWN})  # fmt: skip
     lr_end: float = setting("learning rate at the last step for a batch of 256", within="[0, inf)", unit="rate",
@@ -214,7 +216,7 @@ class Machine:
     threads: int = setting("CPU threads of a process; 0: torch's choice", within="[0, inf)")
     workers: int = setting("processes that decode and augment; 0: in the training process", within="[0, inf)")
     checkpoint_seconds: float = setting("longest time from one checkpoint to the next", within="(0, inf)")
-    frame_cache: bool = setting("keep decoded frames in the cache folder (small corpora only)")
+    frame_cache: bool = setting("keep decoded frames of the embedded corpus in the cache folder")
     shard: bool = setting("share weights and optimiser out over the processes (FSDP), for models too large", False)
     checkpointing: bool = setting("recompute layers in the backward pass: less memory, a third more work", False)
     compile: bool = setting("torch.compile every layer", False)
@@ -259,10 +261,8 @@ LATER: Mapping[str, Any] = {path: found.default for path, found in FIELDS.items(
 _values = operator.attrgetter(*FIELDS)
 
 # Fields of older versions -> what to do instead. Configs on disk may name them: they changed nothing beyond rounding.
-REMOVED = {
-    "machine.products": "matrix products are PyTorch's own; leave it out",
-    "machine.recompute": "machine.checkpointing=true saves memory",
-}
+REMOVED = {"machine.products": "matrix products are PyTorch's own; leave it out",
+           "machine.recompute": "machine.checkpointing=true saves memory"}  # fmt: skip
 
 
 def flatten(config: Config) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console
@@ -18,10 +19,17 @@ from sweeps.state.cost_estimate import hours_spent
 from sweeps.state.run_states import STATES, RunState
 from sweeps.state.run_summary import RunSummary
 
+ROOT = Path(__file__).resolve().parents[2]
+
 
 def show(shown: Console, text: str) -> None:
     """Print one line unwrapped."""
     shown.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def script(name: str) -> str:
+    """A script of the repository, such as analysis/plot.py, as a command given in this folder names it."""
+    return name if Path.cwd() == ROOT else str(ROOT / name)
 
 
 class Screen:

@@ -87,6 +87,7 @@ def make_world(folder: Path) -> list[str]:
         (folder / name).write_bytes(b"no video")
     (folder / "list.csv").write_text("video,caption,split\na.mp4,one,train\nb.mp4,two,val\nc.mp4,three,test\n")
     (folder / "list").write_bytes(b"\xff\x00\x1b[2J")
+    (folder / "odd.py").write_text("SWEEP = 3\n")
     (folder / "odd.toml").write_text("gpus = 'x'\n")
     (folder / "page.md").write_text("# Page\n<!-- table: objectives -->\n")
     return sorted(path.name for path in (folder / "results/runs").iterdir())

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from simvtp.config.presets import preset
 from simvtp.config.schema import flatten
-from sweeps.definition import names, searches
+from sweeps.catalogue import names, searches
 from tests.fuzz.config_values import TEXTS
 
 # What a command may write to is below the folder of the case, also for root: no absolute path, and none upwards.
@@ -51,7 +51,9 @@ CONFIG = {
 SWEEP = {
     **CONFIG, "--seeds": ("0", "1", "0,1", "0,0", "-1"), "--jobs": ("1", "2", "0"), "--pack": ("2", "1"),
     "--cluster": ("auto", "local", "debug", "slurm", "odd.toml", "a.toml"), "--retry": ("failed", "lost"),
-    "--scalars": ("tensorboard", "wandb", "both"), "--hung-after": ("1", "0", "-1", "nan", "inf"),
+    "--vary": ("mask.video=0.5,0.75", "mask.kind=tube,frame", "mask.video=2", "seed=1,2", "x=1"), "--zip": (),
+    "--name": ("mine", "a/b"), "--scalars": ("tensorboard", "wandb", "both"),
+    "--hung-after": ("1", "0", "-1", "nan", "inf"),
 }  # fmt: skip
 SEARCH = {
     "--trials": ("2", "9", "0"), "--rungs": ("1/9,1", "1", "1/2,1", "1/0,1", "2,1"), "--budget": ("length", "data"),
@@ -60,7 +62,8 @@ SEARCH = {
 ONLY = {"--only": ("objectives", "objectives-tiny", "search", "x")}
 COST = {"--cost": ("time", "operations")}
 SPECS = (
-    Spec("sweeps.run", (names(),), SWEEP, share=8), Spec("sweeps.run", (searches(),), {**SWEEP, **SEARCH}, share=4),
+    Spec("sweeps.run", ((*names(), "odd.py", "list.csv"),), SWEEP, share=8),
+    Spec("sweeps.run", (searches(),), {**SWEEP, **SEARCH}, share=4),
     Spec("simvtp.run", (), CONFIG, share=3, trains="run"), Spec("simvtp.pretrain", (), CONFIG, trains="pretrain"),
     Spec("simvtp.finetune", (), CONFIG, trains="finetune"), Spec("simvtp.evaluate", (), CONFIG, trains="evaluate"),
     Spec("simvtp.config.__main__", (("show",), ("tiny", "base")), {"--set": ("<set>",)}),
@@ -74,6 +77,7 @@ SPECS = (
         "--quality": ("23", "99"), "--seconds": ("1", "-1"), "--retry": (),
     }),
     Spec("simvtp.data.pack", (CORPORA,), {"--out": PATHS, "--megabytes": ("1", "0", "nan", "inf"), "--skip": PATHS}),
+    Spec("simvtp.data.vocabulary", (CORPORA,), {"--out": PATHS, "--words": ("99", "0"), "--least": ("1", "0")}),
     Spec("simvtp.training.trackers", (PATHS,), {"--to": ("tensorboard", "x")}),
     Spec("analysis.plot", (PATHS,), {**ONLY, **COST, "--against": PATHS, "--format": ("svg",), "--output": PATHS}),
     Spec("analysis.table", (PATHS,), {**ONLY, "--wanted": ("1", "nan", "0", "101"), "--output": PATHS}),

@@ -111,7 +111,7 @@ def test_an_owner_that_hidepid_hides_is_not_taken_for_dead(started: list[subproc
         folder.chmod(0o777)
         owner = start(started, folder / "lock")
         assert heard(owner) == "held"
-        look = [*before, "setpriv", "--reuid=60002", "--clear-groups", "ls", f"/proc/{owner.pid}"]
+        look = [*before, "setpriv", "--reuid=60002", "--regid=60002", "--clear-groups", "ls", f"/proc/{owner.pid}"]
         assert subprocess.run(look, check=False, capture_output=True).returncode != 0  # it is hidden indeed
 
         def hidden() -> subprocess.Popen[str]:
