@@ -167,7 +167,7 @@ class Optimisation:
                           form=formats.length)  # fmt: skip
     warmup: str = setting('linear warm-up from lr_start, such as "30 steps" or "5 epochs"', form=formats.length)
     batch: int = setting("samples a step, over all processes", within="[2, inf)")
-    accumulate: int = setting("parts a batch is computed in, to save memory; VTC and VTM see one part", within="[1, inf)",
+    accumulate: int = setting("parts a batch is computed in, to save memory; VTC, VTM see one part", within="[1, inf)",
                               source="own: one part (the contrast sees one at a time)")  # fmt: skip
     lr: float = setting("peak learning rate for a batch of 256", within="[0, inf)", unit="rate", axis="learning rate")
     lr_start: float = setting("learning rate at the first step, not scaled", within="[0, inf)", unit="rate",
