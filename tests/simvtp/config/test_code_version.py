@@ -162,7 +162,7 @@ def test_redo_deletes_nothing_while_another_process_is_at_it(tmp_path: Path) -> 
         path.write_text("{}")  # of a code that is not recorded
     for stage in (pretrain, finetune, evaluate):
         folder = experiment.pretrain_dir if stage is pretrain else experiment.dir
-        with Lock(folder / "lock"), pytest.raises(Busy, match="is in use by .*--status"):
+        with Lock(folder / "lock"), pytest.raises(Busy, match=r"is in use by .*--status"):
             stage(experiment)
     assert [path.exists() for path in made] == [True] * 3
     assert not experiment.is_done("evaluate", is_locked=True)
