@@ -23,13 +23,13 @@ if __name__ == "__main__":  # started as a file: the repository, not this folder
 from rich.console import Console
 
 from simvtp.cli import boundary, config_from
-from simvtp.config import tracker_names
 from simvtp.config.formats import parse_assignments
 from simvtp.config.schema import Config
 from simvtp.data.resolve import resolved
 from simvtp.errors import ConfigError
 from simvtp.runtime import heartbeat
 from simvtp.runtime.log import stdout_console
+from simvtp.training import tracker_names
 from sweeps import catalogue, options
 from sweeps.definition import Sweep
 from sweeps.plan import Plan, Run, equal_points, make_plan
