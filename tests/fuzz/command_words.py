@@ -77,6 +77,7 @@ SPECS = (
         "--quality": ("23", "99"), "--seconds": ("1", "-1"), "--retry": (),
     }),
     Spec("simvtp.data.pack", (CORPORA,), {"--out": PATHS, "--megabytes": ("1", "0", "nan", "inf"), "--skip": PATHS}),
+    Spec("simvtp.probe", (PATHS,), {"--data": CORPORA, "--head": ("linear", "x"), "--out": PATHS}),
     Spec("simvtp.data.vocabulary", (CORPORA,), {"--out": PATHS, "--words": ("99", "0"), "--least": ("1", "0")}),
     Spec("simvtp.training.trackers", (PATHS,), {"--to": ("tensorboard", "x")}),
     Spec("analysis.plot", (PATHS,), {**ONLY, **COST, "--against": PATHS, "--format": ("svg",), "--output": PATHS}),
