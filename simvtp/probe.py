@@ -7,20 +7,19 @@ FOLDER: a run, a pre-training stage or a model folder (`simvtp.publish`). The em
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
-from simvtp.cli import main
+from simvtp.cli import Parser, main
 from simvtp.config.file_digests import split
 from simvtp.errors import DataError
 from simvtp.evaluation.probe import Accuracy, Head, probe
 from simvtp.inference.retriever import SimVTP
 from simvtp.runtime.files import write_json
+from simvtp.runtime.log import stdout_console
 
 
 def probed(folder: Path, data: str, head: Head) -> tuple[SimVTP, dict[str, Accuracy]]:
@@ -42,7 +41,7 @@ def _row(folder: Path, model: SimVTP, found: dict[str, Accuracy]) -> list[str]:
 
 
 def _main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m simvtp.probe", description=__doc__)
+    parser = Parser(prog="python -m simvtp.probe", description=__doc__)
     parser.add_argument("folders", type=Path, nargs="+", metavar="FOLDER", help="runs, stages or model folders")
     parser.add_argument("--data", default="", metavar="CORPUS", help="labelled corpus (that of the run's fine-tuning)")
     parser.add_argument("--head", choices=("linear", "attentive"), default="linear", help="linear, or attentive")
@@ -61,7 +60,7 @@ def _main() -> None:
             table.add_row("commonest class", *chances, f"{sum(map(float, chances)) / len(chances):.1f}", "")
         table.add_row(*_row(folder, model, found))
         record[str(folder)] = {name: dataclasses.asdict(label) for name, label in found.items()}
-    Console(markup=False, highlight=False, width=None).print(table)
+    stdout_console().print(table)
     if given.out:
         write_json(given.out, {"head": given.head, "models": record})
 

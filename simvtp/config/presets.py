@@ -13,7 +13,7 @@ from simvtp.config.schema import (
     Objective,
     override,
 )
-from simvtp.errors import ConfigError, nearest
+from simvtp.errors import ConfigError, nearest, quoted
 
 # The paper's best point (section 4.4; method section for the objectives): every sweep departs from here.
 _MASK = Mask(video=0.9, text=0.75, kind="tube")
@@ -107,5 +107,5 @@ PRESETS = {"tiny": TINY, "evidence": EVIDENCE, "small": SMALL, "base": BASE}
 def preset(name: str) -> Config:
     """The preset of that name; raises ConfigError that offers the nearest one."""
     if name not in PRESETS:
-        raise ConfigError(f"unknown preset {name!r}; there are {', '.join(PRESETS)}{nearest(name, PRESETS)}")
+        raise ConfigError(f"unknown preset {quoted(name)}; there are {', '.join(PRESETS)}{nearest(name, PRESETS)}")
     return PRESETS[name]

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from simvtp.config.experiment import read_config
 from simvtp.config.schema import Config, flatten, unflatten
 from simvtp.data.from_config import decoding_of, frame_sampling, tokenizer_of
 from simvtp.data.tokenizer import Tokenizer, load_tokenizer, pad_batch
@@ -100,11 +101,10 @@ class SimVTP:
         kind = next((kind for kind, name in kinds.items() if (folder / name).is_file()), None)
         if kind is None:
             raise DataError(f"{folder} holds neither {' nor '.join(kinds.values())}: no finished run or stage")
-        written = read_json(folder / "config.json")
-        config = unflatten(written["config"])
+        config, name = read_config(folder)
         tokenizer = tokenizer_of(config)
         result = read_json(folder / "result.json") if (folder / "result.json").is_file() else {}
-        about = {"format": FORMAT, "kind": kind, "preset": written["preset"], "id": folder.name,
+        about = {"format": FORMAT, "kind": kind, "preset": name, "id": folder.name,
                  "metrics": result.get("metrics", {}), "config": flatten(config)}  # fmt: skip
         return cls(_filled(kind, config, tokenizer, folder / kinds[kind]), config, tokenizer, about)
 
