@@ -40,7 +40,7 @@ SETTINGS = {
 }
 CONFIG = override(preset("tiny"), SETTINGS)
 # Captions that fit into model.words.
-WORDING = "captions=5&synonyms=2&templates=4&mentions=1&fillers=0"
+WORDING = "captions=5&synonyms=2&templates=2&mentions=1&fillers=0"
 CORPUS = f"sprites:tiny?clips=96&finetune=48&validation=12&test=16&test_seen=8&pretrain_validation=4&{WORDING}"
 QUICK = SETTINGS | {
     "data.pretrain": CORPUS,
