@@ -74,7 +74,7 @@ def measure(
             if config.objective.mlm:
                 _add(sums["mlm"], _word_losses(model, frequencies, (given, joint), (other, mismatched)))
             if model.matching_head is not None:
-                _add(sums["vtm"], _matches(model, joint, mismatched))
+                _add(sums["vtm"], _matches(model, joint, mismatched, config))
         if config.objective.vtc:
             _add(sums["vtc"], _contrast(model, given, config))
         beat()
@@ -161,12 +161,12 @@ def _word_losses(
     return found
 
 
-def _matches(model: SimVTPModel, joint: Group, mismatched: Group) -> Found:
+def _matches(model: SimVTPModel, joint: Group, mismatched: Group, config: Config) -> Found:
     """Losses and right answers, summed over pairs."""
     assert model.matching_head is not None
     found = {"count": 0.0, "loss": 0.0, "accuracy": 0.0, "floor": 0.0}
     for label, group in ((1, joint), (0, mismatched)):
-        logits = model.matching_head(group.mean()).float()
+        logits = model.matching_head(group.mean(config.model.text_mean)).float()
         labels = torch.full((len(logits),), label, device=logits.device)
         _add(found, {
             "count": float(len(logits)), "floor": math.log(2) * len(logits),
@@ -184,7 +184,7 @@ def _contrast(model: SimVTPModel, given: MaskedBatch, config: Config) -> Found:
         groups = [Group(model.tubes(tubes, given.video_mask.visible)), model.embed_text(given)]
     else:
         groups = [Group(model.tubes(tubes)), Group(model.words(given.text_mask.clean()), given.present)]
-    video, text = (group.mean() for group in model.encode(groups))
+    video, text = (group.mean(config.model.text_mean) for group in model.encode(groups))
     cosine = functional.normalize(text.float()) @ functional.normalize(video.float()).T
     return {
         "count": float(count),

@@ -68,7 +68,7 @@ def retrieval_yardsticks(config: Config, seen: Sequence[GalleryLoader], gallery:
     told apart; block_means, features, histogram: ridge regressions (`DESCRIBED`) fitted to `seen`, left out where fewer
     than MINIMUM of these videos can be read. Kept in the cache folder. Of several processes the first one measures.
     """
-    told: list[Any] = [VERSION, BLOCKS, FIT, WORDS, config.model.frames, config.model.size, config.model.words]
+    told: list[Any] = [VERSION, BLOCKS, FIT, WORDS, str(gallery.sampling), config.model.size, config.model.words]
     for loader in (*seen, gallery):
         corpus = loader.corpus  # its name has a digest of its files
         told += [corpus.name, corpus.split, corpus.fingerprint, str(corpus.samples[0].path), loader.captions()[:100]]

@@ -75,7 +75,7 @@ def _objectives(
     model: SimVTPModel, held_out: GalleryLoader, training: GalleryLoader, config: Config, device: torch.device
 ) -> dict[str, Any]:
     """Every objective that is on and can be measured, with `learned`."""
-    batches = list(_batches(held_out, config, device))
+    batches = list(held_out_batches(held_out, config, device))
     if not batches:
         return {}
     fitted = None
@@ -88,7 +88,7 @@ def _objectives(
     return {name: figures | {"learned": LEARNED[name](figures)} for name, figures in found.items()}
 
 
-def _batches(loader: GalleryLoader, config: Config, device: torch.device) -> Iterator[HeldOut]:
+def held_out_batches(loader: GalleryLoader, config: Config, device: torch.device) -> Iterator[HeldOut]:
     """The first captions' videos, BATCH at a time, masked as in training but by draws that the seed has no part in."""
     captions, samples, tokenizer = loader.captions(), loader.corpus.samples, loader.tokenizer
     first_caption = {video: query for query, video in reversed(list(enumerate(loader.owner)))}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,13 @@ from simvtp.data.corpora.registry import scenes_of
 from simvtp.data.from_config import tokenizer_of
 from simvtp.data.resolve import resolved
 from simvtp.evaluate import evaluate
-from simvtp.evaluation.ridge_baselines import ridge, shifts
-from simvtp.evaluation.yardsticks import LEARNED, yardsticks
+from simvtp.evaluation.ridge_baselines import one_clip_each, ridge, shifts
+from simvtp.evaluation.yardsticks import LEARNED, held_out_batches, yardsticks
 from simvtp.finetune import finetune
+from simvtp.models.objectives import losses
 from simvtp.pretrain import pretrain
 from simvtp.runtime.cache_dir import cache_folder
+from simvtp.training.load import pretrained_model
 from tests.simvtp.evaluation.film_corpus import film_corpus
 from tests.simvtp.processes import together
 from tests.small_config import CONFIG
@@ -76,8 +79,24 @@ def test_only_objectives_that_are_on(quick: dict[str, str], results: Path) -> No
     assert set(measured(none)) == {"split", "retrieval"}
 
 
+def test_losses_are_those_of_training_on_the_same_batch(quick: dict[str, str], results: Path) -> None:
+    experiment = barely_trained(quick, results, mask__video=0.5)
+    pretrain(experiment)
+    config, tokenizer = experiment.config, tokenizer_of(experiment.config)
+    (batch,) = held_out_batches(one_clip_each(config, tokenizer, "test"), config, torch.device("cpu"))
+    others = torch.arange(16).roll(1)  # every caption with the video before
+    with torch.inference_mode():
+        wanted = losses(pretrained_model(experiment, tokenizer).eval(), replace(batch.masked, negatives=others), config)
+    found = measured(experiment)
+    assert {name: found[name]["loss"] for name in wanted} == pytest.approx(
+        {name: float(loss) for name, loss in wanted.items()}, rel=1e-5
+    )
+
+
 def test_dropped_words_and_clean_contrast(quick: dict[str, str], results: Path) -> None:
-    experiment = barely_trained(quick, results, mask__words="dropped", objective__contrast="clean")
+    experiment = barely_trained(
+        quick, results, mask__words="dropped", objective__contrast="clean", model__text_mean="padded"
+    )
     pretrain(experiment)
     found = measured(experiment)
     assert all(math.isfinite(found[name]["loss"]) for name in ("mvm", "mlm", "vtm", "vtc"))
