@@ -65,14 +65,17 @@ def curves(summary: Summary, cost: Cost) -> Figure:
     """The metric along each axis (above) and the cost of a run (below); the paper's curve beside, if it has one."""
     names = list(summary.sweep.axes)
     quoted = names == ["data.fraction"] and summary.metric == R1 and not style.look().narrow
-    columns = len(names) + quoted
-    figure = plt.figure(figsize=style.look().size(4.5), layout="constrained")
-    grid = figure.add_gridspec(2, columns, height_ratios=[3, 1.1])
+    columns = min(len(names) + quoted, 2 if style.look().narrow else 8)
+    bands = math.ceil((len(names) + quoted) / columns)
+    width, height = style.look().size(4.5)
+    figure = plt.figure(figsize=(width, bands * height), layout="constrained")
+    grid = figure.add_gridspec(2 * bands, columns, height_ratios=[3, 1.1] * bands)
     uppers: list[Axes] = []
     lowers: list[Axes] = []
     for k, name in enumerate(names):
-        upper = figure.add_subplot(grid[0, k], sharey=uppers[0] if k else None)
-        lower = figure.add_subplot(grid[1, k], sharex=upper, sharey=lowers[0] if k else None)
+        band, column = divmod(k, columns)
+        upper = figure.add_subplot(grid[2 * band, column], sharey=uppers[0] if k else None)
+        lower = figure.add_subplot(grid[2 * band + 1, column], sharex=upper, sharey=lowers[0] if k else None)
         rows = varying(summary, name)
         x = [axis_of(name).factor * float(summary.sweep.value(row.point, name)) for row in rows]
         _levels(upper, x, rows, summary)
@@ -83,9 +86,10 @@ def curves(summary: Summary, cost: Cost) -> Figure:
         words = summary.sweep.title if further else axis_of(name).words
         upper.set_title(wrap(style.caption(figure, words, finding), 0.85 / columns), loc="left")
         upper.tick_params(labelbottom=False)
-        if k:
-            upper.set_ylabel("")
-            lower.set_ylabel("")
+        if column:
+            for panel in (upper, lower):
+                panel.set_ylabel("")
+                panel.tick_params(labelleft=False)
         uppers.append(upper)
         lowers.append(lower)
     rows = summary.finished_rows

@@ -143,7 +143,7 @@ def add_note(figure: Figure, text: str) -> None:
 def legend_columns(labels: Sequence[str]) -> int:
     """Into how many columns a legend goes so that it is no wider than the figure."""
     size = small()
-    widths = [size * (0.6 * len(label) + 5.0) for label in labels]  # the mark before it and the gap after it
+    widths = [size * (0.55 * len(label) + 4.6) for label in labels]  # the mark before it and the gap after it
     for columns in range(len(labels), 1, -1):
         height = math.ceil(len(labels) / columns)
         parts = [max(widths[k : k + height]) for k in range(0, len(labels), height)]
@@ -225,7 +225,7 @@ def ratio_axis(panel: Axes, x: Sequence[float], axis: Axis, columns: int = 1) ->
         panel.set_xlim(low / margin, high * margin)
     else:
         margin = 0.08 * (high - low or 1)
-        panel.set_xlim(low - margin, high + margin)
+        panel.set_xlim(low - margin, high + 1.5 * margin)  # right of the last value stand its seeds
 
 
 def _apart(x: Sequence[float], log: bool, columns: int) -> list[str]:

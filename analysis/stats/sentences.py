@@ -60,10 +60,11 @@ def footnote(summary: Summary, also: str = "") -> str:
     """How to read the marks of a figure, and what is missing from it."""
     several = any(row.seeds > 1 for row in summary.finished_rows)
     queries = f"{summary.queries} test queries"
+    interval = f"95% interval of {summary.metric.words}"
     bars = (
-        f"Bars: 95% interval of {summary.metric.words} over seeds and {queries}; n = {summary.seed_counts} seeds, small circles."
+        f"Bars: {interval} over seeds and {queries}; n = {summary.seed_counts} seeds, small circles."
         if several
-        else f"Bars: 95% interval of {summary.metric.words} over {queries} only; n = 1 seed, whose own spread is not known."
+        else f"Bars: {interval} over {queries} only; n = 1 seed, whose own spread is not known."
     )
     lone = several and any(
         row.seeds == 1 or (row.difference and row.difference.interval.queries_only) for row in summary.finished_rows

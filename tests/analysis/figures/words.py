@@ -4,34 +4,26 @@ from __future__ import annotations
 
 import itertools
 
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 
 def boxes(figure: Figure) -> list[tuple[str, Bbox]]:
-    """Every visible text with its box in pixels; ticks only those inside their axis."""
+    """Every text that is drawn, with its box in pixels."""
     figure.canvas.draw()
-    found = []
-    for text in figure.findobj(Text):
-        if text.get_visible() and text.get_text().strip() and text.get_figure() is not None:
-            found.append((text.get_text(), Text.get_window_extent(text)))
-    ticks = {id(label) for axes in figure.axes for axis in (axes.xaxis, axes.yaxis) for label in _outside(axis)}
-    return [(name, box) for text, (name, box) in zip(_shown(figure), found, strict=True) if id(text) not in ticks]
+    hidden = {id(label) for axes in figure.axes for axis in (axes.xaxis, axes.yaxis) for label in _not_drawn(axis)}
+    texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
+    return [(text.get_text(), Text.get_window_extent(text)) for text in texts if id(text) not in hidden]
 
 
-def _shown(figure: Figure) -> list[Text]:
-    return [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
-
-
-def _outside(axis) -> list[Text]:  # type: ignore[no-untyped-def]
-    """Labels of ticks beyond the limits, or of a shared axis that shows none: matplotlib keeps and does not draw them."""
+def _not_drawn(axis: Axis) -> list[Text]:
+    """Labels of ticks beyond the limits, or of an axis that shows none: matplotlib keeps them."""
     low, high = sorted(axis.get_view_interval())
-    labels = []
-    for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks()):
-        if not low <= tick.get_loc() <= high or not tick.label1.get_visible():
-            labels += [tick.label1, tick.label2]
-    return labels
+    ticks = [*axis.get_major_ticks(), *axis.get_minor_ticks()]
+    outside = [tick for tick in ticks if not low <= tick.get_loc() <= high or not tick.label1.get_visible()]
+    return [label for tick in outside for label in (tick.label1, tick.label2)]
 
 
 def overlapping(figure: Figure) -> list[tuple[str, str]]:
