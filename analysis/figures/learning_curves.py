@@ -10,16 +10,14 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-import orjson
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analysis.figures import style, tooltips
 from analysis.figures.style import wrap
-from analysis.runs.schema import Run
+from analysis.runs.logs import lines_of
 from analysis.stats.summary import Row, Summary
-from simvtp.config.run_dirs import RUNS, STAGES, home
 
 _BINS = 24
 _MOST = 6  # rows that can be told apart
@@ -44,21 +42,6 @@ PANELS = (
     Panel("finetune", "loss", "fine-tuning: contrast", "epoch", "cross-entropy, two-way (nats)", "nats"),
     Panel("validation", "R@1", "validation", "epoch", "R@1, text-to-video (%)", "R@1 (%)"),
 )
-
-
-def read(path: Path) -> list[dict[str, Any]]:
-    """The lines of a log.jsonl; a line that is cut off (the run is being written, or was killed) is left out."""
-    if not path.exists():
-        return []
-    lines = []
-    for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            line = orjson.loads(text)
-        except ValueError:
-            continue
-        if isinstance(line, dict):
-            lines.append(line)
-    return lines
 
 
 def series(lines: Sequence[dict[str, Any]], panel: Panel) -> dict[float, float]:
@@ -102,7 +85,7 @@ def chosen(rows: Sequence[Row]) -> list[Row]:
 def draw(summary: Summary, folder: Path) -> Figure | None:
     """A panel per loss and for validation R@1, a line per point (mean over seeds); None where nothing was logged."""
     shown = chosen(summary.finished_rows)
-    logs = {run.id: _lines(run, folder) for row in shown for run in row.runs.values()}
+    logs = {run.id: lines_of(run, folder) for row in shown for run in row.runs.values()}
     panels = [p for p in PANELS if any(series(lines, p) for lines in logs.values())]
     if not panels:
         return None
@@ -176,8 +159,3 @@ def _ends(ends: Mapping[str, float]) -> str:
         return ""
     low, high = min(ends, key=lambda label: ends[label]), max(ends, key=lambda label: ends[label])
     return f"; validation R@1 ends between {ends[low]:.1f}% ({low}) and {ends[high]:.1f}% ({high})"
-
-
-def _lines(run: Run, folder: Path) -> list[dict[str, Any]]:
-    lines = read(home(folder, RUNS, run.id) / "log.jsonl")
-    return lines + (read(home(folder, STAGES, run.pretrain) / "log.jsonl") if run.pretrain else [])

@@ -93,7 +93,7 @@ def small() -> float:
     return points("legend.fontsize")
 
 
-def points(setting: str) -> float:
+def points(setting: Any) -> float:
     """The size of letters that a setting of matplotlib gives in points or in words."""
     return float(FontProperties(size=plt.rcParams[setting]).get_size_in_points())
 
