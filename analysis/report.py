@@ -32,6 +32,7 @@ from analysis.runs.load import Collection
 from analysis.runs.schema import Sweep
 from analysis.runs.text import printable
 from analysis.stats.cost import MEASURES, Measure, add_option
+from analysis.tables import yardsticks
 
 TEMPLATES = Path(__file__).parent / "html_report" / "templates"
 
@@ -54,6 +55,8 @@ def page(collection: Collection, sections: Sequence[Section], searches: Sequence
         name=printable(collection.folder.resolve().name),
         overview=overview(collection, sections),
         sections=sections,
+        yardstick_title=yardsticks.TITLE,
+        yardstick_headings=yardsticks.HEADINGS,
         searches=searches,
         fronts=fronts(sections, measure),
         reconstructions=pictures,

@@ -32,12 +32,16 @@ def varying(summary: Summary, axis: str) -> list[Row]:
 
 def draw(summary: Summary, measure: Measure = time) -> Figure:
     """The figure that fits the sweep's points."""
-    sweep = summary.sweep
     if is_curves(summary):
         return curves(summary, measure(summary.rows))
-    if _numeric(summary) and len(sweep.axes) == 2 and all(set(point.set) <= set(sweep.axes) for point in sweep.points):
-        return heat_map(summary)
-    return toggles(summary)
+    return heat_map(summary) if is_grid(summary) else toggles(summary)
+
+
+def is_grid(summary: Summary) -> bool:
+    """Whether points move along two axes of numbers at once, and along nothing else."""
+    sweep = summary.sweep
+    two = _numeric(summary) and len(sweep.axes) == 2 and not is_curves(summary)
+    return two and all(set(point.set) <= set(sweep.axes) for point in sweep.points)
 
 
 def is_curves(summary: Summary) -> bool:

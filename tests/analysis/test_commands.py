@@ -264,4 +264,4 @@ def test_an_empty_folder_is_one_clear_paragraph_and_exit_code_2(tmp_path: Path) 
 
 
 def test_wrap_starts_with_a_capital_and_keeps_the_words() -> None:
-    assert wrap("mask ratio: no difference", 12 * 0.52 / 72, size=7.2) == "Mask ratio:\nno\ndifference"
+    assert wrap("mask ratio: no difference", 0.096, size=7.2) == "Mask ratio:\nno\ndifference"
