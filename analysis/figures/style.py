@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.ticker import LogLocator, NullLocator
 
-from analysis.figures.looks import SANS, Look
+from analysis.figures.looks import SANS, SERIF, Look
 from analysis.stats.summary import Row
 
 BLUE, ORANGE, GREEN, RED, SKY, PINK, BLACK = (
@@ -201,8 +201,13 @@ def wrap(text: str, share: float = 1.0, size: float | None = None) -> str:
 
     size: points of its letters; of a title, where none is given.
     """
-    letters = share * 72 * _look.width / (0.57 * (size or points("axes.titlesize")))
+    letters = share * 72 * _look.width / (_letter() * (size or points("axes.titlesize")))
     return "\n".join(textwrap.wrap(text[:1].upper() + text[1:], max(8, int(letters))))
+
+
+def _letter() -> float:
+    """The width of a letter on average, as a share of its size."""
+    return 0.48 if plt.rcParams["font.family"] == [SERIF] else 0.57
 
 
 def ratio_axis(panel: Axes, x: Sequence[float], axis: Axis, columns: int = 1) -> None:
@@ -245,7 +250,7 @@ def _apart(x: Sequence[float], log: bool, columns: int) -> list[str]:
 
 def wrap_label(text: str, share: float) -> str:
     """The name of an axis in lines that fit into that share of the figure's width; its case stays."""
-    letters = share * 72 * _look.width / (0.57 * points("axes.labelsize"))
+    letters = share * 72 * _look.width / (_letter() * points("axes.labelsize"))
     return "\n".join(textwrap.wrap(text, max(8, int(letters)))) or text
 
 

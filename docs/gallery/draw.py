@@ -27,7 +27,7 @@ from analysis.stats.summary import Summary, summarise
 from analysis.tables.markdown import fill_block
 
 ROOT = Path(__file__).resolve().parents[2]
-_DPI = 110
+_WIDTHS = (480, 800)  # pixels, from a column to the page
 _COLOURS = 128
 BLOCK = "gallery"
 
@@ -96,7 +96,8 @@ def _learning(summary: Summary, folder: Path) -> Figure:
 def small_png(figure: Figure) -> bytes:
     """The picture in a palette, at the size of a page on the screen."""
     full = io.BytesIO()
-    figure.savefig(full, format="png", dpi=_DPI, metadata=style.METADATA["png"])
+    pixels = _WIDTHS[0 if figure.get_figwidth() < looks.Look.width / 2 else 1]
+    figure.savefig(full, format="png", dpi=pixels / figure.get_figwidth(), metadata=style.METADATA["png"])
     made = io.BytesIO()
     Image.open(full).convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE).save(made, "png", optimize=True)
     return made.getvalue()
