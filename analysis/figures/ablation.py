@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -37,13 +38,6 @@ def draw(summary: Summary, measure: Measure = time) -> Figure:
     return heat_map(summary) if is_grid(summary) else toggles(summary)
 
 
-def is_grid(summary: Summary) -> bool:
-    """Whether points move along two axes of numbers at once, and along nothing else."""
-    sweep = summary.sweep
-    two = _numeric(summary) and len(sweep.axes) == 2 and not is_curves(summary)
-    return two and all(set(point.set) <= set(sweep.axes) for point in sweep.points)
-
-
 def is_curves(summary: Summary) -> bool:
     """Whether every point moves along one axis of numbers at most."""
     return _numeric(summary) and (_is_tied(summary) or all(len(point.set) <= 1 for point in summary.sweep.points))
@@ -53,6 +47,18 @@ def _is_tied(summary: Summary) -> bool:
     """Whether there is one axis with a value of its own for every point: what else changes, changes with it."""
     sweep = summary.sweep
     return len(sweep.axes) == 1 and len({sweep.value(p, sweep.axes[0]) for p in sweep.points}) == len(sweep.points)
+
+
+def is_grid(summary: Summary) -> bool:
+    """Whether the points are every combination of the values of two numeric axes, the base among them or beside."""
+    sweep = summary.sweep
+    if len(sweep.axes) != 2 or not _numeric(summary):
+        return False
+    across, up = sweep.axes
+    cells = {(sweep.value(p, across), sweep.value(p, up)) for p in sweep.points if not p.base}
+    product = set(itertools.product({x for x, _ in cells}, {y for _, y in cells}))
+    only = all(set(point.set) <= set(sweep.axes) for point in sweep.points)
+    return only and product <= cells | {(sweep.base.get(across), sweep.base.get(up))}
 
 
 def _numeric(summary: Summary) -> bool:
@@ -68,7 +74,8 @@ def _is_number(value: Any) -> bool:
 def curves(summary: Summary, cost: Cost) -> Figure:
     """The metric along each axis (above) and the cost of a run (below); the paper's curve beside, if it has one."""
     names = list(summary.sweep.axes)
-    quoted = names == ["data.fraction"] and summary.metric == R1 and not style.look().narrow
+    quoted = names == ["data.fraction"] and any(row.published for row in summary.rows)
+    quoted = quoted and summary.metric == R1 and not style.look().narrow
     columns = min(len(names) + quoted, 2 if style.look().narrow else 8)
     bands = math.ceil((len(names) + quoted) / columns)
     width, height = style.look().size(4.5)
@@ -105,7 +112,7 @@ def curves(summary: Summary, cost: Cost) -> Figure:
     handles = dict(zip(*reversed(uppers[0].get_legend_handles_labels()), strict=True))
     if quoted:
         _paper_panel(figure.add_subplot(grid[:, -1]))
-        note = f"{note} Paper: {published.SOURCE}; {published.CAUTION}."
+        note = f"{note} {published.SOURCE}; {published.CAUTION}."
     ordered = sorted(handles, key=lambda label: _LEGEND.index(label))
     figure.legend([handles[label] for label in ordered], ordered, loc="outside upper center",
                   ncols=style.legend_columns(ordered), columnspacing=1.4)  # fmt: skip

@@ -48,7 +48,7 @@ def pictures(results: Collection, logged: Collection | None) -> Iterator[Picture
     """What the folder has something to show for. logged: a folder with the logs of its runs, for learning curves."""
     all_of = [summarise(sweep, results) for sweep in results.sweeps]
     curves = _first(all_of, lambda one: ablation.is_curves(one) and len(one.sweep.axes) == 2)
-    grid = _first(all_of, ablation.is_grid)
+    grid = _first(all_of, lambda one: ablation.is_grid(one) and not ablation.is_curves(one))
     toggles = _first(all_of, lambda one: not ablation.is_curves(one) and not ablation.is_grid(one))
     if curves:
         only = f"--only {curves.sweep.folder}"

@@ -14,7 +14,7 @@ from decimal import Decimal, InvalidOperation
 from functools import cached_property
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from simvtp.errors import ConfigError, nearest
+from simvtp.errors import ConfigError, nearest, quoted
 
 PRETRAIN, RUN = "pretrain", "run"
 BOTH = (PRETRAIN, RUN)
@@ -24,6 +24,7 @@ Unit = Literal["share", "rate", "number", "count", "name"]
 _BOOLS = {"true": True, "on": True, "yes": True, "false": False, "off": False, "no": False}
 _INTERVAL = re.compile(r"([\[(])(\S+), (\S+)([\])])")
 _LARGEST = 2**63
+_WANTED = {bool: "true or false", int: "a whole number below 2^63", float: "a number", str: "UTF-8 text"}
 
 
 def setting(
@@ -34,6 +35,8 @@ def setting(
     form: Callable[[str], str] | None = None,
     unit: Unit | None = None,
     label: str = "",
+    axis: str = "",
+    log: bool = False,
     source: str | Mapping[str, str] = "",
     in_id: tuple[str, ...] | None = None,
     pretrain_if: Callable[[Any], bool] | None = None,
@@ -46,14 +49,16 @@ def setting(
         that was trained before it valid.
     within: numbers that it takes, such as "[0, 1)" or "[1, inf)".
     form: for text of a form of its own: gives the one spelling, raises ValueError with what the field takes.
-    unit: how labels show it: a share as percent; by default a number, count or name, by its type.
+    unit: how labels show it: a share as percent, a rate as 3e-3; by default a number, count or name, by its type.
     label: its word in labels; by default its name.
+    axis: its name on the axes of figures, behind that of its stage; by default its label, behind its section's name.
+    log: whether figures show it on a log scale; rates always are.
     source: where the value of preset `base` comes from; a mapping from section to source where sections differ.
     in_id: the ids that it counts in, of (PRETRAIN, RUN). source and in_id default to those of the section.
     pretrain_if: whether it counts in the pre-training id, from the config: settings of what is off do not.
     """
-    facts = {"meaning": meaning, "within": within, "form": form, "unit": unit, "label": label, "source": source,
-             "in_id": in_id, "pretrain_if": pretrain_if}  # fmt: skip
+    facts = {"meaning": meaning, "within": within, "form": form, "unit": unit, "label": label, "axis": axis,
+             "log": log, "source": source, "in_id": in_id, "pretrain_if": pretrain_if}  # fmt: skip
     return dataclasses.field(default=default, metadata=facts)
 
 
@@ -98,6 +103,8 @@ class Field:
     form: Callable[[str], str] | None
     unit: Unit
     label: str
+    axis: str
+    log: bool
     source: str
     in_id: tuple[str, ...]
     pretrain_if: Callable[[Any], bool] | None
@@ -134,8 +141,7 @@ class Field:
         try:
             found = _CONVERT[self.kind](value)
         except (ValueError, KeyError, TypeError, ArithmeticError):
-            wanted = {bool: "true or false", int: "a whole number", float: "a number", str: "UTF-8 text"}[self.kind]
-            raise ConfigError(f"{self.path}: {value!r} is not {wanted}") from None
+            raise ConfigError(f"{self.path}: {quoted(value)} is not {_WANTED[self.kind]}") from None
         if self.kind is float and not math.isfinite(found):
             raise self._refusal(found, "a finite number")
         if self.choices and found not in self.choices:
@@ -150,13 +156,21 @@ class Field:
         return value if self.kind is not float and type(found) is type(value) and found == value else found
 
     def _refusal(self, value: Any, takes: str) -> ConfigError:
-        return ConfigError(f"{self.path}: {value!r} is not possible; it takes {takes}")
+        return ConfigError(f"{self.path}: {quoted(value)} is not possible; it takes {takes}")
 
     def show(self, value: Any) -> str:
-        """A value for labels: 90%, 0.003, tube."""
-        if self.unit == "share" and isinstance(value, int | float):
-            return f"{100 * value:.6g}%"
-        return f"{value:.6g}" if isinstance(value, float) else str(value)
+        """A value for labels: 90%, 3e-3, 0.05, tube. Different values of a field are shown differently."""
+        if isinstance(value, bool):
+            return str(value).lower()
+        if not isinstance(value, int | float) or not math.isfinite(value):
+            return str(value) or '""'
+        number = Decimal(repr(value)).normalize()
+        if self.unit == "share":
+            return f"{(100 * number).normalize():f}%"
+        if self.unit == "rate" and 0 < value < 0.1:
+            digits, _, exponent = f"{number:e}".partition("e")
+            return f"{digits}e{int(exponent)}"
+        return f"{number:f}" if 1e-4 <= abs(value) < 1e16 or not value else repr(value)
 
 
 def _bool(value: Any) -> bool:
@@ -174,20 +188,19 @@ def _int(value: Any) -> int:
     """Exact, however large: 9007199254740993 and "9007199254740993" do not pass through a float."""
     if isinstance(value, bool):
         raise TypeError
-    if isinstance(value, int):
-        return value
-    number = Decimal(value)
-    if not abs(number) < _LARGEST or number != number.to_integral_value():
+    number: int | Decimal = value if isinstance(value, int) else Decimal(value)
+    if not -_LARGEST < number < _LARGEST or number != int(number):
         raise InvalidOperation
     return int(number)
 
 
 def _str(value: Any) -> str:
-    text = str(value)
-    text.encode()  # bytes of the command line that are no UTF-8 come as lone surrogates
-    if "\0" in text:
+    if not isinstance(value, str):
+        raise TypeError
+    value.encode()  # bytes of the command line that are no UTF-8 come as lone surrogates
+    if "\0" in value:
         raise ValueError
-    return text
+    return value
 
 
 _CONVERT: dict[type, Callable[[Any], Any]] = {bool: _bool, int: _int, float: _float, str: _str}
@@ -218,6 +231,7 @@ def fields_of(config: type) -> dict[str, Field]:
     return found
 
 
+_STAGES = {"pretrain": "pre-training", "finetune": "fine-tuning"}  # section -> its name in figures
 _UNITS: dict[type, Unit] = {bool: "name", int: "count", float: "number", str: "name"}
 
 
@@ -228,9 +242,14 @@ def _field(path: str, annotation: Any, stated: Any, common: Mapping[str, Any]) -
     part, _, name = path.rpartition(".")
     source = facts.pop("source")
     own = source.get(part, "") if isinstance(source, Mapping) else source
-    within, label, in_id, unit = (facts.pop(fact) for fact in ("within", "label", "in_id", "unit"))
+    within, label, in_id, unit, axis, log = (
+        facts.pop(fact) for fact in ("within", "label", "in_id", "unit", "axis", "log")
+    )
+    label = label or name.replace("_", " ")
+    axis = f"{_STAGES[part]} {axis or label}" if part in _STAGES else axis or f"{part} {label}".strip()
     return Field(
-        path=path, kind=kind, choices=choices, default=stated.default, label=label or name.replace("_", " "),
+        path=path, kind=kind, choices=choices, default=stated.default, label=label,
+        axis=axis, log=log or unit == "rate",
         within=Interval.parse(within) if within else None, source=own or common["source"],
         in_id=common["in_id"] if in_id is None else in_id,
         unit=unit or _UNITS[kind], **facts,

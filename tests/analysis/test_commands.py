@@ -52,9 +52,7 @@ def test_markdown_marks_base_best_and_second(folder: Path) -> None:
     assert any(re.fullmatch(rf"_{levels[1]:.1f} ± \d+\.\d_", cell) for cell in shown)
     base = next(cells for cells in body if cells[0].strip().startswith("base"))
     assert base[1].strip() == "3"
-    assert base[-1].strip() == "53.6"
-    assert all(cells[-1].strip() == "-" for cells in body if cells is not base)
-    assert "paper: MSR-VTT 1k-A, WebVid-2M, ViT-B" in text
+    assert "paper" not in text  # another corpus
 
 
 def test_the_seeds_that_a_wanted_difference_takes_fall_as_it_grows(folder: Path) -> None:
@@ -141,7 +139,7 @@ def test_curves_show_the_means_of_each_axis(folder: Path) -> None:
     assert list(line.get_xdata()) == pytest.approx([50, 75, 90, 95])
     assert list(line.get_ydata()) == pytest.approx([summary.rows[k].mean("R@1") for k in (0, 1, 2, 3)], abs=1e-3)
     assert video.get_ylabel() == "R@1, text-to-video (%)"
-    assert "words masked (%)" in {axes.get_xlabel() for axes in figure.axes}
+    assert "text mask ratio (%)" in {axes.get_xlabel() for axes in figure.axes}
     assert text.get_title(loc="left") == "Text mask ratio"
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert labels == ["held-out combinations", "seen combinations", "base", "no pre-training", "chance"]
