@@ -225,7 +225,7 @@ class Machine:
     threads: int = setting("CPU threads of a process; 0: torch's choice", within="[0, inf)")
     workers: int = setting("processes that decode and augment; 0: in the training process", within="[0, inf)")
     checkpoint_seconds: float = setting("longest time from one checkpoint to the next", within="(0, inf)")
-    frame_cache: bool = setting("keep decoded frames in the cache folder (small corpora only)")
+    frame_cache: bool = setting("keep decoded frames of the embedded corpus in the cache folder")
     shard: bool = setting("share weights and optimiser out over the processes (FSDP), for models too large", False)
     checkpointing: bool = setting("recompute layers in the backward pass: less memory, a third more work", False)
     compile: bool = setting("torch.compile every layer", False)

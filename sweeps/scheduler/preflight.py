@@ -285,8 +285,8 @@ def _splits(runs: Iterable[Run]) -> set[tuple[str, str, bool]]:
 
 def _prepare(spec: str, split: str, *, cached: bool) -> None:
     from simvtp.data.corpora.registry import load
-    from simvtp.data.frame_cache import open_frames
+    from simvtp.data.frame_cache import is_cached, open_frames
 
     corpus = load(spec, split)
-    if cached and all(sample.exists for sample in corpus.samples):
+    if cached and is_cached(corpus):
         open_frames([sample.path for sample in corpus.samples], f"{spec}, {split}")
