@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from analysis import cli
-from analysis.figures import style
+from analysis.figures import looks, style
 from analysis.html_report.sections import (
     Search,
     Section,
@@ -74,7 +74,7 @@ def _hash(text: str) -> str:
 
 def show(arguments: argparse.Namespace, collection: Collection, sweeps: Sequence[Sweep]) -> int:
     """Writes the page; returns how many sweeps have nothing to show yet."""
-    style.apply()
+    style.apply(looks.REPORT)
     measure = MEASURES[arguments.cost]
     sections = [section(sweep, collection, measure) for sweep in sweeps]
     searches = [search_of(name, collection) for name in cli.searches(collection, arguments.only)]

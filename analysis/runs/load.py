@@ -1,4 +1,4 @@
-"""results/ -> runs and sweeps that can be trusted, and one tidy pandas frame.
+"""results/ -> runs and sweeps that can be trusted (as pandas frames: analysis/runs/frames.py).
 
 The run folders are the truth. Whatever cannot be trusted (cut in half, of an unknown version, in the wrong folder, not
 what the sweep asked for, from another corpus) is left out, counted and named: see `Collection.skipped`.
@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from analysis.runs.schema import DIRECTIONS, Run, Sweep, Unreadable, read_json, read_run, read_sweep
 from analysis.runs.text import is_plain_name, one_line, printable
@@ -18,9 +18,6 @@ from simvtp.config.run_dirs import RUNS, homes
 from simvtp.config.run_id import run_id
 from simvtp.config.schema import unflatten
 from simvtp.errors import ConfigError, DataError
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 REFERENCE = "results/reference/"
 
@@ -48,24 +45,6 @@ class Collection:
     searches: list[str] = field(default_factory=list)  # folders under sweeps/ that hold the journal of a search
     failures: dict[str, str] = field(default_factory=dict)  # run id -> one line, for runs without a result
     skipped: list[Skip] = field(default_factory=list)
-
-    def frame(self) -> pd.DataFrame:
-        """A row per run: run, pretrain, preset, config keys, test.text_to_video.R@1 and so on, costs."""
-        import pandas as pd  # 0.3 s that no command needs
-
-        return pd.DataFrame([_row(run) for run in self.runs.values()])
-
-
-def _row(run: Run) -> dict[str, Any]:
-    row: dict[str, Any] = {"run": run.id, "pretrain": run.pretrain, "preset": run.preset, **run.config}
-    for prefix, splits in (("", run.metrics), ("controls.", run.controls)):
-        for split, directions in splits.items():
-            for direction, metrics in directions.items():
-                row |= {f"{prefix}{split}.{direction}.{name}": value for name, value in metrics.items()}
-    row |= {f"cost.{name}": value for name, value in run.cost.items()}
-    row |= {f"corpus.{name}": value for name, value in run.corpus.items()}
-    row |= {f"losses.{name}": value for name, value in (run.rest.get("losses") or {}).items()}
-    return row | {name: value for name, value in run.rest.items() if name not in ("losses", "code")}
 
 
 def load(folder: Path) -> Collection:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from analysis.stats.summary import MAIN, Row, Summary
+from analysis.stats.summary import Row, Summary
 
 
 def against_base(rows: Sequence[Row], base: str = "the base") -> str:
@@ -36,8 +36,8 @@ def row_words(row: Row, cost: str = "") -> str:
     """A row's level, difference and cost (minutes, where none is given), as a figure says them under the pointer."""
     if not row.runs:
         return f"{row.label}: not finished"
-    level, seeds = row.level[MAIN], "1 seed, queries only" if row.seeds == 1 else f"{row.seeds} seeds"
-    parts = [f"{row.label}: R@1 {level.mean:.1f}% [{level.low:.1f}, {level.high:.1f}], {seeds}"]
+    level, seeds = row.main, "1 seed, queries only" if row.seeds == 1 else f"{row.seeds} seeds"
+    parts = [f"{row.label}: {row.metric.name} {level.mean:.1f}% [{level.low:.1f}, {level.high:.1f}], {seeds}"]
     if row.difference:
         parts.append(difference_words(row))
     return "; ".join([*parts, cost or f"{row.minutes:.3g} min a run"])
@@ -53,17 +53,18 @@ def difference_words(row: Row) -> str:
 
 def seed_words(row: Row, seed: int) -> str:
     run = row.runs[seed]
-    return f"{row.label}, seed {seed}: R@1 {run.metric('R@1'):.1f}% (run {run.id})"
+    return f"{row.label}, seed {seed}: {row.metric.name} {row.metric.of(run):.1f}% (run {run.id})"
 
 
 def footnote(summary: Summary, also: str = "") -> str:
     """How to read the marks of a figure, and what is missing from it."""
     several = any(row.seeds > 1 for row in summary.finished_rows)
     queries = f"{summary.queries} test queries"
+    interval = f"95% interval of {summary.metric.words}"
     bars = (
-        f"Bars: 95% interval over seeds and {queries}; n = {summary.seed_counts} seeds, small circles."
+        f"Bars: {interval} over seeds and {queries}; n = {summary.seed_counts} seeds, small circles."
         if several
-        else f"Bars: 95% interval over {queries} only; n = 1 seed, whose own spread is not known."
+        else f"Bars: {interval} over {queries} only; n = 1 seed, whose own spread is not known."
     )
     lone = several and any(
         row.seeds == 1 or (row.difference and row.difference.interval.queries_only) for row in summary.finished_rows

@@ -59,6 +59,17 @@ def test_it_fits_the_window_asks_for_nothing_and_has_no_errors(
     assert wrong == []
 
 
+def test_no_table_is_cut_at_the_width_of_a_desk_and_figures_use_the_page(page: Browser, path: Path) -> None:
+    page.open(path, *DESK)
+    page.run("document.querySelectorAll('details').forEach(part => part.open = true)")
+    cut = page.run("[...document.querySelectorAll('.scroll')].filter(box => box.scrollWidth > box.clientWidth + 1)"
+                   ".map(box => box.getAttribute('aria-label'))")  # fmt: skip
+    assert cut == []
+    widths = page.run("[...document.querySelectorAll('figure.picture:not(.still) img')]"
+                      ".map(image => image.getBoundingClientRect().width)")  # fmt: skip
+    assert min(widths) >= 0.9 * DESK[0]
+
+
 def test_differences_sort_by_their_numbers_with_the_base_at_nought(page: Browser, path: Path) -> None:
     page.open(path, *DESK)
     heads = "[...document.querySelectorAll('table.sortable')[0].querySelectorAll('th button')]"
