@@ -55,6 +55,10 @@ class Axis:
                 field.normal(value)
         if self.is_whole and self.step is not None and self.step != int(self.step):
             raise ConfigError(f"{self.key}: it takes whole numbers, so the step is one too, not {self.step:g}")
+        if not self.is_on_grid(self.high):
+            raise ConfigError(
+                f"{self.key}: {self.high:g} is no whole number of steps of {self.step:g} from {self.low:g}; change one"
+            )
 
     @property
     def is_whole(self) -> bool:
