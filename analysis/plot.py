@@ -26,7 +26,7 @@ from analysis.figures import ablation, learning_curves, looks, overlay, pareto, 
 from analysis.runs.load import Collection, load
 from analysis.runs.schema import Sweep, Unreadable
 from analysis.runs.text import file_name, printable
-from analysis.stats import diff, metric
+from analysis.stats import diff, metric, published
 from analysis.stats.cost import MEASURES, Measure, add_option
 from analysis.stats.summary import Summary, summarise
 from simvtp.errors import DataError
@@ -55,7 +55,7 @@ def show(arguments: argparse.Namespace, collection: Collection, sweeps: Sequence
         if compared != metric.R1:
             raise DataError("--against compares R@1 of text-to-video; leave --metric and --direction out")
         return _against(collection, sweeps, load(arguments.against), save)
-    summaries = [summarise(sweep, collection, metric=compared) for sweep in sweeps]
+    summaries = [summarise(sweep, collection, metric=compared, with_published=arguments.published) for sweep in sweeps]
     measure = MEASURES[arguments.cost]
     for summary in summaries:
         measure(summary.rows)  # a run without that cost ends the command before anything is drawn
@@ -129,6 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_option(parser)
     looks.add_options(parser)
     metric.add_options(parser)
+    published.add_option(parser)
     parser.add_argument("--output", type=Path, metavar="DIR", help="where to write them (figures/ in the folder)")
     return cli.run(parser.parse_args(arguments), show)
 

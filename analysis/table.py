@@ -19,8 +19,9 @@ from rich.text import Text
 from analysis import cli
 from analysis.runs.load import Collection
 from analysis.runs.schema import Sweep
+from analysis.stats import published
 from analysis.stats.summary import WANTED, Summary, summarise
-from analysis.tables import columns, latex
+from analysis.tables import columns, latex, yardsticks
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +55,16 @@ def screen(summary: Summary, width: int) -> Table:
     return table
 
 
+def small(lines: Sequence[Sequence[str]]) -> Table:
+    """The yardsticks of the base for a terminal."""
+    table = Table(title=Text(yardsticks.TITLE), title_justify="left")
+    for heading in yardsticks.HEADINGS:
+        table.add_column(Text(heading), justify="right" if heading in ("reached", "floor") else "left")
+    for line in lines:
+        table.add_row(*map(Text, line))
+    return table
+
+
 def _table_width(widths: Mapping[str, int]) -> int:
     """Of Rich's table: a space each side of a cell, a line each side of a column."""
     return sum(widths.values()) + 3 * len(widths) + 1
@@ -74,7 +85,7 @@ def show(arguments: argparse.Namespace, collection: Collection, sweeps: Sequence
     for name in cli.searches(collection, arguments.only) if arguments.only else ():
         log.warning("%s is a search and has no table: python analysis/plot.py shows it", name)
     for sweep in sweeps:
-        summary = summarise(sweep, collection, arguments.wanted)
+        summary = summarise(sweep, collection, arguments.wanted, with_published=arguments.published)
         if not summary.done:
             log.warning("%s: nothing finished yet. %s", sweep.folder, summary.state())
             empty += 1
@@ -82,6 +93,8 @@ def show(arguments: argparse.Namespace, collection: Collection, sweeps: Sequence
         for ending, render in (("md", columns.markdown), ("tex", latex.latex), ("csv", columns.raw_csv)):
             cli.write(folder / f"{sweep.folder}.{ending}", render(summary).encode())
         console.print(screen(summary, console.width))
+        if lines := yardsticks.rows(summary):
+            console.print(small(lines))
         for note in columns.notes(summary):
             console.print(f"  {note}", markup=False, highlight=False)
         cli.output(f"  -> {folder / sweep.folder}.{{md,tex,csv}}\n")
@@ -99,6 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = cli.parser("python analysis/table.py", str(__doc__))
     parser.add_argument("--wanted", type=_points, default=WANTED, metavar="POINTS",
                         help=f"say how many seeds a difference of R@1 of this size takes ({WANTED:g})")  # fmt: skip
+    published.add_option(parser)
     parser.add_argument("--output", type=Path, metavar="DIR", help="where to write them (tables/ in the folder)")
     return cli.run(parser.parse_args(arguments), show)
 

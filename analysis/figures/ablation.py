@@ -35,9 +35,7 @@ def draw(summary: Summary, measure: Measure = time) -> Figure:
     """The figure that fits the sweep's points."""
     if is_curves(summary):
         return curves(summary, measure(summary.rows))
-    if _is_product(summary):
-        return heat_map(summary)
-    return toggles(summary)
+    return heat_map(summary) if is_grid(summary) else toggles(summary)
 
 
 def is_curves(summary: Summary) -> bool:
@@ -51,7 +49,7 @@ def _is_tied(summary: Summary) -> bool:
     return len(sweep.axes) == 1 and len({sweep.value(p, sweep.axes[0]) for p in sweep.points}) == len(sweep.points)
 
 
-def _is_product(summary: Summary) -> bool:
+def is_grid(summary: Summary) -> bool:
     """Whether the points are every combination of the values of two numeric axes, the base among them or beside."""
     sweep = summary.sweep
     if len(sweep.axes) != 2 or not _numeric(summary):
@@ -76,7 +74,8 @@ def _is_number(value: Any) -> bool:
 def curves(summary: Summary, cost: Cost) -> Figure:
     """The metric along each axis (above) and the cost of a run (below); the paper's curve beside, if it has one."""
     names = list(summary.sweep.axes)
-    quoted = names == ["data.fraction"] and summary.metric == R1 and not style.look().narrow
+    quoted = names == ["data.fraction"] and any(row.published for row in summary.rows)
+    quoted = quoted and summary.metric == R1 and not style.look().narrow
     columns = min(len(names) + quoted, 2 if style.look().narrow else 8)
     bands = math.ceil((len(names) + quoted) / columns)
     width, height = style.look().size(4.5)
@@ -113,7 +112,7 @@ def curves(summary: Summary, cost: Cost) -> Figure:
     handles = dict(zip(*reversed(uppers[0].get_legend_handles_labels()), strict=True))
     if quoted:
         _paper_panel(figure.add_subplot(grid[:, -1]))
-        note = f"{note} Paper: {published.SOURCE}; {published.CAUTION}."
+        note = f"{note} {published.SOURCE}; {published.CAUTION}."
     ordered = sorted(handles, key=lambda label: _LEGEND.index(label))
     figure.legend([handles[label] for label in ordered], ordered, loc="outside upper center",
                   ncols=style.legend_columns(ordered), columnspacing=1.4)  # fmt: skip

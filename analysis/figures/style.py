@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.ticker import LogLocator, NullLocator
 
-from analysis.figures.looks import SANS, Look
+from analysis.figures.looks import SANS, SERIF, Look
 from analysis.stats.summary import Row
 from simvtp.config.schema import FIELDS
 
@@ -192,8 +192,13 @@ def wrap(text: str, share: float = 1.0, size: float | None = None) -> str:
 
     size: points of its letters; of a title, where none is given.
     """
-    letters = share * 72 * _look.width / (0.57 * (size or points("axes.titlesize")))
+    letters = share * 72 * _look.width / (_letter() * (size or points("axes.titlesize")))
     return "\n".join(textwrap.wrap(text[:1].upper() + text[1:], max(8, int(letters))))
+
+
+def _letter() -> float:
+    """The width of a letter on average, as a share of its size."""
+    return 0.48 if plt.rcParams["font.family"] == [SERIF] else 0.57
 
 
 def ratio_axis(panel: Axes, x: Sequence[float], axis: Axis, columns: int = 1) -> None:
@@ -207,7 +212,8 @@ def ratio_axis(panel: Axes, x: Sequence[float], axis: Axis, columns: int = 1) ->
     elif log:
         panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         panel.xaxis.set_major_formatter("{x:g}")
-    panel.set_xlabel(wrap_label(axis.label + (", log scale" if log else ""), 0.8 / columns))
+    label = axis.label + (", log scale" if log else "")
+    panel.set_xlabel(wrap_label(label, 0.8 / columns))
     if not x:
         return
     low, high = min(x), max(x)
@@ -236,7 +242,7 @@ def _apart(x: Sequence[float], log: bool, columns: int) -> list[str]:
 
 def wrap_label(text: str, share: float) -> str:
     """The name of an axis in lines that fit into that share of the figure's width; its case stays."""
-    letters = share * 72 * _look.width / (0.57 * points("axes.labelsize"))
+    letters = share * 72 * _look.width / (_letter() * points("axes.labelsize"))
     return "\n".join(textwrap.wrap(text, max(8, int(letters)))) or text
 
 

@@ -19,7 +19,7 @@ from analysis.runs.schema import DIRECTIONS, Run, Sweep, Unreadable
 from analysis.stats import sentences
 from analysis.stats.cost import Measure
 from analysis.stats.summary import Summary, summarise
-from analysis.tables import columns
+from analysis.tables import columns, yardsticks
 from simvtp.errors import ConfigError
 
 
@@ -53,6 +53,7 @@ class Section:
     notes: list[str]
     pictures: list[Picture]
     recipes: list[Recipe]
+    yardsticks: list[list[str]]  # of the base, under the headings of analysis/tables/yardsticks.py
 
     @property
     def title(self) -> str:
@@ -86,12 +87,15 @@ def anchor(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
-def section(sweep: Sweep, collection: Collection, measure: Measure) -> Section:
-    """Table, figures and recipes of a sweep; where nothing is finished, only its state."""
-    summary = summarise(sweep, collection)
+def section(sweep: Sweep, collection: Collection, measure: Measure, *, with_published: bool = True) -> Section:
+    """Table, figures and recipes of a sweep; where nothing is finished, only its state.
+
+    with_published: whether the paper's figures stand beside rows of their setting.
+    """
+    summary = summarise(sweep, collection, with_published=with_published)
     name = f"sweep-{anchor(sweep.folder)}"
     if not summary.done:
-        return Section(name, summary, "nothing finished yet", [], [], [], [summary.state()], [], [])
+        return Section(name, summary, "nothing finished yet", [], [], [], [summary.state()], [], [], [])
     shown = columns.columns(summary)
     marked = [columns.marks(summary, column) for column in shown]
     rows = [
@@ -103,6 +107,7 @@ def section(sweep: Sweep, collection: Collection, measure: Measure) -> Section:
         [(group, len(list(members))) for group, members in itertools.groupby(column.group for column in shown)],
         [column.heading for column in shown], rows, columns.notes(summary),
         _pictures(summary, collection.folder, measure), _recipes(summary),
+        yardsticks.rows(summary),
     )  # fmt: skip
 
 

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from analysis.stats import yardsticks
 from analysis.stats.summary import Row, Summary
 
 
 def against_base(rows: Sequence[Row], base: str = "the base") -> str:
-    """Such as 'video 95% is lower than the base by 5.2 points; no other difference shown'."""
+    """Such as 'video 95% is lower than the base by 5.2 points; no other difference shown'.
+
+    Of a row about an objective that it or the base has not learned nothing is claimed; a row that has not learned
+    another says so.
+    """
     compared = [row for row in rows if row.difference is not None]
     if not compared:
         return "nothing to compare yet"
@@ -16,12 +21,25 @@ def against_base(rows: Sequence[Row], base: str = "the base") -> str:
         if all(row.seeds == 1 for row in compared):
             return "one seed, so no difference can be claimed"
         return "no row shares two seeds with the base, so no difference can be claimed"
+    own = next((row for row in rows if row.point.base), None)
+    unclaimed = {row.label: missing for row in compared if (missing := yardsticks.without_claim(row, own))}
+    claimed = [row for row in compared if row.label not in unclaimed]
+    parts = _claims(claimed, base) if claimed else []
+    for objectives in sorted({" and ".join(missing) for missing in unclaimed.values()}):
+        labels = [label for label, missing in unclaimed.items() if " and ".join(missing) == objectives]
+        named = ", ".join(labels[:3]) + (f" and {len(labels) - 3} more" if len(labels) > 3 else "")
+        parts.append(f"nothing is claimed of {named}: {objectives} not learned")
+    return "; ".join(parts)
+
+
+def _claims(compared: Sequence[Row], base: str) -> list[str]:
+    """The two largest differences that are shown, and how many more there are."""
     shown = [row for row in compared if row.difference and row.difference.shown]
     if not shown:
-        return f"no difference to {base} shown"
+        return [f"no difference to {base} shown"]
     ranked = sorted(shown, key=lambda row: -abs(row.difference.interval.mean if row.difference else 0))
     parts = [
-        f"{row.label} is {row.difference.verdict} than {base} by {abs(row.difference.interval.mean):.1f} points"
+        f"{_with_caveat(row)} is {row.difference.verdict} than {base} by {abs(row.difference.interval.mean):.1f} points"
         for row in ranked[:2]
         if row.difference
     ]
@@ -29,7 +47,12 @@ def against_base(rows: Sequence[Row], base: str = "the base") -> str:
         parts.append(f"{len(shown) - 2} more {'differs' if len(shown) == 3 else 'differ'}")
     if len(shown) < len(compared):
         parts.append("no other difference shown")
-    return "; ".join(parts)
+    return parts
+
+
+def _with_caveat(row: Row) -> str:
+    missing = yardsticks.not_learned(row)
+    return f"{row.label} ({' and '.join(missing)} not learned)" if missing else row.label
 
 
 def row_words(row: Row, cost: str = "") -> str:

@@ -138,8 +138,14 @@ class Summary:
         return f"Unfinished: {self.done} of {self.planned} runs. Missing: {named}."
 
 
-def summarise(sweep: Sweep, collection: Collection, wanted: float = WANTED, metric: Metric = R1) -> Summary:
-    """Rows of a sweep from the runs of its collection; differences of `metric` are Holm-corrected over the sweep."""
+def summarise(
+    sweep: Sweep, collection: Collection, wanted: float = WANTED, *, metric: Metric = R1, with_published: bool = True
+) -> Summary:
+    """Rows of a sweep from the runs of its collection; differences are Holm-corrected over the sweep.
+
+    wanted: `Summary.wanted`. metric: what levels and differences are of. with_published: whether rows have the paper's
+    figures, where it has some of their setting.
+    """
     missing = []
     rows: list[tuple[Point, dict[int, Run]]] = [(point, {}) for point in sweep.points]
     for (place, seed), name in sorted(sweep.runs.items()):
@@ -156,7 +162,10 @@ def summarise(sweep: Sweep, collection: Collection, wanted: float = WANTED, metr
     tested = dict(zip(compared, differences(pairs), strict=True))
     return Summary(
         sweep,
-        [_row(sweep, point, runs, metric, tested.get(k)) for k, (point, runs) in enumerate(rows)],
+        [
+            _row(sweep, point, runs, metric, tested.get(k), with_published=with_published)
+            for k, (point, runs) in enumerate(rows)
+        ],
         missing,
         len(sweep.runs),
         _unpretrained(sweep, collection, base, metric),
@@ -186,10 +195,14 @@ def _hits(runs: dict[int, Run], seeds: Sequence[int], metric: Metric) -> npt.NDA
     return np.stack([runs[seed].hits(metric.direction, metric.first) for seed in seeds])
 
 
-def _row(sweep: Sweep, point: Point, runs: dict[int, Run], metric: Metric, difference: Difference | None) -> Row:
+def _row(
+    sweep: Sweep, point: Point, runs: dict[int, Run], metric: Metric, difference: Difference | None, *,
+    with_published: bool = False,
+) -> Row:  # fmt: skip
     seeds = sorted(runs)
     level = {way: interval(_hits(runs, seeds, replace(metric, direction=way))) for way in DIRECTIONS if runs}
-    paper = published({**sweep.base, **point.set}) if set(point.set) <= VARIED else None
+    shown = with_published and set(point.set) <= VARIED
+    paper = published({**sweep.base, **point.set}, sweep.preset, runs.values()) if shown else None
     return Row(point, _label(sweep, point), runs, level, difference, paper, metric)
 
 

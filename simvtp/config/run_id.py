@@ -9,7 +9,7 @@ from typing import Any
 from simvtp.config.fields import PRETRAIN, RUN
 from simvtp.config.file_digests import digest_of_weights, split
 from simvtp.config.schema import FIELDS, Config, flatten
-from simvtp.errors import ConfigError
+from simvtp.errors import ConfigError, brief
 
 # Part of every id: raised when a change of code changes what the same config gives.
 OUTCOME_VERSION = 3
@@ -44,7 +44,7 @@ def _content(config: Config, stage: str) -> dict[str, Any]:
             continue
         if (path in CORPORA or path == "data.skip") and value and not _is_known(value):
             raise ConfigError(
-                f"{path}: {value} has no digest of its content yet; resolve the config (simvtp.data.resolve)"
+                f"{path}: {brief(value)} has no digest of its content yet; resolve the config (simvtp.data.resolve)"
             )
         content[path] = content_of(path, value)
     return content

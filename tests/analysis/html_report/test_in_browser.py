@@ -10,13 +10,15 @@ import pytest
 
 from analysis import report
 from tests.analysis.figures.test_search import write_journal
-from tests.analysis.folders import Builder, write
+from tests.analysis.folders import Builder, edit, write
 from tests.analysis.html_report.browser import BINARY, Browser, browser
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(BINARY is None, reason="needs Chromium (Debian: chromium)"),
 ]
+UNLEARNED = {"loss": 0.96, "floor": 0.98, "learned": False}
+YARDSTICKS = {"mvm": UNLEARNED, "mlm": UNLEARNED, "vtm": UNLEARNED, "vtc": UNLEARNED}  # the widest cell of the table
 DESK, PHONE = (1280, 900), (390, 844)
 
 
@@ -29,6 +31,8 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     error = "out of memory, see https://example.org/" + "a-word-without-an-end" * 40
     write(folder / "runs" / waiting / "failure.json", {"error": error})
     builder.sweep("objectives", seeds=(0, 1))
+    for run in folder.glob("runs/*/result.json"):
+        edit(run, lambda content: content.update(yardsticks=YARDSTICKS))
     write_journal(folder / "sweeps/search-tiny/study.journal", 12)
     assert report.main([str(folder)]) == 0
     return folder / "report.html"

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import dataclasses
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
 from optuna.trial import TrialState
 
+from simvtp.config.code_version import OtherCode
 from simvtp.config.presets import preset
 from simvtp.config.run_id import run_id
 from simvtp.config.schema import flatten, override
 from simvtp.errors import ConfigError
 from simvtp.runtime.files import write_json
 from sweeps.ablations.search import SEARCH
-from sweeps.search.sampling import draw
+from sweeps.plan import Plan
 from sweeps.search.space import Space, at_share, chosen_axes, shares_of, shortened
 from sweeps.search.trials import Trials, is_promoted
-from sweeps.search_definition import FLOP, SAMPLERS, AtMost, Search, log_uniform, one_of, uniform
+from sweeps.search_definition import Search, uniform
+from sweeps.state.other_code import settle_search
 from sweeps.state.run_states import RunState
 from sweeps.state.run_summary import RunSummary
 from sweeps.study.storage import Copy, Database, Journal, parse
@@ -243,64 +245,21 @@ def test_what_cannot_be_searched_is_said() -> None:
         Space(SEARCH, override(TINY, {"finetune.lr": 0}), (0,))
 
 
-SEVERAL = Search("R@1 and FLOP", (uniform("model.depth", 1, 4, 1), one_of("mask.kind", "tube", "frame", "random"),
-                                  log_uniform("pretrain.batch", 16, 256), one_of("model.heads", 2, 3, 4)),
-                 (Fraction(1, 3), Fraction(1)), minimise=(FLOP,), constraints=(AtMost(FLOP, 2.0),))  # fmt: skip
-SIZE = override(TINY, {"model.width": 64, "model.heads": 4, "model.depth": 2, "pretrain.batch": 64,
-                       "pretrain.length": "400 steps", "mask.kind": "tube"})  # fmt: skip
+def of_other_code(folder: Path, trials: Trials) -> Plan:
+    """The plan of the trials, of which one run has a result without a record of its code."""
+    run = trials.trials[0].rungs[0][0]
+    write_json(folder / "runs" / run.id / "result.json", {"version": 1})
+    return Plan("search", "search-tiny", "tiny", run.config, (0,), runs={run.id: run})
 
 
-def train(trials: Trials) -> None:
-    """Deep models with tube masks are the best."""
-    while any(True for _ in trials.under_way()):
-        for trial in trials.under_way():
-            score = 10 * trial.params["model.depth"] + 3 * (trial.params["mask.kind"] == "tube")
-            for run in trial.current_runs:
-                trials.tell(run.id, done(score))
-        trials.settle()
-
-
-@pytest.mark.parametrize("sampler", SAMPLERS)
-def test_several_objectives_with_choices_whole_numbers_and_constraints(sampler: str, tmp_path: Path) -> None:
-    found = Space(replace(SEVERAL, sampler=sampler), SIZE, (0,))
-    trials = trials_in(tmp_path, of=found)
-    for _ in range(14):
-        trials.ask()
-        train(trials)
-    limit = 2 * found.costs({})[0]
-    assert trials.asked == 14
-    trained = [trial for trial in trials.trials if trial.rungs]
-    assert trained[0].params == found.base_params()
-    assert all(trial.costs[0] <= limit and trial.params["model.heads"] != 3 for trial in trained)
-    others = [trial for trial in trials.trials if not trial.rungs]
-    assert others
-    assert all(found.costs({**trial.params, "model.heads": 4})[0] > limit or trial.params["model.heads"] == 3
-               for trial in others)  # fmt: skip
-    complete = [trial for trial in trained if trial.state == TrialState.COMPLETE]
-    beaten = [one for one in complete if any(other.scores[-1] >= one.scores[-1] and other.costs[0] <= one.costs[0]
-              and (other.scores[-1], other.costs) != (one.scores[-1], one.costs) for other in complete)]  # fmt: skip
-    assert {trial.number for trial in trials.front()} == {t.number for t in complete} - {t.number for t in beaten}
-    again = trials_in(tmp_path, of=found)  # as after a kill
-    assert [vars(trial) for trial in again.trials] == [vars(trial) for trial in trials.trials]
-    assert draw(again.study, found, seed=5) == draw(trials.study, found, seed=5)
-
-
-def test_a_trial_that_nobody_beats_in_all_objectives_goes_on() -> None:
-    third = Fraction(1, 3)
-    others = [[9.0, -5.0], [8.0, -4.0], [7.0, -6.0]]
-    assert is_promoted([1.0, -1.0], others, third)  # the cheapest
-    assert is_promoted([9.5, -9.0], others, third)  # the best
-    assert not is_promoted([7.0, -6.0], others, third)  # as good in both: the earlier one
-    assert not is_promoted([6.0, -5.0], others, third)
-
-
-def test_a_study_of_other_objectives_is_set_aside(tmp_path: Path) -> None:
-    trials_in(tmp_path, of=Space(replace(SEVERAL, minimise=()), SIZE, (0,))).ask()
-    assert trials_in(tmp_path, of=Space(SEVERAL, SIZE, (0,))).asked == 0
-    assert (tmp_path / "search-tiny/study.journal.old").exists()
-
-
-def test_constraints_that_nothing_fulfils_are_named(tmp_path: Path) -> None:
-    strict = Space(replace(SEVERAL, constraints=(AtMost(FLOP, 0.001),)), SIZE, (0,))
-    with pytest.raises(ConfigError, match=r"none of 100 points fulfils the constraints \(.*pre-training \(TFLOP\)"):
-        trials_in(tmp_path, of=strict).ask()
+def test_a_search_of_other_code_is_named_and_refused_before_it_begins(tmp_path: Path) -> None:
+    trials = trials_in(tmp_path / "sweeps")
+    trials.ask()
+    plan = of_other_code(tmp_path, trials)
+    with pytest.raises(OtherCode, match=f"{trials.trials[0].rungs[0][0].id}.*--reuse-other-code.*--tag NAME$"):
+        settle_search(plan, tmp_path)
+    redo = dataclasses.replace(plan, base=override(plan.base, {"machine.other_code": "redo"}))
+    with pytest.raises(ConfigError, match="--redo: the points of a search were chosen by"):
+        settle_search(redo, tmp_path)
+    settle_search(dataclasses.replace(plan, base=override(plan.base, {"machine.other_code": "reuse"})), tmp_path)
+    settle_search(dataclasses.replace(plan, runs={}), tmp_path)
