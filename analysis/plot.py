@@ -3,8 +3,9 @@
 What a figure shows stands in its caption, NAME.txt beside it, which analysis/document.py puts into LaTeX. For a paper:
 `--style cvpr --width column --format pdf`. With --metric R@5 or --direction video_to_text the names end in -R5, -v2t.
 
-Several sweeps of one preset share pareto-<preset>, R@1 of all rows against what a run costs; a search has -history and
--importance. With --against OTHER, each sweep is drawn over that of another results folder instead.
+Several sweeps of one preset share pareto-<preset>, R@1 of all rows against what a run costs; a search has -history,
+-importance, -settings and, of several objectives, -front. With --against OTHER, each sweep is drawn over that of
+another results folder instead.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ def _sweep(summary: Summary, collection: Collection, measure: Measure, save: Sav
 
 
 def _search(name: str, collection: Collection, save: Save) -> bool:
-    from analysis.figures import search
+    from analysis.figures import search, search_space
     from analysis.runs import journal  # imports Optuna, half a second: only where there is a search
 
     try:
@@ -98,6 +99,10 @@ def _search(name: str, collection: Collection, save: Save) -> bool:
         cli.output(f"{name}: no importance yet; it takes {search.FEWEST} finished trials and settings that vary")
     else:
         save(bars, f"{name}-importance")
+    more = {"settings": search_space.settings(study, name), "front": search_space.front(study, name)}
+    for ending, figure in more.items():
+        if figure is not None:
+            save(figure, f"{name}-{ending}")
     return True
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import warnings
+from collections.abc import Callable
 
 import matplotlib.pyplot as plt
 import optuna
@@ -13,9 +14,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from analysis.figures import style, tooltips
 from analysis.figures.style import wrap
-from analysis.runs.journal import finished, settings, value_of
+from analysis.runs.journal import SCORE, finished, settings, value_of
 
-_VALUE = "validation R@1, text-to-video (%)"  # the objective of every study
 FEWEST = 8  # trials from which importance is estimated
 TELLING = 3  # best trials, below which the title calls it a hint
 _STATES = {TrialState.COMPLETE: "finished", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
@@ -29,7 +29,7 @@ def history(study: optuna.Study, name: str) -> Figure:
     values = [value_of(trial) for trial in done]
     panel.plot([t.number for t in done], values, "o", color=style.BLUE, markersize=4, label="trial",
                markerfacecolor="none")  # fmt: skip
-    better = max if study.direction == optuna.study.StudyDirection.MAXIMIZE else min
+    better = max if study.directions[0] == optuna.study.StudyDirection.MAXIMIZE else min
     best = list(itertools.accumulate(values, better))
     for trial, value in zip(done, values, strict=True):
         tooltips.mark(panel, trial.number, value, f"trial {trial.number}: {value:.1f}; {settings(trial)}")
@@ -43,10 +43,10 @@ def history(study: optuna.Study, name: str) -> Figure:
             panel.plot([t.number for t in others], heights, marker, color=style.BLACK, label=_STATES[state],
                        clip_on=False)  # fmt: skip
     panel.set_xlabel("trial")
-    panel.set_ylabel(_VALUE)
+    panel.set_ylabel(SCORE)
     panel.set_ylim(bottom=0)
     top = finished(study)
-    finding = f"best {top[0].value:.1f} at trial {top[0].number}" if top else "no trial has finished"
+    finding = f"best {value_of(top[0]):.1f} at trial {top[0].number}" if top else "no trial has finished"
     title = style.caption(figure, f"{name}, {len(done)} of {len(trials)} trials finished", finding)
     panel.set_title(wrap(title, 0.9), loc="left")
     # inside, it would lie on the marks of late trials
@@ -71,8 +71,9 @@ def importance(study: optuna.Study, name: str) -> Figure | None:
     if len(done) < FEWEST or not varied:
         return None
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        shares = optuna.importance.get_param_importances(study, params=varied if _in_all(done, varied) else None)
+        warnings.simplefilter("ignore")  # experimental; a target is taken to be minimised, which it is here
+        params = varied if _in_all(done, varied) else None
+        shares = optuna.importance.get_param_importances(study, params=params, target=_target(study))
     names = sorted(shares, key=lambda key: shares[key])
     figure, panel = plt.subplots(figsize=style.look().size(1.3 + 0.3 * len(names)), layout="constrained")
     panel.barh(names, [100 * shares[key] for key in names], color=style.BLUE, height=0.6)
@@ -93,6 +94,11 @@ def importance(study: optuna.Study, name: str) -> Figure | None:
             f"best tenth, here {best}, from the rest. An estimate of one search, without interval.")  # fmt: skip
     style.footnote(figure, note)
     return figure
+
+
+def _target(study: optuna.Study) -> Callable[[FrozenTrial], float] | None:
+    """What importance is of: R@1. Of several objectives one must be named, and Optuna then takes less for better."""
+    return None if len(study.directions) == 1 else lambda trial: -value_of(trial)
 
 
 def _in_all(trials: list[FrozenTrial], keys: list[str]) -> bool:

@@ -139,7 +139,7 @@ BEST = 10  # trials that are listed of a search
 
 def search_of(name: str, collection: Collection) -> Search:
     """The report of one search; a journal that cannot be read is said."""
-    from analysis.figures import search
+    from analysis.figures import search, search_space
     from analysis.runs import journal  # imports Optuna, half a second: only where there is a search
 
     place = f"search-{anchor(name)}"
@@ -152,9 +152,9 @@ def search_of(name: str, collection: Collection) -> Search:
     if not done:
         return Search(place, name, state, [], [])
     pictures = [drawn(search.history(study, name), f"{name}-history")]
-    bars = search.importance(study, name)
-    if bars is not None:
-        pictures.append(drawn(bars, f"{name}-importance"))
+    more = {"importance": search.importance(study, name), "settings": search_space.settings(study, name),
+            "front": search_space.front(study, name)}  # fmt: skip
+    pictures += [drawn(figure, f"{name}-{ending}") for ending, figure in more.items() if figure is not None]
     best = []
     for trial in done[:BEST]:
         run = str(trial.user_attrs.get("run", "-"))

@@ -53,11 +53,16 @@ def load(folder: Path) -> Collection:
     if folder.is_dir():
         _load_runs(collection)
         _load_sweeps(collection)
-        journals = sorted(folder.glob("sweeps/search*/study.journal"))
+        journals = [path for path in sorted(folder.glob("sweeps/*/study.journal")) if _is_search(path.parent)]
         collection.searches = [path.parent.name for path in journals if _has_plain_name(path.parent, collection)]
     if not collection.runs:
         raise DataError(_nothing(collection))
     return collection
+
+
+def _is_search(folder: Path) -> bool:
+    """Whether the journal of a folder under sweeps/ is of a search: a sweep keeps its own study as one too."""
+    return (folder / "search.json").exists() or folder.name.startswith("search")
 
 
 def _nothing(collection: Collection) -> str:

@@ -67,7 +67,7 @@ def finish(trials: Trials, scores: dict[int, list[float]]) -> None:
     ],
 )
 def test_the_best_share_of_a_rung_goes_on(value: float, others: list[float], keep: Fraction, on: bool) -> None:
-    assert is_promoted(value, others, keep) is on
+    assert is_promoted([value], [[other] for other in others], keep) is on
 
 
 def test_a_rung_is_a_shorter_run_of_its_own_and_the_last_one_the_run_that_grids_train() -> None:
