@@ -51,17 +51,17 @@ def finetune(experiment: Experiment) -> Path:
 
 
 class Finetuning(nn.Module):
-    """Two encoders and their contrast over the rows of all processes as one forward."""
+    """Two encoders and their contrast over the rows of all processes, or in groups of them, as one forward."""
 
     def __init__(self, model: DualEncoder, config: Config) -> None:
         super().__init__()
-        self.model, self.fixed = model, config.objective.temperature
+        self.model, self.fixed, self.group = model, config.objective.temperature, config.finetune.group
 
     def forward(self, video: Tensor, words: Tensor, present: Tensor) -> dict[str, Tensor]:
         temperature = self.fixed if self.model.temperature is None else self.model.temperature()
         videos = all_gather_with_grad(self.model.encode_video(video))
         texts = all_gather_with_grad(self.model.encode_text(words, present))
-        return {"vtc": contrastive_loss(videos, texts, temperature)}
+        return {"vtc": contrastive_loss(videos, texts, temperature, self.group)}
 
 
 def _train(experiment: Experiment) -> None:

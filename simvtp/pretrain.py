@@ -109,7 +109,7 @@ def masked(batch: Batch, config: Config, tokenizer: Tokenizer, draw: int, device
         present=present.to(device, non_blocking=True),
         video_mask=video_mask.rows(own).to(device),
         text_mask=text_mask.to(device),
-        negatives=draw_negatives(config.objective.negatives, rows, random),
+        negatives=draw_negatives(config.objective.negatives, rows, random, config.pretrain.group),
         word_weight=len(text_mask.targets) * size() / max(len(all_text.targets), 1) if size() > 1 else 1.0,
         dropped=dropped,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -30,10 +31,9 @@ def varying(summary: Summary, axis: str) -> list[Row]:
 
 def draw(summary: Summary, measure: Measure = time) -> Figure:
     """The figure that fits the sweep's points."""
-    sweep = summary.sweep
     if is_curves(summary):
         return curves(summary, measure(summary.rows))
-    if _numeric(summary) and len(sweep.axes) == 2 and all(set(point.set) <= set(sweep.axes) for point in sweep.points):
+    if _is_product(summary):
         return heat_map(summary)
     return toggles(summary)
 
@@ -49,6 +49,18 @@ def _is_tied(summary: Summary) -> bool:
     return len(sweep.axes) == 1 and len({sweep.value(p, sweep.axes[0]) for p in sweep.points}) == len(sweep.points)
 
 
+def _is_product(summary: Summary) -> bool:
+    """Whether the points are every combination of the values of two numeric axes, the base among them or beside."""
+    sweep = summary.sweep
+    if len(sweep.axes) != 2 or not _numeric(summary):
+        return False
+    across, up = sweep.axes
+    cells = {(sweep.value(p, across), sweep.value(p, up)) for p in sweep.points if not p.base}
+    product = set(itertools.product({x for x, _ in cells}, {y for _, y in cells}))
+    only = all(set(point.set) <= set(sweep.axes) for point in sweep.points)
+    return only and product <= cells | {(sweep.base.get(across), sweep.base.get(up))}
+
+
 def _numeric(summary: Summary) -> bool:
     sweep = summary.sweep
     numbers = all(_is_number(sweep.value(point, axis)) for point in sweep.points for axis in sweep.axes)
@@ -62,7 +74,7 @@ def _is_number(value: Any) -> bool:
 def curves(summary: Summary, cost: Cost) -> Figure:
     """R@1 along each axis (above) and the cost of a run (below); the paper's own curve beside ours, if it has one."""
     names = list(summary.sweep.axes)
-    quoted = names == ["data.fraction"]
+    quoted = names == ["data.fraction"] and any(row.published for row in summary.rows)
     columns = len(names) + quoted
     figure = plt.figure(figsize=(style.WIDTH, 4.5), layout="constrained")
     grid = figure.add_gridspec(2, columns, height_ratios=[3, 1.1])
@@ -95,7 +107,7 @@ def curves(summary: Summary, cost: Cost) -> Figure:
     handles = dict(zip(*reversed(uppers[0].get_legend_handles_labels()), strict=True))
     if quoted:
         _paper_panel(figure.add_subplot(grid[:, -1]))
-        note = f"{note} Paper: {published.SOURCE}; {published.CAUTION}."
+        note = f"{note} {published.SOURCE}; {published.CAUTION}."
     ordered = sorted(handles, key=lambda label: _LEGEND.index(label))
     figure.legend([handles[label] for label in ordered], ordered, loc="outside upper center", ncols=6,
                   columnspacing=1.4)  # fmt: skip

@@ -19,7 +19,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from simvtp.config.schema import Machine
+from simvtp.config.machine import Machine
 from simvtp.errors import ConfigError
 from simvtp.runtime.locks import Lock
 from simvtp.runtime.log import only_warnings

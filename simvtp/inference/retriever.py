@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from simvtp.config.schema import Config, flatten, unflatten
-from simvtp.data.from_config import decoding_of, tokenizer_of
+from simvtp.data.from_config import decoding_of, frame_sampling, tokenizer_of
 from simvtp.data.tokenizer import Tokenizer, load_tokenizer, pad_batch
 from simvtp.data.transforms import views
-from simvtp.data.video.video import Frames, Video, segment_indices
+from simvtp.data.video.video import Frames, Video
 from simvtp.errors import DataError
 from simvtp.evaluation.encode import inference
 from simvtp.models.build import fresh_model
@@ -125,10 +125,12 @@ class SimVTP:
         if isinstance(videos, str | Path):
             raise TypeError("encode_video takes a list of videos, not one")
         found = torch.zeros(len(videos), self.config.model.width)
+        unit = self.config.evaluate.average == "unit"
+        encode = self.encoder.encode_video if unit else self.encoder.video_features
         with inference(self.encoder, self.config, self.device):
             for row, video in enumerate(videos):
                 clips = torch.from_numpy(np.stack(self._clips(video))).to(self.device)
-                found[row] = self.encoder.encode_video(clips).mean(dim=0).cpu()
+                found[row] = encode(clips).mean(dim=0).cpu()
         return functional.normalize(found)
 
     def encode_text(self, texts: Sequence[str]) -> Tensor:
@@ -152,8 +154,7 @@ class SimVTP:
         video = source
         if isinstance(video, str | Path):
             video = Video(Path(video), reading.reader, reading.seconds)
-        indices = [segment_indices(video.frame_count, model.frames, segment, segments) for segment in range(segments)]
-        frames = video.frames([index for part in indices for index in part], model.size)
+        frames = video.frames(frame_sampling(self.config, "finetune").test(video.frame_count, segments), model.size)
         crops = views(frames, self.config.evaluate.crops, model.size)
         return [part for crop in crops for part in crop.reshape(segments, model.frames, *crop.shape[1:])]
 

@@ -13,11 +13,11 @@ from typing import Any
 import rich.console
 import rich.progress
 
-from simvtp.config.tracker_names import wanted
 from simvtp.distributed.process_group import leads
 from simvtp.runtime.files import write_bytes
 from simvtp.runtime.locks import verify
 from simvtp.runtime.permissions import explained, make_folder
+from simvtp.training.tracker_names import wanted
 from simvtp.training.trackers import Tracker, open_trackers
 
 log = logging.getLogger(__name__)

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from simvtp.cli import main
-from simvtp.config.tracker_names import KINDS, wanted
 from simvtp.errors import ConfigError
 from simvtp.runtime.files import read_json
+from simvtp.training.tracker_names import KINDS, wanted
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from simvtp.config.schema import Machine, Optimisation
+from simvtp.config.machine import Machine
+from simvtp.config.optimisation import Optimisation
 from simvtp.data.train_loader import Batch
 from simvtp.distributed.process_group import check_batch, decide, largest, mean, rank
 from simvtp.errors import DataError, NotFinite

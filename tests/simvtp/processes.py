@@ -9,13 +9,13 @@ from typing import Any
 
 import torch
 
+from simvtp.config.machine import Machine
 from simvtp.config.presets import preset
-from simvtp.config.schema import Machine
 from simvtp.distributed.process_group import joined, rank
 
 MACHINE: Machine = preset("tiny").machine
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["torch", "simvtp.run"])
+CONTEXT.set_forkserver_preload(["torch", "simvtp.evaluate", "simvtp.finetune", "simvtp.pretrain", "simvtp.run"])
 
 
 def together(count: int, folder: Path, function: Callable[..., Any], *arguments: Any) -> list[Any]:

@@ -18,7 +18,6 @@ from typing import Literal
 from simvtp.config.file_digests import pin, split
 from simvtp.data.annotations.records import Record
 from simvtp.data.annotations.video_files import ENDINGS, path_below
-from simvtp.data.corpora.registry import read_records
 from simvtp.data.corpora.spec import LISTS, CorpusSpec
 from simvtp.data.video.tar_members import file_on_disk
 from simvtp.runtime.cache_dir import cache_folder
@@ -50,6 +49,8 @@ def pinned_corpus(use: Use, spec: str) -> str:
 
 
 def _digest(spec: str, use: Use) -> str:
+    from simvtp.data.corpora.registry import read_records  # loads readers and decoders: not for the embedded corpus
+
     key = hashlib.sha256(f"{use}\0{spec}".encode()).hexdigest()[:24]
     file = cache_folder() / "corpora" / f"{key}.json"
     for digest, stats in _kept(key, file):
