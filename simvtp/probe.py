@@ -12,6 +12,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console
 from rich.table import Table
 
@@ -30,6 +31,8 @@ def probed(folder: Path, data: str, head: Head) -> tuple[SimVTP, dict[str, Accur
     """
     is_model = (folder / "model.safetensors").is_file()
     model = SimVTP.from_pretrained(folder) if is_model else SimVTP.from_run(folder)
+    if model.config.machine.threads:
+        torch.set_num_threads(model.config.machine.threads)
     corpus = data or split(model.config.data.finetune)[0]
     return model, probe(model.encoder, model.config, model.tokenizer, corpus, head, model.device)
 
