@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -59,12 +60,12 @@ def _main() -> None:
         model, found = probed(folder, given.data, given.head)
         if not table.columns:
             for name in ("model", *found, "mean", "R@1"):
-                table.add_column(name, justify="left" if name == "model" else "right")
+                table.add_column(name, justify="left" if name == "model" else "right", no_wrap=name != "model")
             chances = [f"{label.chance:.1f}" for label in found.values()]
             table.add_row("commonest class", *chances, f"{sum(map(float, chances)) / len(chances):.1f}", "")
         table.add_row(*_row(folder, model, found))
         record[str(folder)] = {name: dataclasses.asdict(label) for name, label in found.items()}
-    Console(markup=False, highlight=False, width=None).print(table)
+    Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else 160).print(table)
     if given.out:
         write_json(given.out, {"head": given.head, "models": record})
 
