@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from simvtp.cli import main
+from simvtp.cli import add_plugin_argument, main
+from simvtp.config.plugins.loading import load_plugins
 from simvtp.inference.retriever import SimVTP
 from simvtp.runtime.log import say
 
@@ -14,7 +15,9 @@ def _main() -> None:
     parser = argparse.ArgumentParser(prog="python -m simvtp.publish", description=__doc__)
     parser.add_argument("run", type=Path, help="results/runs/ID or results/pretrained/ID")
     parser.add_argument("--to", type=Path, required=True, metavar="DIR", help="the model folder to write")
+    add_plugin_argument(parser)
     given = parser.parse_args()
+    load_plugins(given.plugins)
     SimVTP.from_run(given.run).save_pretrained(given.to)
     say(f"model folder: {given.to} (weights, config, tokenizer, model card)")
 

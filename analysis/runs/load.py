@@ -50,7 +50,8 @@ class Collection:
     skipped: list[Skip] = field(default_factory=list)
 
     def frame(self) -> pd.DataFrame:
-        """A row per run: run, pretrain, preset, config keys, test.text_to_video.R@1 and so on, costs."""
+        """A row per run: run, pretrain, preset, config keys, test.text_to_video.R@1, evaluators.NAME.NUMBER and so on,
+        costs."""
         import pandas as pd  # 0.3 s that no command needs
 
         return pd.DataFrame([_row(run) for run in self.runs.values()])
@@ -65,7 +66,9 @@ def _row(run: Run) -> dict[str, Any]:
     row |= {f"cost.{name}": value for name, value in run.cost.items()}
     row |= {f"corpus.{name}": value for name, value in run.corpus.items()}
     row |= {f"losses.{name}": value for name, value in (run.rest.get("losses") or {}).items()}
-    return row | {name: value for name, value in run.rest.items() if name not in ("losses", "code")}
+    for name, numbers in (run.rest.get("evaluators") or {}).items():  # of plugins
+        row |= {f"evaluators.{name}.{number}": value for number, value in numbers.items()}
+    return row | {name: value for name, value in run.rest.items() if name not in ("losses", "code", "evaluators")}
 
 
 def load(folder: Path) -> Collection:

@@ -248,8 +248,12 @@ class Config:
     machine: Machine = field(metadata={"in_id": (), "source": "the machine"})
     seed: int = setting("seed of weights, order, masks and crops", within="[0, 9223372036854775808)", source=_OWN)
     tag: str = setting("a name that sets runs apart that are equal otherwise, such as those of other code", "")
-    plugins: str = setting("plugins that the other fields use, with digests; filled in by what --plugin loads", "",
-                           form=normal_record, in_id=())  # fmt: skip  (run_id counts the digests)
+    plugins: str = setting(
+        "plugins that the other fields use, with digests; filled in by what --plugin loads",
+        "",
+        form=normal_record,
+        in_id=(),
+    )  # fmt: skip  (run_id counts the digests)
     extra: usage.Extra = ()  # fields that plugins add (simvtp/config/plugins/usage.py)
 
     def __post_init__(self) -> None:
@@ -302,7 +306,7 @@ def completed(values: Mapping[str, Any]) -> dict[str, Any]:
 def unflatten(values: Mapping[str, Any]) -> Config:
     """The inverse of `flatten`; raises ConfigError where a key is missing or unknown."""
     values = completed(values)
-    extra = tuple((key, values.pop(key)) for key in values.keys() - OWN_FIELDS.keys() if usage.is_extra(key))
+    extra = tuple((key, values.pop(key)) for key in sorted(values.keys() - OWN_FIELDS.keys()) if usage.is_extra(key))
     for key in values.keys() ^ OWN_FIELDS.keys():
         raise ConfigError(f"not a config of this version: {key} is {'unknown' if key in values else 'missing'}")
     parts: dict[str, Any] = {}

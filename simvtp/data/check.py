@@ -20,7 +20,8 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from rich.console import Console
 from rich.table import Table
 
-from simvtp.cli import main
+from simvtp.cli import add_plugin_argument, main
+from simvtp.config.plugins.loading import load_plugins
 from simvtp.data.annotations.records import Record
 from simvtp.data.annotations.video_files import find_videos
 from simvtp.data.corpora import skip_list
@@ -138,7 +139,9 @@ def _main() -> None:
     parser.add_argument("--list", type=Path, default=Path("unreadable.txt"), metavar="FILE", help="list for data.skip")
     parser.add_argument("--sheet", type=Path, default=Path("corpus.png"), metavar="PNG", help="contact sheet to write")
     parser.add_argument("--seconds", type=float, default=60.0, metavar="S", help="time limit of one video (60)")
+    add_plugin_argument(parser)
     given = parser.parse_args()
+    load_plugins(given.plugins)
     found = each_split(given.corpus, lambda name: check(given.corpus, name, deep=given.deep, seconds=given.seconds))
     splits = list(found.values())
     Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 140).print(report(splits, given.deep))

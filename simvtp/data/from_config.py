@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Literal
 
 from simvtp.config.file_digests import split as split_digest
+from simvtp.config.plugins.usage import active
 from simvtp.config.schema import Config, Optimisation
 from simvtp.data.corpora.content import Use, pinned_corpus
 from simvtp.data.corpora.registry import Corpus, load
 from simvtp.data.tokenizer import Tokenizer, load_tokenizer
 from simvtp.data.train_loader import TrainLoader
-from simvtp.data.transforms import Augmentation
+from simvtp.data.transforms import Added, Augmentation
 from simvtp.data.video.video import Decoding
 from simvtp.distributed.process_group import decide
 from simvtp.errors import ConfigError
@@ -55,16 +56,18 @@ def build_train_loader(
     optimisation: Optimisation = getattr(config, stage)
     return TrainLoader(
         corpus, tokenizer, frames=config.model.frames, stride=config.data.stride if stage == "pretrain" else None,
-        size=config.model.size, crop=optimisation.crop, augmentation=augmentation_of(optimisation),
+        size=config.model.size, crop=optimisation.crop, augmentation=augmentation_of(config, stage),
         batch=optimisation.batch, accumulate=optimisation.accumulate, words=config.model.words, seed=config.seed,
         workers=config.machine.workers, cache=config.machine.frame_cache, failures=config.data.failures,
         decoding=decoding_of(config), order=config.data.order, stream=config.machine.stream,
     )  # fmt: skip
 
 
-def augmentation_of(stage: Optimisation) -> Augmentation:
-    """What a stage does to its training clips beside the crop."""
-    return Augmentation(stage.rand_augment, stage.flip, stage.erasing)
+def augmentation_of(config: Config, stage: Literal["pretrain", "finetune"]) -> Augmentation:
+    """What a stage does to its training clips beside the crop; raises ConfigError where a plugin is not loaded."""
+    own: Optimisation = getattr(config, stage)
+    added = (Added(name, chance, change) for name, (chance, change) in active(config, stage).items())
+    return Augmentation(own.rand_augment, own.flip, own.erasing, tuple(added))
 
 
 def decoding_of(config: Config) -> Decoding:

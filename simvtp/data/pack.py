@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from simvtp.cli import main
+from simvtp.cli import add_plugin_argument, main
+from simvtp.config.plugins.loading import load_plugins
 from simvtp.data.corpora.registry import Sample, each_split, kind_of, load, vocabulary
 from simvtp.data.corpora.webdataset import SUMMARY
 from simvtp.errors import DataError
@@ -173,7 +174,9 @@ def _main() -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the shards")
     parser.add_argument("--megabytes", type=float, default=500.0, metavar="MIB", help="of videos in a shard (500)")
     parser.add_argument("--skip", default="", metavar="FILE", help="training videos to leave out, as data.skip")
+    add_plugin_argument(parser)
     given = parser.parse_args()
+    load_plugins(given.plugins)
     if not given.megabytes > 0:
         raise DataError(f"--megabytes {given.megabytes:g}: a shard has to have room for something")
     began = time.monotonic()

@@ -113,7 +113,9 @@ def losses(model: SimVTPModel, batch: MaskedBatch, config: Config) -> dict[str, 
     for name, (_, added) in active(config, "objective").items():
         found[name] = added.loss(model.added_head(name), step)
         if found[name].dim():
-            raise ConfigError(f"objective {name}: its loss has the shape {tuple(found[name].shape)}; it must be a scalar")
+            raise ConfigError(
+                f"objective {name}: its loss has the shape {tuple(found[name].shape)}; it must be a scalar"
+            )
     return found
 
 

@@ -113,9 +113,10 @@ class SimVTPModel(nn.Module):
 
     config: of the run; its model, mask and objective sections and the seed count.
     vocabulary: how many words the tokenizer knows.
+    added: with the heads of the objectives of plugins; without, for what only encodes, the plugins need not be loaded.
     """
 
-    def __init__(self, config: Config, vocabulary: int) -> None:
+    def __init__(self, config: Config, vocabulary: int, *, added: bool = True) -> None:
         super().__init__()
         model, objective = config.model, config.objective
         drops_words = config.mask.words == "dropped"
@@ -128,8 +129,8 @@ class SimVTPModel(nn.Module):
         self.matching_head = nn.Linear(model.width, 2) if objective.vtm else None
         learned = objective.vtc and objective.learn_temperature
         self.temperature = Temperature(objective.temperature) if learned else None
-        for name, (_, added) in active(config, "objective").items():
-            self.add_module(f"{ADDED}{name}", added.head(config))
+        for name, (_, made) in (active(config, "objective") if added else {}).items():
+            self.add_module(f"{ADDED}{name}", made.head(config))
         for name, part in self.named_children():
             with seeded(config.seed, "weights", name):
                 initialise(part)

@@ -99,7 +99,8 @@ def _import(path: Path, module: str | None) -> ModuleType:
         raise ConfigError(f"plugin {path}: another module is called {name}; give the file another name")
     file = path / "__init__.py" if path.is_dir() else path
     spec = importlib.util.spec_from_file_location(name, file)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     made = sys.modules[name] = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(made)

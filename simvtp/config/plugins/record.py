@@ -6,7 +6,7 @@ Written KEY=PLACE#DIGEST, joined by semicolons: objective.features=/home/me/mask
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 _ENTRY = re.compile(r"([a-z]+\.[a-z0-9_]+)=(.+?)#([0-9a-f]{16})(?:;|$)", re.DOTALL)
@@ -36,6 +36,17 @@ def parse_record(text: str) -> dict[str, Entry]:
 def write_record(entries: Mapping[str, Entry]) -> str:
     """The inverse, in the order of the extensions' names."""
     return ";".join(f"{key}={entry.place}#{entry.digest}" for key, entry in sorted(entries.items()))
+
+
+def merged(records: Iterable[str]) -> str:
+    """The record of several configs of one plan."""
+    return write_record({key: entry for record in records for key, entry in parse_record(record).items()})
+
+
+def options_of(text: str) -> list[str]:
+    """The words of a command line that load the plugins of a record."""
+    places = dict.fromkeys(entry.place for entry in parse_record(text).values())
+    return [word for place in places for word in ("--plugin", place)]
 
 
 def normal_record(text: str) -> str:

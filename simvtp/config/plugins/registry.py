@@ -129,9 +129,7 @@ def register_mask(name: str, *, count: Callable[[Any, Any], int]) -> Callable[[_
     return register
 
 
-def register_corpus(
-    kind: str, *, options: Sequence[str] = (), is_file: bool = False
-) -> Callable[[_Made], _Made]:
+def register_corpus(kind: str, *, options: Sequence[str] = (), is_file: bool = False) -> Callable[[_Made], _Made]:
     """Add a kind of corpus, data.pretrain=KIND:PLACE: a function (spec, split) -> (records, root).
 
     The function gets a `simvtp.data.corpora.spec.CorpusSpec` and "pretrain", "train", "val" or "test", and gives

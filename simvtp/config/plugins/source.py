@@ -54,7 +54,9 @@ class Plugin:
         if Plugin._loading:
             return Plugin._loading[-1]
         if module.__file__ is None:
-            raise ConfigError(f"plugin {module.__name__}: it has no file, and what it registers could not be found again")
+            raise ConfigError(
+                f"plugin {module.__name__}: it has no file, and what it registers could not be found again"
+            )
         return Plugin.of(Path(module.__file__))
 
     @contextmanager

@@ -58,6 +58,8 @@ def settle(config: Config, kinds: tuple[str, ...]) -> tuple[Extra, str]:
             entry = before
         elif key in recorded:
             entry = recorded[key]
+            if not is_on:
+                own.pop(key, None)
         elif is_on:
             raise ConfigError(f"{key}: no plugin that is loaded has it; {LOAD}")
         else:
@@ -143,6 +145,10 @@ def made(kind: Kind, name: str) -> Any:
 def _loaded(config: Config, key: str) -> Extension:
     if key not in EXTENSIONS:
         entry = parse_record(config.plugins).get(key)
-        place = f"of the plugin {entry.place}, which is not loaded; add --plugin {entry.place}" if entry else LOAD
+        place = (
+            f"of the plugin {entry.place}, which is not loaded; add --plugin {entry.place} (in Python: import it)"
+            if entry
+            else LOAD
+        )
         raise ConfigError(f"{key} is {place}")
     return EXTENSIONS[key]
