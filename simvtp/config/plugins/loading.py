@@ -9,7 +9,6 @@ import sys
 import traceback
 from collections.abc import Iterable
 from pathlib import Path
-from types import ModuleType
 
 from simvtp.config.code_version import ROOT
 from simvtp.config.plugins.record import parse_record
@@ -77,7 +76,7 @@ def _load(path: Path, place: Path, module: str | None) -> Plugin:
         return plugin
     try:
         with plugin.loading():
-            _import(path, module)
+            _import(path / "__init__.py" if path.is_dir() else path, module or path.stem, by_name=module is not None)
     except ConfigError:
         raise
     except Exception as error:  # a user's module may raise anything
@@ -90,14 +89,16 @@ def _load(path: Path, place: Path, module: str | None) -> Plugin:
     return plugin
 
 
-def _import(path: Path, module: str | None) -> ModuleType:
-    if module is not None:
-        return importlib.import_module(module)
-    name = path.stem
-    known = sys.modules.get(name)
-    if known is not None and getattr(known, "__file__", None) != str(path):
-        raise ConfigError(f"plugin {path}: another module is called {name}; give the file another name")
-    file = path / "__init__.py" if path.is_dir() else path
+def _import(file: Path, name: str, *, by_name: bool) -> None:
+    """Execute a module, also one that was imported before. by_name: Python finds it by its name."""
+    known = getattr(sys.modules.get(name), "__file__", None)
+    if name in sys.modules and known != str(file):
+        raise ConfigError(f"plugin {file}: another module is called {name}; give the plugin another name")
+    for module in [module for module in sys.modules if f"{module}.".startswith(f"{name}.")]:
+        del sys.modules[module]
+    if by_name:
+        importlib.import_module(name)
+        return
     spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None
     assert spec.loader is not None
@@ -107,7 +108,6 @@ def _import(path: Path, module: str | None) -> ModuleType:
     except BaseException:
         del sys.modules[name]
         raise
-    return made
 
 
 def _find(name: str) -> tuple[Path, str | None]:

@@ -177,6 +177,8 @@ def _register(kind: Kind, name: str, made: _Made, off: bool | float, within: str
     meaning = ((made.__doc__ or "").strip().splitlines() or [f"{kind} {name}"])[0].rstrip(".")
     for section in SECTIONS[kind]:
         path = f"{section}.{name}"
+        for old in [old for old in FIELDS if f"{old}.".startswith(f"{path}.")]:  # a module that is imported anew
+            del FIELDS[old]
         FIELDS[path] = extension_field(path, off, meaning=meaning, within=within, in_id=IDS[section])
         if options:
             FIELDS.update(section_fields(path, made, in_id=IDS[section]))  # type: ignore[arg-type]
@@ -190,7 +192,7 @@ def _add(kind: Kind, name: str, extension: Any, decorated: Callable[..., Any], o
     for section in SECTIONS[kind]:
         path = f"{section}.{name}"
         before = EXTENSIONS.get(path)
-        if name in _built_in(kind, section) or (before is not None and before.plugin != plugin):
+        if name in _built_in(kind, section) or (before is not None and before.plugin.place != plugin.place):
             whose = f"the plugin {before.plugin.place}" if before is not None else "the framework itself"
             raise ConfigError(f"{kind} {name}: {plugin.place} registers a name that {whose} has; take another")
         EXTENSIONS[path] = Extension(kind, name, extension, plugin, options)
