@@ -44,8 +44,8 @@ def test_jobs_run_the_plugin_of_the_command(tmp_path: Path) -> None:
     assert not collection.skipped
     assert set(table.runs.values()) == set(collection.runs)
     assert all("losses.extra" in row for row in collection.frame().to_dict("records"))
-    shown = subprocess.run([sys.executable, "analysis/table.py", str(results)], cwd=ROOT, capture_output=True, text=True,
-                           check=False)  # fmt: skip
+    line = [sys.executable, "analysis/table.py", str(results)]
+    shown = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
     assert shown.returncode == 0, shown.stderr
 
 
