@@ -10,13 +10,8 @@ from rich.console import Console
 from simvtp.cli import add_config_arguments, main
 from simvtp.config.experiment import Experiment
 from simvtp.data.resolve import experiment_from
-from simvtp.distributed.process_group import decide, joined, leads
-from simvtp.evaluate import evaluate, show
-from simvtp.finetune import finetune
-from simvtp.pretrain import pretrain
 from simvtp.runtime.files import read_json
 from simvtp.runtime.signals import stoppable
-from simvtp.training.trainer import stop_if_requested
 
 
 def run(experiment: Experiment) -> Path:
@@ -25,6 +20,12 @@ def run(experiment: Experiment) -> Path:
     Raises locks.Busy where another live process is at the run or its pre-training stage, and signals.Interrupted
     after SIGTERM, SIGINT or SIGUSR2, with a checkpoint from which the same call continues.
     """
+    from simvtp.distributed.process_group import decide, joined  # these load torch: not for --help
+    from simvtp.evaluate import evaluate
+    from simvtp.finetune import finetune
+    from simvtp.pretrain import pretrain
+    from simvtp.training.trainer import stop_if_requested
+
     with joined(experiment.config.machine), stoppable():
         decide(lambda: experiment.write_config(experiment.dir))
         for stage in (pretrain, finetune):
@@ -38,6 +39,9 @@ def _main() -> None:
     add_config_arguments(parser)
     arguments = parser.parse_args()
     experiment = experiment_from(arguments)
+    from simvtp.distributed.process_group import joined, leads
+    from simvtp.evaluate import show
+
     with joined(experiment.config.machine):
         path = run(experiment)
         if leads():

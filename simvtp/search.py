@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,7 +23,8 @@ from simvtp.errors import DataError
 from simvtp.inference.retriever import SimVTP
 from simvtp.inference.video_index import features, index_file
 from simvtp.runtime.files import write_bytes
-from simvtp.runtime.log import say
+
+log = logging.getLogger(__name__)
 
 FRAMES, SIDE, LINE, MARGIN = 4, 128, 18, 6  # frames of a match on the sheet; pixels
 LONGEST = 512  # words of a text that are looked up
@@ -38,7 +40,7 @@ def search(text: str, videos: Path, model: Path, top: int) -> list[Match]:
         # two marks of begin and end; what is left are the words that tell something
         if len(retriever.tokenizer.encode([text], LONGEST)[0]) - 2 == len(unknown):
             raise DataError(f"text: the model's vocabulary has no word of {text!r}; see {model}/tokenizer.json")
-        say(f"not in the model's vocabulary, and so without effect: {', '.join(unknown)}")
+        log.info("not in the model's vocabulary, and so without effect: %s", ", ".join(unknown))
     paths, found = features(retriever, videos, index_file(model))
     scores = (found @ retriever.encode_text([text])[0]).tolist()
     return sorted(zip(scores, paths, strict=True), key=lambda match: (-match[0], match[1]))[:top]
@@ -82,7 +84,7 @@ def _main() -> None:
     picture = io.BytesIO()
     contact_sheet(given.text, matches, given.videos).save(picture, "PNG")
     write_bytes(given.sheet, picture.getvalue())
-    say(f"contact sheet: {given.sheet}")
+    log.info("contact sheet: %s", given.sheet)
 
 
 if __name__ == "__main__":

@@ -1,22 +1,17 @@
-"""What a sweep is: named points around a base config, one file of `sweeps/ablations/` per table of the paper."""
+"""What a sweep is: named points around a base config, one file per table of the paper.
+
+Files of `sweeps/ablations/` go by their name; a file of your own by its path, such as `sweeps/run.py my_study.py`.
+"""
 
 from __future__ import annotations
 
-import functools
-import importlib
 import itertools
-import pkgutil
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-from optuna.distributions import FloatDistribution
-
-from simvtp.config.schema import FIELDS, Config, flatten, override
-from simvtp.errors import ConfigError, nearest
+from simvtp.config.schema import FIELDS, REMOVED, Config, flatten, override, unknown
+from simvtp.errors import ConfigError
 from simvtp.models.flops import pretrain_gflop
 
 Setting = Mapping[str, Any]
@@ -38,57 +33,119 @@ NO_PRETRAINING = Point("no pre-training", {"pretrain.length": "0 steps"})
 
 @dataclass(frozen=True)
 class Sweep:
-    """A named set of points around a base config; a file of `sweeps/ablations/` defines one as SWEEP.
+    """A named set of points around a base config; a sweep's file defines one as SWEEP.
 
-    title: one line, for tables and figures. axes: the config fields that vary, in the order of the table's columns.
-    points: base config -> the points, base included (`distinct`). parts: names of other sweeps that this one joins; it
-    then has no points of its own.
+    title: one line, for tables and figures. points: those that differ from the base, which comes by itself; or a
+    function from the base config to them, where they depend on it. axes: the config fields that vary, in the order of
+    the table's columns; by default those that the points set, in the order of the schema. parts: names of sweeps of
+    `sweeps/ablations/` that this one joins; it then has no points of its own.
+
+    Raises ConfigError for an axis that is no config field.
     """
 
     title: str
     axes: tuple[str, ...] = ()
-    points: Callable[[Config], Sequence[Point]] = lambda base: (BASE,)  # noqa: ARG005
+    points: Sequence[Point] | Callable[[Config], Sequence[Point]] = ()
     parts: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        for key in self.axes:
+            known_field(key)
 
-def curve(key: str, values: Sequence[float]) -> list[Point]:
-    """A point for each number of one axis, all else as in the base."""
-    return grid({key: values})
+    def around(self, base: Config) -> tuple[Point, ...]:
+        """The base, then the points that differ from it, each once and with only what differs.
+
+        Raises ConfigError for an unknown field, a value that a field does not take, and a label of two points.
+        """
+        found = distinct(self.points(base) if callable(self.points) else self.points, base)
+        labels: dict[str, Point] = {}
+        for point in found:
+            if point.label in labels:
+                settings = " and ".join(map(_typed, (labels[point.label].set, point.set)))
+                raise ConfigError(f"label {point.label!r} stands for two points, {settings}; give each its own")
+            labels[point.label] = point
+        return tuple(found)
+
+    def axes_of(self, points: Iterable[Point]) -> tuple[str, ...]:
+        """The sweep's axes, or the fields that the points set."""
+        return self.axes or tuple(in_order({key for point in points for key in point.set}))
+
+
+def _typed(setting: Setting) -> str:
+    return " ".join(f"{key}={value}" for key, value in setting.items()) or "the base"
+
+
+def known_field(key: str) -> str:
+    """The key itself; raises ConfigError where it is no config field."""
+    if key in REMOVED:
+        raise ConfigError(f"{key} is no field of this version: {REMOVED[key]}")
+    if key not in FIELDS:
+        raise unknown(key, FIELDS)
+    return key
+
+
+def in_order(keys: Collection[str]) -> list[str]:
+    """Config fields in the order of the schema."""
+    return [key for key in FIELDS if key in keys]
 
 
 def choices(key: str, values: Sequence[Any]) -> list[Point]:
-    """A point for each value of one axis, numbers or words, labelled by the value itself."""
-    return [Point(f"{FIELDS[key].label} {value}", {key: value}) for value in values]
+    """A point for each value of one field, all else as in the base; raises ConfigError as `grid`."""
+    return grid({key: values})
 
 
-def grid(axes: Mapping[str, Sequence[float]]) -> list[Point]:
-    """The full product of several axes; raises ConfigError for an axis that is no config field."""
+def grid(axes: Mapping[str, Sequence[Any]]) -> list[Point]:
+    """The full product of several axes, the last one varying fastest.
+
+    axes: config field -> its values. Raises ConfigError for an axis that is no config field, and for a value that it
+    does not take.
+    """
+    return _labelled(axes, itertools.product(*axes.values()))
+
+
+def paired(axes: Mapping[str, Sequence[Any]]) -> list[Point]:
+    """The first values of all axes, then the second ones, and so on; raises ConfigError as `grid`, and where the axes
+    have different numbers of values."""
+    counts = {key: len(values) for key, values in axes.items()}
+    if len(set(counts.values())) > 1:
+        words = ", ".join(f"{key} has {count}" for key, count in counts.items())
+        raise ConfigError(f"paired axes have as many values each: {words}")
+    return _labelled(axes, zip(*axes.values(), strict=True))
+
+
+def _labelled(axes: Mapping[str, Any], settings: Iterable[tuple[Any, ...]]) -> list[Point]:
     names = {key: name_of(key, axes) for key in axes}
-    settings = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
-    return [
-        Point(", ".join(f"{names[key]} {FIELDS[key].show(value)}" for key, value in setting.items()), setting)
-        for setting in settings
-    ]
+    found = []
+    for values in settings:
+        setting = {key: FIELDS[key].normal(value) for key, value in zip(axes, values, strict=True)}
+        label = ", ".join(f"{names[key]} {FIELDS[key].show(value)}" for key, value in setting.items())
+        found.append(Point(label, setting))
+    return found
 
 
 def name_of(key: str, axes: Collection[str] = ()) -> str:
     """The word for an axis in labels: mask.video -> video, data.fraction -> data; `pretrain lr` beside finetune.lr.
 
-    Raises ConfigError where it is no config field.
+    axes: all of the sweep. Raises ConfigError where one is no config field.
     """
-    if key not in FIELDS:
-        raise ConfigError(f"unknown config key {key!r}{nearest(key, FIELDS)}")
-    field = FIELDS[key]
-    shared = sum(FIELDS[axis].label == field.label for axis in axes if axis in FIELDS) > 1
-    return f"{field.section} {field.label}" if shared else field.label
+    own = FIELDS[known_field(key)]
+    shared = sum(FIELDS[known_field(axis)].label == own.label for axis in axes) > 1
+    return f"{own.section} {own.label}" if shared else own.label
 
 
-def distinct(points: Sequence[Point], base: Config) -> list[Point]:
-    """The base, then the other points without repeats, each with only what differs from the base."""
+def distinct(points: Iterable[Point], base: Config) -> list[Point]:
+    """The base, then the other points without repeats, each with only what differs from the base.
+
+    Raises ConfigError, naming the point, for an unknown field and for a value that a field does not take.
+    """
     own = flatten(base)
     found: dict[tuple[tuple[str, Any], ...], Point] = {}
     for point in points:
-        changed = {key: value for key, value in point.set.items() if value != own[key]}
+        try:
+            values = {key: FIELDS[known_field(key)].normal(value) for key, value in point.set.items()}
+        except ConfigError as error:
+            raise ConfigError(f"point {point.label!r}: {error}") from error
+        changed = {key: value for key, value in values.items() if value != own[key]}
         if changed:
             found.setdefault(tuple(sorted(changed.items())), Point(point.label, changed))
     return [BASE, *found.values()]
@@ -108,92 +165,3 @@ def at_equal_compute(points: Sequence[Point], base: Config) -> list[Point]:
         length = {"pretrain.length": f"{round(int(number) / cost)} steps"} if cost != 1 else {}
         found.append(Point(point.label, {**point.set, **length}))
     return found
-
-
-def names() -> list[str]:
-    """Every sweep of `sweeps/ablations/`, by file."""
-    return [name for name, module in _ablations().items() if hasattr(module, "SWEEP")]
-
-
-def searches() -> list[str]:
-    """Every search of `sweeps/ablations/`, by file: it defines a space instead of points."""
-    return [name for name, module in _ablations().items() if hasattr(module, "SEARCH")]
-
-
-@functools.cache
-def _ablations() -> dict[str, ModuleType]:
-    found = sorted(module.name for module in pkgutil.iter_modules([str(Path(__file__).parent / "ablations")]))
-    return {name: importlib.import_module(f"sweeps.ablations.{name}") for name in found}
-
-
-def find_sweep(name: str) -> Sweep:
-    """The sweep of that name; raises ConfigError that offers the nearest one."""
-    if name not in names():
-        known = [*names(), *searches()]
-        raise ConfigError(f"unknown sweep {name!r}; there are {', '.join(known)}{nearest(name, known)}")
-    sweep: Sweep = _ablations()[name].SWEEP
-    return sweep
-
-
-def find_search(name: str) -> Search:
-    """The search of that name, one of `searches()`."""
-    search: Search = _ablations()[name].SEARCH
-    return search
-
-
-@dataclass(frozen=True)
-class Axis:
-    """A range of one config field, for a search.
-
-    key: of the field. low, high: both included. step: between neighbouring values; None: on a log scale, and low and
-    high are factors of the base's value.
-    """
-
-    key: str
-    low: float
-    high: float
-    step: float | None
-
-    def range(self, base: Config) -> FloatDistribution:
-        if self.step is not None:
-            return FloatDistribution(self.low, self.high, step=self.step)
-        own = float(flatten(base)[self.key])
-        if own <= 0:
-            raise ConfigError(f"{self.key}: {own} cannot be searched by factors; set it above 0, or leave it out")
-        return FloatDistribution(_short(own * self.low), _short(own * self.high), log=True)
-
-    def is_on_grid(self, value: float) -> bool:
-        """Whether a value is one that the axis takes."""
-        return self.step is None or abs((value - self.low) / self.step - round((value - self.low) / self.step)) < 1e-6
-
-    def rounded(self, value: float) -> float:
-        """A value as it stands in a config: of few digits, so that one and the same point has one id."""
-        return round(value, 6) if self.step is not None else _short(value)
-
-
-def uniform(key: str, low: float, high: float, step: float) -> Axis:
-    """Evenly spaced values from low to high."""
-    return Axis(key, low, high, step)
-
-
-def log_factor(key: str, low: float, high: float) -> Axis:
-    """From low to high times the base's value, evenly on a log scale, of two digits."""
-    return Axis(key, low, high, None)
-
-
-def _short(value: float) -> float:
-    return float(f"{value:.1e}")
-
-
-@dataclass(frozen=True)
-class Search:
-    """A space to search around a base config; a file of `sweeps/ablations/` defines one as SEARCH.
-
-    title: one line, for tables and figures. axes: the ranges. shares: of the full budget, rising to 1, at which trials
-    are compared and the worse ones pruned. budget: what the shares are of: "length" of both stages, or "data".
-    """
-
-    title: str
-    axes: tuple[Axis, ...]
-    shares: tuple[Fraction, ...] = (Fraction(1, 9), Fraction(1, 3), Fraction(1))
-    budget: str = "length"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -16,7 +16,8 @@ from simvtp.config.schema import Config, completed, flatten, override
 from simvtp.config.tube_counts import tubes_decoded, tubes_masked
 from simvtp.data.resolve import resolved
 from simvtp.errors import ConfigError
-from sweeps.definition import Point, find_sweep
+from sweeps.catalogue import find_sweep
+from sweeps.definition import Point, Sweep
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +87,24 @@ class Plan:
         return {stage: runs for stage, runs in users.items() if len(runs) > 1}
 
 
-def make_plan(name: str, preset: str, base: Config, seeds: Sequence[int]) -> Plan:
-    """All runs of a sweep; raises ConfigError, naming the point, for one that cannot be run."""
+def make_plan(name: str, preset: str, base: Config, seeds: Sequence[int], sweep: Sweep | None = None) -> Plan:
+    """All runs of a sweep.
+
+    name: of the sweep, and so of its results. preset, base: what its points depart from. seeds: of every point. sweep:
+    what has that name; None: the one of `sweeps/ablations/`.
+    Raises ConfigError, naming the point, for one that cannot be run.
+    """
     suffix = suffix_of(preset, base)
     plan = Plan(name, name + suffix, preset, base, tuple(seeds))
-    for part in find_sweep(name).parts or (name,):
-        sweep = find_sweep(part)
-        points = tuple(sweep.points(base))
+    sweep = sweep or find_sweep(name)
+    for part, of in {part: find_sweep(part) for part in sweep.parts}.items() or ((name, sweep),):
+        try:
+            points = of.around(base)
+        except ConfigError as error:
+            raise ConfigError(f"sweep {part}: {error}") from error
         made = (run for point in points for run in _runs(part, point, base, seeds))
         ids = tuple(plan.runs.setdefault(run.id, run).id for run in made)
-        plan.tables.append(Table(part, part + suffix, sweep.title, sweep.axes, points, plan.seeds, ids))
+        plan.tables.append(Table(part, part + suffix, of.title, of.axes_of(points), points, plan.seeds, ids))
     return plan
 
 
@@ -163,7 +172,7 @@ def sweep_record(plan: Plan, table: Table, command: str, before: Mapping[str, An
     pairs = ((point, seed) for point in range(len(table.points)) for seed in table.seeds)
     runs = [{"point": point, "seed": seed, "run": run} for (point, seed), run in zip(pairs, table.ids, strict=True)]
     points = [{"label": p.label, "set": dict(p.set), "base": not p.set} for p in table.points]
-    if before and before["points"] == points and _outcome(before["base"]) == _outcome(base):
+    if before and _settings(before["points"]) == _settings(points) and _outcome(before["base"]) == _outcome(base):
         known = set(plan.seeds)
         runs += [old for old in before["runs"] if old["seed"] not in known]
     runs.sort(key=lambda run: (run["point"], run["seed"]))
@@ -180,6 +189,11 @@ def _recorded_base(plan: Plan, table: Table) -> dict[str, Any]:
     added = {key: own[key] for key in sorted({*table.axes, *(key for point in table.points for key in point.set)})}
     values = {**added, **own, "plugins": merged(plan.runs[run].settings.plugins for run in table.ids)}
     return {key: value for key, value in values.items() if key != "seed"}
+
+
+def _settings(points: Iterable[Mapping[str, Any]]) -> list[Any]:
+    """What tells points apart, whatever they are called."""
+    return [point["set"] for point in points]
 
 
 def _outcome(flat: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,8 @@
-"""Run a named ablation: `python sweeps/run.py mask_ratio`. The same command goes on after any interruption."""
+"""Run a named ablation: `python sweeps/run.py mask_ratio`. The same command goes on after any interruption.
+
+A study of your own is a file that defines SWEEP (`python sweeps/run.py my_study.py`), or fields with their values
+(`python sweeps/run.py --vary mask.video=0.5,0.75 --vary pretrain.lr=3e-3,6e-3`). Both work from any folder.
+"""
 
 from __future__ import annotations
 
@@ -18,100 +22,44 @@ if __name__ == "__main__":  # started as a file: the repository, not this folder
 
 from rich.console import Console
 
-from simvtp.cli import add_config_arguments, boundary, config_from
+from simvtp.cli import boundary, config_from
 from simvtp.config import tracker_names
 from simvtp.config.formats import parse_assignments
 from simvtp.config.schema import Config
 from simvtp.data.resolve import resolved
 from simvtp.errors import ConfigError
 from simvtp.runtime import heartbeat
-from sweeps.definition import find_search, find_sweep, names, searches
+from sweeps import catalogue, options
+from sweeps.definition import Sweep
 from sweeps.plan import Plan, Run, equal_points, make_plan
 from sweeps.scheduler import control, display
 from sweeps.scheduler.display import plan_table, status_table
+from sweeps.search_definition import Search
 from sweeps.state.cost_estimate import forecast
 from sweeps.state.other_code import differences, note, settle
 from sweeps.state.run_states import RunRegistry, RunState, is_retried
+from sweeps.state.saved_sweeps import saved_names, saved_sweep
+from sweeps.vary import parse_vary
 
 if TYPE_CHECKING:
     from sweeps.executors.base import Executor
 
 log = logging.getLogger("sweeps.run")  # not "__main__", which nobody shows
 
-SEARCH_OPTIONS = ("trials", "rungs", "budget", "over", "storage")
-EPILOG = "exit codes: 0 all done; 1 some runs failed; 2 bad input; 130 interrupted"
-
-
-def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(prog="python sweeps/run.py", description=__doc__, epilog=EPILOG)
-    made.add_argument("sweep", nargs="?", help="name of the sweep; --list shows them")
-    add_config_arguments(made)
-    made.add_argument("--seeds", default="0", metavar="0,1,2", help="seeds of every point (0)")
-    made.add_argument(
-        "--cluster", default="auto", metavar="WHERE", help="auto, local, debug, slurm, or a file in clusters/ (auto)"
-    )
-    made.add_argument("--jobs", type=int, metavar="N", help="runs at once (here: cores / threads of a run)")
-    made.add_argument("--pack", type=int, metavar="N", help="runs side by side in one job of SLURM (1)")
-    made.add_argument("--trials", type=int, metavar="N", help="of a search: points to try in all (40)")
-    made.add_argument("--rungs", metavar="SHARES", help="of a search: budgets at which to prune (1/9,1/3,1)")
-    made.add_argument("--budget", choices=["length", "data"], help="of a search: what the shares are of (length)")
-    made.add_argument("--over", metavar="KEYS", help="of a search: only these of its fields, with commas")
-    made.add_argument(
-        "--storage",
-        metavar="URL",
-        help="of a search: a database (or $SIMVTP_STORAGE)",
-    )
-    made.add_argument("--scalars", metavar="KINDS", help="where else to show curves: tensorboard, wandb or both")
-    made.add_argument(
-        "--hung-after",
-        type=float,
-        metavar="MINUTES",
-        help="kill and retry a job without a step for so long (30)",
-    )
-    made.add_argument("--dry-run", action="store_true", help="check, print every run and what would start, and end")
-    made.add_argument("--list", action="store_true", help="print the sweeps, and end")
-    made.add_argument("--status", action="store_true", help="print what became of every run, and end")
-    made.add_argument("--watch", action="store_true", help="with --status: again and again, until Ctrl-C")
-    made.add_argument("--detach", action="store_true", help="go on in the background, also after a logout")
-    made.add_argument("--retry", choices=["failed", "lost"], help="try failed runs again, or those whose jobs vanished")
-    made.add_argument("--log", metavar="RUN", help="print the output of a run's last job, and follow it")
-    made.add_argument("--why", metavar="RUN", help="what a run differs in, what became of its jobs, why it failed")
-    made.add_argument(
-        "--cancel", metavar="RUN", nargs="?", const="all", help="end one run, or all of the sweep that are not done"
-    )
-    return made
-
-
-def seeds_of(text: str) -> tuple[int, ...]:
-    """ "0,1,2" -> (0, 1, 2); raises ConfigError."""
-    try:
-        seeds = tuple(int(part) for part in text.split(","))
-    except ValueError:
-        seeds = ()
-    if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
-        raise ConfigError(f"--seeds {text!r}: write different whole numbers from 0 with commas, such as 0,1,2")
-    return seeds
-
 
 def main(words: list[str] | None = None) -> int:
     """The command; gives its exit code."""
     words = sys.argv[1:] if words is None else words
-    arguments = parser().parse_args(words)
+    arguments = options.parser().parse_args(words)
     return boundary(lambda: _run_command(arguments, words))
 
 
 def _run_command(arguments: argparse.Namespace, words: list[str]) -> int:
     console = display.console()
     if arguments.list:
-        return show_list(console, config_from(arguments))
-    if arguments.sweep is None:
-        raise ConfigError(f"name a sweep: one of {', '.join([*names(), *searches()])}")
-    if arguments.watch and not arguments.status:
-        raise ConfigError("--watch: it goes with --status, and starts nothing; without both the sweep starts")
-    for name in ("jobs", "pack", "trials"):
-        if (count := getattr(arguments, name)) is not None and count < 1:
-            raise ConfigError(f"--{name} {count}: it takes a whole number from 1")
-    base, seeds = resolved(config_from(arguments)), seeds_of(arguments.seeds)
+        return show_list(console, config_from(arguments), arguments.results)
+    options.check(arguments)
+    base, seeds = resolved(config_from(arguments)), options.seeds_of(arguments.seeds)
     if "seed" in parse_assignments(arguments.assignments):
         raise ConfigError("--set seed: a sweep takes its seeds from --seeds")
     if arguments.scalars is not None:
@@ -122,14 +70,39 @@ def _run_command(arguments: argparse.Namespace, words: list[str]) -> int:
     heartbeat.limit_seconds()
     registry = RunRegistry(arguments.results)
     registry.check_readable()
-    if arguments.sweep in searches():
-        from sweeps.search import run_search  # Optuna takes a second to load: not for sweeps
+    name, found = find(arguments, base)
+    if isinstance(found, Search):
+        from sweeps.search import run_search, spec  # Optuna takes a second to load: not for sweeps
 
-        return run_search.run_command(arguments, base, seeds, registry, console, words)
-    for name in SEARCH_OPTIONS:
-        if getattr(arguments, name) is not None:
-            raise ConfigError(f"--{name}: that is for a search, such as {searches()[0]}")
-    plan = make_plan(arguments.sweep, arguments.preset, base, seeds)
+        asked = spec.parse_search(name, found, arguments, base, seeds)
+        return run_search.run_command(asked, arguments, registry, console, words)
+    for option in options.SEARCH_OPTIONS:
+        if getattr(arguments, option) is not None:
+            raise ConfigError(f"--{option}: that is for a search, such as {catalogue.searches()[0]}")
+    return _run_sweep(make_plan(name, arguments.preset, base, seeds, found), registry, arguments, console, words)
+
+
+def find(arguments: argparse.Namespace, base: Config) -> tuple[str, Sweep | Search]:
+    """What a command line names: fields and values, a file, an ablation, or a sweep that the results know by name."""
+    if arguments.vary:
+        return parse_vary(arguments.vary, in_pairs=arguments.zip, name=arguments.name)
+    name = arguments.sweep
+    if name is None:
+        known = ", ".join([*catalogue.names(), *catalogue.searches()])
+        raise ConfigError(f"name a sweep: one of {known}; or give a file of your own, or fields and values by --vary")
+    if catalogue.is_file(name):
+        return catalogue.from_file(name)
+    if not catalogue.is_ablation(name):
+        saved = saved_sweep(arguments.results, name, arguments.preset, base)
+        if saved is not None:
+            return name, saved
+    return name, catalogue.find(name)
+
+
+def _run_sweep(
+    plan: Plan, registry: RunRegistry, arguments: argparse.Namespace, console: Console, words: Sequence[str]
+) -> int:
+    """What a command line asks of a sweep; gives the exit code."""
     if arguments.status:
         return show_status(console, plan, registry, watch=arguments.watch)
     if arguments.log is not None:
@@ -148,17 +121,22 @@ def _run_command(arguments: argparse.Namespace, words: list[str]) -> int:
     return start(console, plan, registry, arguments, words)
 
 
-def show_list(console: Console, base: Config) -> int:
-    for name in names():
-        sweep = find_sweep(name)
+def show_list(console: Console, base: Config, results: Path) -> int:
+    """--list: the sweeps and searches of the repository, then those that the results folder knows."""
+    for name in catalogue.names():
+        sweep = catalogue.find_sweep(name)
         try:
-            count = str(sum(len(find_sweep(part).points(base)) for part in sweep.parts or (name,)))
+            count = str(sum(len(catalogue.find_sweep(part).around(base)) for part in sweep.parts or (name,)))
             note = ""
         except ConfigError as error:
             count, note = "-", f" (not with this preset: {error})"
         console.print(f"{name:20} {count:>3} points  {sweep.title}{note}", highlight=False, soft_wrap=True)
-    for name in searches():
-        console.print(f"{name:20} {'':>3} search  {find_search(name).title}", highlight=False, soft_wrap=True)
+    for name in catalogue.searches():
+        title = catalogue.find(name).title
+        console.print(f"{name:20} {'':>3} search  {title}", highlight=False, soft_wrap=True)
+    for name, title in saved_names(results):
+        line = f"{name:20} {'':>3} saved   {title}"
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
     return 0
 
 
@@ -183,8 +161,8 @@ def start(
     console: Console, plan: Plan, registry: RunRegistry, arguments: argparse.Namespace, words: Sequence[str]
 ) -> int:
     """Check the plan, then start it: here, detached, or, with --dry-run, not at all; gives the exit code."""
-    from sweeps.executors.choose import make_executor  # Submitit takes a second to load: not for --status
-    from sweeps.scheduler import preflight, run_sweep
+    from sweeps.executors.choose import make_executor  # these take a while to load: not for --status
+    from sweeps.scheduler import preflight
 
     threads = plan.base.machine.threads
     executor = make_executor(arguments.cluster, registry, plan.preset, arguments.jobs, threads, arguments.pack)
@@ -201,6 +179,8 @@ def start(
     preflight.check(plan, list(plan.runs.values()) if redo else missing, registry, executor)
     if arguments.dry_run:
         return 0
+    from sweeps.scheduler import run_sweep  # Optuna: not for --dry-run
+
     settle(plan, registry.results)
     for line in equal_points(plan):
         log.warning(line)

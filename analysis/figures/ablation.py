@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -30,10 +31,9 @@ def varying(summary: Summary, axis: str) -> list[Row]:
 
 def draw(summary: Summary, measure: Measure = time) -> Figure:
     """The figure that fits the sweep's points."""
-    sweep = summary.sweep
     if is_curves(summary):
         return curves(summary, measure(summary.rows))
-    if _numeric(summary) and len(sweep.axes) == 2 and all(set(point.set) <= set(sweep.axes) for point in sweep.points):
+    if _is_product(summary):
         return heat_map(summary)
     return toggles(summary)
 
@@ -47,6 +47,18 @@ def _is_tied(summary: Summary) -> bool:
     """Whether there is one axis with a value of its own for every point: what else changes, changes with it."""
     sweep = summary.sweep
     return len(sweep.axes) == 1 and len({sweep.value(p, sweep.axes[0]) for p in sweep.points}) == len(sweep.points)
+
+
+def _is_product(summary: Summary) -> bool:
+    """Whether the points are every combination of the values of two numeric axes, the base among them or beside."""
+    sweep = summary.sweep
+    if len(sweep.axes) != 2 or not _numeric(summary):
+        return False
+    across, up = sweep.axes
+    cells = {(sweep.value(p, across), sweep.value(p, up)) for p in sweep.points if not p.base}
+    product = set(itertools.product({x for x, _ in cells}, {y for _, y in cells}))
+    only = all(set(point.set) <= set(sweep.axes) for point in sweep.points)
+    return only and product <= cells | {(sweep.base.get(across), sweep.base.get(up))}
 
 
 def _numeric(summary: Summary) -> bool:

@@ -23,6 +23,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
 from analysis.stats.summary import MAIN, Row
+from simvtp.config.schema import FIELDS
 
 BLUE, ORANGE, GREEN, RED, SKY, PINK, BLACK = (
     "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#000000",
@@ -122,7 +123,7 @@ R1 = "R@1, text-to-video (%)"
 
 @dataclass(frozen=True)
 class Axis:
-    """How a config field is shown: the name in words, and the factor to the shown unit."""
+    """How a config field is shown. words: in captions; label: at the axis, with the unit; factor: to that unit."""
 
     words: str
     label: str
@@ -130,24 +131,14 @@ class Axis:
     log: bool = False
 
 
-AXES = {
-    "mask.video": Axis("video mask ratio", "video tubes masked (%)", 100),
-    "mask.text": Axis("text mask ratio", "words masked (%)", 100),
-    "mask.decoded": Axis("decoded tubes", "share of masked tubes decoded (%)", 100),
-    "data.fraction": Axis("pre-training data", "share of the pre-training videos (%)", 100, log=True),
-    "model.decoder_width": Axis("decoder width", "width of the pixel decoder"),
-    "model.decoder_depth": Axis("decoder depth", "layers of the pixel decoder"),
-    "objective.mvm": Axis("weight of MVM", "weight of MVM"),
-    "objective.mlm": Axis("weight of MLM", "weight of MLM"),
-    "objective.vtc": Axis("weight of VTC", "weight of VTC"),
-    "objective.vtm": Axis("weight of VTM", "weight of VTM"),
-    "objective.temperature": Axis("temperature", "temperature of the contrast"),
-    "finetune.lr": Axis("fine-tuning rate", "learning rate of fine-tuning", log=True),
-}
-
-
 def axis_of(name: str) -> Axis:
-    return AXES.get(name, Axis(name, name))
+    """As the field's line in simvtp/config/schema.py has it; by its bare name where that is of another version."""
+    if name not in FIELDS:
+        return Axis(name, name)
+    field = FIELDS[name]
+    if field.unit == "share":
+        return Axis(field.axis, f"{field.axis} (%)", 100, log=field.log)
+    return Axis(field.axis, field.axis, log=field.log)
 
 
 def wrap(text: str, width: int) -> str:
@@ -155,19 +146,20 @@ def wrap(text: str, width: int) -> str:
 
 
 def ratio_axis(panel: Axes, x: Sequence[float], axis: Axis) -> None:
-    if axis.log:
+    log = axis.log and bool(x) and min(x) > 0
+    if log:
         panel.set_xscale("log")
         panel.xaxis.set_minor_locator(NullLocator())
     if len(set(x)) <= _TICKS:
         panel.set_xticks(x, [f"{place:g}" for place in x])
-    elif axis.log:
+    elif log:
         panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         panel.xaxis.set_major_formatter("{x:g}")
-    panel.set_xlabel(axis.label + (", log scale" if axis.log else ""))
+    panel.set_xlabel(axis.label + (", log scale" if log else ""))
     if not x:
         return
     low, high = min(x), max(x)
-    if axis.log:
+    if log:
         margin = (high / low) ** 0.08 if high > low else 2.0
         panel.set_xlim(low / margin, high * margin)
     else:

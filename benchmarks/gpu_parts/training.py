@@ -24,9 +24,10 @@ from benchmarks.gpu_parts.scale import CORPUS, Scale
 from benchmarks.gpu_parts.workload import Workload, config_for
 from simvtp.config.experiment import Experiment
 from simvtp.config.schema import Config, override
+from simvtp.evaluate import evaluate
 from simvtp.models.objectives import Pretraining
 from simvtp.models.transformer import Block
-from simvtp.run import evaluate, run
+from simvtp.run import run
 from simvtp.runtime.files import read_json
 from simvtp.runtime.signals import Interrupted
 from simvtp.training.parallelize import Average

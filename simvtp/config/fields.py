@@ -34,6 +34,8 @@ def setting(
     form: Callable[[str], str] | None = None,
     unit: Unit | None = None,
     label: str = "",
+    axis: str = "",
+    log: bool = False,
     source: str | Mapping[str, str] = "",
     in_id: tuple[str, ...] | None = None,
     pretrain_if: Callable[[Any], bool] | None = None,
@@ -47,15 +49,18 @@ def setting(
         that was trained before it valid.
     within: numbers that it takes, such as "[0, 1)" or "[1, inf)".
     form: for text of a form of its own: gives the one spelling, raises ValueError with what the field takes.
-    unit: how labels show it: a share as percent; by default a number, count or name, by its type.
+    unit: how labels show it: a share as percent, a rate as 3e-3; by default a number, count or name, by its type.
     label: its word in labels; by default its name.
+    axis: its name on the axes of figures, behind that of its stage; by default its label, behind its section's name.
+    log: whether figures show it on a log scale; rates always are.
     source: where the value of preset `base` comes from; a mapping from section to source where sections differ.
     in_id: the ids that it counts in, of (PRETRAIN, RUN). source and in_id default to those of the section.
     pretrain_if: whether it counts in the pre-training id, from the config: settings of what is off do not.
     is_open: whether plugins may add choices, which the config checks (`simvtp/config/plugins/usage.py`).
     """
-    facts = {"meaning": meaning, "within": within, "form": form, "unit": unit, "label": label, "source": source,
-             "in_id": in_id, "pretrain_if": pretrain_if, "is_open": is_open}  # fmt: skip
+    facts = {"meaning": meaning, "within": within, "form": form, "unit": unit, "label": label, "axis": axis,
+             "log": log, "source": source, "in_id": in_id, "pretrain_if": pretrain_if,
+             "is_open": is_open}  # fmt: skip
     return dataclasses.field(default=default, metadata=facts)
 
 
@@ -100,6 +105,8 @@ class Field:
     form: Callable[[str], str] | None
     unit: Unit
     label: str
+    axis: str
+    log: bool
     source: str
     in_id: tuple[str, ...]
     pretrain_if: Callable[[Any], bool] | None
@@ -156,10 +163,18 @@ class Field:
         return ConfigError(f"{self.path}: {value!r} is not possible; it takes {takes}")
 
     def show(self, value: Any) -> str:
-        """A value for labels: 90%, 0.003, tube."""
-        if self.unit == "share" and isinstance(value, int | float):
-            return f"{100 * value:.6g}%"
-        return f"{value:.6g}" if isinstance(value, float) else str(value)
+        """A value for labels: 90%, 3e-3, 0.05, tube. Different values of a field are shown differently."""
+        if isinstance(value, bool):
+            return str(value).lower()
+        if not isinstance(value, int | float) or not math.isfinite(value):
+            return str(value) or '""'
+        number = Decimal(repr(value)).normalize()
+        if self.unit == "share":
+            return f"{(100 * number).normalize():f}%"
+        if self.unit == "rate" and 0 < value < 0.1:
+            digits, _, exponent = f"{number:e}".partition("e")
+            return f"{digits}e{int(exponent)}"
+        return f"{number:f}" if 1e-4 <= abs(value) < 1e16 or not value else repr(value)
 
 
 def _bool(value: Any) -> bool:
@@ -234,12 +249,16 @@ def section_fields(part: str, section: type, in_id: tuple[str, ...], source: str
     return found
 
 
-def extension_field(path: str, off: bool | float, *, meaning: str, within: str, in_id: tuple[str, ...]) -> Field:
-    """The field that switches on what a plugin adds. off: its default; within: the numbers that it takes."""
-    stated = setting(meaning, off, within=within)
+def extension_field(
+    path: str, off: bool | float, *, meaning: str, within: str, axis: str, in_id: tuple[str, ...]
+) -> Field:
+    """The field that switches on what a plugin adds. off: its default; within: the numbers that it takes; axis: its
+    name in figures."""
+    stated = setting(meaning, off, within=within, axis=axis)
     return _field(path, type(off), stated, {"in_id": in_id, "source": ""})
 
 
+_STAGES = {"pretrain": "pre-training", "finetune": "fine-tuning"}  # section -> its name in figures
 _UNITS: dict[type, Unit] = {bool: "name", int: "count", float: "number", str: "name"}
 
 
@@ -250,9 +269,14 @@ def _field(path: str, annotation: Any, stated: Any, common: Mapping[str, Any]) -
     part, _, name = path.rpartition(".")
     source = facts.pop("source")
     own = source.get(part, "") if isinstance(source, Mapping) else source
-    within, label, in_id, unit = (facts.pop(fact) for fact in ("within", "label", "in_id", "unit"))
+    within, label, in_id, unit, axis, log = (
+        facts.pop(fact) for fact in ("within", "label", "in_id", "unit", "axis", "log")
+    )
+    label = label or name.replace("_", " ")
+    axis = f"{_STAGES[part]} {axis or label}" if part in _STAGES else axis or f"{part} {label}".strip()
     return Field(
-        path=path, kind=kind, choices=choices, default=stated.default, label=label or name.replace("_", " "),
+        path=path, kind=kind, choices=choices, default=stated.default, label=label,
+        axis=axis, log=log or unit == "rate",
         within=Interval.parse(within) if within else None, source=own or common["source"],
         in_id=common["in_id"] if in_id is None else in_id,
         unit=unit or _UNITS[kind], **facts,

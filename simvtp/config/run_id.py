@@ -15,7 +15,7 @@ from simvtp.config.schema import OWN_FIELDS, Config, flatten
 from simvtp.errors import ConfigError
 
 # Part of every id: raised when a change of code changes what the same config gives.
-OUTCOME_VERSION = 2
+OUTCOME_VERSION = 3
 
 CORPORA = ("data.pretrain", "data.finetune")
 FILES = frozenset(("model.init", "data.skip", "data.tokenizer", *CORPORA))  # fields that name files to be resolved

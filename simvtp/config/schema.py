@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import operator
 from collections import ChainMap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -36,7 +36,8 @@ def _decodes(config: Config) -> bool:
 
 
 def _of_decoder(meaning: str) -> Any:
-    return setting(meaning, within="[1, inf)", in_id=(PRETRAIN,), pretrain_if=_decodes, source="SimVTP: pixel decoder")
+    return setting(meaning, within="[1, inf)", axis=meaning, in_id=(PRETRAIN,), pretrain_if=_decodes,
+                   source="SimVTP: pixel decoder")  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,9 +88,9 @@ class Model:
 @dataclass(frozen=True, kw_only=True)
 class Mask:
     video: float = setting("share of tubes masked in pre-training, [0, 1)", within="[0, 1)", unit="share",
-                           source="SimVTP: best video ratio")  # fmt: skip
+                           axis="video mask ratio", source="SimVTP: best video ratio")  # fmt: skip
     text: float = setting("share of words masked in pre-training, [0, 1)", within="[0, 1)", unit="share",
-                          source="SimVTP: best text ratio (BERT: 0.15)")  # fmt: skip
+                          axis="text mask ratio", source="SimVTP: best text ratio (BERT: 0.15)")  # fmt: skip
     kind: Literal["tube", "frame", "random"] = setting(
         "tube (one spatial mask for all slots), frame (whole slots), random, or that of a plugin",
         source="SimVTP: tube masking, as in VideoMAE", is_open=True)  # fmt: skip
@@ -98,23 +99,25 @@ class Mask:
         source="SimVTP: always [MASK], kept in the sequence")  # fmt: skip
     decoded: float = setting(
         "share of masked tubes that are decoded, (0, 1], in running cells: saves compute", 1.0, within="(0, 1]",
-        unit="share", source="SimVTP: all masked tubes", pretrain_if=_on("mvm"))  # fmt: skip
+        unit="share", axis="decoded share of masked tubes", source="SimVTP: all masked tubes",
+        pretrain_if=_on("mvm"))  # fmt: skip
 
 
-def _weight(of: str) -> Any:
+def _weight(of: str, short: str) -> Any:
     source = "SimVTP: the sum of four, weight 1 each"
-    return setting(f"weight of {of}; 0 or false: off", within="[0, inf)", source=source)
+    return setting(f"weight of {of}; 0 or false: off", within="[0, inf)", axis=f"weight of {short}", source=source)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Objective:
-    mvm: float = _weight("masked video modelling")
-    mlm: float = _weight("masked language modelling")
-    vtc: float = _weight("video-text contrast")
-    vtm: float = _weight("video-text matching")
+    mvm: float = _weight("masked video modelling", "MVM")
+    mlm: float = _weight("masked language modelling", "MLM")
+    vtc: float = _weight("video-text contrast", "VTC")
+    vtm: float = _weight("video-text matching", "VTM")
     temperature: float = setting(
         "temperature of the contrast, in pre-training and fine-tuning", within="(0, inf)",
-        source="SimVTP: fixed at 0.05", in_id=BOTH, pretrain_if=_on("vtc"))  # fmt: skip
+        axis="temperature of the contrast", source="SimVTP: fixed at 0.05", in_id=BOTH,
+        pretrain_if=_on("vtc"))  # fmt: skip
     learn_temperature: bool = setting(
         "temperature is only where a learned one starts, as in CLIP", False, source="SimVTP: fixed", in_id=BOTH,
         pretrain_if=_on("vtc"))  # fmt: skip
@@ -138,7 +141,8 @@ class Data:
                              source="SimVTP: BERT-base uncased")  # fmt: skip
     fraction: float = setting(
         "share of the pre-training videos, (0, 1]; nested by hash of the video id", within="(0, 1]", unit="share",
-        label="data", in_id=(PRETRAIN,), source="SimVTP: all of WebVid-2M")  # fmt: skip
+        label="data", axis="share of the pre-training videos", log=True, in_id=(PRETRAIN,),
+        source="SimVTP: all of WebVid-2M")  # fmt: skip
     stride: int = setting("frames from one sampled frame to the next in pre-training", within="[1, inf)",
                           in_id=(PRETRAIN,), source="SimVTP: 16 frames, stride 4")  # fmt: skip
     reader: Literal["auto", "pyav", "decord", "torchcodec"] = setting(
@@ -173,7 +177,7 @@ class Optimisation:
     accumulate: int = setting("parts a batch is computed in, to save memory; VTC and VTM see one part",
                               within="[1, inf)",
                               source="own: one part (the contrast sees one at a time)")  # fmt: skip
-    lr: float = setting("peak learning rate for a batch of 256", within="[0, inf)", unit="rate")
+    lr: float = setting("peak learning rate for a batch of 256", within="[0, inf)", unit="rate", axis="learning rate")
     lr_start: float = setting("learning rate at the first step, not scaled", within="[0, inf)", unit="rate",
                               source={"finetune": _OWN})  # fmt: skip
     lr_end: float = setting("learning rate at the last step for a batch of 256", within="[0, inf)", unit="rate",
@@ -223,7 +227,7 @@ class Machine:
     threads: int = setting("CPU threads of a process; 0: torch's choice", within="[0, inf)")
     workers: int = setting("processes that decode and augment; 0: in the training process", within="[0, inf)")
     checkpoint_seconds: float = setting("longest time from one checkpoint to the next", within="(0, inf)")
-    frame_cache: bool = setting("keep decoded frames in the cache folder (small corpora only)")
+    frame_cache: bool = setting("keep decoded frames of the embedded corpus in the cache folder")
     shard: bool = setting("share weights and optimiser out over the processes (FSDP), for models too large", False)
     checkpointing: bool = setting("recompute layers in the backward pass: less memory, a third more work", False)
     compile: bool = setting("torch.compile every layer", False)
@@ -248,12 +252,8 @@ class Config:
     machine: Machine = field(metadata={"in_id": (), "source": "the machine"})
     seed: int = setting("seed of weights, order, masks and crops", within="[0, 9223372036854775808)", source=_OWN)
     tag: str = setting("a name that sets runs apart that are equal otherwise, such as those of other code", "")
-    plugins: str = setting(
-        "plugins that the other fields use, with digests; filled in by what --plugin loads",
-        "",
-        form=normal_record,
-        in_id=(),
-    )  # fmt: skip  (run_id counts the digests)
+    plugins: str = setting("plugins that the other fields use, with digests; filled in by what --plugin loads", "",
+                           form=normal_record, in_id=())  # fmt: skip
     extra: usage.Extra = ()  # fields that plugins add (simvtp/config/plugins/usage.py)
 
     def __post_init__(self) -> None:
@@ -316,6 +316,12 @@ def unflatten(values: Mapping[str, Any]) -> Config:
     return Config(**{name: kind(**sections[name]) for name, kind in _SECTIONS.items()}, **parts, extra=extra)
 
 
+def unknown(key: str, known: Iterable[str]) -> ConfigError:
+    """The error for a key that is none of the known ones."""
+    hint = f"; a plugin's: {usage.LOAD}" if usage.is_extra(key) else ""
+    return ConfigError(f"unknown config key {key!r}{nearest(key, known)}{hint}")
+
+
 def override(config: Config, changes: Mapping[str, Any]) -> Config:
     """A new config with `changes` ({"mask.video": 0.5} or text as typed) applied and validated."""
     values = flatten(config)
@@ -324,7 +330,6 @@ def override(config: Config, changes: Mapping[str, Any]) -> Config:
         if key in REMOVED:
             raise ConfigError(f"{key} is no field of this version: {REMOVED[key]}")
         if key not in known and not (changes.get("plugins") and usage.is_extra(key)):
-            hint = f"; a plugin's: {usage.LOAD}" if usage.is_extra(key) else ""
-            raise ConfigError(f"unknown config key {key!r}{nearest(key, known)}{hint}")
+            raise unknown(key, known)
         values[key] = value
     return unflatten(values)

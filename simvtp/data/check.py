@@ -1,12 +1,14 @@
 """What of a corpus is there. `python -m simvtp.data.check webvid:ROOT`; --deep decodes every video.
 
 Without --deep it lists every file and opens a sample of them. With it, each video that cannot be decoded is a line of
-its own with the reason, and a list of them is written that training then skips (--set data.skip=FILE).
+its own with the reason, and a list of them is written that training then skips (--set data.skip=FILE). A folder in
+place of a corpus, `python -m simvtp.data.check DIR`, is searched for videos with all folders below it.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import io
 import logging
 import sys
@@ -23,13 +25,14 @@ from rich.table import Table
 from simvtp.cli import add_plugin_argument, main
 from simvtp.config.plugins.loading import load_plugins
 from simvtp.data.annotations.records import Record
-from simvtp.data.annotations.video_files import find_videos
+from simvtp.data.annotations.video_files import find_videos, videos_below
 from simvtp.data.corpora import skip_list
 from simvtp.data.corpora.registry import each_split, kind_of, read_records
+from simvtp.data.corpora.spec import kinds
 from simvtp.data.video.probe import VideoInfo, probe
 from simvtp.data.video.video import Video, spread_indices
 from simvtp.errors import DataError
-from simvtp.runtime.files import write_bytes
+from simvtp.runtime.files import expanded, write_bytes
 from simvtp.runtime.worker_pool import Failure, each
 
 log = logging.getLogger(__name__)
@@ -64,16 +67,29 @@ def check(name: str, split: str, *, deep: bool, seconds: float) -> CheckedSplit:
     """
     records, root = read_records(name, split)
     found, missing = find_videos(records, root, strict=False, corpus=name)
+    return _opened(CheckedSplit(split, records, found, missing, {}, []), deep=deep, seconds=seconds)
+
+
+def check_folder(folder: Path, *, deep: bool, seconds: float) -> CheckedSplit:
+    """`check` of every video below a folder, in place of those that annotations list; raises DataError without any."""
+    found = [(Record(file, file, ()), path) for path in videos_below(folder) if (file := str(path.relative_to(folder)))]
+    split = CheckedSplit("videos", [record for record, _ in found], found, [], {}, [])
+    return _opened(split, deep=deep, seconds=seconds)
+
+
+def _opened(split: CheckedSplit, *, deep: bool, seconds: float) -> CheckedSplit:
+    """The split with what opening its videos, or decoding them, found."""
+    found = split.found
     chosen = found if deep else _some(found, OPENED)
     files = {path: record.file for record, path in chosen}
     info, bad = {}, []
     what = "decoding" if deep else "opening"
-    for path, answer in each(probe, deep, list(files), title=f"{split}: {what}", seconds=seconds):
+    for path, answer in each(probe, deep, list(files), title=f"{split.name}: {what}", seconds=seconds):
         if isinstance(answer, VideoInfo):
             info[files[path]] = answer
         else:
             bad.append((files[path], f"{path}: {answer.why}" if isinstance(answer, Failure) else answer))
-    return CheckedSplit(split, records, found, missing, info, sorted(bad))
+    return dataclasses.replace(split, info=info, bad=sorted(bad))
 
 
 def _some(found: list[tuple[Record, Path]], count: int) -> list[tuple[Record, Path]]:
@@ -128,13 +144,13 @@ def contact_sheet(split: CheckedSplit) -> Image.Image:
             square = ImageOps.fit(Image.fromarray(frame), (SIDE, SIDE))
             sheet.paste(square, (left + place * (SIDE + MARGIN), top))
         draw.text((left, top + SIDE), record.file[-70:], "dimgray", font)
-        draw.text((left, top + SIDE + LINE), record.captions[0][:75], "black", font)
+        draw.text((left, top + SIDE + LINE), " ".join(record.captions[:1])[:75], "black", font)
     return sheet
 
 
 def _main() -> None:
     parser = argparse.ArgumentParser(prog="python -m simvtp.data.check", description=__doc__)
-    parser.add_argument("corpus", help="kind:place, such as webvid:ROOT, msrvtt:ROOT or csv:FILE")
+    parser.add_argument("corpus", help="kind:place, such as webvid:ROOT or csv:FILE; or a folder of videos")
     parser.add_argument("--deep", action="store_true", help="decode every frame of every video")
     parser.add_argument("--list", type=Path, default=Path("unreadable.txt"), metavar="FILE", help="list for data.skip")
     parser.add_argument("--sheet", type=Path, default=Path("corpus.png"), metavar="PNG", help="contact sheet to write")
@@ -142,8 +158,7 @@ def _main() -> None:
     add_plugin_argument(parser)
     given = parser.parse_args()
     load_plugins(given.plugins)
-    found = each_split(given.corpus, lambda name: check(given.corpus, name, deep=given.deep, seconds=given.seconds))
-    splits = list(found.values())
+    splits = _checked(given)
     Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 140).print(report(splits, given.deep))
     for split in splits:
         if split.missing:
@@ -153,11 +168,23 @@ def _main() -> None:
     bad = sorted({entry for split in splits for entry in split.bad})
     for file, why in bad:
         print(f"unreadable: {file}\t{why}")
-    if given.deep:
+    if given.deep and not _is_folder(given.corpus):
         skip_list.write(given.list, kind_of(given.corpus), bad)
         log.info("%d videos for training to skip: --set data.skip=%s", len(bad), given.list)
     if any(split.info for split in splits):
         _save_sheet(splits, given.sheet)
+
+
+def _is_folder(name: str) -> bool:
+    """Whether a folder is named instead of a corpus."""
+    return name.partition(":")[0] not in kinds() and expanded(name).is_dir()
+
+
+def _checked(given: argparse.Namespace) -> list[CheckedSplit]:
+    if _is_folder(given.corpus):
+        return [check_folder(expanded(given.corpus), deep=given.deep, seconds=given.seconds)]
+    found = each_split(given.corpus, lambda name: check(given.corpus, name, deep=given.deep, seconds=given.seconds))
+    return list(found.values())
 
 
 def _more(missing: Sequence[Path]) -> str:

@@ -1,4 +1,8 @@
-"""Decoded frames of a small corpus: one memory map in the cache folder, made once and shared by every run."""
+"""Decoded frames of the embedded corpus: one memory map in the cache folder, made once and shared by every run.
+
+Other corpora are decoded from their files: their videos differ in length and size, and may need more room than there
+is.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from simvtp.data.corpora.corpus import Corpus
 from simvtp.data.video.tar_members import file_on_disk
 from simvtp.data.video.video import Video
 from simvtp.errors import DataError
@@ -25,6 +30,11 @@ log = logging.getLogger(__name__)
 # Raised when the same files give other frames.
 VERSION = 1
 OFF = "switch it off with machine.frame_cache=false"
+
+
+def is_cached(corpus: Corpus) -> bool:
+    """Whether machine.frame_cache applies: to the embedded corpus, where no file is missing."""
+    return corpus.name.startswith("sprites:") and all(sample.exists for sample in corpus.samples)
 
 
 def open_frames(paths: Sequence[Path], what: str) -> NDArray[np.uint8]:

@@ -22,9 +22,9 @@ class GalleryLoader:
 
     corpus: an evaluation split. tokenizer: of its captions. frames: of a clip. size: height and width of a clip in
     pixels. segments: clips along a video; crops: square crops of a clip, 1 or 3. batch: videos of a batch. words:
-    longest query in tokens. workers: processes that decode; 0: a thread of this one. cache: keep decoded frames.
-    missing: "error", or "miss" for a black clip in place of a video that is missing or broken; no query finds it, and
-    nothing is found for it. decoding: how files are read.
+    longest query in tokens. workers: processes that decode; 0: a thread of this one. cache: keep decoded frames of the
+    embedded corpus. missing: "error", or "miss" for a black clip in place of a video that is missing or broken; no
+    query finds it, and nothing is found for it. decoding: how files are read.
 
     Attributes: owner, the index of each query's video; absent (index -> why), complete once the videos were read.
     """

@@ -22,7 +22,8 @@ from typing import Any
 from simvtp.cli import add_plugin_argument, main
 from simvtp.config.plugins.loading import load_plugins
 from simvtp.data.corpora.registry import Sample, each_split, kind_of, load, vocabulary
-from simvtp.data.corpora.webdataset import SUMMARY
+from simvtp.data.corpora.webdataset import SETTINGS, SUMMARY
+from simvtp.data.video.clip_paths import split_clip
 from simvtp.errors import DataError
 from simvtp.runtime.files import read_json, settle, write_bytes, write_json
 from simvtp.runtime.locks import Lock
@@ -35,7 +36,6 @@ except ImportError:
 
 log = logging.getLogger(__name__)
 
-SETTINGS = "packing.json"
 KEYS = "{:09d}"
 
 
@@ -67,6 +67,11 @@ def pack(spec: str, out: Path, megabytes: float, skip: str = "") -> dict[str, in
 
 def _pack(spec: str, out: Path, megabytes: float, skip: str) -> dict[str, int]:
     found = each_split(spec, lambda name: load(spec, name, skip=skip).samples)  # none without a video of its gallery
+    clips = [sample for samples in found.values() for sample in samples if split_clip(sample.path)[1]]
+    if clips:
+        raise DataError(
+            f"{spec} lists clips of longer videos, such as {clips[0].path}; shards hold whole videos: cut them first"
+        )
     plan = {name: _shards(name, samples, megabytes * 2**20) for name, samples in found.items()}
     settle(out, SETTINGS, {"corpus": spec, "megabytes": megabytes, "videos": _digest(plan)})
     for half in out.glob("*/.0*"):  # what a kill cut off; the lock keeps others from writing here

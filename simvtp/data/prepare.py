@@ -26,6 +26,7 @@ from simvtp.data.corpora import skip_list
 from simvtp.data.corpora.registry import each_split, read_records
 from simvtp.data.corpora.spec import LISTS, CorpusSpec
 from simvtp.data.failed_files import FailedFiles
+from simvtp.data.video.clip_paths import split_clip
 from simvtp.data.video.reencode import Encoding, reencode
 from simvtp.data.video.video import Video, dense_indices, spread_indices
 from simvtp.errors import DataError
@@ -38,7 +39,7 @@ log = logging.getLogger(__name__)
 SETTINGS = "prepared.json"
 FAILED = "refused.jsonl"
 TIMED = 20  # videos whose reading is timed before and after
-SUFFIXES = {".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".txt", ".pkl", ".pickle"}  # of annotation files
+SUFFIXES = {".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".txt", ".pkl", ".pickle"}  # of annotation files
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,8 @@ def _videos(spec: CorpusSpec) -> dict[Path, str]:
         found, missing = find_videos(records, root, strict=False, corpus=str(spec))
         if missing:
             log.warning("%s, split %s: %d of %d videos have no file", spec, split, len(missing), len(records))
-        return {path: record.file for record, path in found}
+        # of clips the whole video, once: the list names its parts by their times
+        return {split_clip(path)[0]: str(split_clip(Path(record.file))[0]) for record, path in found}
 
     videos = {path: file for split in each_split(str(spec), found_in).values() for path, file in split.items()}
     if not videos:

@@ -14,8 +14,9 @@ from simvtp.cli import config_from
 from simvtp.config.experiment import Experiment
 from simvtp.config.file_digests import pin, pinned_weights, split
 from simvtp.config.schema import Config, override
-from simvtp.data.corpora import registry, skip_list
+from simvtp.data.corpora import skip_list
 from simvtp.data.corpora.content import pinned_corpus
+from simvtp.data.corpora.spec import CorpusSpec
 from simvtp.errors import DataError
 from simvtp.runtime.files import expanded
 
@@ -49,8 +50,10 @@ def pinned_tokenizer(name: str, corpus: str) -> str:
     Raises DataError where there is no vocabulary, ConfigError where it is not the one of a digest that is given.
     """
     place, _ = split(name)
-    if place == "corpus" and registry.kind_of(corpus) == "sprites":
+    if place == "corpus" and CorpusSpec.parse(corpus).kind == "sprites":
         return name
+    from simvtp.data.corpora import registry  # loads readers and decoders: not for the embedded corpus
+
     file = registry.vocabulary(corpus) if place == "corpus" else _vocabulary_file(expanded(place))
     if file is None:
         if place == "corpus":

@@ -98,7 +98,7 @@ def _by_shard(samples: Sequence[Sample]) -> dict[Path, list[int]]:
     found: dict[Path, list[int]] = {}
     for index, sample in enumerate(samples):
         shard = file_on_disk(sample.path)
-        if shard == sample.path:
+        if shard.suffix != ".tar":
             return {}
         found.setdefault(shard, []).append(index)
     return found

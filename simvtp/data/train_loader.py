@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from simvtp.data.corpora.registry import Corpus, Sample
-from simvtp.data.frame_cache import open_frames
+from simvtp.data.frame_cache import is_cached, open_frames
 from simvtp.data.prefetch import prefetch
 from simvtp.data.sampler import EpochSampler, ShardWindow
 from simvtp.data.shard_prefetch import ShardCopies, shards_prefetched
@@ -52,14 +52,14 @@ class Batch:
 class ClipReader:
     """Reads the videos of a corpus by index: decoded from their files, or looked up in the frame cache.
 
-    cache: keep decoded frames (`frame_cache`); not where a file is missing. decoding: how files are read.
+    cache: keep decoded frames where `frame_cache.is_cached`. decoding: how files are read.
     """
 
     def __init__(self, corpus: Corpus, cache: bool, decoding: Decoding = DEFAULT) -> None:
         self.decoding = decoding
         self.samples: tuple[Sample, ...] = corpus.samples
         self.cached: NDArray[np.uint8] | None = None
-        if cache and all(sample.exists for sample in self.samples):
+        if cache and is_cached(corpus):
             whole = corpus.whole or corpus  # one cache for all fractions of a corpus
             paths = [sample.path for sample in whole.samples]
             # as a plain array: each slice of a memory map costs more than the pixels of a small frame
@@ -98,9 +98,9 @@ class TrainLoader:
     width of a clip in pixels. crop: none, multiscale or resized. augmentation: what follows the crop. batch: samples of
     a step over all processes. accumulate: parts that a batch is computed in. words: longest caption in tokens. seed: of
     order, frames, crops and captions. workers: processes that decode; 0: a thread of this one. cache: keep decoded
-    frames. failures: share of the videos that may turn out to be broken. decoding: how files are read. order:
-    shuffled, shards or lengths (`sampler`). stream: a folder that shards are copied to, window by window, and read from
-    (`shard_prefetch`); empty: videos are read at their place.
+    frames of the embedded corpus. failures: share of the videos that may turn out to be broken. decoding: how files are
+    read. order: shuffled, shards or lengths (`sampler`). stream: a folder that shards are copied to, window by window,
+    and read from (`shard_prefetch`); empty: videos are read at their place.
 
     Attributes: steps_per_epoch; replaced, the samples replaced so far because their video could not be decoded, in any
     process. Raises DataError where the corpus has fewer samples than a batch.

@@ -180,7 +180,7 @@ of {size} x {size} pixels, texts of at most {config["model.words"]} word pieces.
 
 {_scores(about["metrics"])}
 ```python
-from simvtp import SimVTPModel
+from simvtp import SimVTP
 
 model = SimVTP.from_pretrained("this folder")
 scores = model.encode_text(["a red star moves left"]) @ model.encode_video(["clip.mp4"]).T

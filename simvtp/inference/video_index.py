@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -12,28 +13,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from simvtp.data.annotations.video_files import named, videos_below
 from simvtp.errors import DataError
 from simvtp.inference.retriever import SimVTP
-from simvtp.runtime.cache_dir import cache_folder, say
+from simvtp.runtime.cache_dir import cache_folder
 from simvtp.runtime.files import read_json
 
-ENDINGS = {".mp4", ".webm", ".mkv", ".mov", ".avi", ".m4v", ".gif", ".mpg", ".mpeg"}
+log = logging.getLogger(__name__)
+
 EVERY = 50  # videos from one line about progress to the next
 
 _TABLES = """
 create table if not exists files (path text primary key, size integer, changed integer, digest text not null);
 create table if not exists features (digest text primary key, vector blob not null);
 """
-
-
-def videos_of(folder: Path) -> list[Path]:
-    """Every file below the folder that is named as a video, sorted; raises DataError where there is none."""
-    if not folder.is_dir():
-        raise DataError(f"--videos: {folder} is no folder")
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS and path.is_file())
-    if not found:
-        raise DataError(f"--videos: {folder} holds no video ({', '.join(sorted(ENDINGS))})")
-    return found
 
 
 def index_file(model_folder: Path) -> Path:
@@ -52,7 +45,7 @@ def features(retriever: SimVTP, folder: Path, index: Path) -> tuple[list[Path], 
     """Videos that can be decoded and their unit vectors [N, D]; those in the index are not decoded.
 
     Every vector is kept as soon as it is there, so a call that is cut off is continued by the next. A video that
-    cannot be decoded is named on stderr, counted, and tried again by the next call. Raises DataError where the index
+    cannot be decoded is named in the log, counted, and tried again by the next call. Raises DataError where the index
     is damaged or cannot be written.
     """
     paths, vectors, broken = [], [], []
@@ -60,7 +53,7 @@ def features(retriever: SimVTP, folder: Path, index: Path) -> tuple[list[Path], 
         index.parent.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(index, timeout=60)) as store:
             store.executescript(_TABLES)
-            for path, vector in _each(retriever, videos_of(folder), store):
+            for path, vector in _each(retriever, videos_below(folder, "--videos: "), store):
                 if isinstance(vector, DataError):
                     broken.append(str(vector))
                 else:
@@ -73,7 +66,7 @@ def features(retriever: SimVTP, folder: Path, index: Path) -> tuple[list[Path], 
             f"the index {index} is damaged or cannot be reached ({error}); remove it, and the next search makes it anew"
         ) from error
     if broken:
-        say(f"{len(broken)} of {len(broken) + len(paths)} videos left out: {'; '.join(broken[:5])}")
+        log.warning("%d of %d videos left out: %s", len(broken), len(broken) + len(paths), named(broken))
     if not paths:
         raise DataError(f"--videos: none of the videos of {folder} can be decoded")
     return paths, torch.stack(vectors)
@@ -94,12 +87,12 @@ def _each(retriever: SimVTP, paths: list[Path], store: sqlite3.Connection) -> It
                 store.execute("insert or ignore into features values (?, ?)", (digest, vector))
             encoded += 1
             if encoded % EVERY == 0:
-                say(f"indexed {number} of {len(paths)} videos")
+                log.info("indexed %d of %d videos", number, len(paths))
         else:
             vector = found[0]
         yield path, vector
     if encoded:
-        say(f"indexed {encoded} new videos of {len(paths)}")
+        log.info("indexed %d new videos of %d", encoded, len(paths))
 
 
 def _known_digest(path: Path, store: sqlite3.Connection) -> str:

@@ -70,6 +70,10 @@ class TubeEmbedding(nn.Module):
             "scale", torch.tensor(IMAGENET_STD).mul(255).reciprocal().repeat_interleave(pixels), persistent=False
         )
 
+    def reset_parameters(self) -> None:
+        """Weights and bias anew, uniform in +-1/sqrt(values of a tube): the default of VideoMAE's `Conv3d`."""
+        self.proj.reset_parameters()  # of `Linear`: the same default, and a tube is the whole kernel
+
     def forward(self, tubes: Tensor, ids: Tensor | None = None) -> Tensor:
         """Bytes [B, tubes, P] and the ids of the tubes to embed, int64 [B, V] (None: all) -> float [B, V, D]."""
         chosen = tubes if ids is None else gather(tubes, ids)

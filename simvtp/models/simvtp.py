@@ -111,6 +111,9 @@ class SimVTPModel(nn.Module):
     A head is there only where its objective is on, also that of a plugin. Each part is drawn from a seed of its own, so
     two configs that differ in one objective start the rest from the same weights.
 
+    Weights start as in the release, which keeps VideoMAE's: linear layers Xavier-uniform, the tube embedding at the
+    default of `Conv3d`, mask tokens from a normal of deviation 0.02 that is cut at one deviation.
+
     config: of the run; its model, mask and objective sections and the seed count.
     vocabulary: how many words the tokenizer knows.
     added: with the heads of the objectives of plugins; without, for what only encodes, the plugins need not be loaded.
@@ -134,8 +137,10 @@ class SimVTPModel(nn.Module):
         for name, part in self.named_children():
             with seeded(config.seed, "weights", name):
                 initialise(part)
+                if isinstance(part, TubeEmbedding):
+                    part.reset_parameters()
                 if isinstance(part, PixelDecoder | WordDecoder):
-                    nn.init.trunc_normal_(part.mask_token, std=0.02)
+                    nn.init.trunc_normal_(part.mask_token, std=0.02, a=-0.02, b=0.02)
 
     def encode(self, groups: Sequence[Group]) -> list[Group]:
         """One pass of the encoder over several groups of sequences, each [B, N, D] -> the same shapes."""

@@ -1,10 +1,10 @@
 """The video mask ratio at equal compute: cheaper steps, more of them, the same FLOP of pre-training as the base."""
 
 from sweeps.ablations.mask_ratio import VIDEO
-from sweeps.definition import Sweep, at_equal_compute, curve, distinct
+from sweeps.definition import Sweep, at_equal_compute, choices
 
 SWEEP = Sweep(
     title="Video mask ratio at equal compute",
     axes=("mask.video",),
-    points=lambda base: at_equal_compute(distinct(curve("mask.video", VIDEO), base), base),
+    points=lambda base: at_equal_compute(choices("mask.video", VIDEO), base),
 )

@@ -1,7 +1,7 @@
 """Which objectives help: contrast (VTC) and matching (VTM) beside MVM and MLM, and no pre-training at all."""
 
 from simvtp.config.schema import Config, flatten
-from sweeps.definition import NO_PRETRAINING, Point, Sweep, distinct
+from sweeps.definition import NO_PRETRAINING, Point, Sweep
 
 OFF = ({"objective.vtm": 0.0}, {"objective.vtc": 0.0}, {"objective.vtc": 0.0, "objective.vtm": 0.0})
 
@@ -13,7 +13,7 @@ def points(base: Config) -> list[Point]:
         weights = flatten(base) | off
         on = [name.upper() for name in ("mvm", "mlm", "vtc", "vtm") if weights[f"objective.{name}"]]
         found.append(Point("+".join(on) or "no objective", off))
-    return distinct([*found, NO_PRETRAINING], base)
+    return [*found, NO_PRETRAINING]
 
 
 SWEEP = Sweep(

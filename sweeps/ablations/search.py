@@ -1,6 +1,6 @@
 """A search: both mask ratios, which objectives, their weights, and the learning rates of both stages."""
 
-from sweeps.definition import Search, log_factor, uniform
+from sweeps.search_definition import Search, log_factor, uniform
 
 SEARCH = Search(
     title="Mask ratios, objectives, loss weights and learning rates",

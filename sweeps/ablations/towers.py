@@ -1,9 +1,9 @@
 """Whether videos and texts need encoders of their own after pre-training with one."""
 
-from sweeps.definition import Sweep, choices, distinct
+from sweeps.definition import Sweep, choices
 
 SWEEP = Sweep(
     title="Separate or shared encoders in fine-tuning",
     axes=("model.towers",),
-    points=lambda base: distinct(choices("model.towers", ("separate", "shared")), base),
+    points=choices("model.towers", ("separate", "shared")),
 )

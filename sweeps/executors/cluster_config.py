@@ -1,4 +1,4 @@
-"""Clusters as files: what `--cluster NAME` reads from clusters/NAME.toml."""
+"""Clusters as files: what `--cluster NAME` reads from clusters/NAME.toml, of this folder or of the repository."""
 
 from __future__ import annotations
 
@@ -72,13 +72,22 @@ _KINDS = {"str | None": str, "str": str, "int | None": int, "int": int}
 
 
 def names() -> list[str]:
-    """Clusters that have a file."""
-    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+    """Clusters that have a file in clusters/, of this folder or of the repository."""
+    return sorted({path.stem for folder in folders() for path in folder.glob("*.toml")})
+
+
+def folders() -> tuple[Path, ...]:
+    """Where clusters have their files; the first that has one of a name counts."""
+    return Path("clusters"), FOLDER
 
 
 def read(name: str) -> Cluster:
-    """The cluster of a name in clusters/, or of a path that ends in .toml; raises ConfigError, naming file and key."""
-    path = Path(name) if name.endswith(".toml") else FOLDER / f"{name}.toml"
+    """The cluster of a name in clusters/, of this folder or of the repository, or of a path that ends in .toml.
+
+    Raises ConfigError, naming file and key.
+    """
+    named = [folder / f"{name}.toml" for folder in folders()]
+    path = Path(name) if name.endswith(".toml") else next(filter(Path.is_file, named), named[-1])
     try:
         values = tomllib.loads(path.read_text())
     except FileNotFoundError:

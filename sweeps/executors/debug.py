@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from sweeps.executors.base import JobEnd
-from sweeps.executors.task import Task
 from sweeps.plan import Run
 from sweeps.state.run_states import RunRegistry
 
@@ -41,6 +40,7 @@ class Debug:
     def submit(self, runs: Sequence[Run]) -> dict[str, Any]:
         from simvtp.runtime.locks import Busy
         from simvtp.runtime.signals import Interrupted
+        from sweeps.executors.task import Task  # loads Submitit: not for --dry-run
 
         for run in runs:
             try:

@@ -18,7 +18,6 @@ from typing import Any
 from simvtp.runtime.files import write_json
 from sweeps.executors.base import JobEnd
 from sweeps.executors.code_snapshot import snapshot_code
-from sweeps.executors.task import Task
 from sweeps.plan import Run
 from sweeps.state.run_states import RunRegistry
 
@@ -78,6 +77,8 @@ class Local:
         return {run.id: self._start(run, code) for run in runs}
 
     def _start(self, run: Run, code: Path) -> LocalJob:
+        from sweeps.executors.task import Task  # loads Submitit: not for --dry-run
+
         slot = self._free_slot()
         folder = (self.registry.folder(run.id) / "jobs").resolve()
         task = Task.of(run, self.registry.results, self.preset)

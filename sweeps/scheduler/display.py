@@ -6,6 +6,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console
@@ -17,6 +18,8 @@ from sweeps.state.cost_estimate import hours_spent
 from sweeps.state.run_states import STATES, RunState
 from sweeps.state.run_summary import RunSummary
 
+ROOT = Path(__file__).resolve().parents[2]
+
 
 def console() -> Console:
     """Of the terminal's width; wide where there is no terminal, since a log can be scrolled."""
@@ -27,6 +30,11 @@ def console() -> Console:
 def show(shown: Console, text: str) -> None:
     """Print one line as it is: unwrapped, without markup."""
     shown.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def script(name: str) -> str:
+    """A script of the repository, such as analysis/plot.py, as a command given in this folder names it."""
+    return name if Path.cwd() == ROOT else str(ROOT / name)
 
 
 class Screen:

@@ -54,17 +54,11 @@ def _problems(part: Callable[[Config], None], config: Config) -> Iterator[str]:
 
 def _corpora(config: Config) -> None:
     """Annotations can be read, and videos are where they should be."""
-    from simvtp.data.corpora.registry import EXTRA_TESTS
-
     data = config.data
     if config.is_pretrained:
-        _count(data.pretrain, "pretrain", data.missing, data.skip)
-    for split in ("train", "val", "test", *EXTRA_TESTS.get(data.finetune.partition(":")[0], ())):
-        _count(data.finetune, split, data.missing, data.skip)
-
-
-def _count(spec: str, split: str, missing: str, skip: str) -> int:
-    return len(_videos(spec, split, missing, skip))
+        _videos(data.pretrain, "pretrain", data.missing, data.skip)
+    for split in ("train", "val", "test"):  # galleries beside the test are of the embedded corpus alone, which is whole
+        _videos(data.finetune, split, data.missing, data.skip)
 
 
 @cache
@@ -73,18 +67,19 @@ def _videos(spec: str, split: str, missing: str, skip: str) -> Sequence[str]:
 
     The embedded corpus is not made here: its spec tells how many there will be. Raises DataError.
     """
-    from simvtp.data.annotations.video_files import find_videos
-    from simvtp.data.corpora import registry
-    from simvtp.data.corpora.skip_list import skipped
-    from simvtp.data.corpora.spec import HINT
-    from simvtp.data.sprites.scenes import parse_spec
-
     spec = split_digest(spec)[0]  # what is there was compared with its digest when the config was resolved
     kind, _, place = spec.partition(":")
     if kind == "sprites":
+        from simvtp.data.sprites.scenes import parse_spec
+
         made = parse_spec(place)
         counts = {"pretrain": made.clips, "train": made.finetune, "val": made.validation, "test": made.test}
         return range(counts.get(split, made.test_seen))  # type: ignore[return-value]
+    from simvtp.data.annotations.video_files import find_videos
+    from simvtp.data.corpora import registry  # loads readers and decoders: not for the embedded corpus
+    from simvtp.data.corpora.skip_list import skipped
+    from simvtp.data.corpora.spec import HINT
+
     records, root = registry.read_records(spec, split)
     training = split in ("pretrain", "train")
     if training and skip:
@@ -106,8 +101,6 @@ def _videos(spec: str, split: str, missing: str, skip: str) -> Sequence[str]:
 
 def _batches(config: Config) -> None:
     """A training split holds at least one batch."""
-    from simvtp.data.corpora.registry import Corpus, Sample
-
     data = config.data
     for key, spec, split, stage, share in (
         ("pretrain", data.pretrain, "pretrain", config.pretrain, data.fraction),
@@ -123,6 +116,8 @@ def _batches(config: Config) -> None:
         if share < 1 and isinstance(videos, range):
             count = round(count * share)
         elif share < 1:
+            from simvtp.data.corpora.corpus import Corpus, Sample
+
             samples = tuple(Sample(video, Path(), ()) for video in videos)
             count = len(Corpus(spec, split, samples, "").fraction(share, config.seed).samples)
         if count < stage.batch:
@@ -146,12 +141,12 @@ def _tokenizer(config: Config) -> None:
 
 @cache
 def _check_tokenizer(name: str, spec: str) -> None:
-    from simvtp.data.corpora import registry
-
     path = Path(name).expanduser()
     if name == "corpus":
         if spec.startswith("sprites:"):
             return
+        from simvtp.data.corpora import registry
+
         found = registry.vocabulary(spec)
         if found is None:
             raise DataError(
@@ -290,8 +285,8 @@ def _splits(runs: Iterable[Run]) -> set[tuple[str, str, bool]]:
 
 def _prepare(spec: str, split: str, *, cached: bool) -> None:
     from simvtp.data.corpora.registry import load
-    from simvtp.data.frame_cache import open_frames
+    from simvtp.data.frame_cache import is_cached, open_frames
 
     corpus = load(spec, split)
-    if cached and all(sample.exists for sample in corpus.samples):
+    if cached and is_cached(corpus):
         open_frames([sample.path for sample in corpus.samples], f"{spec}, {split}")

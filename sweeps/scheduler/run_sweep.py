@@ -21,7 +21,7 @@ from simvtp.runtime.signals import leave_terminal
 from sweeps.executors.base import Executor
 from sweeps.plan import Plan
 from sweeps.scheduler.controller import Controller, Stopped
-from sweeps.scheduler.display import Screen, result_table, show
+from sweeps.scheduler.display import Screen, result_table, script, show
 from sweeps.scheduler.preflight import prepare_corpora
 from sweeps.state.cost_estimate import cost_line
 from sweeps.state.run_states import RunRegistry, RunState, is_retried
@@ -144,9 +144,8 @@ def print_summary(console: Console, plan: Plan, states: Mapping[str, RunState], 
             f"{len(failed)} of {len(plan.runs)} runs failed; the same command with --retry failed tries them again",
         )
     show(console, cost_line(plan, states))
-    show(
-        console, f"next: python analysis/plot.py {arguments.results}/ && python analysis/table.py {arguments.results}/"
-    )
+    results, plot, table = arguments.results, script("analysis/plot.py"), script("analysis/table.py")
+    show(console, f"next: python {plot} {results}/ && python {table} {results}/")
     return 1 if failed else 0
 
 

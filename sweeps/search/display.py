@@ -17,7 +17,7 @@ from simvtp.config.plugins.record import options_of
 from simvtp.config.presets import preset
 from simvtp.config.schema import flatten
 from sweeps.plan import Plan, Run
-from sweeps.scheduler.display import Screen, show
+from sweeps.scheduler.display import Screen, script, show
 from sweeps.search.space import Space
 from sweeps.search.trials import Trial, Trials
 from sweeps.state.cost_estimate import cost_line, hours_spent
@@ -117,7 +117,7 @@ def sum_up(console: Console, plan: Plan, trials: Trials, registry: RunRegistry) 
         figure = f"trial {best.number}, validation R@1 {best.scores[-1]:.1f}, the luckiest of {trials.asked}"
         show(console, f"best: {figure}; with a new seed: {again(plan, best)}")
     show(console, cost_line(plan, states))
-    show(console, f"next: python analysis/plot.py {registry.results}/")
+    show(console, f"next: python {script('analysis/plot.py')} {registry.results}/")
     return 1 if failed or best is None else 0
 
 

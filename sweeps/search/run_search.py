@@ -13,7 +13,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-from simvtp.config.schema import Config
 from simvtp.runtime.locks import Busy, Lock, holder
 from sweeps.executors.base import Executor
 from sweeps.executors.choose import make_executor
@@ -22,7 +21,7 @@ from sweeps.scheduler.display import Screen
 from sweeps.scheduler.run_sweep import detach, handle_signals, run_controller
 from sweeps.search.controller import CANCELLED, SearchController
 from sweeps.search.display import describe_search, search_table, sum_up, with_runs
-from sweeps.search.spec import SearchSpec, example_plan, parse_search
+from sweeps.search.spec import SearchSpec, example_plan
 from sweeps.search.trials import Trials
 from sweeps.state.run_states import RunRegistry, is_retried
 from sweeps.study.storage import VARIABLE
@@ -33,11 +32,9 @@ WATCH_SECONDS = 5.0
 
 
 def run_command(
-    arguments: argparse.Namespace, base: Config, seeds: tuple[int, ...], registry: RunRegistry, console: Console,
-    words: Sequence[str],
-) -> int:  # fmt: skip
+    asked: SearchSpec, arguments: argparse.Namespace, registry: RunRegistry, console: Console, words: Sequence[str]
+) -> int:
     """What a command line asks of a search; gives the exit code."""
-    asked = parse_search(arguments, base, seeds)
     if arguments.status:
         return show_status(console, asked, registry, watch=arguments.watch)
     for name in ("log", "why"):

@@ -12,8 +12,8 @@ from optuna.distributions import FloatDistribution
 from simvtp.config.run_id import pretrain_id, run_id
 from simvtp.config.schema import Config, flatten, override
 from simvtp.errors import ConfigError, nearest
-from sweeps.definition import Axis, Search
 from sweeps.plan import Run
+from sweeps.search_definition import Axis, Search, two_digits
 
 BUDGETS = ("length", "data")
 
@@ -43,7 +43,7 @@ class Space:
 
     @property
     def ranges(self) -> dict[str, FloatDistribution]:
-        return {axis.key: axis.range(self.base) for axis in self.search.axes}
+        return {axis.key: distribution(axis, self.base) for axis in self.search.axes}
 
     def base_params(self) -> dict[str, float] | None:
         """The base as a point of the space; None where it lies outside, or between the values of an axis."""
@@ -64,6 +64,16 @@ class Space:
         """One run for each seed."""
         configs = [self.config(params, share, seed) for seed in self.seeds]
         return [Run(run_id(config), pretrain_id(config), config, label, config.seed) for config in configs]
+
+
+def distribution(axis: Axis, base: Config) -> FloatDistribution:
+    """The values of an axis, as Optuna draws them; raises ConfigError for factors of a value that is 0."""
+    if axis.step is not None:
+        return FloatDistribution(axis.low, axis.high, step=axis.step)
+    own = float(flatten(base)[axis.key])
+    if own <= 0:
+        raise ConfigError(f"{axis.key}: {own} cannot be searched by factors; set it above 0, or leave it out")
+    return FloatDistribution(two_digits(own * axis.low), two_digits(own * axis.high), log=True)
 
 
 def at_share(base: Config, share: Fraction, budget: str) -> Config:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from simvtp.config.schema import Config
-from sweeps.definition import find_search
 from sweeps.plan import Plan, suffix_of
 from sweeps.search.space import Space, chosen_axes, shares_of
 from sweeps.search.trials import Trials
+from sweeps.search_definition import Search
 from sweeps.state.run_states import RunRegistry
 from sweeps.study import storage
 from sweeps.study.storage import Copy, Database, Journal
@@ -23,11 +23,12 @@ TRIALS = 40
 class SearchSpec:
     """A search as a command asks for it.
 
-    name: of its file in sweeps/ablations/. space: what is searched, around which base. preset: name of the preset.
-    trials: points to try in all. database: for its study; None: a journal in its folder.
+    name: of its file. usual: what the file says. space: what is searched, around which base. preset: name of the
+    preset. trials: points to try in all. database: for its study; None: a journal in its folder.
     """
 
     name: str
+    usual: Search
     space: Space
     preset: str
     trials: int
@@ -36,7 +37,7 @@ class SearchSpec:
     @property
     def folder(self) -> str:
         """Name of the study's folder, by the settings of the search."""
-        usual, own = find_search(self.name), self.space.search
+        usual, own = self.usual, self.space.search
         more: dict[str, Any] = {}
         if own.axes != usual.axes:
             more["search.over"] = [axis.key for axis in own.axes]
@@ -66,9 +67,11 @@ class SearchSpec:
         return self.database or Journal((folder / "study.journal").resolve())
 
 
-def parse_search(arguments: argparse.Namespace, base: Config, seeds: tuple[int, ...]) -> SearchSpec:
-    """The search of a command line; raises ConfigError."""
-    found = find_search(arguments.sweep)
+def parse_search(
+    name: str, usual: Search, arguments: argparse.Namespace, base: Config, seeds: tuple[int, ...]
+) -> SearchSpec:
+    """The search of that name, as a command line changes it; raises ConfigError."""
+    found = usual
     if arguments.over is not None:
         found = dataclasses.replace(found, axes=chosen_axes(found.axes, arguments.over))
     if arguments.rungs is not None:
@@ -76,8 +79,8 @@ def parse_search(arguments: argparse.Namespace, base: Config, seeds: tuple[int, 
     if arguments.budget is not None:
         found = dataclasses.replace(found, budget=arguments.budget)
     space = Space(found, base, seeds)
-    return SearchSpec(arguments.sweep, space, arguments.preset, arguments.trials or TRIALS,
-                 storage.chosen(arguments.storage))  # fmt: skip
+    trials = arguments.trials or TRIALS
+    return SearchSpec(name, usual, space, arguments.preset, trials, storage.chosen(arguments.storage))
 
 
 def example_plan(spec: SearchSpec) -> Plan:

@@ -140,7 +140,7 @@ def test_curves_show_the_means_of_each_axis(folder: Path) -> None:
     assert list(line.get_xdata()) == pytest.approx([50, 75, 90, 95])
     assert list(line.get_ydata()) == pytest.approx([summary.rows[k].mean("R@1") for k in (0, 1, 2, 3)], abs=1e-3)
     assert video.get_ylabel() == "R@1, text-to-video (%)"
-    assert "words masked (%)" in {axes.get_xlabel() for axes in figure.axes}
+    assert "text mask ratio (%)" in {axes.get_xlabel() for axes in figure.axes}
     assert text.get_title(loc="left") == "Text mask ratio"
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert labels == ["held-out combinations", "seen combinations", "base", "no pre-training", "chance"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -71,6 +72,13 @@ def tasks(results: Path, *states: str) -> list[str]:
     only = ["-t", ",".join(states)] if states else []
     words = ["squeue", "-h", "-r", f"--name={names}", *only, "-o", "%i"]
     return subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
+
+
+def submitted(results: Path) -> list[str]:
+    """Ids of the runs and stages that SLURM was given, each as often as it was given. A record without a job's number
+    was written by a controller that was killed before sbatch took it."""
+    records = [json.loads(path.read_text()) for path in (results / "jobs").glob("*/record.json")]
+    return [item["id"] for record in records if record["job"] for task in record["tasks"] for item in task]
 
 
 def wait_until(what: str, happened: Callable[[], T], seconds: float = 120, every: float = 0.2) -> T:

@@ -4,6 +4,8 @@ import dataclasses
 import json
 import runpy
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -143,8 +145,19 @@ def test_alignment_and_uniformity_of_features_that_are_known() -> None:
     assert found["uniformity"] == pytest.approx(np.log((2 + 4 * np.exp(-4)) / 6))
 
 
-def test_the_study_has_points_that_can_be_run() -> None:
-    example("masked_features")
-    sweep = runpy.run_path(str(EXAMPLES / "masked_features_study.py"))["SWEEP"]
-    ids = {pretrain_id(override(TINY, point.set)) for point in sweep.points(TINY)}
-    assert len(ids) == 4
+def test_the_study_is_planned_by_its_path(tmp_path: Path) -> None:
+    line = [
+        sys.executable,
+        "sweeps/run.py",
+        "examples/masked_features_study.py",
+        "--dry-run",
+        "--results",
+        str(tmp_path),
+    ]
+    known = subprocess.run([*line, "--plugin", "examples/masked_features.py"], cwd=EXAMPLES.parent, capture_output=True,
+                           text=True, check=False)  # fmt: skip
+    assert "4 asked for, 4 different; 0 cached, 4 would start with 4 pre-trainings" in known.stdout, known.stderr
+    unknown = subprocess.run(line, cwd=EXAMPLES.parent, capture_output=True, text=True, check=False)
+    assert unknown.returncode == 2
+    assert "'objective.features'" in unknown.stderr
+    assert "--plugin" in unknown.stderr

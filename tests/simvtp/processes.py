@@ -15,7 +15,7 @@ from simvtp.distributed.process_group import joined, rank
 
 MACHINE: Machine = preset("tiny").machine
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["torch", "simvtp.run"])
+CONTEXT.set_forkserver_preload(["torch", "simvtp.evaluate", "simvtp.finetune", "simvtp.pretrain", "simvtp.run"])
 
 
 def together(count: int, folder: Path, function: Callable[..., Any], *arguments: Any) -> list[Any]:

@@ -14,7 +14,9 @@ EXPECTED: dict[str, dict[str, dict[str, Any]]] = {
     "contrast_inputs": {"contrast clean": {"objective.contrast": "clean"}},
     "negatives": {"negatives hard": {"objective.negatives": "hard"}},
     "loss_weights": {
-        f"{name} {value}": {f"objective.{name}": value} for name in ("mvm", "mlm", "vtc", "vtm") for value in (0.5, 2.0)
+        f"{name} {value:g}": {f"objective.{name}": value}
+        for name in ("mvm", "mlm", "vtc", "vtm")
+        for value in (0.5, 2.0)
     },
     "temperature": {
         "temperature 0.02": {"objective.temperature": 0.02},

@@ -6,7 +6,7 @@ from simvtp.config.presets import preset
 from simvtp.config.schema import Config, flatten, override
 from simvtp.errors import ConfigError
 from simvtp.models.flops import pretrain_gflop
-from sweeps.definition import find_sweep, names
+from sweeps.catalogue import find_sweep, names
 from sweeps.plan import Plan, equal_points, make_plan, sweep_record
 
 TINY = preset("tiny")

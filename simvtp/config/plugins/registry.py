@@ -177,9 +177,10 @@ def _register(kind: Kind, name: str, made: _Made, off: bool | float, within: str
     meaning = ((made.__doc__ or "").strip().splitlines() or [f"{kind} {name}"])[0].rstrip(".")
     for section in SECTIONS[kind]:
         path = f"{section}.{name}"
+        axis = f"weight of {name}" if kind == "objective" else ""
         for old in [old for old in FIELDS if f"{old}.".startswith(f"{path}.")]:  # a module that is imported anew
             del FIELDS[old]
-        FIELDS[path] = extension_field(path, off, meaning=meaning, within=within, in_id=IDS[section])
+        FIELDS[path] = extension_field(path, off, meaning=meaning, within=within, axis=axis, in_id=IDS[section])
         if options:
             FIELDS.update(section_fields(path, made, in_id=IDS[section]))  # type: ignore[arg-type]
     return made

@@ -15,11 +15,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Record:
-    """A video as an annotation file lists it; `file` counts from the corpus's video folder."""
+    """A video as an annotation file lists it.
+
+    file: its path from the corpus's video folder. label: its class, where the list names one.
+    """
 
     video_id: str
     file: str
     captions: tuple[str, ...]
+    label: str = ""
 
 
 class Captions:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePath
 
@@ -9,7 +11,15 @@ from simvtp.data.annotations.records import Record, quoted, shortened
 from simvtp.data.video.tar_members import file_on_disk
 from simvtp.errors import DataError
 
-ENDINGS = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".flv", ".3gp", ".3g2", ".mts", ".wmv")
+log = logging.getLogger(__name__)
+
+# Of containers that the readers take; where an annotation names no ending, the first that is there.
+ENDINGS = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".flv", ".3gp", ".3g2", ".mts", ".wmv",
+           ".mpeg", ".asf", ".ogv", ".ts", ".m2ts", ".vob", ".f4v", ".divx", ".mxf", ".dv", ".rm", ".rmvb")  # fmt: skip
+# Of files that are read too, but never looked up: previews beside videos, and digits that end the ids of clips.
+_ALSO = (".gif", ".apng", ".ogg", ".ogm", ".m1v", ".m2v", ".h264", ".264", ".h265", ".265", ".hevc", ".ivf", ".obu",
+         ".y4m", ".mjpeg", ".mjpg", ".nut")  # fmt: skip
+_NAMED = 20  # files in one message
 
 
 def path_below(root: Path, file: str) -> Path:
@@ -60,6 +70,30 @@ def find_videos(
 def _names_or_none(folder: Path) -> set[str]:
     """`names_in`, where a folder whose own name is too long holds nothing either."""
     return names_in(folder) if all(len(part.encode(errors="surrogateescape")) < 256 for part in folder.parts) else set()
+
+
+def videos_below(folder: Path, option: str = "") -> list[Path]:
+    """Every file below a folder that is named as a video, sorted; how many others there are is logged, by ending.
+
+    option: of the command line that gave the folder, for messages. Raises DataError where there is none.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{option}{folder} is no folder")
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    videos = [path for path in files if path.suffix.lower() in (*ENDINGS, *_ALSO)]
+    others = Counter(path.suffix.lower() or "no ending" for path in files) - Counter(p.suffix.lower() for p in videos)
+    if others:
+        shown = ", ".join(f"{count} of {ending}" for ending, count in others.most_common(_NAMED))
+        log.info("%d files of %s are not named as videos and are skipped: %s", others.total(), folder, shown)
+    if not videos:
+        raise DataError(f"{option}{folder} holds no video ({', '.join((*ENDINGS, *_ALSO))})")
+    return videos
+
+
+def named(files: Sequence[object]) -> str:
+    """The first files, or what is wrong with them, for a message, and how many more there are."""
+    more = f"; and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
+    return "; ".join(map(str, files[:_NAMED])) + more
 
 
 def first_folder(root: Path, names: Sequence[str]) -> Path:

@@ -19,7 +19,6 @@ from simvtp.config.file_digests import pin, split
 from simvtp.config.plugins.registry import EXTENSIONS
 from simvtp.data.annotations.records import Record
 from simvtp.data.annotations.video_files import ENDINGS, path_below
-from simvtp.data.corpora.registry import read_records
 from simvtp.data.corpora.spec import CorpusSpec, is_list
 from simvtp.data.video.tar_members import file_on_disk
 from simvtp.runtime.cache_dir import cache_folder
@@ -51,6 +50,8 @@ def pinned_corpus(use: Use, spec: str) -> str:
 
 
 def _digest(spec: str, use: Use) -> str:
+    from simvtp.data.corpora.registry import read_records  # loads readers and decoders: not for the embedded corpus
+
     reader = EXTENSIONS.get(f"corpus.{spec.partition(':')[0]}")  # of a plugin: another code may read another thing
     code = f"\0{reader.plugin.digest}" if reader is not None else ""
     key = hashlib.sha256(f"{use}\0{spec}{code}".encode()).hexdigest()[:24]

@@ -11,12 +11,17 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Sample:
-    """A video and all of its captions. path: its file; exists: whether that is there."""
+    """A video and all of its captions.
+
+    path: its file, a member of a tar file (`tar_members`) or a clip (`clip_paths`). exists: whether that is there.
+    label: its class, where the annotations name one.
+    """
 
     video_id: str
     path: Path
     captions: tuple[str, ...]
     exists: bool = True
+    label: str = ""
 
 
 @dataclass(frozen=True)

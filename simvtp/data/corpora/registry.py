@@ -1,10 +1,11 @@
 """Corpora as their owners publish them -> videos with captions.
 
 A corpus is named `kind:place`: sprites:tiny (embedded), webvid:ROOT, msrvtt:ROOT (or msrvtt:ROOT?split=7k; splits:
-1k-A, 9k, 7k, full), msvd:ROOT, didemo:ROOT, lsmdc:ROOT, activitynet:ROOT, csv:FILE, json:FILE, and shards:DIR, any of
-these as `pack` writes it; or a kind of a plugin (docs/extend.md). Its splits are "train", "val" and "test". The
-embedded corpus holds two data sets, so it has "pretrain" (WebVid's layout) beside "train" (MSR-VTT's layout, for
-fine-tuning), and "test_seen"; elsewhere "pretrain" is "train".
+1k-A, 9k, 7k, full), msvd:ROOT, didemo:ROOT, lsmdc:ROOT, activitynet:ROOT, csv:FILE, json:FILE, parquet:FILE, and
+shards:DIR, any of these as `pack` writes it, or WebDataset shards as video2dataset writes them; or a kind of a plugin
+(docs/extend.md). Its splits are "train", "val" and "test". The embedded corpus holds two data sets, so it has
+"pretrain" (WebVid's layout) beside "train" (MSR-VTT's layout, for fine-tuning), and "test_seen"; elsewhere "pretrain"
+is "train".
 """
 
 from __future__ import annotations
@@ -56,11 +57,13 @@ def load(name: str, split: str, missing: str = "error", skip: str = "") -> Corpu
     if lost:
         fate = "count as misses" if evaluation else "are left out"
         log.warning("%s, split %s: %d of %d videos have no file and %s", name, split, len(lost), len(records), fate)
-    samples = tuple(Sample(record.video_id, path, record.captions) for record, path in found)
+    samples = tuple(Sample(record.video_id, path, record.captions, label=record.label) for record, path in found)
     if samples and evaluation and lost:
         there = {sample.video_id for sample in samples}
         samples = tuple(
-            Sample(record.video_id, path_below(root, record.file), record.captions, record.video_id in there)
+            Sample(
+                record.video_id, path_below(root, record.file), record.captions, record.video_id in there, record.label
+            )
             for record in records
         )
     if not samples:
@@ -161,5 +164,6 @@ READERS: dict[str, ReadSplit] = {
     "activitynet": _folder(activitynet.read),
     "csv": _list(csv_json.read_table),
     "json": _list(csv_json.read_json),
+    "parquet": _list(csv_json.read_parquet),
     "shards": lambda spec, split: webdataset.read(spec.existing_path(), split),
 }

@@ -14,12 +14,12 @@ from simvtp.runtime.files import expanded
 
 HINT = "to try without any download, use the embedded corpus, sprites:tiny"
 # Kind of corpus -> options that its name may carry. The embedded corpus parses its own (simvtp/data/sprites/scenes.py).
-_LIST = ("video", "caption", "root", "train", "val", "test")
+_LIST = ("video", "caption", "start", "end", "times", "label", "root", "train", "val", "test")
 KINDS: Mapping[str, tuple[str, ...]] = {
     "sprites": (), "webvid": (), "msrvtt": ("split",), "msvd": (), "didemo": (), "lsmdc": (), "activitynet": (),
-    "csv": _LIST, "json": _LIST, "shards": (),
+    "csv": _LIST, "json": _LIST, "parquet": _LIST, "shards": (),
 }  # fmt: skip
-LISTS = ("csv", "json")  # kinds whose place is a file
+LISTS = ("csv", "json", "parquet")  # kinds whose place is a file
 
 
 def kinds() -> dict[str, tuple[str, ...]]:

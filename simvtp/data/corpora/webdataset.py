@@ -1,4 +1,4 @@
-"""Corpora packed into WebDataset shards by `python -m simvtp.data.pack`; their lists are read here.
+"""Corpora in WebDataset shards: those of `python -m simvtp.data.pack`, whose lists are read here, and others.
 
 DIR/packed.json       what was packed, and into how many shards; written last
 DIR/train/000003.tar  members N.mp4 (bytes as they were) and N.json (video id, captions), N: place in the split
@@ -14,15 +14,22 @@ from typing import Any
 
 from simvtp.data.annotations.records import Record
 from simvtp.data.annotations.text_files import read_json_file
+from simvtp.data.corpora import video2dataset
 from simvtp.data.video.tar_members import member_path
 from simvtp.errors import DataError
 
 SUMMARY = "packed.json"
+SETTINGS = "packing.json"  # there from the beginning of packing on
 
 
 def read(root: Path, split: str) -> tuple[list[Record], Path]:
-    """Videos of a split, and the folder that their paths count from; raises DataError."""
+    """Videos of a split, and the folder that their paths count from; raises DataError.
+
+    Shards that `pack` did not write are read as those of video2dataset.
+    """
     if not (root / SUMMARY).is_file():
+        if not (root / SETTINGS).is_file() and video2dataset.has_shards(root):
+            return video2dataset.read(root, "train" if split == "pretrain" else split)
         raise DataError(
             f"{root} has no {SUMMARY}: it holds no shards, or packing them was interrupted (the same command of "
             "python -m simvtp.data.pack goes on)"

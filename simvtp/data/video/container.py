@@ -14,6 +14,7 @@ from typing import Any
 import av
 from av.stream import Disposition
 
+from simvtp.data.video.clip_paths import split_clip
 from simvtp.data.video.tar_members import ffmpeg_url
 from simvtp.data.video.truncation import declared_end
 from simvtp.errors import DataError, TruncatedVideo
@@ -74,8 +75,11 @@ def refuse_decoding_errors(file: Any, stream: Any) -> bool:
 def refuse_unordered(path: Path, reader: str, seconds: float) -> None:
     """For readers that count frames by their times: raises DataError where these do not give the order of display.
 
-    Also raises what `open_container`, `video_stream` and `refuse_truncated` raise.
+    Also where `path` is a clip of a longer video. Also raises what `open_container`, `video_stream` and
+    `refuse_truncated` raise.
     """
+    if split_clip(path)[1]:
+        raise DataError(f"{path}: {reader} reads whole videos; for clips of them use data.reader=pyav or auto")
     with open_container(path, seconds) as file:
         stream = video_stream(file, path)
         refuse_truncated(file, stream, path)

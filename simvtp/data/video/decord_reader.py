@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from simvtp.data.video.container import first_line, refuse_unordered
-from simvtp.data.video.frames import Frames, resize_short_side
+from simvtp.data.video.frames import Frames, read_blocks
 from simvtp.data.video.tar_members import ffmpeg_url
 from simvtp.errors import DataError
 from simvtp.runtime.worker_pool import Failure, Worker
@@ -62,7 +62,7 @@ def answer(_: None, job: tuple[Path, tuple[list[int], int | None] | None]) -> An
         reader = decord.VideoReader(ffmpeg_url(path), num_threads=1)
         if wanted is None:
             return len(reader), float(reader.get_avg_fps())
-        return resize_short_side(_read(reader, wanted[0]), wanted[1])
+        return read_blocks(lambda indices: _read(reader, indices), *wanted)
     except (decord.DECORDError, RuntimeError, ValueError, OSError) as error:
         return first_line(error)
 

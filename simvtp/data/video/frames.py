@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import av
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 Frames = NDArray[np.uint8]
 
+BLOCK = 4  # whole frames that are in memory at once where smaller ones are made of them; one of 4K takes 24 MiB
 SECONDS = 60.0  # time limit of opening a video, and of reading from it
 
 
@@ -69,3 +70,12 @@ def resize_short_side(frames: Frames, short_side: int | None) -> Frames:
     scaler = Scaler()
     pictures = (av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24") for frame in frames)
     return np.stack([scaler.rgb(picture, height, width) for picture in pictures])
+
+
+def read_blocks(read: Callable[[Sequence[int]], Frames], indices: Sequence[int], short_side: int | None) -> Frames:
+    """uint8 [T, H, W, 3] at `target_size`, from a reader that gives whole frames: a few of these at a time in memory.
+
+    read(indices): uint8 [T, H, W, 3] of some frames.
+    """
+    blocks = (indices[first : first + BLOCK] for first in range(0, len(indices), BLOCK))
+    return np.concatenate([resize_short_side(read(block), short_side) for block in blocks])

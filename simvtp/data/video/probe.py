@@ -7,6 +7,7 @@ from pathlib import Path
 
 import av
 
+from simvtp.data.video.clip_paths import split_clip
 from simvtp.data.video.container import open_container, refuse_decoding_errors, video_stream
 from simvtp.data.video.frames import SECONDS
 from simvtp.data.video.video import Video
@@ -35,7 +36,8 @@ def probe(deep: bool, path: Path) -> VideoInfo | str:
         if deep:
             for first in range(0, count, CHUNK):
                 video.frames(range(first, min(count, first + CHUNK)), SMALL)
-            _refuse_damaged_end(path)
+            if split_clip(path)[1] is None:
+                _refuse_damaged_end(path)
     except DataError as error:
         return str(error)
     rate = video.frames_per_second

@@ -10,14 +10,18 @@ from __future__ import annotations
 
 import bisect
 import itertools
+import math
 import time
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 
+from simvtp.data.video.clip_paths import Span, split_clip
 from simvtp.data.video.container import is_display_order, open_container, refuse_truncated, video_stream, within
 from simvtp.data.video.frames import Frames, Scaler, target_size
 from simvtp.errors import DataError
@@ -26,19 +30,19 @@ KEPT_BYTES = 2**26  # packets of a longer video are not kept between opening and
 
 
 class PyAVReader:
-    """One video file; it is closed when this is dropped.
+    """One video file, or a clip of one; it is closed when this is dropped.
 
     path: the video. seconds: time limit of opening it, and of each `read`. Raises DataError, av.error.FFmpegError,
     OSError.
+
+    Of a clip (`clip_paths`), only the packets around it are listed, after a seek, where the file's times allow that;
+    its times count from the file's first, as ffmpeg's -ss and -to do.
     """
 
     def __init__(self, path: Path, seconds: float) -> None:
         self.path, self.seconds = path, seconds
         self._scaler, self._until = Scaler(), time.monotonic() + seconds
-        self._file = open_container(path, seconds)
-        weakref.finalize(self, self._file.close)  # or it waits for the garbage collector: PyAV's objects are a cycle
-        self._stream = video_stream(self._file, path)
-        self._codec = self._stream.codec_context
+        self._open()
         self.frames_per_second = float(self._stream.average_rate or 0)
         self._rotation: int | None = None
         self._packets: list[Any] | None = []
@@ -46,8 +50,17 @@ class PyAVReader:
         # Both empty: only decoding tells the order.
         self._times, self._keyframes = list[int](), dict[int, int]()
         refuse_truncated(self._file, self._stream, path)
-        self._index_packets()
-        self.frame_count = len(self._times) or self._count_by_decoding()
+        self._span = split_clip(path)[1]
+        # number in the whole video of the first frame; None: only the packets of the clip are known
+        self._first: int | None = 0
+        if self._span is None or not self._index_clip(self._span):
+            self._index_whole()
+
+    def _open(self) -> None:
+        self._file = open_container(self.path, self.seconds)
+        weakref.finalize(self, self._file.close)  # or it waits for the garbage collector: PyAV's objects are a cycle
+        self._stream = video_stream(self._file, self.path)
+        self._codec = self._stream.codec_context
 
     def read(self, indices: Sequence[int], short_side: int | None) -> Frames:
         """uint8 [T, H, W, 3], RGB, upright, of rising indices; smaller where the short side is above `short_side`.
@@ -62,11 +75,56 @@ class PyAVReader:
             raise DataError(f"{self.path}: ends before frame {max(set(indices).difference(found))}")
         return np.stack([found[index] for index in indices])
 
-    def _index_packets(self) -> None:
+    def _index_whole(self) -> None:
+        """List all packets; where their times do not give the order of display, count the frames by decoding."""
+        self._index_packets(self._file.demux(self._stream))
+        count = len(self._times) or self._count_by_decoding()
+        if self._span is None:
+            self.frame_count = count
+            return
+        if self._times:
+            first, end = (bisect.bisect_left(self._times, pts) for pts in self._pts_of(self._span))
+        else:  # evenly spaced
+            rate = self._stream.average_rate or 0
+            first, end = (min(count, math.ceil(_exact(seconds) * rate)) for seconds in self._span)
+        self._times, self._first, self.frame_count = self._times[first:end], first, end - first
+
+    def _index_clip(self, span: Span) -> bool:
+        """List the packets around a clip; False where the file's times or its seeking do not serve for that."""
+        first, end = self._pts_of(span)
+        if self._stream.start_time is not None:
+            first = max(first, self._stream.start_time)
+        try:
+            # containers seek by times of decoding, which are earlier
+            self._file.seek(first - round(1 / self._stream.time_base), stream=self._stream, backward=True)
+            self._index_packets(self._until_decoded(end))
+        except av.error.FFmpegError:
+            self._keyframes = {}
+        if not self._keyframes or min(self._keyframes) > first:
+            self._open()
+            return False
+        low, high = (bisect.bisect_left(self._times, pts) for pts in (first, end))
+        self._times, self._first, self.frame_count = self._times[low:high], None, high - low
+        return True
+
+    def _pts_of(self, span: Span) -> tuple[int, int]:
+        """A clip's begin and end on the stream's clock."""
+        start = Fraction(self._file.start_time or 0, av.time_base)
+        first, end = (math.ceil((_exact(seconds) + start) / self._stream.time_base) for seconds in span)
+        return first, end
+
+    def _until_decoded(self, end: int) -> Iterator[Any]:
+        """Packets up to the first that is decoded at `end` or later, and so shown later too."""
+        for packet in self._file.demux(self._stream):
+            if packet.dts is not None and packet.dts >= end:
+                return
+            yield packet
+
+    def _index_packets(self, packets: Iterable[Any]) -> None:
         """Note the times of all frames that are shown, and keep the packets where there is room."""
+        self._packets, self._times, self._keyframes = [], [], {}
         times, size = list[int | None](), 0
-        packets = within(self._until, self._file.demux(self._stream), self.path)
-        for place, packet in enumerate(packet for packet in packets if packet.size):
+        for place, packet in enumerate(p for p in within(self._until, packets, self.path) if p.size):
             size += packet.size
             if self._packets is not None:
                 self._packets.append(packet)
@@ -143,9 +201,12 @@ class PyAVReader:
         yield from self._codec.decode(None)
 
     def _read_from_start(self, indices: Sequence[int], short_side: int | None) -> dict[int, Frames]:
-        wanted, found = set(indices), {}
+        if self._first is None:
+            self._open()
+            self._index_whole()
+        wanted, found = set(indices), dict[int, Frames]()
         with open_container(self.path, self.seconds) as file:
-            for number, frame in enumerate(self._decode(file)):
+            for number, frame in enumerate(self._decode(file), start=-(self._first or 0)):
                 if number in wanted:
                     found[number] = self._to_rgb(frame, short_side)
                     if len(found) == len(wanted):
@@ -158,3 +219,8 @@ class PyAVReader:
             self._rotation = frame.rotation
         pixels = self._scaler.rgb(frame, *target_size(frame.height, frame.width, short_side))
         return np.rot90(pixels, self._rotation // 90)
+
+
+def _exact(seconds: float) -> Fraction:
+    """A time that is given in milliseconds, without the rounding of a float."""
+    return Fraction(seconds).limit_denominator(1000)

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from simvtp.data.video.clip_paths import split_clip
+
 _RANGE = re.compile(r"(\d+)\+(\d+)")
 
 
@@ -22,29 +24,33 @@ def member_path(shard: str, start: int, size: int, name: str) -> str:
 
 def _byte_range(path: Path) -> tuple[Path, int, int] | None:
     """The tar file, first byte and size of a member; None for any other path."""
+    path, _ = split_clip(path)
     match = _RANGE.fullmatch(path.parent.name)
     shard = path.parent.parent
     return (shard, int(match[1]), int(match[2])) if match and shard.suffix == ".tar" else None
 
 
 def file_on_disk(path: Path) -> Path:
-    """The file that holds a video: the tar file of a member, else the path itself."""
+    """The file that holds a video: the tar file of a member, the long video of a clip, else the path itself."""
     found = _byte_range(path)
-    return found[0] if found else path
+    return found[0] if found else split_clip(path)[0]
 
 
 def ffmpeg_url(path: Path) -> str:
-    """What FFmpeg opens. The prefix and the absolute path keep it from taking a name such as `http:` for a protocol."""
+    """What FFmpeg opens; of a clip, the whole video.
+
+    The prefix and the absolute path keep FFmpeg from taking a name such as `http:` for a protocol.
+    """
     found = _byte_range(path)
     if found is None:
-        return f"file:{path.absolute()}"
+        return f"file:{split_clip(path)[0].absolute()}"
     shard, start, size = found
     return f"subfile,,start,{start},end,{start + size},,:file:{shard.absolute()}"
 
 
 @contextmanager
 def open_bytes(path: Path) -> Iterator[tuple[BinaryIO, int, int]]:
-    """The file that holds a video, the video's first byte in it, and its size in bytes; raises OSError."""
+    """The file that holds a video, the (whole) video's first byte in it, and its size in bytes; raises OSError."""
     found = _byte_range(path)
     with file_on_disk(path).open("rb") as file:
-        yield (file, found[1], found[2]) if found else (file, 0, path.stat().st_size)
+        yield (file, found[1], found[2]) if found else (file, 0, file_on_disk(path).stat().st_size)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from simvtp.data.video.container import open_container, refuse_unordered, video_stream
-from simvtp.data.video.frames import Frames, resize_short_side
+from simvtp.data.video.frames import Frames, read_blocks
 from simvtp.data.video.tar_members import ffmpeg_url
 from simvtp.errors import DataError
 
@@ -37,4 +37,4 @@ class TorchCodecReader:
 
     def read(self, indices: Sequence[int], short_side: int | None) -> Frames:
         """uint8 [T, H, W, 3], RGB, upright, of rising indices; smaller where the short side is above `short_side`."""
-        return resize_short_side(self._decoder.get_frames_at(list(indices)).data.numpy(), short_side)
+        return read_blocks(lambda some: self._decoder.get_frames_at(list(some)).data.numpy(), indices, short_side)

@@ -9,7 +9,7 @@ import pytest
 from simvtp.config.presets import preset
 from simvtp.config.run_id import pretrain_id, run_id
 from simvtp.config.schema import Config, override
-from simvtp.data.corpora import content
+from simvtp.data.corpora import content, registry
 from simvtp.data.from_config import retrieval_corpus
 from simvtp.data.resolve import resolved
 from simvtp.errors import ConfigError, DataError
@@ -132,13 +132,13 @@ def test_the_digest_of_a_large_corpus_is_kept_until_something_changes(
     for path in (pairs, pairs.parent, pairs.parent / "vocab.txt"):
         os.utime(path, (1e9, 1e9))
     reads: list[str] = []
-    read_records = content.read_records
+    read_records = registry.read_records
 
     def count(spec: str, split: str) -> object:
         reads.append(split)
         return read_records(spec, split)
 
-    monkeypatch.setattr(content, "read_records", count)
+    monkeypatch.setattr(registry, "read_records", count)
     first = content.pinned_corpus("finetune", f"csv:{pairs}")
     content._known.clear()  # as another process
     assert content.pinned_corpus("finetune", f"csv:{pairs}") == first

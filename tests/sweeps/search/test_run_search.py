@@ -18,7 +18,7 @@ from simvtp.config import run_dirs
 from simvtp.config.presets import preset
 from simvtp.config.tracker_names import VARIABLE
 from simvtp.runtime.files import write_json
-from sweeps.definition import find_search
+from sweeps.ablations.search import SEARCH
 from sweeps.plan import Run
 from sweeps.search.controller import SearchController
 from sweeps.search.space import Space
@@ -139,7 +139,7 @@ class AtOnce:
 def test_runs_of_a_long_search_go_into_deeper_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_dirs, "FEW", 3)
     registry = RunRegistry(tmp_path)
-    found = SearchSpec("search", Space(find_search("search"), preset("tiny"), (0,)), "tiny", 8, None)
+    found = SearchSpec("search", SEARCH, Space(SEARCH, preset("tiny"), (0,)), "tiny", 8, None)
     trials = found.study(registry)
     states = SearchController(found, registry, trials, AtOnce(registry), "command").run()  # type: ignore[arg-type]
     trials.close()

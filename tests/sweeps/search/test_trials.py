@@ -14,9 +14,9 @@ from simvtp.config.schema import flatten, override
 from simvtp.errors import ConfigError
 from simvtp.runtime.files import write_json
 from sweeps.ablations.search import SEARCH
-from sweeps.definition import Search, uniform
 from sweeps.search.space import Space, at_share, chosen_axes, shares_of, shortened
 from sweeps.search.trials import Trials, is_promoted
+from sweeps.search_definition import Search, uniform
 from sweeps.state.run_states import RunState
 from sweeps.state.run_summary import RunSummary
 from sweeps.study.storage import Copy, Database, Journal, parse

@@ -1,0 +1,100 @@
+"""The command line of sweeps/run.py, without what carries it out."""
+
+from __future__ import annotations
+
+import argparse
+
+from simvtp.cli import add_config_arguments
+from simvtp.errors import ConfigError
+
+SEARCH_OPTIONS = ("trials", "rungs", "budget", "over", "storage")
+EPILOG = "exit codes: 0 all done; 1 some runs failed; 2 bad input; 130 interrupted"
+
+
+def parser() -> argparse.ArgumentParser:
+    """Every option of the command."""
+    made = argparse.ArgumentParser(prog="python sweeps/run.py", description=DESCRIPTION, epilog=EPILOG)
+    made.add_argument("sweep", nargs="?", help="a name that --list shows, or a file of your own, such as my_study.py")
+    _add_vary(made)
+    add_config_arguments(made)
+    made.add_argument("--seeds", default="0", metavar="0,1,2", help="seeds of every point (0)")
+    made.add_argument(
+        "--cluster", default="auto", metavar="WHERE", help="auto, local, debug, slurm, or a file in clusters/ (auto)"
+    )
+    made.add_argument("--jobs", type=int, metavar="N", help="runs at once (here: cores / threads of a run)")
+    made.add_argument("--pack", type=int, metavar="N", help="runs side by side in one job of SLURM (1)")
+    _add_search(made)
+    made.add_argument("--scalars", metavar="KINDS", help="where else to show curves: tensorboard, wandb or both")
+    made.add_argument(
+        "--hung-after",
+        type=float,
+        metavar="MINUTES",
+        help="kill and retry a job without a step for so long (30)",
+    )
+    _add_actions(made)
+    return made
+
+
+DESCRIPTION = (
+    "Run a named ablation: `python sweeps/run.py mask_ratio`. The same command goes on after any interruption."
+)
+
+
+def _add_vary(made: argparse.ArgumentParser) -> None:
+    made.add_argument(
+        "--vary", action="append", default=[], metavar="FIELD=A,B", help="instead of a name: every combination of the "
+        "values of these fields, such as --vary mask.video=0.5,0.75 --vary pretrain.lr=3e-3,6e-3",
+    )  # fmt: skip
+    made.add_argument("--zip", action="store_true", help="with --vary: first values together, second ones together ...")
+    made.add_argument("--name", metavar="NAME", help="with --vary: what the sweep is called from then on")
+
+
+def _add_search(made: argparse.ArgumentParser) -> None:
+    made.add_argument("--trials", type=int, metavar="N", help="of a search: points to try in all (40)")
+    made.add_argument("--rungs", metavar="SHARES", help="of a search: budgets at which to prune (1/9,1/3,1)")
+    made.add_argument("--budget", choices=["length", "data"], help="of a search: what the shares are of (length)")
+    made.add_argument("--over", metavar="KEYS", help="of a search: only these of its fields, with commas")
+    made.add_argument(
+        "--storage",
+        metavar="URL",
+        help="of a search: a database (or $SIMVTP_STORAGE)",
+    )
+
+
+def _add_actions(made: argparse.ArgumentParser) -> None:
+    made.add_argument("--dry-run", action="store_true", help="check, print every run and what would start, and end")
+    made.add_argument("--list", action="store_true", help="print the sweeps, and end")
+    made.add_argument("--status", action="store_true", help="print what became of every run, and end")
+    made.add_argument("--watch", action="store_true", help="with --status: again and again, until Ctrl-C")
+    made.add_argument("--detach", action="store_true", help="go on in the background, also after a logout")
+    made.add_argument("--retry", choices=["failed", "lost"], help="try failed runs again, or those whose jobs vanished")
+    made.add_argument("--log", metavar="RUN", help="print the output of a run's last job, and follow it")
+    made.add_argument("--why", metavar="RUN", help="what a run differs in, what became of its jobs, why it failed")
+    made.add_argument(
+        "--cancel", metavar="RUN", nargs="?", const="all", help="end one run, or all of the sweep that are not done"
+    )
+
+
+def check(arguments: argparse.Namespace) -> None:
+    """Raise ConfigError for options that do not go together, or a count below 1."""
+    if arguments.watch and not arguments.status:
+        raise ConfigError("--watch: it goes with --status, and starts nothing; without both the sweep starts")
+    for name in ("jobs", "pack", "trials"):
+        if (count := getattr(arguments, name)) is not None and count < 1:
+            raise ConfigError(f"--{name} {count}: it takes a whole number from 1")
+    if arguments.vary and arguments.sweep is not None:
+        raise ConfigError(f"--vary: it makes a sweep of its own, beside {arguments.sweep}; leave one of the two out")
+    for name in ("zip", "name"):
+        if getattr(arguments, name) and not arguments.vary:
+            raise ConfigError(f"--{name}: it goes with --vary")
+
+
+def seeds_of(text: str) -> tuple[int, ...]:
+    """ "0,1,2" -> (0, 1, 2); raises ConfigError."""
+    try:
+        seeds = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        seeds = ()
+    if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
+        raise ConfigError(f"--seeds {text!r}: write different whole numbers from 0 with commas, such as 0,1,2")
+    return seeds

@@ -1,0 +1,48 @@
+"""Sweeps as results keep them: sweep.json holds the points, so a sweep is known by name without what defined it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from simvtp.config.schema import Config
+from simvtp.errors import ConfigError
+from simvtp.runtime.files import read_json
+from sweeps.catalogue import is_ablation
+from sweeps.definition import Point, Sweep
+from sweeps.plan import suffix_of
+
+
+def saved_sweep(results: Path, name: str, preset: str, base: Config) -> Sweep | None:
+    """The sweep of that name that was started with this preset and these changes to it; None where none was."""
+    suffix = suffix_of(preset, base)
+    found = _read(results / "sweeps" / f"{name}{suffix}" / "sweep.json")
+    if found is None or found.get("name") != name:
+        return None
+    try:
+        if "parts" in found:
+            return Sweep(name, parts=tuple(str(part).removesuffix(suffix) for part in found["parts"]))
+        points = [Point(point["label"], point["set"]) for point in found["points"]]
+        return Sweep(found["title"], tuple(found["axes"]), points)
+    except (KeyError, TypeError, AttributeError, ConfigError):
+        return None  # damaged, or of a version with other fields
+
+
+def saved_names(results: Path) -> Iterator[tuple[str, str]]:
+    """Name and title of each sweep of the results folder that is none of `sweeps/ablations/`, each once."""
+    seen = set[str]()
+    for path in sorted((results / "sweeps").glob("*/sweep.json")):
+        found = _read(path) or {}
+        name, title = str(found.get("name", "")), str(found.get("title", ""))
+        if title and name not in seen and not is_ablation(name):
+            seen.add(name)
+            yield name, title
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        found = read_json(path)
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
