@@ -7,7 +7,7 @@ from PIL import Image
 
 from simvtp.config.presets import preset
 from simvtp.config.schema import override
-from simvtp.data.transforms import OPERATIONS, Augmentation, erase, rand_augment, sided
+from simvtp.data.transforms import OPERATIONS, Added, Augmentation, erase, rand_augment, sided
 from simvtp.errors import ConfigError
 from simvtp.runtime.timm_compat import timm
 
@@ -113,3 +113,14 @@ def test_bad_settings_are_named(change: str) -> None:
     key, _, value = change.partition("=")
     with pytest.raises(ConfigError, match=key):
         override(preset("tiny"), {key: value})
+
+
+def test_an_augmentation_of_a_plugin_moves_no_other_draw_and_must_give_a_clip() -> None:
+    clip = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3), dtype=np.uint8)
+    plain = Augmentation(erasing=1.0)
+    for chance in (0.0, 1.0):
+        added = Augmentation(erasing=1.0, added=(Added("as_it_is", chance, lambda given, _: given),))
+        np.testing.assert_array_equal(added(clip, (), 0, 0, 3), plain(clip, (), 0, 0, 3))
+    wrong = Augmentation(added=(Added("half", 1.0, lambda given, _: given[:1]),))
+    with pytest.raises(ConfigError, match=r"augmentation half: it makes uint8 \(1, 16, 16, 3\)"):
+        wrong(clip, (), 0, 0, 3)
