@@ -32,8 +32,10 @@ class VideoMask:
 
     @staticmethod
     def hiding(masked: Tensor, tubes: int) -> VideoMask:
-        """The mask that hides `masked`, int64 [B, M], of `tubes` tubes of a clip; raises ConfigError where a row names a
-        tube twice."""
+        """The mask that hides `masked`, int64 [B, M], of `tubes` tubes of a clip.
+
+        Raises ConfigError where a row names a tube twice.
+        """
         hidden = torch.zeros(len(masked), tubes, dtype=torch.bool).scatter(1, masked, True)
         if int(hidden.sum()) < masked.numel():
             raise ConfigError(f"a mask names a tube twice; it must name {masked.shape[1]} different ones in each clip")
