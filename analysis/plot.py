@@ -24,7 +24,7 @@ from analysis.figures import ablation, learning_curves, overlay, pareto, style
 from analysis.runs.load import Collection, load
 from analysis.runs.schema import Sweep, Unreadable
 from analysis.runs.text import file_name, printable
-from analysis.stats import diff
+from analysis.stats import diff, published
 from analysis.stats.cost import MEASURES, Measure, add_option
 from analysis.stats.summary import Summary, summarise
 from simvtp.errors import DataError
@@ -50,7 +50,7 @@ def show(arguments: argparse.Namespace, collection: Collection, sweeps: Sequence
         if arguments.cost != "time":
             raise DataError(f"--cost {arguments.cost}: --against draws no costs; leave one of the two out")
         return _against(collection, sweeps, load(arguments.against), save)
-    summaries = [summarise(sweep, collection) for sweep in sweeps]
+    summaries = [summarise(sweep, collection, with_published=arguments.published) for sweep in sweeps]
     measure = MEASURES[arguments.cost]
     for summary in summaries:
         measure(summary.rows)  # a run without that cost ends the command before anything is drawn
@@ -118,6 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--against", type=Path, metavar="OTHER", help="another results folder, drawn over this one")
     parser.add_argument("--format", action="append", choices=style.FORMATS, help="only this format; repeatable")
     add_option(parser)
+    published.add_option(parser)
     parser.add_argument("--output", type=Path, metavar="DIR", help="where to write them (figures/ in the folder)")
     return cli.run(parser.parse_args(arguments), show)
 

@@ -26,17 +26,16 @@ from PIL import Image
 from analysis import cli
 from analysis.figures import style
 from analysis.runs.text import file_name, one_line
-from simvtp.cli import add_plugin_argument, boundary
-from simvtp.config.experiment import Experiment
+from simvtp.cli import Parser, add_plugin_argument, boundary
+from simvtp.config.experiment import Experiment, read_config
 from simvtp.config.plugins.loading import load_plugins
 from simvtp.config.run_dirs import RUNS, home
-from simvtp.config.schema import Config, override, unflatten
+from simvtp.config.schema import Config, override
 from simvtp.data.from_config import tokenizer_of
 from simvtp.errors import DataError
 from simvtp.evaluation.encode import gallery
 from simvtp.inference.reconstruct import Reconstruction, Word, reconstruct
 from simvtp.models.build import fresh_model
-from simvtp.runtime.files import read_json
 from simvtp.training.checkpoint import load_weights
 
 RATIOS = (0.5, 0.75, 0.9, 0.95)
@@ -51,10 +50,8 @@ class NothingToShow(DataError):
 
 
 def rebuild(run: Path, split: str, clips: int, ratios: Sequence[float]) -> dict[str, Rebuilt]:
-    """video id -> ratio -> reconstruction, for the first `clips` videos of a split. Raises NothingToShow."""
-    if not (run / "config.json").is_file():
-        raise NothingToShow(f"{run}/config.json is not there; name the folder of a run, such as results/runs/ID")
-    config = unflatten(read_json(run / "config.json")["config"])
+    """video id -> ratio -> reconstruction, for the first `clips` videos of a split. Raises DataError."""
+    config, _ = read_config(run)
     stage = Experiment(config, "", run.parent.parent).pretrain_dir
     if stage is None:
         raise NothingToShow(f"{run} has no pre-training, so there is nothing that it could reconstruct")
@@ -180,7 +177,7 @@ def _folder_of(run: str, results: Path) -> Path:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python analysis/reconstruct.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("run", help="a run's folder, or its id")

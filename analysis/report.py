@@ -31,6 +31,7 @@ from analysis.runs import provenance
 from analysis.runs.load import Collection
 from analysis.runs.schema import Sweep
 from analysis.runs.text import printable
+from analysis.stats import published
 from analysis.stats.cost import MEASURES, Measure, add_option
 
 TEMPLATES = Path(__file__).parent / "html_report" / "templates"
@@ -76,7 +77,7 @@ def show(arguments: argparse.Namespace, collection: Collection, sweeps: Sequence
     """Writes the page; returns how many sweeps have nothing to show yet."""
     style.apply()
     measure = MEASURES[arguments.cost]
-    sections = [section(sweep, collection, measure) for sweep in sweeps]
+    sections = [section(sweep, collection, measure, with_published=arguments.published) for sweep in sweeps]
     searches = [search_of(name, collection) for name in cli.searches(collection, arguments.only)]
     path = arguments.output or collection.folder / "report.html"
     cli.write(path, page(collection, sections, searches, measure).encode(errors="replace"))
@@ -89,6 +90,7 @@ def show(arguments: argparse.Namespace, collection: Collection, sweeps: Sequence
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = cli.parser("python analysis/report.py", str(__doc__))
     add_option(parser)
+    published.add_option(parser)
     parser.add_argument("--output", type=Path, metavar="FILE", help="where to write it (report.html in the folder)")
     return cli.run(parser.parse_args(arguments), show)
 

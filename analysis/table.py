@@ -19,6 +19,7 @@ from rich.text import Text
 from analysis import cli
 from analysis.runs.load import Collection
 from analysis.runs.schema import Sweep
+from analysis.stats import published
 from analysis.stats.summary import WANTED, Summary, summarise
 from analysis.tables import columns, latex
 
@@ -74,7 +75,7 @@ def show(arguments: argparse.Namespace, collection: Collection, sweeps: Sequence
     for name in cli.searches(collection, arguments.only) if arguments.only else ():
         log.warning("%s is a search and has no table: python analysis/plot.py shows it", name)
     for sweep in sweeps:
-        summary = summarise(sweep, collection, arguments.wanted)
+        summary = summarise(sweep, collection, arguments.wanted, with_published=arguments.published)
         if not summary.done:
             log.warning("%s: nothing finished yet. %s", sweep.folder, summary.state())
             empty += 1
@@ -99,6 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = cli.parser("python analysis/table.py", str(__doc__))
     parser.add_argument("--wanted", type=_points, default=WANTED, metavar="POINTS",
                         help=f"say how many seeds a difference of R@1 of this size takes ({WANTED:g})")  # fmt: skip
+    published.add_option(parser)
     parser.add_argument("--output", type=Path, metavar="DIR", help="where to write them (tables/ in the folder)")
     return cli.run(parser.parse_args(arguments), show)
 

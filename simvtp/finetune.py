@@ -5,12 +5,11 @@ The epoch is chosen on the validation gallery; the test gallery is not looked at
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 from torch import Tensor, nn
 
-from simvtp.cli import add_config_arguments, main
+from simvtp.cli import Parser, add_config_arguments, main
 from simvtp.config.experiment import Experiment
 from simvtp.config.formats import steps_of
 from simvtp.config.schema import Config
@@ -39,29 +38,25 @@ def finetune(experiment: Experiment) -> Path:
     Raises ConfigError where the pre-training stage is not done, locks.Busy, signals.Interrupted.
     """
     folder = experiment.dir
-
-    def done() -> bool:
-        return experiment.is_done("finetune")
-
-    if not decide(done):
+    if not decide(lambda: experiment.is_done("finetune")):
         with owned(folder / "lock"):
-            if not decide(done):
+            if not decide(lambda: experiment.is_done("finetune", is_locked=True)):
                 _train(experiment)
     return folder
 
 
 class Finetuning(nn.Module):
-    """Two encoders and their contrast over the rows of all processes as one forward."""
+    """Two encoders and their contrast over the rows of all processes, or in groups of them, as one forward."""
 
     def __init__(self, model: DualEncoder, config: Config) -> None:
         super().__init__()
-        self.model, self.fixed = model, config.objective.temperature
+        self.model, self.fixed, self.group = model, config.objective.temperature, config.finetune.group
 
     def forward(self, video: Tensor, words: Tensor, present: Tensor) -> dict[str, Tensor]:
         temperature = self.fixed if self.model.temperature is None else self.model.temperature()
         videos = all_gather_with_grad(self.model.encode_video(video))
         texts = all_gather_with_grad(self.model.encode_text(words, present))
-        return {"vtc": contrastive_loss(videos, texts, temperature)}
+        return {"vtc": contrastive_loss(videos, texts, temperature, self.group)}
 
 
 def _train(experiment: Experiment) -> None:
@@ -139,7 +134,7 @@ def _code_used(experiment: Experiment) -> dict[str, str]:
 
 
 def _main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m simvtp.finetune", description=__doc__)
+    parser = Parser(prog="python -m simvtp.finetune", description=__doc__)
     add_config_arguments(parser)
     arguments = parser.parse_args()
     experiment = experiment_from(arguments)

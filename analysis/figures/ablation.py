@@ -74,7 +74,7 @@ def _is_number(value: Any) -> bool:
 def curves(summary: Summary, cost: Cost) -> Figure:
     """R@1 along each axis (above) and the cost of a run (below); the paper's own curve beside ours, if it has one."""
     names = list(summary.sweep.axes)
-    quoted = names == ["data.fraction"]
+    quoted = names == ["data.fraction"] and any(row.published for row in summary.rows)
     columns = len(names) + quoted
     figure = plt.figure(figsize=(style.WIDTH, 4.5), layout="constrained")
     grid = figure.add_gridspec(2, columns, height_ratios=[3, 1.1])
@@ -107,7 +107,7 @@ def curves(summary: Summary, cost: Cost) -> Figure:
     handles = dict(zip(*reversed(uppers[0].get_legend_handles_labels()), strict=True))
     if quoted:
         _paper_panel(figure.add_subplot(grid[:, -1]))
-        note = f"{note} Paper: {published.SOURCE}; {published.CAUTION}."
+        note = f"{note} {published.SOURCE}; {published.CAUTION}."
     ordered = sorted(handles, key=lambda label: _LEGEND.index(label))
     figure.legend([handles[label] for label in ordered], ordered, loc="outside upper center", ncols=6,
                   columnspacing=1.4)  # fmt: skip

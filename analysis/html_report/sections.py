@@ -86,9 +86,12 @@ def anchor(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
-def section(sweep: Sweep, collection: Collection, measure: Measure) -> Section:
-    """Table, figures and recipes of a sweep; where nothing is finished, only its state."""
-    summary = summarise(sweep, collection)
+def section(sweep: Sweep, collection: Collection, measure: Measure, *, with_published: bool = True) -> Section:
+    """Table, figures and recipes of a sweep; where nothing is finished, only its state.
+
+    with_published: whether the paper's figures stand beside rows of their setting.
+    """
+    summary = summarise(sweep, collection, with_published=with_published)
     name = f"sweep-{anchor(sweep.folder)}"
     if not summary.done:
         return Section(name, summary, "nothing finished yet", [], [], [], [summary.state()], [], [])

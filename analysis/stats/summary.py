@@ -118,8 +118,11 @@ class Summary:
         return f"Unfinished: {self.done} of {self.planned} runs. Missing: {named}."
 
 
-def summarise(sweep: Sweep, collection: Collection, wanted: float = WANTED) -> Summary:
-    """Rows of a sweep from the runs of its collection; differences are Holm-corrected over the sweep."""
+def summarise(sweep: Sweep, collection: Collection, wanted: float = WANTED, *, with_published: bool = True) -> Summary:
+    """Rows of a sweep from the runs of its collection; differences are Holm-corrected over the sweep.
+
+    wanted: `Summary.wanted`. with_published: whether rows have the paper's figures, where it has some of their setting.
+    """
     missing = []
     rows: list[tuple[Point, dict[int, Run]]] = [(point, {}) for point in sweep.points]
     for (place, seed), name in sorted(sweep.runs.items()):
@@ -136,7 +139,10 @@ def summarise(sweep: Sweep, collection: Collection, wanted: float = WANTED) -> S
     tested = dict(zip(compared, differences(pairs), strict=True))
     return Summary(
         sweep,
-        [_row(sweep, point, runs, tested.get(k)) for k, (point, runs) in enumerate(rows)],
+        [
+            _row(sweep, point, runs, tested.get(k), with_published=with_published)
+            for k, (point, runs) in enumerate(rows)
+        ],
         missing,
         len(sweep.runs),
         _unpretrained(sweep, collection, base),
@@ -165,9 +171,12 @@ def _hits(runs: dict[int, Run], seeds: Sequence[int], direction: str = MAIN) -> 
     return np.stack([runs[seed].hits(direction) for seed in seeds])
 
 
-def _row(sweep: Sweep, point: Point, runs: dict[int, Run], difference: Difference | None) -> Row:
+def _row(
+    sweep: Sweep, point: Point, runs: dict[int, Run], difference: Difference | None, *, with_published: bool = False
+) -> Row:
     level = {way: interval(_hits(runs, sorted(runs), way)) for way in ("text_to_video", "video_to_text") if runs}
-    paper = published({**sweep.base, **point.set}) if set(point.set) <= VARIED else None
+    shown = with_published and set(point.set) <= VARIED
+    paper = published({**sweep.base, **point.set}, sweep.preset, runs.values()) if shown else None
     return Row(point, _label(sweep, point), runs, level, difference, paper)
 
 

@@ -136,7 +136,7 @@ def notes(summary: Summary) -> list[str]:
     if mixed := mixed_stages(summary):
         lines.append(f"Mixed code: {' and '.join(mixed)} of these runs are of different versions of the code.")
     if any(row.published for row in summary.rows):
-        lines.append(f"{published.LABEL} ({published.CAUTION}; {published.SOURCE}).")
+        lines.append(f"{published.LABEL}. {published.SOURCE}; {published.CAUTION}.")
     note = power_note(summary)
     return [*lines, note] if note else lines
 

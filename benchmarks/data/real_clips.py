@@ -26,6 +26,7 @@ from simvtp.config.formats import parse_assignments
 from simvtp.config.presets import preset
 from simvtp.config.schema import Config, override
 from simvtp.data.corpora.registry import load
+from simvtp.data.from_config import frame_sampling
 from simvtp.data.gallery_loader import GalleryLoader
 from simvtp.data.resolve import resolved
 from simvtp.data.tokenizer import load_tokenizer
@@ -60,8 +61,8 @@ def mean_frames(config: Config, split: str) -> npt.NDArray[np.float64]:
     """The mean over frames of every video of a split, [videos, H, W, 3]."""
     tokenizer = load_tokenizer(config.data.tokenizer, config.data.pretrain)
     loader = GalleryLoader(
-        load(config.data.finetune, split), tokenizer, frames=config.model.frames, size=config.model.size, segments=1,
-        crops=1, batch=16, words=config.model.words, workers=0, cache=False,
+        load(config.data.finetune, split), tokenizer, sampling=frame_sampling(config, "finetune"),
+        size=config.model.size, segments=1, crops=1, batch=16, words=config.model.words, workers=0, cache=False,
     )  # fmt: skip
     return np.concatenate([batch.double().mean(dim=(1, 2)).numpy() for batch in loader.videos()])
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.table import Table
 
+from simvtp.cli import Parser, boundary
 from simvtp.config.formats import parse_assignments
 from simvtp.config.plugins.loading import load_plugins
 from simvtp.config.plugins.registry import EXTENSIONS
@@ -16,7 +15,7 @@ from simvtp.config.plugins.registry import FIELDS as EXTRA_FIELDS
 from simvtp.config.plugins.usage import extension_of
 from simvtp.config.presets import BASE, PRESETS, preset
 from simvtp.config.schema import FIELDS, flatten, override
-from simvtp.errors import ConfigError
+from simvtp.runtime.log import stdout_console
 
 SCALES = {"tiny": "tiny: minutes on two CPU cores", "small": "small: half a minute on one GPU"}
 NARROWEST = 130  # columns of the table where the output is no terminal, or a narrow one
@@ -59,8 +58,8 @@ def _table(name: str, assignments: Sequence[str]) -> Table:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code 2 after one line on stderr where the preset or a setting is not known."""
-    parser = argparse.ArgumentParser(prog="python -m simvtp.config", description=__doc__)
+    """The command; gives its exit code (`simvtp.cli.boundary`)."""
+    parser = Parser(prog="python -m simvtp.config", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     shown = commands.add_parser("show", help="print a preset", description=__doc__)
     shown.add_argument("preset", nargs="?", default="tiny", help=" or ".join(PRESETS) + " (tiny)")
@@ -69,16 +68,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     shown.add_argument("--plugin", action="append", default=[], metavar="MODULE", dest="plugins",
                        help="a .py file or module that adds fields (docs/extend.md); repeatable")  # fmt: skip
     given = parser.parse_args(arguments)
-    try:
-        load_plugins(given.plugins)
-        table = _table(given.preset, given.assignments)
-    except ConfigError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    console = Console(highlight=False, markup=False)
+    return boundary(lambda: _show(given.preset, given.assignments, given.plugins))
+
+
+def _show(name: str, assignments: Sequence[str], plugins: Sequence[str]) -> None:
+    load_plugins(plugins)
+    console = stdout_console()
     console.width = max(console.width, NARROWEST)
-    console.print(table)
-    return 0
+    console.print(_table(name, assignments))
 
 
 if __name__ == "__main__":

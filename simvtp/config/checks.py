@@ -18,6 +18,7 @@ def check(config: Config) -> None:
     for name in ("pretrain", "finetune"):
         stage = getattr(config, name)
         _need_multiple(f"{name}.batch", stage.batch, f"{name}.accumulate", stage.accumulate)
+        _check_group(name, stage.group, stage.batch // stage.accumulate)
     if config.evaluate.rerank and not (config.objective.vtm and (config.model.init or config.is_pretrained)):
         raise ConfigError(
             "evaluate.rerank: candidates are judged by the matching head that pre-training with objective.vtm leaves, "
@@ -31,6 +32,11 @@ def _check_shapes(config: Config) -> None:
     _need_multiple("model.size", model.size, "model.patch", model.patch)
     _need_multiple("model.width", model.width, "model.heads", model.heads)
     _need_multiple("model.decoder_width", model.decoder_width, "model.decoder_heads", model.decoder_heads)
+    if model.text_mean == "padded" and config.machine.varlen_attention:
+        raise ConfigError(
+            "machine.varlen_attention: its kernel lets [PAD] attend to no word, and model.text_mean=padded counts "
+            "[PAD] in; take one of the two"
+        )
     for name in ("width", "decoder_width"):
         if getattr(model, name) % 2:
             raise ConfigError(f"model.{name}: {getattr(model, name)} is not possible; it takes an even number")
@@ -39,6 +45,14 @@ def _check_shapes(config: Config) -> None:
 def _need_multiple(key: str, value: int, of: str, divisor: int) -> None:
     if value % divisor:
         raise ConfigError(f"{key}: {value} is not possible; it takes a multiple of {divisor} ({of})")
+
+
+def _check_group(name: str, group: int, rows: int) -> None:
+    if group == 1 or (group and rows % group):
+        raise ConfigError(
+            f"{name}.group: {group} is not possible; it takes 0 (all rows), or a number above 1 that divides the "
+            f"{rows} rows of a part ({name}.batch / {name}.accumulate)"
+        )
 
 
 def _check_objectives(config: Config) -> None:

@@ -12,7 +12,7 @@ from simvtp.config.plugins.record import parse_record
 from simvtp.config.plugins.registry import IDS
 from simvtp.config.plugins.usage import used
 from simvtp.config.schema import OWN_FIELDS, Config, flatten
-from simvtp.errors import ConfigError
+from simvtp.errors import ConfigError, brief
 
 # Part of every id: raised when a change of code changes what the same config gives.
 OUTCOME_VERSION = 3
@@ -48,7 +48,7 @@ def _content(config: Config, stage: str) -> dict[str, Any]:
             continue
         if (path in CORPORA or path == "data.skip") and value and not _is_known(value):
             raise ConfigError(
-                f"{path}: {value} has no digest of its content yet; resolve the config (simvtp.data.resolve)"
+                f"{path}: {brief(value)} has no digest of its content yet; resolve the config (simvtp.data.resolve)"
             )
         content[path] = content_of(path, value)
     return content | dict(used(config, IDS, stage))

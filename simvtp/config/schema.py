@@ -1,8 +1,11 @@
 """One frozen, validated, fully resolved description of a run: each field with all that is known of it.
 
 To add a field, add one `setting` here: its validation, its line of `python -m simvtp.config show base`, its part in the
-ids, and its labels in sweeps and tables follow from it. Checks that need several fields are in
+ids, and its labels in sweeps and tables follow from it. The machine section is in `simvtp/config/machine.py`, that of
+the two training stages in `simvtp/config/optimisation.py`, checks that need several fields in
 `simvtp/config/checks.py`, values of the presets in `simvtp/config/presets.py`.
+
+A source that begins with SimVTP is what the released code does, measured (docs/exactness.md); own: it is our choice.
 """
 
 from __future__ import annotations
@@ -16,13 +19,13 @@ from typing import Any, Literal
 from simvtp.config import formats
 from simvtp.config.checks import check
 from simvtp.config.fields import BOTH, PRETRAIN, RUN, Field, fields_of, normalised, setting
+from simvtp.config.machine import Machine
+from simvtp.config.optimisation import OWN, Optimisation
 from simvtp.config.plugins import registry, usage
 from simvtp.config.plugins.record import normal_record
-from simvtp.errors import ConfigError, nearest
+from simvtp.errors import ConfigError, nearest, quoted
 
-_OWN = "own: the recipe names none"
 _INPUT = "SimVTP: input and tubes"
-_FINETUNED_ONLY = {"pretrain": "SimVTP: in fine-tuning only"}
 
 
 def _on(objective: str) -> Callable[[Config], bool]:
@@ -53,11 +56,18 @@ class Model:
     decoder_depth: int = _of_decoder("pixel decoder layers")
     decoder_heads: int = _of_decoder("pixel decoder attention heads")
     words: int = setting("longest caption in tokens, with [CLS] and [SEP]; longer ones are cut", within="[3, 512]",
-                         source=_OWN)  # fmt: skip
+                         source="own: 32, SimVTP cuts at 512")  # fmt: skip
     dropout: float = setting("dropout of the text embedding, as in BERT", within="[0, 1)", source="BERT")
     towers: Literal["separate", "shared"] = setting(
         "encoders of fine-tuning: separate, or one shared by video and text (half the size)", "separate",
         in_id=(RUN,), source="SimVTP: two encoders, both from the pre-trained one")  # fmt: skip
+    pooled_norm: Literal["copied", "fresh"] = setting(
+        "norm behind the mean over tokens, where fine-tuning starts: copied from pre-training, or fresh", "copied",
+        in_id=(RUN,), source="SimVTP: fresh")  # fmt: skip
+    text_mean: Literal["words", "padded"] = setting(
+        "mean over a sequence's tokens: of words alone, or with [PAD] (features then depend on the batch)", "words",
+        pretrain_if=lambda config: config.objective.vtc > 0 or config.objective.vtm > 0,
+        source="own: words alone, SimVTP counts [PAD] in")  # fmt: skip
     init: str = setting(
         "weights to start from: checkpoints of VideoMAE, SimVTP, BERT or this project, joined by +; empty: random", "",
         source="own: random; SimVTP starts from VideoMAE (ViT-B, Kinetics-400) and BERT: name their files")  # fmt: skip
@@ -145,97 +155,50 @@ class Data:
         source="SimVTP: all of WebVid-2M")  # fmt: skip
     stride: int = setting("frames from one sampled frame to the next in pre-training", within="[1, inf)",
                           in_id=(PRETRAIN,), source="SimVTP: 16 frames, stride 4")  # fmt: skip
+    finetune_stride: int = setting(
+        "frames from one sampled frame to the next in fine-tuning and at test; 0: spread over the whole video", 0,
+        within="[0, inf)", in_id=(RUN,), source="SimVTP: a dense window, stride 4")  # fmt: skip
+    short: Literal["stride", "repeat"] = setting(
+        "where a video is shorter than a dense window: stride (a smaller one) or repeat (the last frame)", "stride",
+        source="SimVTP: repeats the last frame")  # fmt: skip
+    captions: Literal["random", "first"] = setting(
+        "caption of a training video: random (another one each epoch) or first (always the same)", "random",
+        source="own: random, SimVTP has one fixed caption a video")  # fmt: skip
     reader: Literal["auto", "pyav", "decord", "torchcodec"] = setting(
-        "who reads video files: auto (pyav, then decord), pyav, decord or torchcodec", "auto")  # fmt: skip
+        "who reads video files: auto (pyav, then decord), pyav, decord or torchcodec", "auto",
+        source="own: PyAV, SimVTP reads with decord")  # fmt: skip
     decode_seconds: float = setting(
         "longest time that opening or reading one video may take", 60.0, within="(0, inf)", in_id=())  # fmt: skip
     skip: str = setting("list of training videos to leave out, as simvtp.data.check writes it; empty: none", "")
     failures: float = setting(
         "share of the training videos that may be broken; above it training stops", 0.01, within="[0, 1]", unit="share",
-        in_id=())  # fmt: skip
+        in_id=(), source="own: 1%, SimVTP replaces any number")  # fmt: skip
     missing: Literal["error", "miss"] = setting(
-        "a test video that is missing or broken: error, or miss (it counts as not found)", "error", in_id=(RUN,)
-    )
+        "a test video that is missing or broken: error, or miss (it counts as not found)", "error", in_id=(RUN,),
+        source="own: an error, SimVTP tests another video in its place")  # fmt: skip
     order: Literal["shuffled", "shards", "lengths"] = setting(
         "of training videos: shuffled, shards (of a corpus shards:DIR; eight at a time, shuffled among them), or "
         "lengths (batches of captions of like length: less padding, but it chooses who is contrasted with whom)",
-        "shuffled",
-    )
+        "shuffled", source="SimVTP: shuffled")  # fmt: skip
     queries: Literal["caption", "paragraph"] = setting(
         "what finds a video: caption (each by itself) or paragraph (all captions joined)", "caption", in_id=(RUN,),
         source="SimVTP: each caption by itself")  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
-class Optimisation:
-    """Of one stage. Learning rates are for a batch of 256 and scale with the batch."""
-
-    length: str = setting('how long, such as "600 steps" or "200 epochs"; "0 steps" leaves the stage out',
-                          form=formats.length)  # fmt: skip
-    warmup: str = setting('linear warm-up from lr_start, such as "30 steps" or "5 epochs"', form=formats.length)
-    batch: int = setting("samples a step, over all processes", within="[2, inf)")
-    accumulate: int = setting("parts a batch is computed in, to save memory; VTC and VTM see one part",
-                              within="[1, inf)",
-                              source="own: one part (the contrast sees one at a time)")  # fmt: skip
-    lr: float = setting("peak learning rate for a batch of 256", within="[0, inf)", unit="rate", axis="learning rate")
-    lr_start: float = setting("learning rate at the first step, not scaled", within="[0, inf)", unit="rate",
-                              source={"finetune": _OWN})  # fmt: skip
-    lr_end: float = setting("learning rate at the last step for a batch of 256", within="[0, inf)", unit="rate",
-                            source={"finetune": "SimVTP: MSR-VTT recipe, 1e-6 at batch 64"})  # fmt: skip
-    beta1: float = setting("AdamW beta1", within="[0, 1)")
-    beta2: float = setting("AdamW beta2", within="[0, 1)")
-    weight_decay: float = setting("AdamW weight decay; biases, norms and single vectors have none", within="[0, inf)")
-    layer_decay: float = setting(
-        "factor on the learning rate from a layer to the one below it; 1: none",
-        within="(0, 1]",
-        source=_FINETUNED_ONLY,
-        pretrain_if=lambda _: False,
-    )  # fmt: skip  (one rate for all layers)
-    drop_path: float = setting("stochastic depth of the last layer, rising linearly from 0", within="[0, 1)",
-                               source=_FINETUNED_ONLY)  # fmt: skip
-    crop: Literal["none", "multiscale", "resized"] = setting(
-        "none (resize, centre), multiscale or resized (random resized crop)")  # fmt: skip
-    precision: Literal["fp32", "bf16"] = setting("fp32 or bf16 (autocast; weights stay fp32)", source=_OWN)
-    rand_augment: str = setting("RandAugment of training clips, magnitude and number, such as m7-n4; empty: none", "",
-                                form=formats.rand_augment, source=_FINETUNED_ONLY)  # fmt: skip
-    flip: Literal["none", "safe", "all"] = setting(
-        "mirror half of the clips: none, safe (not where a caption names a side) or all", "none",
-        source=_FINETUNED_ONLY | {"finetune": "SimVTP: MSR-VTT recipe flips all; here safe"})  # fmt: skip
-    erasing: float = setting("chance that a box of a training clip is filled with noise", 0.0, within="[0, 1]",
-                             source=_FINETUNED_ONLY)  # fmt: skip
-    ema: float = setting("decay of a moving average of the weights, which the stage then gives; 0: none", 0.0,
-                         within="[0, 1)", source=_OWN)  # fmt: skip
-
-
-@dataclass(frozen=True, kw_only=True)
 class Evaluate:
     segments: int = setting("clips per video at test; their features are averaged", within="[1, inf)")
     crops: Literal[1, 3] = setting("square crops per clip at test, 1 (centre) or 3 (along the long side)")
-    every: int = setting("epochs of fine-tuning from one validation to the next; the best is kept", within="[1, inf)",
-                         source=_OWN)  # fmt: skip
+    every: int = setting(
+        "epochs of fine-tuning from one validation to the next; the best is kept", within="[1, inf)",
+        source="own: on the validation split, SimVTP keeps the best of all epochs on the test set")  # fmt: skip
+    average: Literal["unit", "raw"] = setting(
+        "how the features of a video's clips are averaged: as unit vectors, or raw", "unit",
+        source="SimVTP: raw")  # fmt: skip
     dual_softmax: bool = setting("also score with all test queries known at once, in a column of its own", False,
                                  source="SimVTP: plain similarity")  # fmt: skip
     rerank: int = setting("also re-rank so many best candidates by the matching head, in a column of its own", 0,
                           within="[0, inf)", source="SimVTP: plain similarity")  # fmt: skip
-
-
-@dataclass(frozen=True, kw_only=True)
-class Machine:
-    """How a run is carried out; nothing here changes its outcome beyond rounding, so no id contains it."""
-
-    device: Literal["auto", "cpu", "cuda"] = setting("auto (CUDA where there is one), cpu or cuda")
-    threads: int = setting("CPU threads of a process; 0: torch's choice", within="[0, inf)")
-    workers: int = setting("processes that decode and augment; 0: in the training process", within="[0, inf)")
-    checkpoint_seconds: float = setting("longest time from one checkpoint to the next", within="(0, inf)")
-    frame_cache: bool = setting("keep decoded frames of the embedded corpus in the cache folder")
-    shard: bool = setting("share weights and optimiser out over the processes (FSDP), for models too large", False)
-    checkpointing: bool = setting("recompute layers in the backward pass: less memory, a third more work", False)
-    compile: bool = setting("torch.compile every layer", False)
-    varlen_attention: bool = setting("encoders attend by Flash Attention's kernel for sequences of any length, without "
-                                     "masks (a GPU and bf16)", False)  # fmt: skip
-    stream: str = setting("folder on a fast disk to which data.order=shards copies shards ahead; empty: none", "")
-    other_code: Literal["refuse", "reuse", "redo"] = setting(
-        "results and checkpoints of other code: refuse, reuse or redo them", "refuse")  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -245,12 +208,13 @@ class Config:
     model: Model = field(metadata={"in_id": BOTH, "source": "SimVTP: ViT-B, as in VideoMAE"})
     mask: Mask = field(metadata={"in_id": (PRETRAIN,), "source": ""})
     objective: Objective = field(metadata={"in_id": (PRETRAIN,), "source": ""})
-    data: Data = field(metadata={"in_id": BOTH, "source": _OWN})
+    data: Data = field(metadata={"in_id": BOTH, "source": OWN})
     pretrain: Optimisation = field(metadata={"in_id": (PRETRAIN,), "source": "SimVTP: WebVid-2M recipe"})
     finetune: Optimisation = field(metadata={"in_id": (RUN,), "source": "SimVTP: MSR-VTT recipe"})
     evaluate: Evaluate = field(metadata={"in_id": (RUN,), "source": "SimVTP: 3 segments x 3 crops"})
     machine: Machine = field(metadata={"in_id": (), "source": "the machine"})
-    seed: int = setting("seed of weights, order, masks and crops", within="[0, 9223372036854775808)", source=_OWN)
+    seed: int = setting("seed of weights, order, masks and crops", within="[0, 9223372036854775808)",
+                        source="SimVTP: 0")  # fmt: skip
     tag: str = setting("a name that sets runs apart that are equal otherwise, such as those of other code", "")
     plugins: str = setting("plugins that the other fields use, with digests; filled in by what --plugin loads", "",
                            form=normal_record, in_id=())  # fmt: skip
@@ -308,7 +272,7 @@ def unflatten(values: Mapping[str, Any]) -> Config:
     values = completed(values)
     extra = tuple((key, values.pop(key)) for key in sorted(values.keys() - OWN_FIELDS.keys()) if usage.is_extra(key))
     for key in values.keys() ^ OWN_FIELDS.keys():
-        raise ConfigError(f"not a config of this version: {key} is {'unknown' if key in values else 'missing'}")
+        raise ConfigError(f"not a config of this version: {quoted(key)} is {'unknown' if key in values else 'missing'}")
     parts: dict[str, Any] = {}
     sections: dict[str, dict[str, Any]] = {name: {} for name in _SECTIONS}
     for path, found in OWN_FIELDS.items():
@@ -319,7 +283,7 @@ def unflatten(values: Mapping[str, Any]) -> Config:
 def unknown(key: str, known: Iterable[str]) -> ConfigError:
     """The error for a key that is none of the known ones."""
     hint = f"; a plugin's: {usage.LOAD}" if usage.is_extra(key) else ""
-    return ConfigError(f"unknown config key {key!r}{nearest(key, known)}{hint}")
+    return ConfigError(f"unknown config key {quoted(key)}{nearest(key, known)}{hint}")
 
 
 def override(config: Config, changes: Mapping[str, Any]) -> Config:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Literal
 
 from simvtp.config.file_digests import split as split_digest
+from simvtp.config.optimisation import Optimisation
 from simvtp.config.plugins.usage import active
-from simvtp.config.schema import Config, Optimisation
+from simvtp.config.schema import Config
 from simvtp.data.corpora.content import Use, pinned_corpus
 from simvtp.data.corpora.registry import Corpus, load
 from simvtp.data.tokenizer import Tokenizer, load_tokenizer
 from simvtp.data.train_loader import TrainLoader
 from simvtp.data.transforms import Added, Augmentation
+from simvtp.data.video.sampling import FrameSampling
 from simvtp.data.video.video import Decoding
 from simvtp.distributed.process_group import decide
 from simvtp.errors import ConfigError
@@ -51,16 +53,21 @@ def _verify(use: Use, spec: str) -> None:
 def build_train_loader(
     config: Config, stage: Literal["pretrain", "finetune"], corpus: Corpus, tokenizer: Tokenizer
 ) -> TrainLoader:
-    """This process's rows of the training batches of a stage. Pre-training samples frames at data.stride, fine-tuning
-    over the whole video."""
+    """This process's rows of the training batches of a stage."""
     optimisation: Optimisation = getattr(config, stage)
     return TrainLoader(
-        corpus, tokenizer, frames=config.model.frames, stride=config.data.stride if stage == "pretrain" else None,
-        size=config.model.size, crop=optimisation.crop, augmentation=augmentation_of(config, stage),
-        batch=optimisation.batch, accumulate=optimisation.accumulate, words=config.model.words, seed=config.seed,
+        corpus, tokenizer, sampling=frame_sampling(config, stage), size=config.model.size, crop=optimisation.crop,
+        crop_area=optimisation.crop_area, augmentation=augmentation_of(config, stage), batch=optimisation.batch,
+        accumulate=optimisation.accumulate, words=config.model.words, seed=config.seed, captions=config.data.captions,
         workers=config.machine.workers, cache=config.machine.frame_cache, failures=config.data.failures,
         decoding=decoding_of(config), order=config.data.order, stream=config.machine.stream,
     )  # fmt: skip
+
+
+def frame_sampling(config: Config, stage: Literal["pretrain", "finetune"]) -> FrameSampling:
+    """Which frames clips take: of pre-training at data.stride; of fine-tuning and test at data.finetune_stride."""
+    stride = config.data.stride if stage == "pretrain" else config.data.finetune_stride
+    return FrameSampling(config.model.frames, stride, config.data.short, stage)
 
 
 def augmentation_of(config: Config, stage: Literal["pretrain", "finetune"]) -> Augmentation:

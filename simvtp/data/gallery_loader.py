@@ -13,18 +13,19 @@ from simvtp.data.prefetch import prefetch
 from simvtp.data.tokenizer import Tokenizer
 from simvtp.data.train_loader import ClipReader, tokenize_captions
 from simvtp.data.transforms import views
-from simvtp.data.video.video import DEFAULT, Decoding, Frames, segment_indices
+from simvtp.data.video.sampling import FrameSampling
+from simvtp.data.video.video import DEFAULT, Decoding, Frames
 from simvtp.errors import DataError
 
 
 class GalleryLoader:
     """Every video once, in corpus order, and every caption as a query of its own.
 
-    corpus: an evaluation split. tokenizer: of its captions. frames: of a clip. size: height and width of a clip in
-    pixels. segments: clips along a video; crops: square crops of a clip, 1 or 3. batch: videos of a batch. words:
-    longest query in tokens. workers: processes that decode; 0: a thread of this one. cache: keep decoded frames of the
-    embedded corpus. missing: "error", or "miss" for a black clip in place of a video that is missing or broken; no
-    query finds it, and nothing is found for it. decoding: how files are read.
+    corpus: an evaluation split. tokenizer: of its captions. sampling: which frames a clip takes. size: height and
+    width of a clip in pixels. segments: clips along a video; crops: square crops of a clip, 1 or 3. batch: videos of a
+    batch. words: longest query in tokens. workers: processes that decode; 0: a thread of this one. cache: keep decoded
+    frames of the embedded corpus. missing: "error", or "miss" for a black clip in place of a video that is missing or
+    broken; no query finds it, and nothing is found for it. decoding: how files are read.
 
     Attributes: owner, the index of each query's video; absent (index -> why), complete once the videos were read.
     """
@@ -34,7 +35,7 @@ class GalleryLoader:
         corpus: Corpus,
         tokenizer: Tokenizer,
         *,
-        frames: int,
+        sampling: FrameSampling,
         size: int,
         segments: int,
         crops: int,
@@ -46,7 +47,8 @@ class GalleryLoader:
         decoding: Decoding = DEFAULT,
     ) -> None:
         self.corpus, self.tokenizer, self.missing = corpus, tokenizer, missing
-        self.frames, self.size, self.segments, self.crops = frames, size, segments, crops
+        self.sampling, self.frames, self.size = sampling, sampling.frames, size
+        self.segments, self.crops = segments, crops
         self.batch, self.workers = batch, workers
         tokens = tokenize_captions(corpus, tokenizer, words)
         self._queries = [ids for captions in tokens for ids in captions]
@@ -86,7 +88,7 @@ class GalleryLoader:
 
     def _views(self, index: int) -> Frames:
         def choose(count: int) -> Sequence[int]:
-            return [i for s in range(self.segments) for i in segment_indices(count, self.frames, s, self.segments)]
+            return self.sampling.test(count, self.segments)
 
         frames = self._clips.read(index, choose, self.size)  # all segments from one opening
         crops = views(frames, self.crops, self.size)

@@ -26,8 +26,9 @@ from simvtp.data.shard_prefetch import ShardCopies, shards_prefetched
 from simvtp.data.tokenizer import Tokenizer, pad_batch
 from simvtp.data.transforms import Augmentation, crop_and_resize, decoded_side, draw_box
 from simvtp.data.video.frames import resize_short_side
+from simvtp.data.video.sampling import FrameSampling
 from simvtp.data.video.tar_members import file_on_disk
-from simvtp.data.video.video import DEFAULT, Decoding, Frames, Video, dense_indices, spread_indices
+from simvtp.data.video.video import DEFAULT, Decoding, Frames, Video
 from simvtp.distributed.process_group import largest, lists, rank, rows_of, whole_batch
 from simvtp.errors import DataError
 
@@ -93,14 +94,15 @@ class ClipReader:
 class TrainLoader:
     """Batches without end; of each batch, the rows of this process.
 
-    corpus: the training videos. tokenizer: of their captions. frames: of a clip. stride: frames from one sampled frame
-    to the next, at a random place in the video; None: the frames are spread over the whole video. size: height and
-    width of a clip in pixels. crop: none, multiscale or resized. augmentation: what follows the crop. batch: samples of
-    a step over all processes. accumulate: parts that a batch is computed in. words: longest caption in tokens. seed: of
-    order, frames, crops and captions. workers: processes that decode; 0: a thread of this one. cache: keep decoded
-    frames of the embedded corpus. failures: share of the videos that may turn out to be broken. decoding: how files are
-    read. order: shuffled, shards or lengths (`sampler`). stream: a folder that shards are copied to, window by window,
-    and read from (`shard_prefetch`); empty: videos are read at their place.
+    corpus: the training videos. tokenizer: of their captions. sampling: which frames a clip takes, at a random place.
+    size: height and width of a clip in pixels. crop: none, multiscale or resized, crop_area: the least share of a frame
+    that a resized one covers (`draw_box`). augmentation: what follows the crop. batch: samples of a step over all
+    processes. accumulate: parts that a batch is computed in. words: longest caption in tokens. seed: of order, frames,
+    crops and captions. captions: random (another one of a video's each epoch) or first. workers: processes that decode;
+    0: a thread of this one. cache: keep decoded frames of the embedded corpus. failures: share of the videos that may
+    turn out to be broken. decoding: how files are read. order: shuffled, shards or lengths (`sampler`). stream: a
+    folder that shards are copied to, window by window, and read from (`shard_prefetch`); empty: videos are read at
+    their place.
 
     Attributes: steps_per_epoch; replaced, the samples replaced so far because their video could not be decoded, in any
     process. Raises DataError where the corpus has fewer samples than a batch.
@@ -111,15 +113,16 @@ class TrainLoader:
         corpus: Corpus,
         tokenizer: Tokenizer,
         *,
-        frames: int,
-        stride: int | None,
+        sampling: FrameSampling,
         size: int,
         crop: str,
+        crop_area: float = 0.5,
         augmentation: Augmentation,
         batch: int,
         accumulate: int = 1,
         words: int,
         seed: int,
+        captions: str = "random",
         workers: int,
         cache: bool,
         failures: float = 0.01,
@@ -131,7 +134,8 @@ class TrainLoader:
             raise DataError(
                 f"{corpus.name}, split {corpus.split}: {len(corpus.samples)} videos are less than one batch of {batch}"
             )
-        self.corpus, self.frames, self.stride, self.size, self.crop = corpus, frames, stride, size, crop
+        self.corpus, self.sampling = corpus, sampling
+        self.size, self.crop, self.crop_area = size, crop, crop_area
         self.augmentation = augmentation
         self.batch, self.accumulate, self.seed, self.workers = batch, accumulate, seed, workers
         self.rows = rows_of(batch, accumulate, rank())
@@ -140,6 +144,8 @@ class TrainLoader:
         self._broken: dict[str, str] = {}
         self._pad = tokenizer.pad
         self._captions = tokenize_captions(corpus, tokenizer, words)
+        if captions == "first":
+            self._captions = [each[:1] for each in self._captions]
         self._clips = ClipReader(corpus, cache, decoding)
         self._order = EpochSampler(
             corpus.samples, seed, order, batch, lambda epoch, index: len(self._caption(epoch, index))
@@ -234,12 +240,12 @@ class TrainLoader:
 
     def _clip(self, index: int, epoch: int, draws: Sequence[float], copy: Path | None) -> Frames:
         def choose(count: int) -> Sequence[int]:
-            if self.stride is None:
-                return spread_indices(count, self.frames, draws[1])
-            return dense_indices(count, self.frames, self.stride, draws[1])
+            return self.sampling.train(count, draws[1])
 
-        frames = self._clips.read(index, choose, decoded_side(self.crop, self.size), copy)
-        clip = crop_and_resize(frames, draw_box(self.crop, frames.shape[1], frames.shape[2], draws[2:]), self.size)
+        frames = self._clips.read(index, choose, decoded_side(self.crop, self.size, self.crop_area), copy)
+        height, width = frames.shape[1:3]
+        box = draw_box(self.crop, height, width, draws[2:], size=self.size, area=self.crop_area)
+        clip = crop_and_resize(frames, box, self.size)
         if self.augmentation.nothing:
             return clip
         return self.augmentation(clip, self.corpus.samples[index].captions, self.seed, epoch, index)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -183,41 +183,70 @@ def erase(clip: Frames, random: np.random.Generator) -> Frames:
 
 
 MULTISCALE = (1.0, 0.875, 0.75, 0.66)
-
-
-RESIZED_AREA = (0.5, 1.0)
+# Sides of the box, as places in MULTISCALE of height and width: no more than one step apart.
+MULTISCALE_SIDES = [(i, j) for i in range(4) for j in range(4) if abs(i - j) <= 1]
+# Corners, centre, middles of the sides, and the centres of the quarters: rows and columns in quarters of what is free.
+MULTISCALE_PLACES = ((0, 0), (0, 4), (4, 0), (4, 4), (2, 2), (2, 0), (2, 4), (4, 2), (0, 2), (1, 1), (1, 3), (3, 1),
+                     (3, 3))  # fmt: skip
+NEARLY = 3  # pixels: a box that differs less from the size of a clip takes that size, and is not resized
 
 
 RESIZED_ASPECT = (3 / 4, 4 / 3)
+RESIZED_TRIES = 10
+
+Box = tuple[int, int, int, int]  # top, left, height, width
 
 
-def draw_box(crop: str, height: int, width: int, draws: Sequence[float]) -> tuple[int, int, int, int]:
-    """top, left, height, width of the crop of a training clip; `draws`: four numbers in [0, 1).
+def draw_box(crop: str, height: int, width: int, draws: Sequence[float], *, size: int, area: float = 0.5) -> Box:
+    """The crop of a training clip of `height` x `width` pixels; `draws`: four numbers in [0, 1).
 
-    none: the central square. multiscale (TSN): height and width are, each on its own, 1, .875, .75 or .66 of the short
-    side. resized: an area of 50 to 100% with aspect 3:4 to 4:3, cut to what fits.
+    none: the central square. multiscale: of the 10 shapes and 13 places of TSN (Wang et al. 2016, section 3.3; as in
+    VideoMAE and SimVTP), size: side of a clip. resized: a share of `area` to 1 of the frame, aspect 3:4 to 4:3; where
+    ten draws do not fit, the largest such box in the centre (as in Inception and torchvision's RandomResizedCrop).
     """
-    short = min(height, width)
     if crop == "none":
+        short = min(height, width)
         return (height - short) // 2, (width - short) // 2, short, short
-    if crop == "multiscale":
-        tall, wide = (round(short * MULTISCALE[int(draw * len(MULTISCALE))]) for draw in draws[:2])
-    else:
-        area = height * width * (RESIZED_AREA[0] + draws[0] * (RESIZED_AREA[1] - RESIZED_AREA[0]))
-        low, high = np.log(RESIZED_ASPECT)
-        aspect = float(np.exp(low + draws[1] * (high - low)))
-        tall, wide = round((area / aspect) ** 0.5), round((area * aspect) ** 0.5)
-    tall, wide = max(1, min(tall, height)), max(1, min(wide, width))
-    return int(draws[2] * (height - tall + 1)), int(draws[3] * (width - wide + 1)), tall, wide
+    return _multiscale(height, width, draws, size) if crop == "multiscale" else _resized(height, width, draws, area)
 
 
-def decoded_side(crop: str, size: int) -> int:
+def _multiscale(height: int, width: int, draws: Sequence[float], size: int) -> Box:
+    sides = [int(min(height, width) * scale) for scale in MULTISCALE]
+    sides = [size if abs(side - size) < NEARLY else side for side in sides]
+    shape = MULTISCALE_SIDES[int(draws[0] * len(MULTISCALE_SIDES))]
+    tall, wide = min(sides[shape[0]], height), min(sides[shape[1]], width)
+    row, column = MULTISCALE_PLACES[int(draws[1] * len(MULTISCALE_PLACES))]
+    return (height - tall) // 4 * row, (width - wide) // 4 * column, tall, wide
+
+
+def _resized(height: int, width: int, draws: Sequence[float], area: float) -> Box:
+    low, high = np.log(RESIZED_ASPECT)
+    for share, place in _tries(draws):
+        pixels = height * width * (area + share * (1 - area))
+        aspect = float(np.exp(low + place * (high - low)))
+        tall, wide = round((pixels / aspect) ** 0.5), round((pixels * aspect) ** 0.5)
+        if 0 < tall <= height and 0 < wide <= width:
+            return int(draws[2] * (height - tall + 1)), int(draws[3] * (width - wide + 1)), tall, wide
+    tall = min(height, round(width / RESIZED_ASPECT[0]))
+    wide = min(width, round(height * RESIZED_ASPECT[1]))
+    return (height - tall) // 2, (width - wide) // 2, tall, wide
+
+
+def _tries(draws: Sequence[float]) -> Iterator[tuple[float, float]]:
+    """The first two draws, then pairs from a generator that they seed."""
+    yield draws[0], draws[1]
+    random = np.random.default_rng([int(draw * 2**53) for draw in draws])
+    for _ in range(RESIZED_TRIES - 1):
+        yield random.random(), random.random()
+
+
+def decoded_side(crop: str, size: int, area: float = 0.5) -> int:
     """The short side that a video need not be decoded above: every box that may be drawn still has `size` pixels."""
-    least = {"none": 1.0, "multiscale": MULTISCALE[-1], "resized": (RESIZED_AREA[0] * RESIZED_ASPECT[0]) ** 0.5}
+    least = {"none": 1.0, "multiscale": MULTISCALE[-1], "resized": (area * RESIZED_ASPECT[0]) ** 0.5}
     return math.ceil(size / least[crop])
 
 
-def crop_and_resize(frames: Frames, box: tuple[int, int, int, int], size: int) -> Frames:
+def crop_and_resize(frames: Frames, box: Box, size: int) -> Frames:
     """The box of every frame, as uint8 [T, size, size, 3]; frames that have the size already are not touched."""
     top, left, height, width = box
     cut = frames[:, top : top + height, left : left + width]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from simvtp.config.schema import Config
-from simvtp.data.from_config import decoding_of, retrieval_corpus
+from simvtp.data.from_config import decoding_of, frame_sampling, retrieval_corpus
 from simvtp.data.gallery_loader import GalleryLoader
 from simvtp.data.tokenizer import Tokenizer, pad_batch
 from simvtp.distributed.process_group import filled, lists, share
@@ -20,6 +20,7 @@ from simvtp.runtime.heartbeat import beat
 from simvtp.runtime.seeding import generator
 
 BATCH = 128
+PADDED_BATCH = 12  # of the release's test: one and a half times the 8 rows of a GPU
 
 FrameOrder = Callable[[Tensor, int], Tensor]
 
@@ -28,7 +29,7 @@ def gallery(config: Config, tokenizer: Tokenizer, split: str, *, views: bool) ->
     """The loader of an evaluation split; `views`: with the config's segments and crops, else one clip a video."""
     model = config.model
     return GalleryLoader(
-        retrieval_corpus(config, split), tokenizer, frames=model.frames, size=model.size,
+        retrieval_corpus(config, split), tokenizer, sampling=frame_sampling(config, "finetune"), size=model.size,
         segments=config.evaluate.segments if views else 1, crops=config.evaluate.crops if views else 1,
         batch=BATCH, words=model.words, workers=config.machine.workers, cache=config.machine.frame_cache,
         missing=config.data.missing, decoding=decoding_of(config),
@@ -59,7 +60,7 @@ def encode_gallery(
 
 
 def encode_videos(looks: Sequence[Look], loader: GalleryLoader, config: Config, device: torch.device) -> list[Tensor]:
-    """[N, D] for each look: features averaged over the views of a video.
+    """[N, D] for each look: features averaged over the views of a video, as evaluate.average says.
 
     Each video is decoded once, whatever the number of looks, by one of the processes. Afterwards loader.absent names
     the videos that could not be.
@@ -72,7 +73,8 @@ def encode_videos(looks: Sequence[Look], loader: GalleryLoader, config: Config, 
         for clips in loader.videos(own):
             for look, features in zip(looks, found, strict=True):
                 shown = look.order(clips, place)
-                encoded = look.model.encode_video(shown.flatten(0, 1).to(device))
+                encode = look.model.encode_video if config.evaluate.average == "unit" else look.model.video_features
+                encoded = encode(shown.flatten(0, 1).to(device))
                 features[place : place + len(shown)] = encoded.unflatten(0, shown.shape[:2]).mean(dim=1).cpu()
             place += len(clips)
             beat()
@@ -84,13 +86,16 @@ def encode_videos(looks: Sequence[Look], loader: GalleryLoader, config: Config, 
 def encode_captions(model: DualEncoder, loader: GalleryLoader, config: Config, device: torch.device) -> Tensor:
     """[Q, D], in the order of the loader's captions; batched by length, so that little is padded.
 
-    Each batch is encoded by one of the processes.
+    Each batch is encoded by one of the processes. Where features depend on the padding (model.text_mean=padded),
+    batches are those of the release instead: 12 captions in the order of the gallery.
     """
     captions = loader.captions()
     if not captions:
         raise ValueError(f"{loader.corpus.name}: the gallery has no captions")
-    order = sorted(range(len(captions)), key=lambda i: len(captions[i]))
-    batches = [order[first : first + BATCH] for first in range(0, len(order), BATCH)]
+    order, together = sorted(range(len(captions)), key=lambda i: len(captions[i])), BATCH
+    if config.model.text_mean == "padded":
+        order, together = list(range(len(captions))), PADDED_BATCH
+    batches = [order[first : first + together] for first in range(0, len(order), together)]
     found = torch.zeros(len(captions), config.model.width)
     with inference(model, config, device):
         for rows in (batches[number] for number in share(len(batches))):

@@ -22,6 +22,7 @@ from simvtp.models.embeddings import tubes_of
 from simvtp.models.objectives import pair
 from simvtp.models.simvtp import SimVTPModel
 from simvtp.models.transformer import Group
+from simvtp.runtime.heartbeat import beat
 
 PAIRS = 64  # at once
 
@@ -61,19 +62,20 @@ def matching(
                 for first in range(0, len(queries), PAIRS):
                     part = queries[first : first + PAIRS]
                     words = pad_batch([captions[query] for query in part], loader.tokenizer.pad).to(device)
-                    found[video, part] = _judge(model, tubes, words, words != loader.tokenizer.pad).cpu()
+                    found[video, part] = _judge(model, config, tubes, words, words != loader.tokenizer.pad).cpu()
+                    beat()
                 video += 1
     return filled(found).double().numpy().T
 
 
-def _judge(model: SimVTPModel, tubes: Tensor, words: Tensor, present: Tensor) -> Tensor:
+def _judge(model: SimVTPModel, config: Config, tubes: Tensor, words: Tensor, present: Tensor) -> Tensor:
     """Tubes of the views of one video, [V, N, D], and captions [Q, L] -> [Q]."""
     assert model.matching_head is not None
     text = Group(model.words(words), present)
     chances = []
     for view in tubes:
         (joint,) = model.encode([pair(view.expand(len(words), -1, -1), text)])
-        chances.append(functional.softmax(model.matching_head(joint.mean()).float(), dim=1)[:, 1])
+        chances.append(functional.softmax(model.matching_head(joint.mean(config.model.text_mean)).float(), dim=1)[:, 1])
     return torch.stack(chances).mean(dim=0)
 
 

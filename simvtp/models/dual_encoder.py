@@ -15,7 +15,11 @@ from simvtp.models.transformer import Group, Transformer
 
 
 class DualEncoder(nn.Module):
-    """A video and a text encoder that both start as the pre-trained one; tokens are mean-pooled, then normed."""
+    """A video and a text encoder that both start as the pre-trained one; tokens are mean-pooled, then normed.
+
+    pretrained: whose tube and word embeddings it takes over, and whose encoder it copies.
+    config: of the run; its model, objective and finetune sections count.
+    """
 
     def __init__(self, pretrained: SimVTPModel, config: Config) -> None:
         super().__init__()
@@ -23,20 +27,28 @@ class DualEncoder(nn.Module):
         self.tubes, self.words = pretrained.tubes, pretrained.words
         self.video_encoder = _tower(pretrained.encoder, config)
         self.text_encoder = _tower(pretrained.encoder, config)
-        # The norm follows the pooling here; it starts from its pre-trained weights.
-        self.video_norm = copy.deepcopy(pretrained.encoder.norm)
-        self.text_norm = copy.deepcopy(pretrained.encoder.norm)
+        self.video_norm, self.text_norm = (_pooled_norm(pretrained, config) for _ in range(2))
         self.temperature = _temperature(pretrained, config)
 
     def encode_video(self, video: Tensor) -> Tensor:
         """uint8 [B, T, H, W, 3] -> unit vectors [B, D]; every tube is seen."""
-        (encoded,) = self.video_encoder([Group(self.tubes(tubes_of(video, self.shape)))])
-        return functional.normalize(self.video_norm(encoded.mean()).float())
+        return functional.normalize(self.video_features(video))
 
     def encode_text(self, words: Tensor, present: Tensor) -> Tensor:
         """int64 [B, L] and bool [B, L], False at [PAD] -> unit vectors [B, D]."""
+        return functional.normalize(self.text_features(words, present))
+
+    def video_features(self, video: Tensor) -> Tensor:
+        """uint8 [B, T, H, W, 3] -> features of any length, float [B, D]."""
+        (encoded,) = self.video_encoder([Group(self.tubes(tubes_of(video, self.shape)))])
+        features: Tensor = self.video_norm(encoded.mean()).float()
+        return features
+
+    def text_features(self, words: Tensor, present: Tensor) -> Tensor:
+        """int64 [B, L] and bool [B, L], False at [PAD] -> features of any length, float [B, D]."""
         (encoded,) = self.text_encoder([Group(self.words(words), present)])
-        return functional.normalize(self.text_norm(encoded.mean()).float())
+        features: Tensor = self.text_norm(encoded.mean(self.shape.text_mean)).float()
+        return features
 
     def no_weight_decay(self) -> set[str]:
         return set()
@@ -57,7 +69,7 @@ class SharedEncoder(DualEncoder):
         nn.Module.__init__(self)
         self.shape = config.model
         self.tubes, self.words = pretrained.tubes, pretrained.words
-        self.encoder, self.norm = _tower(pretrained.encoder, config), copy.deepcopy(pretrained.encoder.norm)
+        self.encoder, self.norm = _tower(pretrained.encoder, config), _pooled_norm(pretrained, config)
         self.temperature = _temperature(pretrained, config)
 
     @property
@@ -80,16 +92,20 @@ class SharedEncoder(DualEncoder):
 class ZeroShot(SharedEncoder):
     """The pre-trained encoder as it is: tokens are normed, then pooled, as for the contrastive loss of pre-training."""
 
-    def encode_video(self, video: Tensor) -> Tensor:
+    def __init__(self, pretrained: SimVTPModel, config: Config) -> None:
+        super().__init__(pretrained, config)
+        self.norm = copy.deepcopy(pretrained.encoder.norm)
+
+    def video_features(self, video: Tensor) -> Tensor:
         (encoded,) = self.encoder([Group(self.tubes(tubes_of(video, self.shape)))])
         return self._pooled(encoded)
 
-    def encode_text(self, words: Tensor, present: Tensor) -> Tensor:
+    def text_features(self, words: Tensor, present: Tensor) -> Tensor:
         (encoded,) = self.encoder([Group(self.words(words), present)])
         return self._pooled(encoded)
 
     def _pooled(self, encoded: Group) -> Tensor:
-        return functional.normalize(Group(self.norm(encoded.tokens), encoded.present).mean().float())
+        return Group(self.norm(encoded.tokens), encoded.present).mean(self.shape.text_mean).float()
 
 
 def two_encoders(pretrained: SimVTPModel, config: Config) -> DualEncoder:
@@ -97,6 +113,13 @@ def two_encoders(pretrained: SimVTPModel, config: Config) -> DualEncoder:
     if steps_of(config.finetune.length, 1_000_000) == 0:
         return ZeroShot(pretrained, config)
     return SharedEncoder(pretrained, config) if config.model.towers == "shared" else DualEncoder(pretrained, config)
+
+
+def _pooled_norm(pretrained: SimVTPModel, config: Config) -> nn.Module:
+    """The norm behind the mean; in pre-training it stood before the mean."""
+    if config.model.pooled_norm == "fresh":
+        return nn.LayerNorm(config.model.width, eps=1e-6)
+    return copy.deepcopy(pretrained.encoder.norm)
 
 
 def _temperature(pretrained: SimVTPModel, config: Config) -> Temperature | None:

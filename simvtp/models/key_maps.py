@@ -58,6 +58,7 @@ class KeyMap:
     rules: pattern -> own key.
     learned: names of position tables, where the checkpoint holds any.
     videomae: whether it holds a video encoder with fixed positions.
+    norm: own key of the norm that the encoder must end with; empty: none.
     pixels_last: the order of a predicted tube's values: frame, row, column, channel; else channel, frame, row, column.
     """
 
@@ -66,6 +67,7 @@ class KeyMap:
     rules: Rules
     learned: tuple[str, ...] = ()
     videomae: bool = False
+    norm: str = ""
     pixels_last: bool = False
 
 
@@ -101,6 +103,7 @@ ORIGINAL = KeyMap(
     ),
     learned=("encoder.pos_embed", "pos_embed"),
     videomae=True,
+    norm="encoder.norm.weight",
     pixels_last=True,
 )
 
@@ -119,6 +122,7 @@ TRANSFORMERS = KeyMap(
     ),
     learned=("videomae.embeddings.position_embeddings", "embeddings.position_embeddings", "position_embeddings"),
     videomae=True,
+    norm="encoder.norm.weight",
     pixels_last=True,
 )
 

@@ -70,7 +70,7 @@ def losses(model: SimVTPModel, batch: MaskedBatch, config: Config) -> dict[str, 
 
     Their means over the processes are the losses of the whole batch (`simvtp.distributed.collectives`).
     """
-    objective = config.objective
+    objective, pool, group = config.objective, config.model.text_mean, config.pretrain.group
     temperature = objective.temperature if model.temperature is None else model.temperature()
     tubes = tubes_of(batch.video, config.model)
     videos, texts = model.tubes(tubes, batch.video_mask.visible), model.embed_text(batch)
@@ -91,9 +91,9 @@ def losses(model: SimVTPModel, batch: MaskedBatch, config: Config) -> dict[str, 
     encoded = _encode(model, passes)
     if objective.vtc:
         contrasted = ("video", "text") if objective.contrast == "masked" else ("clean_video", "clean_text")
-        video_features, text_features = (all_gather_with_grad(encoded[name].mean()) for name in contrasted)
+        video_features, text_features = (all_gather_with_grad(encoded[name].mean(pool)) for name in contrasted)
     if objective.vtm and objective.negatives == "hard":
-        negatives = sample_hard_negatives(video_features, text_features, temperature, batch.negatives)
+        negatives = sample_hard_negatives(video_features, text_features, temperature, batch.negatives, group)
         encoded |= _encode(model, {"mismatched": pair(all_to_all(videos, negatives), texts)})
 
     found: dict[str, Tensor] = {}
@@ -105,9 +105,9 @@ def losses(model: SimVTPModel, batch: MaskedBatch, config: Config) -> dict[str, 
         logits = model.predict_words(encoded["joint"], batch)
         found["mlm"] = masked_language_loss(logits, batch.text_mask.targets) * batch.word_weight
     if objective.vtc:
-        found["vtc"] = contrastive_loss(video_features, text_features, temperature)
+        found["vtc"] = contrastive_loss(video_features, text_features, temperature, group)
     if model.matching_head is not None:
-        matched, mismatched = (model.matching_head(encoded[name].mean()) for name in ("joint", "mismatched"))
+        matched, mismatched = (model.matching_head(encoded[name].mean(pool)) for name in ("joint", "mismatched"))
         found["vtm"] = matching_loss(matched, mismatched)
     step = Step(config, model, batch, tubes, encoded)
     for name, (_, added) in active(config, "objective").items():
@@ -158,11 +158,15 @@ def masked_language_loss(logits: Tensor, targets: Tensor) -> Tensor:
     return functional.cross_entropy(logits.float(), targets)
 
 
-def contrastive_loss(videos: Tensor, texts: Tensor, temperature: float | Tensor) -> Tensor:
+def contrastive_loss(videos: Tensor, texts: Tensor, temperature: float | Tensor, group: int = 0) -> Tensor:
     """VTC: InfoNCE over the batch, both directions summed, compared by cosine.
 
     videos, texts: float [B, D]; row i of one belongs to row i of the other. temperature: a number, or float [1].
+    group: neighbouring rows that are contrasted with each other, a divisor of B; 0: all.
     """
+    if group:
+        parts = zip(videos.split(group), texts.split(group), strict=True)
+        return torch.stack([contrastive_loss(*part, temperature) for part in parts]).mean()
     similarity = functional.normalize(videos.float()) @ functional.normalize(texts.float()).T / temperature
     own = torch.arange(len(similarity), device=similarity.device)
     return functional.cross_entropy(similarity, own) + functional.cross_entropy(similarity.T, own)
@@ -175,33 +179,40 @@ def matching_loss(matched: Tensor, mismatched: Tensor) -> Tensor:
     return functional.cross_entropy(logits, labels.long())
 
 
-def draw_negatives(kind: str, batch: int, generator: torch.Generator) -> Tensor:
+def draw_negatives(kind: str, batch: int, generator: torch.Generator, group: int = 0) -> Tensor:
     """What VTM draws for a batch before its forward, `MaskedBatch.negatives` [B].
 
     kind: objective.negatives. random: rows, int64. hard: random numbers in [0, 1), float, since the rows depend on
-    features that the forward computes.
+    features that the forward computes. group: as in `contrastive_loss`.
     """
     if kind == "random":
-        return sample_negatives(batch, generator)
+        return sample_negatives(batch, generator, group)
     return torch.rand(batch, generator=generator)
 
 
-def sample_negatives(batch: int, generator: torch.Generator) -> Tensor:
-    """int64 [B]: for each row another one, uniformly; never itself."""
-    return (torch.arange(batch) + torch.randint(1, batch, (batch,), generator=generator)) % batch
+def sample_negatives(batch: int, generator: torch.Generator, group: int = 0) -> Tensor:
+    """int64 [B]: for each row another one of its group (0: of the batch), uniformly; never itself."""
+    group, rows = group or batch, torch.arange(batch)
+    within = (rows % group + torch.randint(1, group, (batch,), generator=generator)) % group
+    return rows - rows % group + within
 
 
-def sample_hard_negatives(videos: Tensor, texts: Tensor, temperature: float | Tensor, uniform: Tensor) -> Tensor:
+def sample_hard_negatives(
+    videos: Tensor, texts: Tensor, temperature: float | Tensor, uniform: Tensor, group: int = 0
+) -> Tensor:
     """int64 [B], on the features' device: for each text another row's video, never its own.
 
     The more similar a video, the more often it is drawn (ALBEF, Li et al. 2021, section 3.2).
 
     videos, texts: features, float [B, D], compared by cosine.
     uniform: float [B] in [0, 1), the quantile of each text's distribution over videos that is drawn.
+    group: neighbouring rows among which is drawn, a divisor of B; 0: all.
     """
     with torch.no_grad():
         cosine = functional.normalize(texts.float()) @ functional.normalize(videos.float()).T
-        own = torch.eye(len(cosine), dtype=torch.bool, device=cosine.device)
-        cumulated = (cosine / temperature).masked_fill(own, -torch.inf).softmax(dim=1).double().cumsum(dim=1)
+        rows = torch.arange(len(cosine), device=cosine.device)
+        groups = rows // (group or len(cosine))
+        barred = (groups[:, None] != groups) | (rows[:, None] == rows)
+        cumulated = (cosine / temperature).masked_fill(barred, -torch.inf).softmax(dim=1).double().cumsum(dim=1)
         quantiles = uniform.to(cosine.device, non_blocking=True).unsqueeze(1) * cumulated[:, -1:]
         return torch.searchsorted(cumulated, quantiles, right=True).squeeze(1)

@@ -10,6 +10,7 @@ import pickle
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,7 @@ def read_pretrained(init: str, model: Model) -> PretrainedWeights:
                 f"project's); its tensors are called {', '.join(list(theirs)[:SHOWN]) or 'nothing: there are none'}"
             )
         _refuse_learned_positions(source, key_map, theirs)
+        _refuse_without_norm(source, key_map, theirs)
         given.kinds.append(f"{key_map.name}: {source}")
         if key_map.videomae:
             given.grid = _grid(source, model)
@@ -145,6 +147,23 @@ def _refuse_learned_positions(source: Path, key_map: KeyMap, theirs: dict[str, T
                 f"model.init: {source}: {name} holds learned positions, and this model's are fixed sine and cosine: "
                 "weights trained on the ones do not fit the others"
             )
+
+
+def _refuse_without_norm(source: Path, key_map: KeyMap, theirs: dict[str, Tensor]) -> None:
+    """An encoder that ends without a norm, as VideoMAE's classifiers do, gives other tokens than one with it."""
+    if not key_map.norm or (key_map.norm in map(partial(own_key, key_map), theirs) and not _pools_mean(source)):
+        return
+    raise ConfigError(
+        f"model.init: {source} has no norm behind its last layer (use_mean_pooling=true in transformers: a classifier, "
+        "which pools first), and this model's encoder ends with one; name a pre-trained VideoMAE instead, which has "
+        "use_mean_pooling=false"
+    )
+
+
+def _pools_mean(source: Path) -> bool:
+    """Whether the config.json of a transformers folder says that the encoder ends without its norm."""
+    path = source / "config.json"
+    return bool(path.is_file() and read_json(path).get("use_mean_pooling"))
 
 
 def _translate(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -29,9 +29,9 @@ class Group:
     tokens: Tensor
     present: Tensor | None = None
 
-    def mean(self) -> Tensor:
-        """float [B, D]: the mean over the tokens that are no padding."""
-        if self.present is None:
+    def mean(self, over: Literal["words", "padded"] = "words") -> Tensor:
+        """float [B, D]: the mean over the tokens that are no padding; over padded: over all (model.text_mean)."""
+        if self.present is None or over == "padded":
             return self.tokens.mean(dim=1)
         weight = self.present.unsqueeze(2).to(self.tokens.dtype)
         return (self.tokens * weight).sum(dim=1) / weight.sum(dim=1)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import torch
 
-from simvtp.config.schema import Machine, Optimisation
+from simvtp.config.machine import Machine
+from simvtp.config.optimisation import Optimisation
 from simvtp.distributed.process_group import size
 from simvtp.errors import ConfigError
 

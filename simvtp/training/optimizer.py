@@ -7,7 +7,7 @@ import math
 import torch
 from torch import nn
 
-from simvtp.config.schema import Optimisation
+from simvtp.config.optimisation import Optimisation
 from simvtp.runtime.timm_compat import param_groups_layer_decay
 
 

@@ -20,7 +20,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 from torch.utils.checkpoint import checkpoint
 
-from simvtp.config.schema import Machine
+from simvtp.config.machine import Machine
 from simvtp.distributed.process_group import size
 from simvtp.errors import ConfigError
 from simvtp.models.transformer import Block, Transformer

@@ -13,11 +13,11 @@ from typing import Any
 import rich.console
 import rich.progress
 
-from simvtp.config.tracker_names import wanted
 from simvtp.distributed.process_group import leads
 from simvtp.runtime.files import write_bytes
 from simvtp.runtime.locks import verify
 from simvtp.runtime.permissions import explained, make_folder
+from simvtp.training.tracker_names import wanted
 from simvtp.training.trackers import Tracker, open_trackers
 
 log = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ class Progress:
         self.began = self.logged = time.monotonic()
         self.terminal, self.silent = sys.stderr.isatty(), not leads()
         columns = (
-            "{task.description}",
+            rich.progress.TextColumn("{task.description}", markup=False),
             rich.progress.BarColumn(),
             rich.progress.MofNCompleteColumn(),
             "loss {task.fields[loss]}",

@@ -7,7 +7,6 @@ it for stages that are over.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import glob
 import json
@@ -18,10 +17,10 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from simvtp.cli import main
-from simvtp.config.tracker_names import KINDS, wanted
+from simvtp.cli import Parser, main
 from simvtp.errors import ConfigError
 from simvtp.runtime.files import read_json
+from simvtp.training.tracker_names import KINDS, wanted
 
 log = logging.getLogger(__name__)
 
@@ -220,7 +219,7 @@ def open_trackers(path: Path, kinds: Iterable[str]) -> list[Tracker]:
 
 
 def _main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m simvtp.training.trackers", description=__doc__)
+    parser = Parser(prog="python -m simvtp.training.trackers", description=__doc__)
     parser.add_argument("results", type=Path, help="a results folder, or the folder of one run or stage")
     parser.add_argument("--to", required=True, metavar="KINDS", help=" or ".join(KINDS) + ", with a comma")
     arguments = parser.parse_args()

@@ -8,9 +8,9 @@ import os
 import shutil
 import subprocess
 
-from simvtp.config import tracker_names
 from simvtp.errors import ConfigError
 from simvtp.runtime import heartbeat
+from simvtp.training import tracker_names
 from sweeps.executors import cluster_config
 from sweeps.executors.base import Executor
 from sweeps.executors.cluster_config import Cluster

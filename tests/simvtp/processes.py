@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
+from simvtp.config.machine import Machine
 from simvtp.config.presets import preset
-from simvtp.config.schema import Machine
 from simvtp.distributed.process_group import joined, rank
 
 MACHINE: Machine = preset("tiny").machine

@@ -192,7 +192,7 @@ def _json(path: Path) -> dict[str, object]:
         (["mask_ratio", "--cluster", "moon"], "auto, local, slurm, debug"),
         (["mask_ratio", "--cluster", "moon", "--detach"], "auto, local, slurm, debug"),
         (["mask_ratio", "--watch"], "--watch: it goes with --status"),
-        (["mask_ratio", "--hung-after", "-1"], "SIMVTP_HUNG_SECONDS"),
+        (["mask_ratio", "--hung-after", "-1"], "--hung-after -1"),
         (["mask_ratio", "--set", "data.pretrain=webvid:/nope"], "/nope does not exist"),
         (["mask_ratio", "--set", "data.pretrain=webvid:/nope", "--dry-run"], "/nope does not exist"),
         (

@@ -27,7 +27,8 @@ def test_the_id_of_what_was_trained_before_these_axes_stays() -> None:
     sections = ("model", "mask", "objective", "pretrain")
     now = {"model.towers", "model.init", "model.positions", "mask.words", "mask.decoded", "objective.learn_temperature",
            "objective.contrast", "objective.negatives", "pretrain.ema", "pretrain.rand_augment", "pretrain.flip",
-           "pretrain.erasing"}  # fmt: skip
+           "pretrain.erasing", "model.pooled_norm", "model.text_mean", "pretrain.group",
+           "pretrain.crop_area"}  # fmt: skip
     others = ("data.pretrain", "data.tokenizer", "data.fraction", "data.stride", "seed")
     content = {
         key: value

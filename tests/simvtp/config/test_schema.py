@@ -53,6 +53,10 @@ def test_text_as_typed_takes_the_type_of_the_field() -> None:
         ({"seed": 2**63}, "seed: 9223372036854775808 is not"),
         ({"seed": "1e999999999"}, "seed: '1e999999999' is not a whole number"),
         ({"data.pretrain": "csv:\udcff.csv"}, "is not UTF-8 text"),
+        ({"finetune.group": 5}, "finetune.group: 5 .* divides the 64 rows"),
+        ({"pretrain.group": 32, "pretrain.accumulate": 4}, "pretrain.group: 32 .* divides the 16 rows"),
+        ({"pretrain.group": 1}, "pretrain.group: 1 is not possible"),
+        ({"model.text_mean": "padded", "machine.varlen_attention": "on"}, "counts \\[PAD\\] in; take one"),
         ({f"objective.{name}": 0 for name in ("mvm", "mlm", "vtc", "vtm")}, "all four objectives are off"),
     ],
 )
@@ -118,13 +122,14 @@ def test_base_is_the_papers_recipe() -> None:
         "model.depth": 12, "model.heads": 12, "model.decoder_width": 384, "model.decoder_depth": 4,
         "model.decoder_heads": 6, "mask.video": 0.9, "mask.text": 0.75, "mask.kind": "tube", "data.stride": 4,
         "objective.temperature": 0.05, "pretrain.length": "200 epochs", "pretrain.warmup": "40 epochs",
-        "pretrain.batch": 1024, "pretrain.lr": 1.5e-4, "pretrain.lr_start": 1e-6, "pretrain.lr_end": 1e-5,
+        "pretrain.batch": 1024, "pretrain.lr": 1.5e-4, "pretrain.lr_start": 0.0, "pretrain.lr_end": 1e-5,
         "pretrain.beta1": 0.9, "pretrain.beta2": 0.95, "pretrain.weight_decay": 0.05, "finetune.length": "100 epochs",
         "finetune.warmup": "5 epochs", "finetune.batch": 64, "finetune.lr": 3e-4, "finetune.beta2": 0.999,
-        "finetune.layer_decay": 0.75, "finetune.drop_path": 0.1, "evaluate.segments": 3, "evaluate.crops": 3,
+        "finetune.layer_decay": 1.0, "finetune.drop_path": 0.1, "evaluate.segments": 3, "evaluate.crops": 3,
     }  # fmt: skip
     assert {key: flat[key] for key in wanted} == wanted
-    assert flat["finetune.lr_end"] * 64 / 256 == pytest.approx(1e-6)
+    assert flat["finetune.lr_end"] * 64 / 256 == pytest.approx(2.5e-7)
+    assert flat["pretrain.lr_end"] * 1024 / 256 == pytest.approx(4e-5)
 
 
 def test_reading_a_config_does_not_load_torch() -> None:

@@ -22,6 +22,7 @@ from simvtp.data.tokenizer import Tokenizer, load_tokenizer
 from simvtp.data.train_loader import Batch, TrainLoader
 from simvtp.data.transforms import Augmentation
 from simvtp.data.video.reencode import Encoding
+from simvtp.data.video.sampling import FrameSampling
 from simvtp.data.video.tar_members import file_on_disk
 from simvtp.data.video.video import Decoding, Video
 from simvtp.errors import DataError
@@ -31,8 +32,8 @@ MIB = 0.01  # as the fixture `shards` has it
 
 def batches(corpus: Corpus, tokenizer: Tokenizer, first: int, count: int, workers: int = 0) -> list[Batch]:
     loader = TrainLoader(
-        corpus, tokenizer, frames=4, stride=1, size=32, crop="multiscale", batch=8, words=24, seed=3, workers=workers,
-        cache=False, augmentation=Augmentation(rand_augment="m7-n2"),
+        corpus, tokenizer, sampling=FrameSampling(4, 1), size=32, crop="multiscale", batch=8, words=24, seed=3,
+        workers=workers, cache=False, augmentation=Augmentation(rand_augment="m7-n2"),
     )  # fmt: skip
     stream = loader.batches(first)
     return [next(stream) for _ in range(count)]

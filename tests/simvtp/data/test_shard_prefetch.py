@@ -21,6 +21,7 @@ from simvtp.data.resolve import resolved
 from simvtp.data.tokenizer import load_tokenizer
 from simvtp.data.train_loader import Batch, TrainLoader
 from simvtp.data.transforms import Augmentation
+from simvtp.data.video.sampling import FrameSampling
 from simvtp.data.video.video import Video
 from simvtp.errors import ConfigError, DataError
 
@@ -34,8 +35,8 @@ def _small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def loader(shards: Path, corpus_name: str, **changes: Any) -> TrainLoader:
     settings: dict[str, Any] = {
-        "frames": 4, "stride": 1, "size": 32, "crop": "multiscale", "batch": 8, "words": 24, "seed": 3, "workers": 0,
-        "cache": False, "augmentation": Augmentation(), "order": "shards",
+        "sampling": FrameSampling(4, 1), "size": 32, "crop": "multiscale", "batch": 8, "words": 24, "seed": 3,
+        "workers": 0, "cache": False, "augmentation": Augmentation(), "order": "shards",
     }  # fmt: skip
     tokenizer = load_tokenizer("corpus", corpus_name)
     return TrainLoader(load(f"shards:{shards}", "pretrain"), tokenizer, **settings | changes)

@@ -14,6 +14,7 @@ from simvtp.data.gallery_loader import GalleryLoader
 from simvtp.data.tokenizer import Tokenizer, load_tokenizer
 from simvtp.data.train_loader import Batch, TrainLoader
 from simvtp.data.transforms import Augmentation
+from simvtp.data.video.sampling import FrameSampling
 from simvtp.data.video.video import read
 from simvtp.errors import DataError
 
@@ -25,8 +26,8 @@ def tokenizer(corpus_name: str) -> Tokenizer:
 
 def training(corpus: Corpus, tokenizer: Tokenizer, **changes: Any) -> TrainLoader:
     settings: dict[str, Any] = {
-        "frames": 8, "stride": 1, "size": 48, "crop": "none", "batch": 5, "accumulate": 1, "words": 24, "seed": 3,
-        "workers": 0, "cache": True, "augmentation": Augmentation(),
+        "sampling": FrameSampling(8, 1), "size": 48, "crop": "none", "batch": 5, "accumulate": 1, "words": 24,
+        "seed": 3, "workers": 0, "cache": True, "augmentation": Augmentation(),
     }  # fmt: skip
     return TrainLoader(corpus, tokenizer, **settings | changes)
 
@@ -65,6 +66,14 @@ def test_an_epoch_shows_every_video_once_and_all_captions_come_up(corpus_name: s
     pairs = {(i, tuple(w.tolist())) for b in batches for i, w in zip(b.ids, b.words, strict=True)}
     texts = {(i, tokenizer.decode(list(words))) for i, words in pairs}
     assert len(texts) == 16 * 5
+
+
+def test_the_first_caption_is_the_one_of_every_epoch(corpus_name: str, tokenizer: Tokenizer):
+    corpus = load(corpus_name, "train")
+    first_captions = {sample.video_id: sample.captions[0] for sample in corpus.samples}
+    for batch in first(training(corpus, tokenizer, batch=4, captions="first"), 4 * 5):
+        for video_id, words in zip(batch.ids, batch.words, strict=True):
+            assert tokenizer.decode(words.tolist()) == first_captions[video_id]
 
 
 def test_by_length_an_epoch_shows_the_same_captions_with_less_padding(corpus_name: str, tokenizer: Tokenizer):
@@ -118,13 +127,13 @@ def test_frames_are_strided_in_pre_training_and_spread_in_fine_tuning(corpus_nam
     corpus = load(corpus_name, "train")
     frames_of = {sample.video_id: torch.from_numpy(read(sample.path, range(8))) for sample in corpus.samples}
     starts = set()
-    for batch in first(training(corpus, tokenizer, frames=3, stride=2), 10):
+    for batch in first(training(corpus, tokenizer, sampling=FrameSampling(3, 2)), 10):
         for video, video_id in zip(batch.video, batch.ids, strict=True):
             fits = [s for s in range(4) if torch.equal(video, frames_of[video_id][[s, s + 2, s + 4]])]
             assert fits
             starts.update(fits)
     assert starts == {0, 1, 2, 3}
-    for batch in first(training(corpus, tokenizer, frames=4, stride=None), 2):
+    for batch in first(training(corpus, tokenizer, sampling=FrameSampling(4, 0)), 2):
         for video, video_id in zip(batch.video, batch.ids, strict=True):
             whole = frames_of[video_id]
             assert torch.equal(video, whole[::2]) or torch.equal(video, whole[1::2])
@@ -179,7 +188,8 @@ def test_fewer_videos_than_a_batch(corpus_name: str, tokenizer: Tokenizer):
 
 def gallery(corpus: Corpus, tokenizer: Tokenizer, **changes: Any) -> GalleryLoader:
     settings: dict[str, Any] = {
-        "frames": 8, "size": 48, "segments": 1, "crops": 1, "batch": 3, "words": 24, "workers": 0, "cache": True,
+        "sampling": FrameSampling(8, 0), "size": 48, "segments": 1, "crops": 1, "batch": 3, "words": 24,
+        "workers": 0, "cache": True,
     }  # fmt: skip
     return GalleryLoader(corpus, tokenizer, **settings | changes)
 
@@ -207,7 +217,7 @@ def test_every_caption_is_a_query(corpus_name: str, tokenizer: Tokenizer):
 def test_views_are_segments_then_crops(corpus_name: str, tokenizer: Tokenizer):
     corpus = load(corpus_name, "test")
     whole = torch.from_numpy(read(corpus.samples[0].path, range(8)))
-    clips = next(gallery(corpus, tokenizer, frames=4, segments=2, crops=3).videos())
+    clips = next(gallery(corpus, tokenizer, sampling=FrameSampling(4, 0), segments=2, crops=3).videos())
     assert clips.shape == (3, 6, 4, 48, 48, 3)
     for crop in range(3):  # of square frames all crops are the same
         assert torch.equal(clips[0, crop], whole[::2])

@@ -7,7 +7,17 @@ from PIL import Image
 
 from simvtp.config.presets import preset
 from simvtp.config.schema import override
-from simvtp.data.transforms import OPERATIONS, Added, Augmentation, erase, rand_augment, sided
+from simvtp.data.transforms import (
+    OPERATIONS,
+    Added,
+    Augmentation,
+    Box,
+    decoded_side,
+    draw_box,
+    erase,
+    rand_augment,
+    sided,
+)
 from simvtp.errors import ConfigError
 from simvtp.runtime.timm_compat import timm
 
@@ -113,6 +123,68 @@ def test_bad_settings_are_named(change: str) -> None:
     key, _, value = change.partition("=")
     with pytest.raises(ConfigError, match=key):
         override(preset("tiny"), {key: value})
+
+
+FRAME = (336, 596)  # of a WebVid video
+
+
+def boxes_of(crop: str, area: float = 0.5, frame: tuple[int, int] = FRAME, draws: int = 4000) -> list[Box]:
+    drawn = np.random.default_rng(0).random((draws, 4)).tolist()
+    return [draw_box(crop, *frame, four, size=224, area=area) for four in drawn]
+
+
+def test_without_a_crop_the_box_is_the_central_square() -> None:
+    assert draw_box("none", 90, 120, [0, 0, 0, 0], size=48) == (0, 15, 90, 90)
+
+
+def test_multiscale_crops_are_the_ten_shapes_and_thirteen_places_of_the_release() -> None:
+    found = boxes_of("multiscale")
+    shapes = {(336, 336), (336, 294), (294, 336), (294, 294), (294, 252), (252, 294), (252, 252), (252, 221),
+              (221, 252), (221, 221)}  # fmt: skip
+    assert {box[2:] for box in found} == shapes
+    smallest = {box[:2] for box in found if box[2:] == (221, 221)}  # free: 115 x 375 pixels, in steps of 28 and 93
+    assert smallest == {(0, 0), (0, 372), (112, 0), (112, 372), (56, 186), (56, 0), (56, 372), (112, 186), (0, 186),
+                        (28, 93), (28, 279), (84, 93), (84, 279)}  # fmt: skip
+    assert min(wide / tall for tall, wide in shapes) == pytest.approx(0.857, abs=1e-3)
+    assert max(wide / tall for tall, wide in shapes) == pytest.approx(1.167, abs=1e-3)
+
+
+def test_a_multiscale_crop_of_nearly_the_clips_size_has_that_size() -> None:
+    assert {side for box in boxes_of("multiscale", frame=(300, 400)) for side in box[2:]} == {300, 262, 224, 198}  # 225
+    assert max(tall for _, _, tall, _ in boxes_of("multiscale", frame=(223, 400))) == 223  # never above the frame
+
+
+@pytest.mark.parametrize("area", [0.08, 0.5])
+def test_resized_crops_cover_all_areas_from_the_least_on(area: float) -> None:
+    found = boxes_of("resized", area, (240, 320))
+    shares = np.array([tall * wide / (240 * 320) for _, _, tall, wide in found])
+    assert area * 0.95 < shares.min() < area * 1.1
+    assert shares.max() > 0.97
+    aspects = np.array([wide / tall for _, _, tall, wide in found])
+    assert 0.7 < aspects.min() < 0.8
+    assert 1.28 < aspects.max() < 1.38
+    for top, left, tall, wide in found:
+        assert 0 <= top <= 240 - tall
+        assert 0 <= left <= 320 - wide
+    # areas are drawn evenly: below 30% of the frame every box fits, so it holds its share of the draws
+    if area == 0.08:
+        assert np.mean(shares < 0.19) / np.mean(shares < 0.30) == pytest.approx(0.5, abs=0.05)
+
+
+def test_a_resized_crop_that_does_not_fit_is_drawn_again_and_then_is_the_centre() -> None:
+    # 99% of a frame of 4:3 with aspect 3:4 is higher than the frame: the next draw decides
+    first = draw_box("resized", 240, 320, [0.99, 0.0, 0.0, 0.0], size=224, area=0.08)
+    assert first == draw_box("resized", 240, 320, [0.99, 0.0, 0.0, 0.0], size=224, area=0.08)
+    assert 0.08 < first[2] * first[3] / (240 * 320) < 1
+    # a strip has no box of half its area with an aspect of at most 4:3
+    assert draw_box("resized", 30, 300, [0.5, 0.5, 0.5, 0.5], size=224) == (0, 130, 30, 40)
+    assert draw_box("resized", 300, 30, [0.5, 0.5, 0.5, 0.5], size=224) == (130, 0, 40, 30)
+
+
+def test_videos_are_decoded_as_large_as_the_smallest_box_needs() -> None:
+    assert decoded_side("none", 224) == 224
+    assert decoded_side("multiscale", 224) == 340  # 0.66 of it is 224.4
+    assert decoded_side("resized", 224, 0.08) == 915  # 8% of 915 x 915 at 3:4 is 224 wide
 
 
 def test_an_augmentation_of_a_plugin_moves_no_other_draw_and_must_give_a_clip() -> None:

@@ -11,35 +11,16 @@ from torch.nn import functional
 
 from simvtp import SimVTP
 from simvtp.cli import main
-from simvtp.config.presets import preset
-from simvtp.config.schema import flatten, override
-from simvtp.data.tokenizer import load_tokenizer
 from simvtp.data.video.video import Video, segment_indices
 from simvtp.errors import ConfigError, DataError
 from simvtp.evaluation.metrics import both_directions
 from simvtp.inference import video_index
-from simvtp.inference.retriever import FORMAT
 from simvtp.inference.timm_models import VideoTower
-from simvtp.models.build import fresh_model
-from simvtp.models.dual_encoder import DualEncoder
 from simvtp.runtime.constants import IMAGENET_MEAN, IMAGENET_STD
 from simvtp.runtime.timm_compat import param_groups_layer_decay, timm
 from simvtp.search import _main as search_command
 from simvtp.search import contact_sheet, search
 from tests.simvtp.films import film
-
-WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "red", "star", "moves", "left", "a")
-CHANGES = {"model.frames": 4, "model.size": 16, "model.width": 16, "evaluate.segments": 2, "model.positions": "2x2x2"}
-
-
-@pytest.fixture
-def retriever(tmp_path: Path) -> SimVTP:
-    vocabulary = tmp_path / "vocab.txt"
-    vocabulary.write_text("\n".join(WORDS))
-    config, tokenizer = override(preset("tiny"), CHANGES), load_tokenizer(str(vocabulary), "")
-    about = {"format": FORMAT, "kind": "finetuned", "preset": "tiny", "id": "x", "metrics": {},
-             "config": flatten(config)}  # fmt: skip
-    return SimVTP(DualEncoder(fresh_model(config, tokenizer), config), config, tokenizer, about)
 
 
 def test_a_folder_gives_the_same_vectors_and_the_same_folder(retriever: SimVTP, tmp_path: Path) -> None:

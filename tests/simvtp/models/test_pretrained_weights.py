@@ -194,6 +194,7 @@ def saved(tmp_path: Path, **changes: Any) -> Path:
             r"x.pth: encoder.norm.weight is \[7\], .* takes \[32\]",
         ),
         ({"encoder__norm__weight": torch.full((32,), float("nan"))}, "encoder.norm.weight holds NaN"),
+        ({"encoder__norm__weight": None}, "x.pth has no norm behind its last layer"),
         ({"encoder__blocks__0__norm1__bias": None}, "encoder.blocks.0.norm1.bias is not there"),
         ({"encoder__blocks__2__norm1__bias": torch.ones(32)}, "encoder.blocks.2.norm1.bias has no place"),
         ({"encoder__blocks__0__gamma_1": torch.ones(32)}, "encoder.blocks.0.gamma_1 has no place"),

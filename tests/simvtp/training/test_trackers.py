@@ -13,14 +13,13 @@ from typing import Any
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from simvtp.config import tracker_names
 from simvtp.config.experiment import Experiment
 from simvtp.config.presets import preset
 from simvtp.config.schema import override
 from simvtp.errors import ConfigError
 from simvtp.run import run
 from simvtp.runtime.files import write_json
-from simvtp.training import trackers
+from simvtp.training import tracker_names, trackers
 from simvtp.training.progress import Log
 from simvtp.training.trackers import Line, lines_of
 

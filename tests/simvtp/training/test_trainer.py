@@ -29,12 +29,29 @@ from simvtp.training.trainer import Trainer
 
 
 def test_learning_rate_literal() -> None:
-    stage = override(preset("base"), {}).pretrain  # batch 1024: peak 6e-4, end 4e-5
-    assert learning_rate(0, 1000, 100, stage) == 1e-6
-    assert learning_rate(50, 1000, 100, stage) == pytest.approx((1e-6 + 6e-4) / 2)
+    stage = preset("base").pretrain  # batch 1024: peak 6e-4, end 4e-5
+    assert learning_rate(0, 1000, 100, stage) == 0
+    assert learning_rate(50, 1000, 100, stage) == pytest.approx(3e-4)
     assert learning_rate(100, 1000, 100, stage) == pytest.approx(6e-4)
     assert learning_rate(550, 1000, 100, stage) == pytest.approx((6e-4 + 4e-5) / 2)
     assert learning_rate(1000, 1000, 100, stage) == pytest.approx(4e-5)
+    tuning = preset("base").finetune  # batch 64: peak 7.5e-5, end 2.5e-7
+    assert learning_rate(0, 1000, 50, tuning) == 0
+    assert learning_rate(50, 1000, 50, tuning) == pytest.approx(7.5e-5)
+    assert learning_rate(525, 1000, 50, tuning) == pytest.approx((7.5e-5 + 2.5e-7) / 2)
+    assert learning_rate(1000, 1000, 50, tuning) == pytest.approx(2.5e-7)
+    unscaled = override(preset("base"), {"pretrain.lr_start": 1e-6}).pretrain
+    assert learning_rate(50, 1000, 100, unscaled) == pytest.approx((1e-6 + 6e-4) / 2)
+
+
+def test_in_base_every_parameter_has_the_rate_of_the_stage() -> None:
+    """The release sets a layer decay of 0.75, and its names reach no parameter."""
+    base = preset("base")
+    config = override(preset("tiny"), {"finetune.layer_decay": base.finetune.layer_decay})
+    groups = make_optimizer(DualEncoder(SimVTPModel(config, 20), config), base.finetune).param_groups
+    assert {group["lr_scale"] for group in groups} == {1.0}
+    assert {group["weight_decay"] for group in groups} == {0.0, 0.05}
+    assert {group["betas"] for group in groups} == {(0.9, 0.999)}
 
 
 def test_layer_decay_and_what_does_not_decay() -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from simvtp.data.sprites.rendering import encode
-from simvtp.data.transforms import crop_and_resize, draw_box, views
+from simvtp.data.transforms import crop_and_resize, views
 from simvtp.data.video import decord_reader, pyav_reader, video
 from simvtp.data.video.frames import Frames
 from simvtp.data.video.pyav_reader import PyAVReader
@@ -260,18 +260,6 @@ def test_segment_indices():
     assert segment_indices(2, 4, 0, 1) == [0, 0, 1, 1]
     assert spread_indices(80, 4, 0.0) == [0, 20, 40, 60]
     assert max(spread_indices(7, 7, 0.9999999)) == 6
-
-
-def test_boxes():
-    assert draw_box("none", 90, 120, [0, 0, 0, 0]) == (0, 15, 90, 90)
-    assert draw_box("multiscale", 100, 160, [0.0, 0.3, 0.5, 0.999]) == (0, 72, 100, 88)
-    assert draw_box("multiscale", 100, 100, [0.9, 0.6, 0.0, 0.0]) == (0, 0, 66, 75)
-    for draws in np.random.default_rng(0).random((200, 4)):
-        top, left, tall, wide = draw_box("resized", 90, 120, draws)
-        assert 0 <= top <= 90 - tall
-        assert 0 <= left <= 120 - wide
-        assert 0.45 < tall * wide / (90 * 120) <= 1
-        assert 0.7 < wide / tall < 1.4
 
 
 def test_crop_and_resize_is_one_box_for_all_frames():
