@@ -100,11 +100,11 @@ def _record(experiment: Experiment) -> dict[str, Any]:
 
 
 def show(result: dict[str, Any]) -> Table:
-    """A result as a table for the screen."""
-    table = Table(
-        title=f"run {result['run']}: retrieval in percent; ranks from 1",
-        caption="95%: interval of R@1 over test queries, by bootstrap; other seeds are not in it",
-    )
+    """A result as a table for the screen; numbers of plugins in its caption."""
+    caption = ["95%: interval of R@1 over test queries, by bootstrap; other seeds are not in it"]
+    for name, numbers in result.get("evaluators", {}).items():
+        caption.append(f"{name}: " + ", ".join(f"{key} {value:.4g}" for key, value in numbers.items()))
+    table = Table(title=f"run {result['run']}: retrieval in percent; ranks from 1", caption="\n".join(caption))
     columns = ("R@1", "R@5", "R@10", "MdR", "MnR")
     for name in ("gallery", "direction", "R@1", "95%", *columns[1:]):
         table.add_column(name, justify="right" if name in columns else "left")

@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from simvtp.config.schema import FIELDS, REMOVED, Config, flatten, override
-from simvtp.errors import ConfigError, nearest
+from simvtp.config.schema import FIELDS, REMOVED, Config, flatten, override, unknown
+from simvtp.errors import ConfigError
 from simvtp.models.flops import finetune_gflop, pretrain_gflop
 
 Setting = Mapping[str, Any]
@@ -80,7 +80,7 @@ def known_field(key: str) -> str:
     if key in REMOVED:
         raise ConfigError(f"{key} is no field of this version: {REMOVED[key]}")
     if key not in FIELDS:
-        raise ConfigError(f"unknown config key {key!r}{nearest(key, FIELDS)}")
+        raise unknown(key, FIELDS)
     return key
 
 

@@ -2,9 +2,10 @@
 
 A corpus is named `kind:place`: sprites:tiny (embedded), webvid:ROOT, msrvtt:ROOT (or msrvtt:ROOT?split=7k; splits:
 1k-A, 9k, 7k, full), msvd:ROOT, didemo:ROOT, lsmdc:ROOT, activitynet:ROOT, csv:FILE, json:FILE, parquet:FILE, and
-shards:DIR, any of these as `pack` writes it, or WebDataset shards as video2dataset writes them. Its splits are "train",
-"val" and "test". The embedded corpus holds two data sets, so it has "pretrain" (WebVid's layout) beside "train"
-(MSR-VTT's layout, for fine-tuning), and "test_seen"; elsewhere "pretrain" is "train".
+shards:DIR, any of these as `pack` writes it, or WebDataset shards as video2dataset writes them; or a kind of a plugin
+(docs/extend.md). Its splits are "train", "val" and "test". The embedded corpus holds two data sets, so it has
+"pretrain" (WebVid's layout) beside "train" (MSR-VTT's layout, for fine-tuning), and "test_seen"; elsewhere "pretrain"
+is "train".
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from simvtp.config.plugins.usage import made
 from simvtp.data.annotations.records import Record, check_ids, shortened
 from simvtp.data.annotations.video_files import find_videos, path_below
 from simvtp.data.corpora import activitynet, csv_json, didemo, lsmdc, msrvtt, msvd, webdataset, webvid
@@ -77,7 +79,8 @@ def read_records(name: str, split: str) -> tuple[list[Record], Path]:
     splits = (*SPLITS, *EXTRA_TESTS.get(spec.kind, ()))
     if split not in splits:
         raise DataError(f"{name} has no split {split!r}; it has {', '.join(splits)}{nearest(split, splits)}")
-    records, root = READERS[spec.kind](spec, split)
+    read = READERS.get(spec.kind) or made("corpus", spec.kind).read
+    records, root = read(spec, split)
     check_ids(records, f"{name}, split {split}")
     return records, root
 
