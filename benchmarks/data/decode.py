@@ -2,9 +2,9 @@
 
 Plain: decord.VideoReader(path, num_threads=1).get_batch(indices), then PIL's bilinear resize of every frame to a short
 side of 224. Ours: Video(path).frames(indices, 224), that is the same frames at the same size. 16 frames of a clip,
-spread over the video (fine-tuning and test) or 4 apart (pre-training). Both take turns within one run; two processes
-decode each on its own. Without VIDEO it makes two of 10 s (moving texture with grain, H.264 as x264 makes it by
-default).
+spread over the video (fine-tuning and test of tiny and small) or 4 apart (base, and pre-training). Both take turns
+within one run; two processes decode each on its own. Without VIDEO it makes two of 10 s (moving texture with grain,
+H.264 as x264 makes it by default).
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from simvtp.config.schema import Config
 from simvtp.data.corpora.corpus import Corpus
 from simvtp.data.corpora.registry import load
 from simvtp.data.corpora.spec import CorpusSpec
-from simvtp.data.from_config import decoding_of
+from simvtp.data.from_config import decoding_of, frame_sampling
 from simvtp.data.gallery_loader import GalleryLoader
 from simvtp.data.sprites.scenes import parse_spec, plan
 from simvtp.data.tokenizer import Tokenizer
@@ -119,7 +119,7 @@ def _clips(
     corpus = load(data, part, missing="miss")
     views = config.evaluate if part == "test" and head == "linear" else None
     loader = GalleryLoader(
-        corpus, tokenizer, frames=config.model.frames, size=config.model.size,
+        corpus, tokenizer, sampling=frame_sampling(config, "finetune"), size=config.model.size,
         segments=views.segments if views else 1, crops=views.crops if views else 1, batch=BATCH,
         words=config.model.words, workers=config.machine.workers, cache=config.machine.frame_cache, missing="miss",
         decoding=decoding_of(config),

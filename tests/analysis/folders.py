@@ -56,18 +56,23 @@ SWEEPS: dict[str, Points] = {
 
 @dataclass
 class Builder:
-    """Writes into `folder`; every run's ranks depend on its id alone, so shared runs are the same in all sweeps."""
+    """Writes into `folder`; every run's ranks depend on its id alone, so shared runs are the same in all sweeps.
+
+    changes: settings of all runs beside the preset's. videos: of the whole pre-training corpus; 0: not recorded.
+    """
 
     folder: Path
     preset: str = "tiny"
     deviation: float = 2.0
     queries: int = QUERIES
     logs: bool = False
+    changes: dict[str, Any] = field(default_factory=dict)
+    videos: int = 0
     written: dict[str, Path] = field(default_factory=dict)
 
     def sweep(self, name: str, seeds: Sequence[int] = (0,), unfinished: Sequence[tuple[int, int]] = ()) -> Path:
         """sweeps/<name>-<preset>/sweep.json and its runs, without results for the (point, seed) in `unfinished`."""
-        base = preset(self.preset)
+        base = override(preset(self.preset), self.changes)
         points, runs = [], []
         for index, (label, changes, level) in enumerate(SWEEPS[name]):
             points.append({"label": label, "set": changes, "base": not changes})
@@ -94,7 +99,7 @@ class Builder:
         seen = {way: _ranks(level * 1.3, ease, random) for way in ranks}
         metrics = {"test": ranks, "test_last_epoch": ranks, "test_seen": seen, "validation": seen}
         seconds = 50 * (1 - config.mask.video) * 5 + 20 if stage else 0.0
-        result = {
+        result: dict[str, Any] = {
             "version": 1, "run": name, "pretrain": stage, "preset": self.preset, "config": flatten(config),
             "metrics": {split: {way: metrics_of(r) for way, r in both.items()} for split, both in metrics.items()},
             "controls": {}, "epoch": 8, "epochs": 12,
@@ -105,6 +110,8 @@ class Builder:
             "corpus": {"pretrain": f"p{config.data.fraction}" if stage else None, "finetune": "f1", "test": "t1"},
             "finished": "2026-11-23T12:00:00Z",
         }  # fmt: skip
+        if self.videos and stage:
+            result["corpus"]["pretrain_videos"] = int(self.videos * config.data.fraction)
         if self.logs:
             self._log(name, stage, level, random)
         self.written[name] = write(self.folder / "runs" / name / "result.json", result)

@@ -51,9 +51,7 @@ def test_markdown_marks_base_best_and_second(folder: Path) -> None:
     assert any(re.fullmatch(rf"_{levels[1]:.1f} ± \d+\.\d_", cell) for cell in shown)
     base = next(cells for cells in body if cells[0].strip().startswith("base"))
     assert base[1].strip() == "3"
-    assert base[-1].strip() == "53.6"
-    assert all(cells[-1].strip() == "-" for cells in body if cells is not base)
-    assert "paper: MSR-VTT 1k-A, WebVid-2M, ViT-B" in text
+    assert "paper" not in text  # another corpus
 
 
 def test_the_seeds_that_a_wanted_difference_takes_fall_as_it_grows(folder: Path) -> None:

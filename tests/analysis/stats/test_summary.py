@@ -1,4 +1,4 @@
-"""Rows of a sweep: which seeds are compared, what the paper published, what a sentence may claim."""
+"""Rows of a sweep: which seeds are compared, what a sentence may claim."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from analysis.runs.load import load
-from analysis.stats import published, sentences
+from analysis.stats import sentences
 from analysis.stats.intervals import detectable, seeds_needed
 from analysis.stats.summary import Summary, power_note, summarise
 from simvtp.config.presets import TINY
@@ -113,34 +113,3 @@ def test_a_clear_difference_is_said_in_words(tmp_path: Path) -> None:
     assert gap is not None
     assert f"+VTM is lower than the base by {-gap.interval.mean:.1f} points" in found
     assert found.endswith("1 more differs; no other difference shown")
-
-
-def test_published_figures_are_those_of_the_paper_and_no_others() -> None:
-    assert [(row.fraction, dict(row.metrics)) for row in published.PUBLISHED] == [
-        (1.0, {"R@1": 53.6, "R@5": 82.8, "R@10": 90.8, "MdR": 1.0}),
-        (0.1, {"R@1": 43.8}),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("changes", "expected"),
-    [
-        ({}, 53.6),
-        ({"data.fraction": 0.1}, 43.8),
-        ({"data.fraction": 0.25}, None),
-        ({"mask.video": 0.75}, None),
-        ({"mask.text": 0.5}, None),
-        ({"mask.kind": "random"}, None),
-        ({"objective.vtm": 0}, None),
-        ({"objective.vtm": 2}, None),
-        ({"objective.learn_temperature": True}, None),
-        ({"model.towers": "shared"}, None),
-        ({"mask.decoded": 0.5}, None),
-        ({"pretrain.length": "0 steps"}, None),
-    ],
-)
-def test_published_figures_stand_beside_their_own_setting_only(
-    changes: dict[str, object], expected: float | None
-) -> None:
-    found = published.published(flatten(override(TINY, changes)))
-    assert (found.metrics["R@1"] if found else None) == expected
