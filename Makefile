@@ -42,7 +42,9 @@ test-cluster: setup  ## a real SLURM on this machine (root, Debian), and the tes
 bench: setup  ## every benchmark; writes docs/performance.md's tables and benchmarks/history (leave the machine alone)
 	$(BIN)/python benchmarks/all.py
 
-fuzz: setup  ## thousands of damaged inputs from fixed seeds: annotations, checkpoints, results folders; half an hour
+fuzz: setup  ## thousands of damaged inputs from fixed seeds, of every kind that a user gives; half an hour
+	$(BIN)/python -m tests.fuzz.config_values --count 10000
+	$(BIN)/python -m tests.fuzz.command_lines --count 1500
 	$(BIN)/python -m tests.fuzz.annotations --count 3000
 	$(BIN)/python -m tests.fuzz.checkpoints --count 3000
 	$(BIN)/python -m tests.fuzz.results_folder --count 1000

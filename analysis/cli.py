@@ -11,7 +11,7 @@ from pathlib import Path
 from analysis.runs.load import Collection, load
 from analysis.runs.schema import Sweep
 from analysis.runs.text import printable
-from simvtp.cli import boundary
+from simvtp.cli import Parser, boundary
 from simvtp.errors import ConfigError, DataError
 from simvtp.runtime.files import write_bytes
 
@@ -26,7 +26,7 @@ Show = Callable[[argparse.Namespace, Collection, Sequence[Sweep]], int]
 
 def parser(program: str, description: str) -> argparse.ArgumentParser:
     """A parser with the arguments that every command has: the results folder and --only."""
-    made = argparse.ArgumentParser(
+    made = Parser(
         prog=program, description=description, epilog=EXITS, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     made.add_argument("folder", type=Path, nargs="?", default=Path("results"), help="a results folder (results/)")

@@ -29,7 +29,7 @@ from analysis.stats.intervals import differences, interval
 from analysis.stats.summary import MAIN
 from analysis.tables import columns
 from analysis.tables.markdown import pipe_table
-from simvtp.cli import boundary
+from simvtp.cli import Parser, boundary
 from simvtp.config.run_dirs import RUNS, homes
 
 log = logging.getLogger(__name__)
@@ -207,7 +207,7 @@ def _compare(arguments: argparse.Namespace) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
-    parser = argparse.ArgumentParser(prog="python analysis/compare.py", description=__doc__, epilog=EXITS,
+    parser = Parser(prog="python analysis/compare.py", description=__doc__, epilog=EXITS,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     parser.add_argument("first", metavar="A", help="a results folder, or a run")
     parser.add_argument("second", metavar="B", help="another, compared with the first")

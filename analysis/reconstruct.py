@@ -26,16 +26,15 @@ from PIL import Image
 from analysis import cli
 from analysis.figures import style
 from analysis.runs.text import file_name, one_line
-from simvtp.cli import boundary
-from simvtp.config.experiment import Experiment
+from simvtp.cli import Parser, boundary
+from simvtp.config.experiment import Experiment, read_config
 from simvtp.config.run_dirs import RUNS, home
-from simvtp.config.schema import Config, override, unflatten
+from simvtp.config.schema import Config, override
 from simvtp.data.from_config import tokenizer_of
 from simvtp.errors import DataError
 from simvtp.evaluation.encode import gallery
 from simvtp.inference.reconstruct import Reconstruction, Word, reconstruct
 from simvtp.models.build import fresh_model
-from simvtp.runtime.files import read_json
 from simvtp.training.checkpoint import load_weights
 
 RATIOS = (0.5, 0.75, 0.9, 0.95)
@@ -50,10 +49,8 @@ class NothingToShow(DataError):
 
 
 def rebuild(run: Path, split: str, clips: int, ratios: Sequence[float]) -> dict[str, Rebuilt]:
-    """video id -> ratio -> reconstruction, for the first `clips` videos of a split. Raises NothingToShow."""
-    if not (run / "config.json").is_file():
-        raise NothingToShow(f"{run}/config.json is not there; name the folder of a run, such as results/runs/ID")
-    config = unflatten(read_json(run / "config.json")["config"])
+    """video id -> ratio -> reconstruction, for the first `clips` videos of a split. Raises DataError."""
+    config, _ = read_config(run)
     stage = Experiment(config, "", run.parent.parent).pretrain_dir
     if stage is None:
         raise NothingToShow(f"{run} has no pre-training, so there is nothing that it could reconstruct")
@@ -86,7 +83,7 @@ def draw(rebuilt: Rebuilt, title: str) -> Figure:
     lines = len(_lines(first.words))
     block = [1.0, 1.0, 0.2 + 0.24 * lines] if first.rebuilt is not None else [1.0, 0.2 + 0.24 * lines]
     heights = [1.0, 0.2 + 0.24 * lines, *block * len(rebuilt)]
-    figure = plt.figure(figsize=(style.WIDTH, 0.8 + 0.72 * sum(heights)))
+    figure = plt.figure(figsize=(style.look().width, 0.8 + 0.72 * sum(heights)))
     grid = figure.add_gridspec(
         len(heights), len(frames), height_ratios=heights, wspace=0.04, hspace=0.06, left=0.13, right=0.99,
         top=1 - 0.42 / figure.get_figheight(), bottom=0.3 / figure.get_figheight(),
@@ -179,7 +176,7 @@ def _folder_of(run: str, results: Path) -> Path:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python analysis/reconstruct.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("run", help="a run's folder, or its id")

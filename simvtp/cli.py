@@ -11,15 +11,24 @@ import tempfile
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 from simvtp.config.formats import parse_assignments
 from simvtp.config.presets import PRESETS, preset
 from simvtp.config.schema import Config, override
-from simvtp.errors import ConfigError, DataError, printable
+from simvtp.errors import ConfigError, DataError, NotFinite, printable
 from simvtp.runtime.locks import Busy
 from simvtp.runtime.log import show_log
 from simvtp.runtime.permissions import EXPLAINED, explained
 from simvtp.runtime.signals import Interrupted
+
+
+class Parser(argparse.ArgumentParser):
+    """Of a command line; what it says of words that it does not know controls no terminal."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the usage and the message, and end with code 2."""
+        super().error(printable(message))
 
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,8 +77,8 @@ def main(command: Callable[[], object]) -> None:
 def boundary(command: Callable[[], object]) -> int:
     """The exit code of a command: what it gives, 0 where that is no number.
 
-    What a user can cause is one paragraph on stderr. 2: bad input; 3: another process is at it; 130: interrupted, and
-    resumable; 1: an error that is not known, whose full report is in a file that is named.
+    What a user can cause is one paragraph on stderr. 2: bad input, or a loss that diverged; 3: another process is at
+    it; 130: interrupted, and resumable; 1: an error that is not known, whose full report is in a file that is named.
     """
     show_log()
     for stream in (sys.stdout, sys.stderr):
@@ -78,7 +87,7 @@ def boundary(command: Callable[[], object]) -> int:
     try:
         code = command()
         return code if isinstance(code, int) else 0
-    except (ConfigError, DataError) as error:
+    except (ConfigError, DataError, NotFinite) as error:
         return _say(f"error: {error}", 2)
     except Busy as error:
         return _say(f"busy: {error}", 3)

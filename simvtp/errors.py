@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+LONGEST = 200
+
 
 class ConfigError(ValueError):
     """A config that cannot be run; the message names the field and says what it takes."""
@@ -16,6 +18,17 @@ def nearest(word: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
     close = close or [name for name in names if name.rpartition(".")[2] == word.rpartition(".")[2]][:1]
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def quoted(value: object) -> str:
+    """A value from outside as a message shows it: its repr, cut at 200 characters."""
+    return brief(repr(value))
+
+
+def brief(text: object) -> str:
+    """A path or other text of a message, cut at 200 characters: what is longer is no name that a file could have."""
+    whole = str(text)
+    return whole if len(whole) <= LONGEST else f"{whole[: LONGEST - 3]}..."
 
 
 def printable(text: str) -> str:

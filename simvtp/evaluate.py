@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
-from simvtp.cli import add_config_arguments, main
+from simvtp.cli import Parser, add_config_arguments, main
 from simvtp.config.code_version import keep
 from simvtp.config.experiment import Experiment
 from simvtp.config.schema import flatten
@@ -22,8 +20,10 @@ from simvtp.distributed.process_group import decide, joined, leads, owned
 from simvtp.errors import ConfigError
 from simvtp.evaluation.evaluator import score
 from simvtp.evaluation.metrics import recall_interval
+from simvtp.evaluation.yardsticks import yardsticks
 from simvtp.runtime.environment import describe
 from simvtp.runtime.files import read_json, write_json
+from simvtp.runtime.log import stdout_console
 from simvtp.runtime.signals import stoppable
 from simvtp.training.device import use_machine
 from simvtp.training.load import dual_encoder
@@ -35,13 +35,9 @@ def evaluate(experiment: Experiment) -> Path:
     Raises ConfigError where the run is not fine-tuned, locks.Busy where another process is at it.
     """
     folder = experiment.dir
-
-    def done() -> bool:
-        return experiment.is_done("evaluate")
-
-    if not decide(done):
+    if not decide(lambda: experiment.is_done("evaluate")):
         with owned(folder / "lock"):
-            if not decide(done):
+            if not decide(lambda: experiment.is_done("evaluate", is_locked=True)):
                 _evaluate(experiment)
     return folder / "result.json"
 
@@ -58,6 +54,7 @@ def _evaluate(experiment: Experiment) -> None:
     decide(lambda: write_json(folder / "environment.json", describe(device)))
     result = _record(experiment) | found
     result["metrics"]["validation"] = result.pop("validation")
+    result["yardsticks"] = yardsticks(experiment, tokenizer, device)
     result["cost"]["evaluate_seconds"] = round(time.monotonic() - began, 2)
     decide(lambda: keep(experiment.results, result["code"]))
     decide(lambda: write_json(folder / "result.json", result))
@@ -130,14 +127,14 @@ def _sure(result: dict[str, Any], split: str, direction: str) -> str:
 
 
 def _main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m simvtp.evaluate", description=__doc__)
+    parser = Parser(prog="python -m simvtp.evaluate", description=__doc__)
     add_config_arguments(parser)
     arguments = parser.parse_args()
     experiment = experiment_from(arguments)
     with joined(experiment.config.machine), stoppable():
         path = evaluate(experiment)
         if leads():
-            Console().print(show(read_json(path)))
+            stdout_console().print(show(read_json(path)))
 
 
 if __name__ == "__main__":

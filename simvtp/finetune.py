@@ -5,12 +5,11 @@ The epoch is chosen on the validation gallery; the test gallery is not looked at
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 from torch import Tensor, nn
 
-from simvtp.cli import add_config_arguments, main
+from simvtp.cli import Parser, add_config_arguments, main
 from simvtp.config.experiment import Experiment
 from simvtp.config.formats import steps_of
 from simvtp.config.schema import Config
@@ -39,13 +38,9 @@ def finetune(experiment: Experiment) -> Path:
     Raises ConfigError where the pre-training stage is not done, locks.Busy, signals.Interrupted.
     """
     folder = experiment.dir
-
-    def done() -> bool:
-        return experiment.is_done("finetune")
-
-    if not decide(done):
+    if not decide(lambda: experiment.is_done("finetune")):
         with owned(folder / "lock"):
-            if not decide(done):
+            if not decide(lambda: experiment.is_done("finetune", is_locked=True)):
                 _train(experiment)
     return folder
 
@@ -139,7 +134,7 @@ def _code_used(experiment: Experiment) -> dict[str, str]:
 
 
 def _main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m simvtp.finetune", description=__doc__)
+    parser = Parser(prog="python -m simvtp.finetune", description=__doc__)
     add_config_arguments(parser)
     arguments = parser.parse_args()
     experiment = experiment_from(arguments)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import torch
 
-from simvtp.cli import add_config_arguments, main
+from simvtp.cli import Parser, add_config_arguments, main
 from simvtp.config.experiment import Experiment
 from simvtp.config.formats import steps_of
 from simvtp.config.schema import Config
@@ -41,14 +40,14 @@ def pretrain(experiment: Experiment) -> Path | None:
         return None
     weights = folder / "weights.safetensors"
 
-    def done() -> bool:
+    def done(*, is_locked: bool = False) -> bool:
         """A user may have moved a damaged stage.json away, as its error says."""
         made = weights.exists() and (folder / "stage.json").exists()
-        return made and experiment.is_done("pretrain") and weights.exists()
+        return made and experiment.is_done("pretrain", is_locked=is_locked) and weights.exists()
 
     if not decide(done):
         with owned(folder / "lock"):
-            if not decide(done):  # another process may have finished it just now
+            if not decide(lambda: done(is_locked=True)):  # another process may have finished it just now
                 _train(experiment, folder)
     return weights
 
@@ -116,7 +115,7 @@ def masked(batch: Batch, config: Config, tokenizer: Tokenizer, draw: int, device
 
 
 def _main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m simvtp.pretrain", description=__doc__)
+    parser = Parser(prog="python -m simvtp.pretrain", description=__doc__)
     add_config_arguments(parser)
     arguments = parser.parse_args()
     experiment = experiment_from(arguments, pretrain_only=True)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
-from simvtp.cli import main
+from simvtp.cli import Parser, main
 from simvtp.inference.retriever import SimVTP
 from simvtp.runtime.log import say
 
 
 def _main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m simvtp.publish", description=__doc__)
+    parser = Parser(prog="python -m simvtp.publish", description=__doc__)
     parser.add_argument("run", type=Path, help="results/runs/ID or results/pretrained/ID")
     parser.add_argument("--to", type=Path, required=True, metavar="DIR", help="the model folder to write")
     given = parser.parse_args()

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
-from rich.console import Console
-
-from simvtp.cli import add_config_arguments, main
+from simvtp.cli import Parser, add_config_arguments, main
 from simvtp.config.experiment import Experiment
 from simvtp.data.resolve import experiment_from
 from simvtp.runtime.files import read_json
+from simvtp.runtime.log import stdout_console
 from simvtp.runtime.signals import stoppable
 
 
@@ -35,7 +33,7 @@ def run(experiment: Experiment) -> Path:
 
 
 def _main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m simvtp.run", description=__doc__)
+    parser = Parser(prog="python -m simvtp.run", description=__doc__)
     add_config_arguments(parser)
     arguments = parser.parse_args()
     experiment = experiment_from(arguments)
@@ -45,7 +43,7 @@ def _main() -> None:
     with joined(experiment.config.machine):
         path = run(experiment)
         if leads():
-            Console().print(show(read_json(path)))
+            stdout_console().print(show(read_json(path)))
 
 
 if __name__ == "__main__":

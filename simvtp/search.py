@@ -5,7 +5,6 @@ The folder is indexed once per model, in the cache folder; later searches decode
 
 from __future__ import annotations
 
-import argparse
 import io
 import logging
 from collections.abc import Sequence
@@ -13,16 +12,16 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-from rich.console import Console
 from rich.table import Table
 
-from simvtp.cli import main
+from simvtp.cli import Parser, main
 from simvtp.data.transforms import views
 from simvtp.data.video.video import Video, segment_indices
 from simvtp.errors import DataError
 from simvtp.inference.retriever import SimVTP
 from simvtp.inference.video_index import features, index_file
 from simvtp.runtime.files import write_bytes
+from simvtp.runtime.log import stdout_console
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +64,7 @@ def contact_sheet(text: str, matches: Sequence[Match], folder: Path) -> Image.Im
 
 
 def _main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m simvtp.search", description=__doc__)
+    parser = Parser(prog="python -m simvtp.search", description=__doc__)
     parser.add_argument("text", help="what to look for")
     parser.add_argument("--videos", type=Path, required=True, metavar="DIR", help="searched with all folders below it")
     parser.add_argument("--model", type=Path, required=True, metavar="DIR", help="model folder (simvtp.publish)")
@@ -80,7 +79,7 @@ def _main() -> None:
     table = Table("rank", "cosine", "video", box=None)
     for rank, (score, path) in enumerate(matches, start=1):
         table.add_row(str(rank), f"{score:.3f}", str(path.relative_to(given.videos)))
-    Console(markup=False, highlight=False).print(table)
+    stdout_console().print(table)
     picture = io.BytesIO()
     contact_sheet(given.text, matches, given.videos).save(picture, "PNG")
     write_bytes(given.sheet, picture.getvalue())

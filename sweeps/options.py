@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import argparse
 
-from simvtp.cli import add_config_arguments
+from simvtp.cli import Parser, add_config_arguments
 from simvtp.errors import ConfigError
 
-SEARCH_OPTIONS = ("trials", "rungs", "budget", "over", "storage")
+SEARCH_OPTIONS = ("trials", "rungs", "budget", "over", "sampler", "storage")
 EPILOG = "exit codes: 0 all done; 1 some runs failed; 2 bad input; 130 interrupted"
 
 
 def parser() -> argparse.ArgumentParser:
     """Every option of the command."""
-    made = argparse.ArgumentParser(prog="python sweeps/run.py", description=DESCRIPTION, epilog=EPILOG)
+    made = Parser(prog="python sweeps/run.py", description=DESCRIPTION, epilog=EPILOG)
     made.add_argument("sweep", nargs="?", help="a name that --list shows, or a file of your own, such as my_study.py")
     _add_vary(made)
     add_config_arguments(made)
@@ -54,6 +54,7 @@ def _add_search(made: argparse.ArgumentParser) -> None:
     made.add_argument("--rungs", metavar="SHARES", help="of a search: budgets at which to prune (1/9,1/3,1)")
     made.add_argument("--budget", choices=["length", "data"], help="of a search: what the shares are of (length)")
     made.add_argument("--over", metavar="KEYS", help="of a search: only these of its fields, with commas")
+    made.add_argument("--sampler", metavar="NAME", help="of a search: tpe, joint_tpe or random (as its file says)")
     made.add_argument(
         "--storage",
         metavar="URL",
@@ -82,6 +83,8 @@ def check(arguments: argparse.Namespace) -> None:
     for name in ("jobs", "pack", "trials"):
         if (count := getattr(arguments, name)) is not None and count < 1:
             raise ConfigError(f"--{name} {count}: it takes a whole number from 1")
+    if arguments.hung_after is not None and not 0 <= arguments.hung_after < float("inf"):
+        raise ConfigError(f"--hung-after {arguments.hung_after:g}: it takes minutes, such as 30, or 0 for no limit")
     if arguments.vary and arguments.sweep is not None:
         raise ConfigError(f"--vary: it makes a sweep of its own, beside {arguments.sweep}; leave one of the two out")
     for name in ("zip", "name"):

@@ -28,6 +28,7 @@ from simvtp.config.schema import Config
 from simvtp.data.resolve import resolved
 from simvtp.errors import ConfigError
 from simvtp.runtime import heartbeat
+from simvtp.runtime.log import stdout_console
 from simvtp.training import tracker_names
 from sweeps import catalogue, options
 from sweeps.definition import Sweep
@@ -55,7 +56,7 @@ def main(words: list[str] | None = None) -> int:
 
 
 def _run_command(arguments: argparse.Namespace, words: list[str]) -> int:
-    console = display.console()
+    console = stdout_console()
     if arguments.list:
         return show_list(console, config_from(arguments), arguments.results)
     options.check(arguments)
@@ -130,13 +131,12 @@ def show_list(console: Console, base: Config, results: Path) -> int:
             note = ""
         except ConfigError as error:
             count, note = "-", f" (not with this preset: {error})"
-        console.print(f"{name:20} {count:>3} points  {sweep.title}{note}", highlight=False, soft_wrap=True)
+        display.show(console, f"{name:20} {count:>3} points  {sweep.title}{note}")
     for name in catalogue.searches():
         title = catalogue.find(name).title
-        console.print(f"{name:20} {'':>3} search  {title}", highlight=False, soft_wrap=True)
+        display.show(console, f"{name:20} {'':>3} search  {title}")
     for name, title in saved_names(results):
-        line = f"{name:20} {'':>3} saved   {title}"
-        console.print(line, highlight=False, soft_wrap=True, markup=False)
+        display.show(console, f"{name:20} {'':>3} saved   {title}")
     return 0
 
 
@@ -152,7 +152,7 @@ def show_status(console: Console, plan: Plan, registry: RunRegistry, *, watch: b
             else:
                 show.update(status_table(plan, states, most=console.height))
             if not watch:
-                console.print(note(differences(plan, registry.results)), highlight=False, soft_wrap=True, markup=False)
+                display.show(console, note(differences(plan, registry.results)))
                 return 0
             time.sleep(2)
 
@@ -208,7 +208,7 @@ def show_plan(
         note(differences(plan, registry.results)),
     ]
     for line in lines:
-        console.print(line, highlight=False, soft_wrap=True, markup=False)
+        display.show(console, line)
 
 
 if __name__ == "__main__":

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.table import Table
 
+from simvtp.cli import Parser, boundary
 from simvtp.config.formats import parse_assignments
 from simvtp.config.presets import BASE, PRESETS, preset
 from simvtp.config.schema import FIELDS, flatten, override
-from simvtp.errors import ConfigError
+from simvtp.runtime.log import stdout_console
 
-SCALES = {"tiny": "tiny: minutes on two CPU cores", "small": "small: half a minute on one GPU"}
+SCALES = {"tiny": "tiny: minutes on one CPU core", "evidence": "evidence: ten minutes on one CPU core",
+          "small": "small: half a minute on one GPU"}  # fmt: skip
 NARROWEST = 130  # columns of the table where the output is no terminal, or a narrow one
 
 
@@ -53,23 +53,21 @@ def _table(name: str, assignments: Sequence[str]) -> Table:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code 2 after one line on stderr where the preset or a setting is not known."""
-    parser = argparse.ArgumentParser(prog="python -m simvtp.config", description=__doc__)
+    """The command; gives its exit code (`simvtp.cli.boundary`)."""
+    parser = Parser(prog="python -m simvtp.config", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     shown = commands.add_parser("show", help="print a preset", description=__doc__)
     shown.add_argument("preset", nargs="?", default="tiny", help=" or ".join(PRESETS) + " (tiny)")
     shown.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="assignments",
                        help="change one field, such as mask.video=0.75; repeatable")  # fmt: skip
     given = parser.parse_args(arguments)
-    try:
-        table = _table(given.preset, given.assignments)
-    except ConfigError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    console = Console(highlight=False, markup=False)
+    return boundary(lambda: _show(given.preset, given.assignments))
+
+
+def _show(name: str, assignments: Sequence[str]) -> None:
+    console = stdout_console()
     console.width = max(console.width, NARROWEST)
-    console.print(table)
-    return 0
+    console.print(_table(name, assignments))
 
 
 if __name__ == "__main__":

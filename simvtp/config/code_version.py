@@ -111,13 +111,13 @@ def _changed(results: Path, stage: Stage, digest: Any) -> Iterator[str]:
     yield from differing or [f"simvtp/{stage}.py or what it imports"]
 
 
-def explain(what: str, files: list[str]) -> str:
-    """What is of other code, what changed, and what to do."""
+def explain(what: str, files: list[str], *, redo: bool = True) -> str:
+    """What is of other code, what changed, and what to do. redo: whether --redo is one of the ways."""
     named = ", ".join(files[:6]) + (f" and {len(files) - 6} more" if len(files) > 6 else "")
     return (
         f"{what} of other code than this; changed: {named}. To keep what is there and go on with this code, add "
-        "--reuse-other-code; to keep it apart and train anew beside it, --tag NAME; to train it anew in its place, "
-        "--redo"
+        "--reuse-other-code; to keep it apart and train anew beside it, --tag NAME"
+        + ("; to train it anew in its place, --redo" if redo else "")
     )
 
 

@@ -11,7 +11,8 @@ from simvtp.config import code_version
 from simvtp.config.code_version import STARTED, OtherCode, Stage
 from simvtp.config.run_dirs import RUNS, STAGES, home
 from simvtp.config.run_id import pretrain_id, run_id
-from simvtp.config.schema import Config, flatten
+from simvtp.config.schema import Config, flatten, unflatten
+from simvtp.errors import ConfigError, DataError
 from simvtp.runtime.files import read_json, write_json
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,23 @@ def discard(folder: Path, stage: Stage) -> None:
     for pattern in _MADE[stage]:
         for path in folder.glob(pattern):
             path.unlink(missing_ok=True)
+
+
+def read_config(folder: Path) -> tuple[Config, str]:
+    """The config of a run or stage from its folder, and the name of its preset.
+
+    Raises DataError that names the file where there is none, or it is not one of this version.
+    """
+    path = folder / "config.json"
+    if not path.is_file():
+        raise DataError(f"{path} is not there; name the folder of a run or stage, such as results/runs/ID")
+    content = read_json(path)
+    if not isinstance(content, dict) or not isinstance(content.get("config"), dict):
+        raise DataError(f"{path} holds no config; is it of a run or stage?")
+    try:
+        return unflatten(content["config"]), str(content.get("preset", ""))
+    except ConfigError as error:
+        raise DataError(f"{path}: {error}") from error
 
 
 def _code_of(record: Path) -> dict[str, str] | None:
@@ -79,17 +97,17 @@ class Experiment:
         """The record of this code for a stage (simvtp/config/code_version.py)."""
         return code_version.current(stage, is_pretrained=self.config.is_pretrained)
 
-    def is_done(self, stage: Stage) -> bool:
+    def is_done(self, stage: Stage, *, is_locked: bool = False) -> bool:
         """Whether the stage's record is there and may be used: machine.other_code says what of other code may.
 
-        Raises OtherCode where it is of other code and machine.other_code is refuse. With redo, what is of other code is
-        deleted, so that the stage is carried out anew; the caller holds the stage's lock or is about to take it.
+        is_locked: whether the caller holds the stage's lock. With redo, what is of other code is not done, and is
+        deleted under the lock alone. Raises OtherCode where it is of other code and machine.other_code is refuse.
         """
         folder = self._folder(stage)
         path = folder / RECORDS[stage]
         if not path.exists():
             return False
-        return self._settle(stage, path, f"{folder} is a result") != "redone"
+        return self._settle(stage, path, f"{folder} is a result", is_locked=is_locked) != "redone"
 
     def begin(self, stage: Stage) -> None:
         """Before a stage is carried out: its config.json, and what becomes of checkpoints of other code, as `is_done`.
@@ -99,7 +117,8 @@ class Experiment:
         folder = self._folder(stage)
         self.write_config(folder)
         started, code = folder / STARTED, self.code(stage)
-        if self._has_checkpoints(stage) and self._settle(stage, started, f"{folder} has checkpoints") == "reused":
+        what = f"{folder} has checkpoints"
+        if self._has_checkpoints(stage) and self._settle(stage, started, what, is_locked=True) == "reused":
             before = _code_of(started) or {}
             code = {
                 name: new if before.get(name) == new else f"{before.get(name, '')}+{new}" for name, new in code.items()
@@ -129,7 +148,7 @@ class Experiment:
         assert self.pretrain_dir is not None
         return self.pretrain_dir
 
-    def _settle(self, stage: Stage, record: Path, what: str) -> str:
+    def _settle(self, stage: Stage, record: Path, what: str, *, is_locked: bool) -> str:
         """ "same", "reused" or "redone"; raises OtherCode."""
         files = code_version.changed_files(self.results, _code_of(record), self.code(stage))
         policy = self.config.machine.other_code
@@ -140,8 +159,9 @@ class Experiment:
         if policy == "reuse":
             log.warning("%s of other code, and is used (--reuse-other-code)", what)
             return "reused"
-        log.info("%s of other code, and is made anew (--redo)", what)
-        discard(self._folder(stage), stage)
+        if is_locked:
+            log.info("%s of other code, and is made anew (--redo)", what)
+            discard(self._folder(stage), stage)
         return "redone"
 
     def write_config(self, folder: Path) -> None:

@@ -14,7 +14,7 @@ from decimal import Decimal, InvalidOperation
 from functools import cached_property
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from simvtp.errors import ConfigError, nearest
+from simvtp.errors import ConfigError, nearest, quoted
 
 PRETRAIN, RUN = "pretrain", "run"
 BOTH = (PRETRAIN, RUN)
@@ -24,6 +24,7 @@ Unit = Literal["share", "rate", "number", "count", "name"]
 _BOOLS = {"true": True, "on": True, "yes": True, "false": False, "off": False, "no": False}
 _INTERVAL = re.compile(r"([\[(])(\S+), (\S+)([\])])")
 _LARGEST = 2**63
+_WANTED = {bool: "true or false", int: "a whole number below 2^63", float: "a number", str: "UTF-8 text"}
 
 
 def setting(
@@ -140,8 +141,7 @@ class Field:
         try:
             found = _CONVERT[self.kind](value)
         except (ValueError, KeyError, TypeError, ArithmeticError):
-            wanted = {bool: "true or false", int: "a whole number", float: "a number", str: "UTF-8 text"}[self.kind]
-            raise ConfigError(f"{self.path}: {value!r} is not {wanted}") from None
+            raise ConfigError(f"{self.path}: {quoted(value)} is not {_WANTED[self.kind]}") from None
         if self.kind is float and not math.isfinite(found):
             raise self._refusal(found, "a finite number")
         if self.choices and found not in self.choices:
@@ -156,7 +156,7 @@ class Field:
         return value if self.kind is not float and type(found) is type(value) and found == value else found
 
     def _refusal(self, value: Any, takes: str) -> ConfigError:
-        return ConfigError(f"{self.path}: {value!r} is not possible; it takes {takes}")
+        return ConfigError(f"{self.path}: {quoted(value)} is not possible; it takes {takes}")
 
     def show(self, value: Any) -> str:
         """A value for labels: 90%, 3e-3, 0.05, tube. Different values of a field are shown differently."""
@@ -188,20 +188,19 @@ def _int(value: Any) -> int:
     """Exact, however large: 9007199254740993 and "9007199254740993" do not pass through a float."""
     if isinstance(value, bool):
         raise TypeError
-    if isinstance(value, int):
-        return value
-    number = Decimal(value)
-    if not abs(number) < _LARGEST or number != number.to_integral_value():
+    number: int | Decimal = value if isinstance(value, int) else Decimal(value)
+    if not -_LARGEST < number < _LARGEST or number != int(number):
         raise InvalidOperation
     return int(number)
 
 
 def _str(value: Any) -> str:
-    text = str(value)
-    text.encode()  # bytes of the command line that are no UTF-8 come as lone surrogates
-    if "\0" in text:
+    if not isinstance(value, str):
+        raise TypeError
+    value.encode()  # bytes of the command line that are no UTF-8 come as lone surrogates
+    if "\0" in value:
         raise ValueError
-    return text
+    return value
 
 
 _CONVERT: dict[type, Callable[[Any], Any]] = {bool: _bool, int: _int, float: _float, str: _str}

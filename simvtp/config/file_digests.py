@@ -12,7 +12,7 @@ import json
 import re
 from pathlib import Path
 
-from simvtp.errors import ConfigError
+from simvtp.errors import ConfigError, brief
 from simvtp.runtime.files import expanded
 
 _PINNED = re.compile(r"(.+)#([0-9a-f]{16})", re.DOTALL)
@@ -62,14 +62,21 @@ def weight_sources(init: str) -> list[Path]:
     """The files and folders of "videomae.pth+bert-folder", in that order; raises ConfigError where one is missing."""
     place, _ = split(init)
     whole = expanded(place)
-    parts = [whole] if whole.exists() else [expanded(part.strip()) for part in place.split("+")]
+    parts = [whole] if _exists(whole) else [expanded(part.strip()) for part in place.split("+")]
     for path in parts:
-        if not path.exists():
+        if not _exists(path):
             raise ConfigError(
-                f"model.init: {path} does not exist; name a checkpoint file or a folder with one (several are joined "
-                "by +), or leave model.init empty to start from random weights"
+                f"model.init: {brief(path)} does not exist; name a checkpoint file or a folder with one (several are "
+                "joined by +), or leave model.init empty to start from random weights"
             )
     return parts
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:  # a name that is too long, a folder that may not be entered
+        raise ConfigError(f"model.init: {brief(path)} cannot be read ({error.strerror})") from error
 
 
 def weight_files(source: Path) -> list[Path]:

@@ -9,7 +9,8 @@ from typing import Any
 from simvtp.config.fields import PRETRAIN, RUN
 from simvtp.config.file_digests import digest_of_weights, split
 from simvtp.config.schema import FIELDS, Config, flatten
-from simvtp.errors import ConfigError
+from simvtp.errors import ConfigError, brief
+from simvtp.runtime.constants import SPRITES_VERSION
 
 # Part of every id: raised when a change of code changes what the same config gives.
 OUTCOME_VERSION = 3
@@ -44,7 +45,7 @@ def _content(config: Config, stage: str) -> dict[str, Any]:
             continue
         if (path in CORPORA or path == "data.skip") and value and not _is_known(value):
             raise ConfigError(
-                f"{path}: {value} has no digest of its content yet; resolve the config (simvtp.data.resolve)"
+                f"{path}: {brief(value)} has no digest of its content yet; resolve the config (simvtp.data.resolve)"
             )
         content[path] = content_of(path, value)
     return content
@@ -58,13 +59,16 @@ def _is_known(value: str) -> bool:
 def content_of(path: str, value: Any) -> Any:
     """A field's value with the content of what it names in place of where that lies, as far as its digest says it.
 
-    Equal contents are the same experiment: ids, and the names of sweeps, are made of these.
+    Equal contents are the same experiment: ids, and the names of sweeps, are made of these. The embedded corpus is its
+    spec and the version of its generator.
     """
     if path not in FILES or not value:
         return value
     place, digest = split(value)
     if path == "model.init":
         return digest_of_weights(value)
+    if path in CORPORA and place.startswith("sprites:"):
+        return f"{place}@{SPRITES_VERSION}"
     if not digest:
         return place
     return f"{place.partition(':')[0]}:#{digest}" if path in CORPORA else digest

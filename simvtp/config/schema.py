@@ -20,7 +20,7 @@ from simvtp.config.checks import check
 from simvtp.config.fields import BOTH, PRETRAIN, RUN, Field, fields_of, normalised, setting
 from simvtp.config.machine import Machine
 from simvtp.config.optimisation import OWN, Optimisation
-from simvtp.errors import ConfigError, nearest
+from simvtp.errors import ConfigError, nearest, quoted
 
 _INPUT = "SimVTP: input and tubes"
 
@@ -71,6 +71,9 @@ class Model:
     positions: str = setting(
         "grid of tubes, such as 8x14x14, whose fixed positions are stretched over the model's; empty: its own", "",
         form=formats.grid, source="SimVTP: its own")  # fmt: skip
+    position_encoding: Literal["sine", "factorised"] = setting(
+        "fixed positions of tubes: sine (1-D, as in VideoMAE) or factorised (time, row and column apart)", "sine",
+        source="SimVTP: sine, as in VideoMAE")  # fmt: skip
 
     @property
     def slots(self) -> int:
@@ -255,7 +258,7 @@ def unflatten(values: Mapping[str, Any]) -> Config:
     """The inverse of `flatten`; raises ConfigError where a key is missing or unknown."""
     values = completed(values)
     for key in values.keys() ^ FIELDS.keys():
-        raise ConfigError(f"not a config of this version: {key} is {'unknown' if key in values else 'missing'}")
+        raise ConfigError(f"not a config of this version: {quoted(key)} is {'unknown' if key in values else 'missing'}")
     parts: dict[str, Any] = {}
     sections: dict[str, dict[str, Any]] = {name: {} for name in _SECTIONS}
     for path, found in FIELDS.items():
@@ -270,6 +273,6 @@ def override(config: Config, changes: Mapping[str, Any]) -> Config:
         if key in REMOVED:
             raise ConfigError(f"{key} is no field of this version: {REMOVED[key]}")
         if key not in values:
-            raise ConfigError(f"unknown config key {key!r}{nearest(key, values)}")
+            raise ConfigError(f"unknown config key {quoted(key)}{nearest(key, values)}")
         values[key] = value
     return unflatten(values)

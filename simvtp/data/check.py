@@ -11,7 +11,6 @@ import argparse
 import dataclasses
 import io
 import logging
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,10 +18,9 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
-from rich.console import Console
 from rich.table import Table
 
-from simvtp.cli import main
+from simvtp.cli import Parser, main
 from simvtp.data.annotations.records import Record
 from simvtp.data.annotations.video_files import find_videos, videos_below
 from simvtp.data.corpora import skip_list
@@ -32,7 +30,8 @@ from simvtp.data.video.probe import VideoInfo, probe
 from simvtp.data.video.video import Video, spread_indices
 from simvtp.errors import DataError
 from simvtp.runtime.files import expanded, write_bytes
-from simvtp.runtime.worker_pool import Failure, each
+from simvtp.runtime.log import output, stdout_console
+from simvtp.runtime.worker_pool import Failure, check_seconds, each
 
 log = logging.getLogger(__name__)
 
@@ -148,23 +147,24 @@ def contact_sheet(split: CheckedSplit) -> Image.Image:
 
 
 def _main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m simvtp.data.check", description=__doc__)
+    parser = Parser(prog="python -m simvtp.data.check", description=__doc__)
     parser.add_argument("corpus", help="kind:place, such as webvid:ROOT or csv:FILE; or a folder of videos")
     parser.add_argument("--deep", action="store_true", help="decode every frame of every video")
     parser.add_argument("--list", type=Path, default=Path("unreadable.txt"), metavar="FILE", help="list for data.skip")
     parser.add_argument("--sheet", type=Path, default=Path("corpus.png"), metavar="PNG", help="contact sheet to write")
     parser.add_argument("--seconds", type=float, default=60.0, metavar="S", help="time limit of one video (60)")
     given = parser.parse_args()
+    check_seconds(given.seconds)
     splits = _checked(given)
-    Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 140).print(report(splits, given.deep))
+    stdout_console().print(report(splits, given.deep))
     for split in splits:
         if split.missing:
-            print(f"missing from {split.name}: {', '.join(map(str, split.missing[:NAMED]))}{_more(split.missing)}")
+            output(f"missing from {split.name}: {', '.join(map(str, split.missing[:NAMED]))}{_more(split.missing)}")
     if not any(split.found for split in splits):
         raise DataError(f"{given.corpus}: none of its videos is there; are they below another folder?")
     bad = sorted({entry for split in splits for entry in split.bad})
     for file, why in bad:
-        print(f"unreadable: {file}\t{why}")
+        output(f"unreadable: {file}\t{why}")
     if given.deep and not _is_folder(given.corpus):
         skip_list.write(given.list, kind_of(given.corpus), bad)
         log.info("%d videos for training to skip: --set data.skip=%s", len(bad), given.list)

@@ -7,7 +7,6 @@ interruption: a shard appears whole, its list after it, and the summary last.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import logging
@@ -19,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from simvtp.cli import main
+from simvtp.cli import Parser, main
 from simvtp.data.corpora.registry import Sample, each_split, kind_of, load, vocabulary
 from simvtp.data.corpora.webdataset import SETTINGS, SUMMARY
 from simvtp.data.video.clip_paths import split_clip
@@ -173,13 +172,13 @@ def _positions(path: Path, shard: Shard) -> Iterator[dict[str, Any]]:
 
 
 def _main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m simvtp.data.pack", description=__doc__)
+    parser = Parser(prog="python -m simvtp.data.pack", description=__doc__)
     parser.add_argument("corpus", help="kind:place, such as webvid:ROOT, msrvtt:ROOT or csv:FILE")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the shards")
     parser.add_argument("--megabytes", type=float, default=500.0, metavar="MIB", help="of videos in a shard (500)")
     parser.add_argument("--skip", default="", metavar="FILE", help="training videos to leave out, as data.skip")
     given = parser.parse_args()
-    if not given.megabytes > 0:
+    if not 0 < given.megabytes < 1e9:
         raise DataError(f"--megabytes {given.megabytes:g}: a shard has to have room for something")
     began = time.monotonic()
     counts = pack(given.corpus, given.out, given.megabytes, given.skip)

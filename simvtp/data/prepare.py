@@ -8,19 +8,18 @@ are tried again only where the file has changed since, or with --retry.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import logging
+import math
 import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
-from simvtp.cli import main
+from simvtp.cli import Parser, main
 from simvtp.data.annotations.video_files import find_videos
 from simvtp.data.corpora import skip_list
 from simvtp.data.corpora.registry import each_split, read_records
@@ -32,7 +31,8 @@ from simvtp.data.video.video import Video, dense_indices, spread_indices
 from simvtp.errors import DataError
 from simvtp.runtime.files import settle
 from simvtp.runtime.locks import Lock
-from simvtp.runtime.worker_pool import Failure, each
+from simvtp.runtime.log import output, stdout_console
+from simvtp.runtime.worker_pool import Failure, check_seconds, each
 
 log = logging.getLogger(__name__)
 
@@ -158,7 +158,7 @@ def _seconds_to_read(paths: Sequence[Path]) -> float:
 
 
 def _main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m simvtp.data.prepare", description=__doc__)
+    parser = Parser(prog="python -m simvtp.data.prepare", description=__doc__)
     parser.add_argument("corpus", help="kind:place, such as webvid:ROOT, msrvtt:ROOT or csv:FILE")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the new corpus")
     parser.add_argument("--short-side", type=int, default=256, metavar="PIXELS", help="of a frame; none is enlarged")
@@ -168,17 +168,18 @@ def _main() -> None:
     parser.add_argument("--seconds", type=float, default=600.0, metavar="S", help="time limit of one video (600)")
     parser.add_argument("--retry", action="store_true", help="try again what could not be decoded before")
     given = parser.parse_args()
-    if given.short_side < 16 or given.fps < 0 or given.keys < 1 or not 0 <= given.quality <= 51:
+    check_seconds(given.seconds)
+    if given.short_side < 16 or not 0 <= given.fps < math.inf or given.keys < 1 or not 0 <= given.quality <= 51:
         raise DataError("--short-side takes 16 or more, --fps 0 or more, --keys 1 or more, --quality 0 to 51")
     encoding = Encoding(given.short_side, given.fps, given.keys, given.quality)
     done = prepare(given.corpus, given.out, encoding, given.seconds, retry=given.retry)
     spec = CorpusSpec.parse(given.corpus)
     for file, why in done.bad:
-        print(f"unreadable: {file}\t{why}")
+        output(f"unreadable: {file}\t{why}")
     skip_list.write(given.out / "unreadable.txt", spec.kind, done.bad)
     if not done.copies:
         raise DataError(f"{given.corpus}: none of its videos can be decoded; {given.out}/unreadable.txt says why")
-    Console(highlight=False, markup=False, width=120).print(report(done))
+    stdout_console().print(report(done))
     log.info("%d videos re-encoded now, %d before, in %.0f s", done.fresh, len(done.copies) - done.fresh, done.seconds)
     if done.known:
         log.info("%d videos that could not be decoded before were not tried again (--retry tries them)", done.known)

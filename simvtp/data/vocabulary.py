@@ -6,7 +6,6 @@ Only training captions are read. Lower case, as the tokenizer reads them; the sa
 
 from __future__ import annotations
 
-import argparse
 import logging
 import string
 from collections import Counter
@@ -15,7 +14,7 @@ from pathlib import Path
 
 from tokenizers.implementations import BertWordPieceTokenizer
 
-from simvtp.cli import main
+from simvtp.cli import Parser, main
 from simvtp.data.corpora.registry import read_records
 from simvtp.data.corpora.spec import CorpusSpec
 from simvtp.errors import DataError
@@ -63,7 +62,7 @@ def _characters(backend: BertWordPieceTokenizer, captions: Iterator[str]) -> lis
 
 
 def _main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m simvtp.data.vocabulary", description=__doc__)
+    parser = Parser(prog="python -m simvtp.data.vocabulary", description=__doc__)
     parser.add_argument("corpus", help="kind:place, such as webvid:ROOT, msrvtt:ROOT or csv:FILE")
     parser.add_argument("--out", type=Path, metavar="FILE", help="instead of vocab.txt beside the corpus")
     parser.add_argument("--words", type=int, default=WORDS, metavar="N", help=f"most pieces ({WORDS}, as BERT has)")

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from simvtp.config.machine import Machine
 from simvtp.errors import ConfigError
-from simvtp.runtime.locks import Lock
+from simvtp.runtime.locks import Busy, Lock
 from simvtp.runtime.log import only_warnings
 
 log = logging.getLogger(__name__)
@@ -138,7 +138,10 @@ def owned(lock: Path) -> Iterator[None]:
     with ExitStack() as held:
 
         def take() -> None:
-            held.enter_context(Lock(lock))
+            try:
+                held.enter_context(Lock(lock))
+            except Busy as error:
+                raise Busy(f"{error}; of a sweep, `python sweeps/run.py SWEEP --status` shows how far it is") from error
 
         decide(take)
         yield

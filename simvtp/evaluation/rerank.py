@@ -22,6 +22,7 @@ from simvtp.models.embeddings import tubes_of
 from simvtp.models.objectives import pair
 from simvtp.models.simvtp import SimVTPModel
 from simvtp.models.transformer import Group
+from simvtp.runtime.heartbeat import beat
 
 PAIRS = 64  # at once
 
@@ -62,6 +63,7 @@ def matching(
                     part = queries[first : first + PAIRS]
                     words = pad_batch([captions[query] for query in part], loader.tokenizer.pad).to(device)
                     found[video, part] = _judge(model, config, tubes, words, words != loader.tokenizer.pad).cpu()
+                    beat()
                 video += 1
     return filled(found).double().numpy().T
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from simvtp.config.experiment import read_config
 from simvtp.config.schema import Config, flatten, unflatten
 from simvtp.data.from_config import decoding_of, frame_sampling, tokenizer_of
 from simvtp.data.tokenizer import Tokenizer, load_tokenizer, pad_batch
@@ -30,6 +31,16 @@ from simvtp.training.checkpoint import load_weights, save_weights
 
 FORMAT = 1
 TEXTS = 128  # texts that are encoded together
+
+
+class FrameSource(Protocol):
+    """An open video, such as `simvtp.data.video.video.Video`. frame_count: frames that it has, at least 1."""
+
+    frame_count: int
+
+    def frames(self, indices: Sequence[int], short_side: int | None = None) -> Frames:
+        """uint8 [T, H, W, 3], RGB, in the order of `indices`; `short_side`: pixels that frames may be reduced to."""
+        ...
 
 
 class SimVTP:
@@ -90,11 +101,10 @@ class SimVTP:
         kind = next((kind for kind, name in kinds.items() if (folder / name).is_file()), None)
         if kind is None:
             raise DataError(f"{folder} holds neither {' nor '.join(kinds.values())}: no finished run or stage")
-        written = read_json(folder / "config.json")
-        config = unflatten(written["config"])
+        config, name = read_config(folder)
         tokenizer = tokenizer_of(config)
         result = read_json(folder / "result.json") if (folder / "result.json").is_file() else {}
-        about = {"format": FORMAT, "kind": kind, "preset": written["preset"], "id": folder.name,
+        about = {"format": FORMAT, "kind": kind, "preset": name, "id": folder.name,
                  "metrics": result.get("metrics", {}), "config": flatten(config)}  # fmt: skip
         return cls(_filled(kind, config, tokenizer, folder / kinds[kind]), config, tokenizer, about)
 
@@ -106,19 +116,20 @@ class SimVTP:
         (folder / "README.md").write_text(card(self.about, sum(p.numel() for p in self.model.parameters())))
         write_json(folder / "config.json", self.about)
 
-    def encode_video(self, paths: Sequence[str | Path]) -> Tensor:
-        """Paths of N videos -> unit vectors, float [N, D] on the CPU, averaged over the config's segments and crops.
+    def encode_video(self, videos: Sequence[str | Path | FrameSource]) -> Tensor:
+        """N videos -> unit vectors, float [N, D] on the CPU, averaged over the config's segments and crops.
 
-        Raises DataError where a video cannot be decoded, TypeError for a single path.
+        videos: paths, or open videos of any reader. Raises DataError where a video cannot be decoded, TypeError for a
+        single path.
         """
-        if isinstance(paths, str):
-            raise TypeError("encode_video takes a list of paths, not one string")
-        found = torch.zeros(len(paths), self.config.model.width)
+        if isinstance(videos, str | Path):
+            raise TypeError("encode_video takes a list of videos, not one")
+        found = torch.zeros(len(videos), self.config.model.width)
         unit = self.config.evaluate.average == "unit"
         encode = self.encoder.encode_video if unit else self.encoder.video_features
         with inference(self.encoder, self.config, self.device):
-            for row, path in enumerate(paths):
-                clips = torch.from_numpy(np.stack(self._clips(Path(path)))).to(self.device)
+            for row, video in enumerate(videos):
+                clips = torch.from_numpy(np.stack(self._clips(video))).to(self.device)
                 found[row] = encode(clips).mean(dim=0).cpu()
         return functional.normalize(found)
 
@@ -137,10 +148,12 @@ class SimVTP:
                 found[first : first + TEXTS] = self.encoder.encode_text(words, words != self.tokenizer.pad).cpu()
         return found
 
-    def _clips(self, path: Path) -> list[Frames]:
+    def _clips(self, source: str | Path | FrameSource) -> list[Frames]:
         """uint8 [T, H, W, 3] of every segment and crop, as in the test galleries."""
         reading, model, segments = decoding_of(self.config), self.config.model, self.config.evaluate.segments
-        video = Video(path, reading.reader, reading.seconds)
+        video = source
+        if isinstance(video, str | Path):
+            video = Video(Path(video), reading.reader, reading.seconds)
         frames = video.frames(frame_sampling(self.config, "finetune").test(video.frame_count, segments), model.size)
         crops = views(frames, self.config.evaluate.crops, model.size)
         return [part for crop in crops for part in crop.reshape(segments, model.frames, *crop.shape[1:])]

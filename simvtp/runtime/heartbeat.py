@@ -24,6 +24,27 @@ TOUCH_SECONDS = 5.0
 FILE = "heartbeat"
 
 
+class Pulse:
+    """How long the heartbeat file at `path` has not moved, as this process sees it; no clocks of hosts are compared."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._touched, self._since = self._time(), time.monotonic()
+
+    def _time(self) -> float | None:
+        try:
+            return self.path.stat().st_mtime
+        except OSError:  # not there yet, or the disk does not answer: no sign
+            return None
+
+    def silent_seconds(self) -> float:
+        """Seconds since the file was last seen to move, or since this object was made."""
+        now, touched = time.monotonic(), self._time()
+        if touched != self._touched:
+            self._touched, self._since = touched, now
+        return now - self._since
+
+
 @dataclass
 class _Watched:
     """path: the file; None: nothing is watched. limit: seconds without a step, 0 for none. last: time of the last

@@ -1,5 +1,7 @@
 """What the program tells its user: `logging`, shown by rich in the commands and silent in a library until asked.
 
+And what commands print on stdout. Text from outside, such as names of files, controls no terminal.
+
 Every module has `log = logging.getLogger(__name__)`. A user of the library silences or redirects the loggers `simvtp`,
 `sweeps` and `analysis` as any others.
 """
@@ -7,15 +9,19 @@ Every module has `log = logging.getLogger(__name__)`. A user of the library sile
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console, ConsoleRenderable
 from rich.logging import RichHandler
+from rich.text import Text
 
 from simvtp.errors import printable
 
 NAMES = ("simvtp", "sweeps", "analysis", "__main__")  # the last: of a command that `python -m` runs
+WIDTH = 140  # columns where stdout is no terminal: a log can be scrolled
 
 
 def show_log(level: int = logging.INFO) -> None:
@@ -64,3 +70,21 @@ class _Lines(RichHandler):
 def say(text: str) -> None:
     """Log one line from wherever there is no logger yet."""
     logging.getLogger(NAMES[0]).info(text)
+
+
+class PlainConsole(Console):
+    """A console without markup, emoji codes and highlighting, that writes control characters out (\\x1b)."""
+
+    def render_str(self, text: str, *, style: Any = "", justify: Any = None, overflow: Any = None, **_: Any) -> Text:
+        """All text that is printed, and each cell and title of a table, comes by here."""
+        return Text(printable(text), style=style, justify=justify, overflow=overflow)
+
+
+def stdout_console(width: int = WIDTH) -> PlainConsole:
+    """Of the terminal's width; of `width` columns where stdout is no terminal."""
+    return PlainConsole(highlight=False, width=None if sys.stdout.isatty() else width)
+
+
+def output(text: str) -> None:
+    """Print a line on stdout."""
+    print(printable(text))

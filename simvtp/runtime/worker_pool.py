@@ -26,7 +26,7 @@ from typing import IO, Any
 import rich.console
 import rich.progress
 
-from simvtp.errors import DataError
+from simvtp.errors import DataError, printable
 
 log = logging.getLogger(__name__)
 
@@ -195,6 +195,12 @@ def _serve(source: IO[bytes], results: IO[bytes]) -> None:
                 answer = error
 
 
+def check_seconds(seconds: float) -> None:
+    """Raise DataError where --seconds is no time limit."""
+    if not 0 < seconds < 1e9:
+        raise DataError(f"--seconds {seconds:g}: it takes more than 0, such as 60")
+
+
 class Bar:
     """`with Bar(title, total) as advance:` a rich bar on a terminal, one line of log before the work elsewhere.
 
@@ -204,14 +210,14 @@ class Bar:
     def __init__(self, title: str, total: int, *, alone: bool = False) -> None:
         terminal = sys.stderr.isatty()
         columns = (
-            "{task.description}",
+            rich.progress.TextColumn("{task.description}", markup=False),
             rich.progress.BarColumn(),
             rich.progress.MofNCompleteColumn(),
             rich.progress.TimeRemainingColumn(),
         )
         console = rich.console.Console(stderr=True)
         self.progress = rich.progress.Progress(*columns, console=console, disable=not terminal)
-        self.task = self.progress.add_task(title, total=total)
+        self.task = self.progress.add_task(printable(title), total=total)
         if not terminal:
             log.info("%s: %d%s", title, total, "" if alone else f" on {cores()} cores")
 

@@ -93,7 +93,7 @@ class Progress:
         self.began = self.logged = time.monotonic()
         self.terminal, self.silent = sys.stderr.isatty(), not leads()
         columns = (
-            "{task.description}",
+            rich.progress.TextColumn("{task.description}", markup=False),
             rich.progress.BarColumn(),
             rich.progress.MofNCompleteColumn(),
             "loss {task.fields[loss]}",

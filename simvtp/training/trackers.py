@@ -7,7 +7,6 @@ it for stages that are over.
 
 from __future__ import annotations
 
-import argparse
 import glob
 import json
 import logging
@@ -17,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from simvtp.cli import main
+from simvtp.cli import Parser, main
 from simvtp.errors import ConfigError
 from simvtp.runtime.files import read_json
 from simvtp.training.tracker_names import KINDS, wanted
@@ -134,7 +133,7 @@ def open_trackers(path: Path, kinds: Iterable[str]) -> list[Tracker]:
 
 
 def _main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m simvtp.training.trackers", description=__doc__)
+    parser = Parser(prog="python -m simvtp.training.trackers", description=__doc__)
     parser.add_argument("results", type=Path, help="a results folder, or the folder of one run or stage")
     parser.add_argument("--to", required=True, metavar="KINDS", help=" or ".join(KINDS) + ", with a comma")
     arguments = parser.parse_args()

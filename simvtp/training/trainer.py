@@ -119,6 +119,8 @@ class Trainer:
         self.optimizer = make_optimizer(self.model, self.optimisation)
         if state is None:
             return
+        if state.get("stage") != self.name:
+            raise ValueError(f"it is of stage {state.get('stage')!r}, not {self.name}")
         load_optimizer(self.optimizer, state["optimizer"])
         self.step, self.tail, self.memory = state["step"], state["tail"], state["memory"]
         self.seconds = float(state["seconds"])
@@ -134,8 +136,7 @@ class Trainer:
         folder = self.folder / "checkpoints"
         decide(lambda: clear_halves(self.folder))
         exists = decide(lambda: load_state(folder) is not None)  # process 0 sets damaged ones aside
-        state = load_state(folder) if exists else None
-        return state if state is not None and state.get("stage") == self.name else None
+        return load_state(folder) if exists else None
 
     def save(self) -> None:
         """Write a checkpoint of this step; every process must call this. Raises OSError where the disk is full."""

@@ -8,6 +8,7 @@ A file is one task on this machine.
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import signal
 import subprocess
@@ -22,14 +23,18 @@ from submitit.core.job_environment import JobEnvironment
 from submitit.helpers import DelayedSubmission
 
 from simvtp.config.schema import flatten
+from simvtp.runtime import heartbeat
 from simvtp.runtime.files import read_json
 from simvtp.runtime.log import show_log
 from sweeps.executors.task import Task
 from sweeps.state.submissions import Submissions
 
+log = logging.getLogger("sweeps.executors.job")  # not "__main__", which a job's own process is
+
 # Jobs are requeued without limit: each goes on where the last one stopped.
 REQUEUES = 1_000_000
 POLL_SECONDS = 1.0
+GRACE_SECONDS = 15.0  # less than the controller's
 
 
 class PackedTasks:
@@ -66,13 +71,19 @@ class PackedTasks:
         return "done"
 
     def _wait(self, children: Sequence[subprocess.Popen[bytes]]) -> list[int]:
-        """Exit codes. A run that --cancel ended is stopped here: SLURM could only end the whole job."""
+        """Exit codes. A run that --cancel ended, or that hangs, is stopped here: SLURM could only end the whole job."""
         stopped: set[int] = set()
+        pulses = [heartbeat.Pulse(folder / heartbeat.FILE) for folder in self.run_folders]
+        limit = heartbeat.limit_seconds()
+        limit += min(GRACE_SECONDS, limit / 4)  # before that it ends itself, where it can
         while any(child.poll() is None for child in children):
-            for child, folder in zip(children, self.run_folders, strict=True):
+            for child, folder, pulse in zip(children, self.run_folders, pulses, strict=True):
                 if child.poll() is None and child.pid not in stopped and (folder / "failure.json").exists():
                     child.terminate()  # it writes a checkpoint first
                     stopped.add(child.pid)
+                if child.poll() is None and 0 < limit < pulse.silent_seconds():
+                    log.warning(f"{folder.name} made no step for {limit / 60:.0f} minutes; it is killed")
+                    child.kill()
             time.sleep(POLL_SECONDS)
         return [child.wait() for child in children]
 

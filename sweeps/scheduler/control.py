@@ -16,7 +16,7 @@ from pathlib import Path
 from rich.console import Console
 
 from simvtp.config.schema import flatten
-from simvtp.errors import ConfigError, nearest
+from simvtp.errors import ConfigError, nearest, printable
 from simvtp.runtime.liveness import is_visible
 from simvtp.runtime.locks import holder
 from sweeps.plan import Plan, Run
@@ -71,7 +71,7 @@ def follow(console: Console, registry: RunRegistry, run: Run) -> int:
             new = file.read()
             shown = file.tell()
         if new:
-            console.out(new, end="", highlight=False)
+            console.out(printable(new.replace("\r", "\n")), end="", highlight=False)
     show(console, f"--- run {run.id} is {registry.state(run).name}")
     return 0
 

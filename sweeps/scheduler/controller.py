@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Protocol
 
 from sweeps.executors.base import Executor, JobEnd, Refused
@@ -180,22 +181,42 @@ class Controller:
         self.registry.fail_with_stage(run)
 
     def _kill_hung(self, run: Run, job: Any, state: RunState, silent: float) -> None:
-        """Count a death, and end the job, or the process that another controller left here."""
-        stage, cause = self._stage_in_work(run), job
-        if job is not None and stage is not None:
-            cause = self.executor.stage_job(run, job)
+        """Count a death, and end the job, or the process that another controller left here.
+
+        Of several runs in one job, the job itself ends the one that hangs (sweeps/executors/job.py).
+        """
+        stage = self._stage_in_work(run)
+        folder, cause = self._worker(run, job)
         name = self.executor.describe(cause) if cause is not None else str(state.owner)
         output = self.executor.log_path(cause) if cause is not None else None
-        folder = self.registry.folder(run.id) if stage is None else self.registry.stage_folder(stage)
-        log.warning(f"run {run.id} ({run.label}): no step for {silent / 60:.0f} minutes; {name} is killed")
         if not any(death["job"] == name for death in read_deaths(folder)):
+            log.warning(f"run {run.id} ({run.label}): no step for {silent / 60:.0f} minutes; {name} is killed")
             error = Hung(f"{name} made no step for {silent / 60:.1f} minutes and was killed")
             record_death(folder, "finetune" if stage is None else "pretrain", error, name, output)
+        if cause is not None and self._others_work(folder, cause):
+            return
         if cause is not None:
             self.executor.kill(cause)
         elif state.owner is not None:
             self.hangs.kill_process(state.owner)
         self.hangs.forget(run)
+
+    def _worker(self, run: Run, job: Any) -> tuple[Path, Any]:
+        """Folder and job of what is at work for a run: its pre-training while that is not done, else the run."""
+        stage = self._stage_in_work(run)
+        if stage is None:
+            return self.registry.folder(run.id), job
+        return self.registry.stage_folder(stage), None if job is None else self.executor.stage_job(run, job)
+
+    def _others_work(self, folder: Path, job: Any) -> bool:
+        """Whether a job makes progress with anything but what lies in this folder."""
+        for name, its in self.active.items():
+            run, state = self.plan.runs[name], self.states.get(name)
+            if (state is None or state.name not in OVER) and self._worker(run, its)[1] == job:
+                hangs = self.hangs.is_hung(self.hangs.silent_seconds(run))
+                if not hangs and self._worker(run, its)[0] != folder:
+                    return True
+        return False
 
     def _forget_job(self, run: Run) -> None:
         del self.active[run.id]

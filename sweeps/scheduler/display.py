@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from simvtp.runtime.log import stdout_console
 from sweeps.plan import Plan, Run
 from sweeps.state.cost_estimate import hours_spent
 from sweeps.state.run_states import STATES, RunState
@@ -21,14 +22,8 @@ from sweeps.state.run_summary import RunSummary
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def console() -> Console:
-    """Of the terminal's width; wide where there is no terminal, since a log can be scrolled."""
-    made = Console()
-    return made if made.is_terminal else Console(width=140)
-
-
 def show(shown: Console, text: str) -> None:
-    """Print one line as it is: unwrapped, without markup."""
+    """Print one line unwrapped."""
     shown.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
@@ -41,7 +36,7 @@ class Screen:
     """A live table on a terminal; elsewhere a line for each change."""
 
     def __init__(self, shown: Console | None = None) -> None:
-        self.console = shown or console()
+        self.console = shown or stdout_console()
         self.live = Live(console=self.console, refresh_per_second=2, transient=True)
 
     def __enter__(self) -> Screen:
@@ -77,7 +72,7 @@ class Screen:
             text += f", {self.score(state.summary)}"
         if state.failure is not None:
             text += f", {state.failure['error']}"
-        self.console.print(text, highlight=False, soft_wrap=True)
+        show(self.console, text)
         sys.stdout.flush()
 
 

@@ -13,16 +13,19 @@ from pathlib import Path
 
 from rich.console import Console
 
+from simvtp.errors import ConfigError
 from simvtp.runtime.locks import Busy, Lock, holder
 from sweeps.executors.base import Executor
 from sweeps.executors.choose import make_executor
+from sweeps.plan import Plan
 from sweeps.scheduler import control, preflight
-from sweeps.scheduler.display import Screen
+from sweeps.scheduler.display import Screen, show
 from sweeps.scheduler.run_sweep import detach, handle_signals, run_controller
 from sweeps.search.controller import CANCELLED, SearchController
 from sweeps.search.display import describe_search, search_table, sum_up, with_runs
 from sweeps.search.spec import SearchSpec, example_plan
 from sweeps.search.trials import Trials
+from sweeps.state.other_code import differences, note, settle_search
 from sweeps.state.run_states import RunRegistry, is_retried
 from sweeps.study.storage import VARIABLE
 
@@ -59,8 +62,10 @@ def start(
     executor = make_executor(arguments.cluster, registry, spec.preset, arguments.jobs,
                              spec.space.base.machine.threads, arguments.pack)  # fmt: skip
     if arguments.dry_run:
-        for line in describe_search(spec.space, spec.look(registry), spec.trials):
-            console.print(line, highlight=False, soft_wrap=True, markup=False)
+        trials = spec.look(registry)
+        for line in describe_search(spec.space, trials, spec.trials):
+            show(console, line)
+        show(console, note(differences(with_runs(spec.plan(), trials), registry.results), redo=False))
     else:
         registry.check_writable()
     if spec.space.base_params() is None:
@@ -69,6 +74,7 @@ def start(
     preflight.check(plan, list(plan.runs.values()), registry, executor)
     if arguments.dry_run:
         return 0
+    settle_search(_begun(spec, registry), registry.results)
     if arguments.detach:
         if spec.database is not None:
             os.environ[VARIABLE] = spec.database.url.render_as_string(hide_password=False)
@@ -76,20 +82,31 @@ def start(
     return search(spec, registry, executor, arguments, console, shlex.join(["python", "sweeps/run.py", *words]))
 
 
+def _begun(spec: SearchSpec, registry: RunRegistry) -> Plan:
+    """The plan of the runs that the search has come to; of none where its journal is damaged, and will be set aside."""
+    try:
+        return with_runs(spec.plan(), spec.look(registry))
+    except ConfigError:
+        if spec.database is not None:
+            raise
+        return spec.plan()
+
+
 def show_status(console: Console, asked: SearchSpec, registry: RunRegistry, *, watch: bool) -> int:
     """--status: one screen, from the study and the folder."""
-    show = Screen(console) if watch and console.is_terminal else None
-    with show or nullcontext():
+    screen = Screen(console) if watch and console.is_terminal else None
+    with screen or nullcontext():
         while True:
             registry.queue.refresh()
             trials = asked.look(registry)
             plan = with_runs(asked.plan(), trials)
             states = registry.states(plan)
-            if show is None:
+            if screen is None:
                 console.print(search_table(plan, trials, states, most=console.height if watch else None))
             else:
-                show.update(search_table(plan, trials, states, most=console.height))
+                screen.update(search_table(plan, trials, states, most=console.height))
             if not watch:
+                show(console, note(differences(plan, registry.results), redo=False))
                 return 0
             time.sleep(WATCH_SECONDS)
 

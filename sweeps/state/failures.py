@@ -15,6 +15,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from simvtp.errors import NotFinite
 from simvtp.runtime.files import read_json, write_json
 
 BUDGET = 3
@@ -29,8 +30,8 @@ def is_full(error: BaseException) -> bool:
 
 
 def is_final(error: BaseException) -> bool:
-    """Whether the same error comes with every try: bad input, or a loss that is not finite (trainer.NotFinite)."""
-    return isinstance(error, ValueError) or type(error).__name__ == "NotFinite"  # by name: the trainer loads torch
+    """Whether the same error comes with every try: bad input, or a loss that is not finite."""
+    return isinstance(error, ValueError | NotFinite)
 
 
 def last_line(path: Path) -> dict[str, Any]:

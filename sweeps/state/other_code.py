@@ -8,7 +8,8 @@ from pathlib import Path
 
 from simvtp.config.code_version import Stage, explain
 from simvtp.config.experiment import Experiment, OtherCode, discard
-from simvtp.runtime.locks import Lock
+from simvtp.errors import ConfigError
+from simvtp.runtime.locks import Busy, Lock
 from sweeps.plan import Plan
 
 
@@ -42,15 +43,15 @@ def _of_run(experiment: Experiment) -> Iterator[Difference]:
             yield Difference(name, stage, folder, tuple(files))
 
 
-def note(found: list[Difference]) -> str:
-    """A paragraph on what is of other code; "" where nothing is."""
+def note(found: list[Difference], *, redo: bool = True) -> str:
+    """A paragraph on what is of other code; "" where nothing is. redo: whether --redo is a way to go on."""
     if not found:
         return ""
     names = list(dict.fromkeys(difference.name for difference in found))
     shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
     files = sorted({file for difference in found for file in difference.files})
     what = "1 run or stage is" if len(names) == 1 else f"{len(names)} runs and stages are"
-    return explain(f"{what} ({shown})", files)
+    return explain(f"{what} ({shown})", files, redo=redo)
 
 
 def settle(plan: Plan, results: Path) -> None:
@@ -63,5 +64,22 @@ def settle(plan: Plan, results: Path) -> None:
         raise OtherCode(note(found))
     if policy == "redo":
         for difference in found:
-            with Lock(difference.folder / "lock"):
-                discard(difference.folder, difference.stage)
+            try:
+                with Lock(difference.folder / "lock"):
+                    discard(difference.folder, difference.stage)
+            except Busy as error:
+                raise Busy(f"{error}; --status shows how far it is") from error
+
+
+def settle_search(plan: Plan, results: Path) -> None:
+    """`settle` of a search, whose points were chosen by what is there: with redo it raises ConfigError.
+
+    plan: of the runs that its trials have come to.
+    """
+    found, policy = differences(plan, results), plan.base.machine.other_code
+    if found and policy == "refuse":
+        raise OtherCode(note(found, redo=False))
+    if found and policy == "redo":
+        raise ConfigError(
+            f"--redo: the points of a search were chosen by results that are there; {note(found, redo=False)}"
+        )

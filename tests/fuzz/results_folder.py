@@ -10,20 +10,13 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import io
 import json
 import random
-import re
 import shutil
-import signal
 import sys
 import tempfile
-import traceback
-from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -31,12 +24,8 @@ import matplotlib.pyplot as plt
 from analysis import compare, document, plot, report, table
 from tests.analysis.figures.test_search import write_journal
 from tests.analysis.folders import Builder
+from tests.fuzz.harness import HOSTILE, Counts, call
 
-HOSTILE: tuple[str, ...] = (
-    "\x1b[31mred\x1b]0;title\x07", "[bold]markup[/bold]", "[/]", "$\\frac{1}{2}$", "\\input{/etc/passwd}", "%", "}{",
-    "=HYPERLINK(\"x\")", "+1", "-1", "@SUM(A1)", "<script>alert(1)</script>", "a|b\nc", "\u2028", "\u202e", "漢字", "",
-    "../../outside", "/etc/passwd", "x" * 5000, "\x00", "{{ 7 * 7 }}", "😀", "'; --", "nan", "1e400",
-)  # fmt: skip
 ODD: tuple[Any, ...] = (
     None, True, False, 0, -1, 1, 2**63, 2**64 - 1, 1e308, -1e308, 5e-324, 0.5, [], {}, [1], {"a": 1}, [[]], *HOSTILE,
 )  # fmt: skip
@@ -48,41 +37,6 @@ COMMANDS: dict[str, Callable[[Path], int]] = {
     "document": lambda folder: document.main([str(folder)]),
     "compare": lambda folder: compare.main([str(folder), str(folder)]),
 }
-
-
-@dataclass
-class Counts:
-    """What became of the cases. codes: of commands, by exit code; faults: one text a traceback or hang."""
-
-    cases: int = 0
-    codes: Counter[int] = field(default_factory=Counter)
-    tracebacks: int = 0
-    hangs: int = 0
-    faults: list[str] = field(default_factory=list)
-
-    def __str__(self) -> str:
-        codes = ", ".join(f"code {code}: {number}" for code, number in sorted(self.codes.items()))
-        return f"{self.cases} cases; {codes}; tracebacks {self.tracebacks}, hangs {self.hangs}"
-
-
-class Hang(BaseException):
-    """A command took too long; no handler of `Exception` may take it for an error."""
-
-
-@contextlib.contextmanager
-def time_limit(seconds: int) -> Iterator[None]:
-    """Raises Hang in the block when the time is over."""
-
-    def stop(_: int, __: FrameType | None) -> None:
-        raise Hang
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.alarm(seconds)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
 
 
 SWEEPS = ("data_fraction", "objectives", "mask_ratio_compute")
@@ -207,22 +161,8 @@ def run_case(folder: Path, limit: int, counts: Counts, name: str) -> None:
     for command, main in COMMANDS.items():
         if command in ("plot", "report") and command != drawing:
             continue
-        printed, errors = io.StringIO(), io.StringIO()
-        try:
-            with time_limit(limit), contextlib.redirect_stdout(printed), contextlib.redirect_stderr(errors):
-                counts.codes[main(folder)] += 1
-            if "\x1b" in printed.getvalue():
-                raise AssertionError(f"an escape code reached the terminal: {printed.getvalue()!r:.300}")
-            if report := re.search(r"the report is (\S+)", errors.getvalue()):
-                raise AssertionError(Path(report[1]).read_text(encoding="utf-8"))
-        except Hang:
-            counts.hangs += 1
-            counts.faults.append(f"{name} {command}: hangs")
-        except (Exception, SystemExit):  # noqa: BLE001 - whatever a command raises is what is looked for
-            counts.tracebacks += 1
-            counts.faults.append(f"{name} {command}: {traceback.format_exc()}")
-        finally:
-            plt.close("all")
+        counts.judge(f"{name} {command}", lambda main=main: f"code {call(lambda: main(folder))[0]}", limit)
+        plt.close("all")
     counts.cases += 1
 
 

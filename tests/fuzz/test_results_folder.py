@@ -12,5 +12,5 @@ def test_fifty_damaged_folders_are_shown_or_refused() -> None:
     counts = fuzz(50)
     assert counts.faults == []
     assert counts.cases == 50
-    assert counts.codes[0] > 50
-    assert counts.codes.keys() <= {0, 1, 2}
+    assert counts.ends["code 0"] > 50
+    assert counts.ends.keys() <= {"code 0", "code 1", "code 2"}

@@ -12,7 +12,7 @@ import torch
 
 from simvtp import evaluate, finetune, pretrain, run
 from simvtp.cli import boundary
-from simvtp.errors import ConfigError, DataError, printable
+from simvtp.errors import ConfigError, DataError, NotFinite, printable
 from simvtp.runtime.locks import Busy
 
 Call = Callable[..., tuple[int, str]]
@@ -30,6 +30,7 @@ def raising(error: Exception) -> Callable[[], None]:
     [
         (ConfigError("mask.video: no"), 2, "error: mask.video: no\n"),
         (DataError("a.csv: no"), 2, "error: a.csv: no\n"),
+        (NotFinite("pretrain: a loss is not finite"), 2, "error: pretrain: a loss is not finite\n"),
         (Busy("held"), 3, "busy: held\n"),
         (PermissionError(errno.EACCES, "Permission denied", "/a/b"), 2, "error: /a/b: Permission denied"),
         (

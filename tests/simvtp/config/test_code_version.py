@@ -18,9 +18,12 @@ from simvtp.config.experiment import Experiment
 from simvtp.config.presets import preset
 from simvtp.config.run_id import run_id
 from simvtp.config.schema import override
+from simvtp.evaluate import evaluate
+from simvtp.finetune import finetune
 from simvtp.pretrain import pretrain
 from simvtp.run import run
 from simvtp.runtime import signals
+from simvtp.runtime.locks import Busy, Lock
 from simvtp.runtime.signals import Interrupted
 
 ROOT = Path(simvtp.__file__).parent.parent
@@ -148,3 +151,19 @@ def test_an_edited_loss_is_named_by_a_dry_run_and_refused(quick: dict[str, str],
     assert refused.returncode == 2
     assert "--reuse-other-code" in refused.stderr
     assert json.loads((tmp_path / "results" / "runs" / run_id(config) / "result.json").read_text())
+
+
+def test_redo_deletes_nothing_while_another_process_is_at_it(tmp_path: Path) -> None:
+    experiment = Experiment(override(preset("tiny"), {"machine.other_code": "redo"}), "tiny", tmp_path)
+    assert experiment.pretrain_dir is not None
+    made = [experiment.pretrain_dir / "stage.json", experiment.dir / "finetuned.json", experiment.dir / "result.json"]
+    for path in (*made, experiment.pretrain_dir / "weights.safetensors"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{}")  # of a code that is not recorded
+    for stage in (pretrain, finetune, evaluate):
+        folder = experiment.pretrain_dir if stage is pretrain else experiment.dir
+        with Lock(folder / "lock"), pytest.raises(Busy, match=r"is in use by .*--status"):
+            stage(experiment)
+    assert [path.exists() for path in made] == [True] * 3
+    assert not experiment.is_done("evaluate", is_locked=True)
+    assert [path.exists() for path in made] == [True, True, False]

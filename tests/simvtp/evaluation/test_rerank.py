@@ -1,11 +1,13 @@
 """Candidates, their re-ranking, and the judge, against literal values and one pair at a time."""
 
 import numpy as np
+import pytest
 import torch
 
 from simvtp.config.presets import preset
 from simvtp.config.schema import override
 from simvtp.data.from_config import tokenizer_of
+from simvtp.evaluation import rerank
 from simvtp.evaluation.encode import gallery
 from simvtp.evaluation.metrics import matrix_ranks
 from simvtp.evaluation.rerank import candidates, matching, reranked
@@ -13,6 +15,7 @@ from simvtp.models.build import fresh_model
 from simvtp.models.embeddings import tubes_of
 from simvtp.models.simvtp import SimVTPModel
 from simvtp.models.transformer import Group
+from tests.small_config import CONFIG
 
 SIMILARITY = np.array([[0.9, 0.8, 0.1], [0.2, 0.7, 0.6], [0.5, 0.4, 0.3]])
 
@@ -34,7 +37,7 @@ def test_the_best_k_take_the_order_of_the_judge_and_the_rest_stays_behind() -> N
 
 def alone(model: SimVTPModel, clip: torch.Tensor, words: list[int]) -> float:
     """The chance of one pair, by one joint pass of its own."""
-    tokens = torch.cat((model.tubes(tubes_of(clip[None], preset("tiny").model)), model.words(torch.tensor([words]))), 1)
+    tokens = torch.cat((model.tubes(tubes_of(clip[None], CONFIG.model)), model.words(torch.tensor([words]))), 1)
     (joint,) = model.encode([Group(tokens)])
     assert model.matching_head is not None
     return float(model.matching_head(joint.tokens.mean(dim=1)).softmax(dim=1)[0, 1])
@@ -42,8 +45,10 @@ def alone(model: SimVTPModel, clip: torch.Tensor, words: list[int]) -> float:
 
 @torch.no_grad()
 def test_the_judge_gives_each_pair_what_a_pass_of_its_own_gives(
-    quick: dict[str, str],
+    quick: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    beats: list[None] = []
+    monkeypatch.setattr(rerank, "beat", lambda: beats.append(None))
     config = override(preset("tiny"), {**quick, "evaluate.segments": 2})
     tokenizer = tokenizer_of(config)
     model, test = fresh_model(config, tokenizer).eval(), gallery(config, tokenizer, "test", views=True)
@@ -53,6 +58,7 @@ def test_the_judge_gives_each_pair_what_a_pass_of_its_own_gives(
     asked[[0, 3, 5], [2, 2, 15]] = True
     found = matching(model, test, asked, config, torch.device("cpu"))
     assert (found[~asked] == 0).all()
+    assert len(beats) == 2  # one a video of which something is asked: else --hung-after would end a long judgement
     videos = torch.cat(list(test.videos()))
     for caption, video in ((0, 2), (3, 2), (5, 15)):
         wanted = np.mean([alone(model, view, test.captions()[caption]) for view in videos[video]])

@@ -6,10 +6,44 @@ Prints "held" or "busy: why"; after a line of input "own" or "lost: why". $STALE
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from simvtp.runtime import liveness, locks
+
+LINE = [sys.executable, "-m", "tests.simvtp.runtime.lock_process"]
+FAST = {"HEARTBEAT": "0.2", "STALE": "3"}
+
+
+def start(
+    started: list[subprocess.Popen[str]],
+    path: Path,
+    before: Sequence[str] = (),
+    line: Sequence[str] = (),
+    **environment: str,
+) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [*before, *(line or LINE), str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env={**os.environ, **FAST, **environment},
+    )  # fmt: skip
+    started.append(process)
+    return process
+
+
+def heard(process: subprocess.Popen[str]) -> str:
+    """Its next line."""
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def asked(process: subprocess.Popen[str]) -> str:
+    """Whether it owns its lock still."""
+    assert process.stdin is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+    return heard(process)
 
 
 def main() -> None:

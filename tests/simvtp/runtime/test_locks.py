@@ -9,16 +9,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from simvtp.runtime import files, liveness
 from simvtp.runtime.locks import Busy, Lock, LockLost, holder
+from tests.simvtp.runtime.lock_process import asked, heard, start
 
-LINE = [sys.executable, "-m", "tests.simvtp.runtime.lock_process"]
-FAST = {"HEARTBEAT": "0.2", "STALE": "3"}
 HARD_LINK_FAILS = """
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -47,43 +45,6 @@ NAMESPACES = [
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(liveness, "HEARTBEAT_SECONDS", 0.2)
     monkeypatch.setattr(liveness, "STALE_SECONDS", 3.0)
-
-
-@pytest.fixture
-def started() -> Iterator[list[subprocess.Popen[str]]]:
-    processes: list[subprocess.Popen[str]] = []
-    yield processes
-    for process in processes:
-        process.kill()
-        process.wait()
-        for stream in (process.stdin, process.stdout):
-            if stream is not None:
-                stream.close()
-
-
-def start(
-    started: list[subprocess.Popen[str]], path: Path, before: Sequence[str] = (), **environment: str
-) -> subprocess.Popen[str]:
-    process = subprocess.Popen(
-        [*before, *LINE, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        env={**os.environ, **FAST, **environment},
-    )  # fmt: skip
-    started.append(process)
-    return process
-
-
-def heard(process: subprocess.Popen[str]) -> str:
-    """Its next line."""
-    assert process.stdout is not None
-    return process.stdout.readline().strip()
-
-
-def asked(process: subprocess.Popen[str]) -> str:
-    """Whether it owns its lock still."""
-    assert process.stdin is not None
-    process.stdin.write("\n")
-    process.stdin.flush()
-    return heard(process)
 
 
 def unseen(path: Path, **changes: object) -> None:

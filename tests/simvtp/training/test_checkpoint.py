@@ -4,8 +4,10 @@ import pytest
 import torch
 from torch import nn
 
+from simvtp.errors import DataError
 from simvtp.runtime.files import write_bytes, write_json
 from simvtp.training.checkpoint import clear_halves, load_state, load_weights, save_state, save_weights, states
+from tests.fuzz import checkpoints
 
 
 def test_the_newest_two_states_stay_and_the_newest_is_read(tmp_path: Path) -> None:
@@ -82,3 +84,15 @@ def test_what_a_kill_left_half_written_is_deleted_and_nothing_else(tmp_path: Pat
         (tmp_path / name).write_bytes(b"half")
     clear_halves(tmp_path)
     assert {path for path in tmp_path.rglob("*") if path.is_file()} == kept
+
+
+@pytest.mark.parametrize("stage", ["finetune", None])
+def test_a_checkpoint_of_another_stage_is_refused(tmp_path: Path, stage: str | None) -> None:
+    """And not passed over in silence, which would begin the stage anew."""
+    checkpoints.prepare(tmp_path)
+    path = tmp_path / "resume" / "checkpoints" / "step-000000002.pt"
+    state = torch.load(path, weights_only=True)
+    del state["stage"]
+    torch.save(state if stage is None else {**state, "stage": stage}, path)
+    with pytest.raises(DataError, match=rf"step-000000002\.pt does not fit this stage .it is of stage {stage!r}"):
+        checkpoints.trainer(tmp_path / "resume")

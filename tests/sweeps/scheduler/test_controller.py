@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -233,3 +234,38 @@ def test_a_job_that_makes_steps_is_left_alone(plan: Plan, tmp_path: Path, monkey
     monkeypatch.setattr(executor, "kill", lambda job: pytest.fail(f"{job} was killed"))
     executor.poll_seconds = 0.001
     assert set(control(plan, executor, hung_seconds=0.2).values()) == {"done"}
+
+
+class Packed(Fake):
+    """All runs are in one job, which ends a run that hangs itself, and is over when none is left."""
+
+    def submit(self, runs: Sequence[Run]) -> dict[str, Any]:
+        return dict.fromkeys(super().submit(runs), f"job {len(self.submissions)}")
+
+
+@pytest.mark.parametrize("all_hang", [False, True])
+def test_of_several_runs_in_one_job_one_that_hangs_leaves_the_others_at_work(
+    plan: Plan, tmp_path: Path, all_hang: bool
+) -> None:
+    registry = RunRegistry(tmp_path)
+    executor = Packed(registry, separate_stage=False, lasting=True)
+    for run in plan.runs.values():
+        assert run.stage is not None
+        write_json(registry.stage_folder(run.stage) / "stage.json", {})
+        (registry.stage_folder(run.stage) / "weights.safetensors").touch()
+    study = GridStudy(plan, registry, tmp_path / "study.journal")
+    made = Controller(plan, registry, study, executor, Screen(Console(file=io.StringIO())), 0.2)
+    made.active = executor.submit(list(plan.runs.values()))
+    first, *others = plan.runs.values()
+    until = time.monotonic() + 1.0
+    while time.monotonic() < until and not executor.killed:
+        for run in [] if all_hang else others:
+            folder = registry.folder(run.id)
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / heartbeat.FILE).write_text("")
+        made._look()
+        time.sleep(0.02)
+    assert executor.killed == (["job 1"] if all_hang else [])
+    (death,) = read_deaths(registry.folder(first.id))
+    assert death["error"].startswith("Hung: job 1 made no step for")
+    assert [bool(read_deaths(registry.folder(run.id))) for run in others] == [all_hang] * len(others)

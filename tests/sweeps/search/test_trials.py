@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import dataclasses
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
 from optuna.trial import TrialState
 
-from simvtp.config.presets import preset
+from simvtp.config.code_version import OtherCode
 from simvtp.config.run_id import run_id
 from simvtp.config.schema import flatten, override
 from simvtp.errors import ConfigError
 from simvtp.runtime.files import write_json
 from sweeps.ablations.search import SEARCH
+from sweeps.plan import Plan
 from sweeps.search.space import Space, at_share, chosen_axes, shares_of, shortened
 from sweeps.search.trials import Trials, is_promoted
 from sweeps.search_definition import Search, uniform
+from sweeps.state.other_code import settle_search
 from sweeps.state.run_states import RunState
 from sweeps.state.run_summary import RunSummary
 from sweeps.study.storage import Copy, Database, Journal, parse
+from tests.small_config import CONFIG
 
-TINY = preset("tiny")
+TINY = CONFIG
 SMALL = Search("two masks", (uniform("mask.video", 0.5, 0.95, 0.05), uniform("mask.text", 0.15, 0.9, 0.05)),
                (Fraction(1, 3), Fraction(1)))  # fmt: skip
 
@@ -63,7 +67,7 @@ def finish(trials: Trials, scores: dict[int, list[float]]) -> None:
     ],
 )
 def test_the_best_share_of_a_rung_goes_on(value: float, others: list[float], keep: Fraction, on: bool) -> None:
-    assert is_promoted(value, others, keep) is on
+    assert is_promoted([value], [[other] for other in others], keep) is on
 
 
 def test_a_rung_is_a_shorter_run_of_its_own_and_the_last_one_the_run_that_grids_train() -> None:
@@ -239,3 +243,23 @@ def test_what_cannot_be_searched_is_said() -> None:
     assert shares_of("1/9, 1/3,1") == (Fraction(1, 9), Fraction(1, 3), Fraction(1))
     with pytest.raises(ConfigError, match=r"finetune\.lr: 0\.0 cannot be searched by factors"):
         Space(SEARCH, override(TINY, {"finetune.lr": 0}), (0,))
+
+
+def of_other_code(folder: Path, trials: Trials) -> Plan:
+    """The plan of the trials, of which one run has a result without a record of its code."""
+    run = trials.trials[0].rungs[0][0]
+    write_json(folder / "runs" / run.id / "result.json", {"version": 1})
+    return Plan("search", "search-tiny", "tiny", run.config, (0,), runs={run.id: run})
+
+
+def test_a_search_of_other_code_is_named_and_refused_before_it_begins(tmp_path: Path) -> None:
+    trials = trials_in(tmp_path / "sweeps")
+    trials.ask()
+    plan = of_other_code(tmp_path, trials)
+    with pytest.raises(OtherCode, match=f"{trials.trials[0].rungs[0][0].id}.*--reuse-other-code.*--tag NAME$"):
+        settle_search(plan, tmp_path)
+    redo = dataclasses.replace(plan, base=override(plan.base, {"machine.other_code": "redo"}))
+    with pytest.raises(ConfigError, match="--redo: the points of a search were chosen by"):
+        settle_search(redo, tmp_path)
+    settle_search(dataclasses.replace(plan, base=override(plan.base, {"machine.other_code": "reuse"})), tmp_path)
+    settle_search(dataclasses.replace(plan, runs={}), tmp_path)

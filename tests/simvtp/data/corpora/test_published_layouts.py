@@ -12,16 +12,7 @@ import pytest
 from simvtp.data.corpora.msvd import read_pickle
 from simvtp.data.corpora.registry import load
 from simvtp.errors import DataError
-
-
-def touch(folder: Path, *names: str) -> None:
-    for name in names:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).touch()
-
-
-def shown(spec: str, split: str) -> dict[str, tuple[str, ...]]:
-    return {sample.video_id: sample.captions for sample in load(spec, split).samples}
+from tests.simvtp.data.corpora.trees import shown, touch
 
 
 def msvd(root: Path) -> str:
@@ -140,78 +131,6 @@ def test_activitynet_validates_on_training_videos_and_tests_on_val_1(tmp_path: P
     assert shown(spec, "val") == validation
 
 
-def msrvtt(root: Path) -> Path:
-    split = ["train"] * 3 + ["validate"] + ["test"] * 2
-    content = {
-        "videos": [{"video_id": f"video{i}", "split": name} for i, name in enumerate(split)],
-        "sentences": [{"video_id": f"video{i // 2}", "caption": f"{i}"} for i in range(12)],
-    }
-    (root / "MSRVTT_data.json").write_text(json.dumps(content))
-    (root / "MSRVTT_train.9k.csv").write_text("video_id\nvideo0\nvideo1\nvideo3\nvideo5\n")
-    (root / "MSRVTT_train.7k.csv").write_text("video_id\nvideo1\nvideo3\n")
-    (root / "MSRVTT_JSFUSION_test.csv").write_text("key,vid_key,video_id,sentence\nret0,msr4,video4,four\n")
-    touch(root / "videos", *(f"video{i}.mp4" for i in range(6)))
-    return root
-
-
-@pytest.mark.parametrize(
-    ("standard", "train", "test"),
-    [
-        ("", ["video0", "video1", "video5"], {"video4": ("four",)}),
-        ("?split=1k-A", ["video0", "video1", "video5"], {"video4": ("four",)}),
-        ("?split=9k", ["video0", "video1", "video5"], {"video4": ("four",)}),
-        ("?split=7k", ["video1"], {"video4": ("four",)}),
-        ("?split=full", ["video0", "video1", "video2"], {"video4": ("8", "9"), "video5": ("10", "11")}),
-    ],
-)
-def test_standard_splits_of_msrvtt(tmp_path: Path, standard: str, train: list[str], test: dict[str, tuple[str, ...]]):
-    spec = f"msrvtt:{msrvtt(tmp_path)}{standard}"
-    assert list(shown(spec, "train")) == train
-    assert list(shown(spec, "val")) == ["video3"]
-    assert shown(spec, "test") == test
-
-
-def test_files_of_msrvtt_that_do_not_belong_together(tmp_path: Path):
-    root = msrvtt(tmp_path)
-    (root / "MSRVTT_train.7k.csv").write_text("video_id\nvideo1\nvideo77\n")
-    with pytest.raises(
-        DataError, match=r"train\.7k\.csv: 1 of its videos are not in MSRVTT_data\.json, such as 'video77'"
-    ):
-        load(f"msrvtt:{root}?split=7k", "train")
-    content = json.loads((root / "MSRVTT_data.json").read_text())
-    content["videos"].append({"video_id": "video0", "split": "test"})
-    (root / "MSRVTT_data.json").write_text(json.dumps(content))
-    with pytest.raises(
-        DataError, match=r"videos\[6\]: the video 'video0' is both in split 'train' and in split 'test'"
-    ):
-        load(f"msrvtt:{root}?split=full", "test")
-
-
-def test_a_named_split_needs_its_list(tmp_path: Path):
-    root = msrvtt(tmp_path)
-    (root / "MSRVTT_train.7k.csv").unlink()
-    with pytest.raises(DataError, match=r"train\.7k\.csv cannot be read"):
-        load(f"msrvtt:{root}?split=7k", "train")
-    with pytest.raises(DataError, match="split=8k: no such split; it takes 1k-A, 9k, 7k, full"):
-        load(f"msrvtt:{root}?split=8k", "train")
-
-
-@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
-def test_tables_with_bom_quoted_newlines_and_any_delimiter(tmp_path: Path, delimiter: str):
-    rows = [("name", "videoid", "page_dir"), (f'"two\nlines{delimiter} ""so"""', "1", "p"), ("plain", "2", "p")]
-    text = "\r\n".join(delimiter.join(row) for row in rows)
-    (tmp_path / "results_2M_train.csv").write_bytes(b"\xef\xbb\xbf" + text.encode())
-    touch(tmp_path / "videos/p", "1.mp4", "2.mp4")
-    expected = " ".join(f'two lines{delimiter} "so"'.split())
-    assert shown(f"webvid:{tmp_path}", "train") == {"1": (expected,), "2": ("plain",)}
-
-
-def test_a_table_in_another_encoding_is_named(tmp_path: Path):
-    (tmp_path / "t.csv").write_bytes("video,caption,é".encode("latin-1") + b"\na.mp4,x,y\n")
-    with pytest.raises(DataError, match=r"t\.csv"):
-        load(f"csv:{tmp_path}/t.csv", "train")
-
-
 def test_real_didemo_annotations(tmp_path: Path, shared: Path):
     (tmp_path / "val_data.json").symlink_to(shared / "annotations" / "didemo_val_data.json")
     entries = json.loads((tmp_path / "val_data.json").read_text())
@@ -243,55 +162,6 @@ def test_damaged_lists_of_shards_are_named(
     (tmp_path / "train/000000.json").write_text(json.dumps({"videos": [entry | change for change in listed]}))
     with pytest.raises(DataError, match=message):
         load(f"shards:{tmp_path}", "train")
-
-
-def frozen(root: Path, lists: str) -> str:
-    """The archive of Frozen in Time: videos 0-2 train, 3 validate, 4-5 test, two captions each."""
-    pairs = [{"image_id": f"video{i // 2}", "caption": f"caption {i}", "id": i} for i in range(12)]
-    (root / lists).mkdir(parents=True)
-    (root / "annotation").mkdir()
-    (root / "annotation/MSR_VTT.json").write_text(json.dumps({"info": {}, "images": [], "annotations": pairs}))
-    listed = {
-        "train_list_full": "video0\nvideo1\nvideo2\n",
-        "val_list_full": "video3\n",
-        "test_list_full": "video4\nvideo5\n",
-        "train_list_jsfusion": "video1\nvideo2\nvideo3\nvideo5\n",
-        "val_list_jsfusion": "video4\n",
-        "train_list_miech": "video0\nvideo3\n",
-    }
-    for name, text in listed.items():
-        (root / lists / f"{name}.txt").write_text(text)
-    (root / lists / "jsfusion_val_caption_idx.pkl").write_bytes(pickle.dumps({"video4": 1}))
-    touch(root / "videos" / "all", *(f"video{i}.mp4" for i in range(6)))
-    return f"msrvtt:{root}"
-
-
-@pytest.mark.parametrize("lists", ["structured-symlinks", "high-quality/structured-symlinks"])
-def test_msrvtt_from_the_archive_of_frozen_in_time(tmp_path: Path, lists: str):
-    spec = frozen(tmp_path, lists)
-    assert list(shown(spec, "train")) == ["video1", "video2", "video5"]
-    assert list(shown(f"{spec}?split=7k", "train")) == ["video0"]
-    assert shown(spec, "val") == {"video3": ("caption 6", "caption 7")}
-    assert shown(spec, "test") == {"video4": ("caption 9",)}
-    assert shown(f"{spec}?split=full", "test")["video5"] == ("caption 10", "caption 11")
-    (tmp_path / "MSRVTT_JSFUSION_test.csv").write_text("key,vid_key,video_id,sentence\nret0,msr4,video4,four\n")
-    assert shown(spec, "test") == {"video4": ("four",)}
-    (tmp_path / lists / "train_list_jsfusion.txt").write_text("video4\n")
-    with pytest.raises(DataError, match="1 videos are in the test list as well"):
-        load(spec, "train")
-
-
-def test_the_query_of_a_test_video_has_to_be_chosen(tmp_path: Path):
-    spec = frozen(tmp_path, "structured-symlinks")
-    (tmp_path / "structured-symlinks/jsfusion_val_caption_idx.pkl").write_bytes(pickle.dumps({"video4": 2}))
-    with pytest.raises(DataError, match=r"no caption is chosen for 'video4'; put MSRVTT_JSFUSION_test\.csv into"):
-        load(spec, "test")
-
-
-def test_msrvtt_as_clip4clip_has_it(tmp_path: Path):
-    root = msrvtt(tmp_path)
-    (root / "videos").rename(root / "MSRVTT_Videos")
-    assert load(f"msrvtt:{root}", "test").samples[0].path == root / "MSRVTT_Videos" / "video4.mp4"
 
 
 @pytest.mark.parametrize("size", ["2M", "10M"])
@@ -326,13 +196,3 @@ def test_a_stray_quotation_mark_of_lsmdc(tmp_path: Path):
     (tmp_path / "LSMDC16_annos_val.csv").write_text("\n".join(rows))
     touch(tmp_path / "videos", f"{clip}.avi")
     assert shown(f"lsmdc:{tmp_path}", "val") == {clip: ('He says "go".', 'He "runs".')}
-
-
-def test_lists_of_vindlu_and_umt(tmp_path: Path):
-    train = [{"video": "video1.mp4", "caption": ["x", "y"]}, {"video": "video2.mp4", "caption": "z"}]
-    (tmp_path / "msrvtt_ret_train9k.json").write_text(json.dumps(train))
-    (tmp_path / "msrvtt_ret_test1k.json").write_text(json.dumps([{"video": "video7.mp4", "caption": "t"}]))
-    touch(tmp_path / "videos", "video1.mp4", "video2.mp4", "video7.mp4")
-    spec = f"json:{tmp_path}/msrvtt_ret_train9k.json?test=msrvtt_ret_test1k.json&root=videos"
-    assert shown(spec, "train") == {"video1.mp4": ("x", "y"), "video2.mp4": ("z",)}
-    assert shown(spec, "test") == {"video7.mp4": ("t",)}

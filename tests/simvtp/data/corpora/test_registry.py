@@ -7,49 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from simvtp.data.corpora import skip_list
 from simvtp.data.corpora.registry import load, vocabulary
 from simvtp.errors import DataError
-
-
-def webvid(root: Path, rows: list[tuple[str, str, str]], header: str = "videoid,page_dir,name") -> str:
-    root.mkdir(parents=True, exist_ok=True)
-    lines = [header, *(",".join(row) for row in rows)]
-    (root / "results_2M_train.csv").write_text("\n".join(lines) + "\n")
-    (root / "results_2M_val.csv").write_text("\n".join(lines) + "\n")
-    for video, page, _ in rows:
-        if ".." not in page:
-            (root / "videos" / page).mkdir(parents=True, exist_ok=True)
-            (root / "videos" / page / f"{video}.mp4").touch()
-    return f"webvid:{root}"
-
-
-def msrvtt(root: Path, *, separator: str = ",") -> str:
-    """Videos 0-3 train, 4 validate, 5-6 test, two captions each; the 9k list holds 1, 2 and 4."""
-    root.mkdir(parents=True)
-    split = ["train"] * 4 + ["validate"] + ["test"] * 2
-    content = {
-        "videos": [{"video_id": f"video{i}", "split": name, "id": i} for i, name in enumerate(split)],
-        "sentences": [
-            {"sen_id": i, "video_id": f"video{i // 2}", "caption": f"caption  {i % 2} of {i // 2}"} for i in range(14)
-        ],
-    }
-    (root / "MSRVTT_data.json").write_text(json.dumps(content))
-    (root / "MSRVTT_train.9k.csv").write_text("video_id\nvideo1\nvideo2\nvideo4\n")
-    rows = [
-        ("key", "vid_key", "video_id", "sentence"),
-        ("ret0", "msr6", "video6", "six"),
-        ("ret1", "m5", "video5", "5"),
-    ]
-    (root / "MSRVTT_JSFUSION_test.csv").write_text("\n".join(separator.join(row) for row in rows))
-    (root / "videos" / "all").mkdir(parents=True)
-    for i in range(7):
-        (root / "videos" / "all" / f"video{i}.mp4").touch()
-    return f"msrvtt:{root}"
-
-
-def ids(spec: str, split: str) -> list[str]:
-    return [sample.video_id for sample in load(spec, split).samples]
+from tests.simvtp.data.corpora.trees import webvid
 
 
 def test_the_embedded_corpus_reads_back(corpus_name: str, folder: Path):
@@ -109,71 +69,6 @@ def test_bad_webvid_annotations(tmp_path: Path, header: str, rows: list[tuple[st
         load(webvid(tmp_path, rows, header), "train")
 
 
-@pytest.mark.parametrize("separator", [",", ";"])
-def test_msrvtt_splits(tmp_path: Path, separator: str, caplog: pytest.LogCaptureFixture):
-    spec = msrvtt(tmp_path / "m", separator=separator)
-    assert ids(spec, "train") == ["video1", "video2"]
-    assert "1 of the 3 videos in MSRVTT_train.9k.csv are validation videos" in caplog.text
-    assert ids(spec, "val") == ["video4"]
-    assert load(spec, "train").samples[0].captions == ("caption 0 of 1", "caption 1 of 1")
-    assert [(s.video_id, s.captions) for s in load(spec, "test").samples] == [("video6", ("six",)), ("video5", ("5",))]
-    (tmp_path / "m/MSRVTT_train.9k.csv").unlink()
-    assert ids(spec, "train") == ["video0", "video1", "video2", "video3"]
-
-
-def test_msrvtt_never_trains_on_a_test_video(tmp_path: Path):
-    spec = msrvtt(tmp_path / "m")
-    (tmp_path / "m/MSRVTT_train.9k.csv").write_text("video_id\nvideo1\nvideo5\n")
-    with pytest.raises(DataError, match="1 videos are in the test list as well, such as 'video5'"):
-        load(spec, "train")
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda c: c.pop("sentences"), "no list 'sentences'"),
-        (lambda c: c["videos"][2].pop("split"), r"videos\[2\]: the field 'split'"),
-        (lambda c: c["sentences"][3].pop("caption"), r"sentences\[3\]: the field 'caption'"),
-        (lambda c: c["sentences"][3].update(caption=["x"]), r"sentences\[3\]: a caption has to be text, not list"),
-        (lambda c: c["sentences"].clear(), "'video1' of split train has no sentence"),
-    ],
-)
-def test_bad_msrvtt_annotations(tmp_path: Path, change, message: str):
-    spec = msrvtt(tmp_path / "m")
-    path = tmp_path / "m/MSRVTT_data.json"
-    content = json.loads(path.read_text())
-    change(content)
-    path.write_text(json.dumps(content))
-    with pytest.raises(DataError, match=message):
-        load(spec, "train")
-    path.write_text("{")
-    with pytest.raises(DataError, match="not whole JSON"):
-        load(spec, "train")
-
-
-def test_tables_and_json_of_paths(tmp_path: Path):
-    for name in ("a.mp4", "b.mp4", "c.mp4"):
-        (tmp_path / name).touch()
-    (tmp_path / "t.tsv").write_text("text\tpath\tsplit\none\ta.mp4\ttrain\nuno\ta.mp4\ttrain\ntwo, 2\tb.mp4\ttest\n")
-    spec = f"csv:{tmp_path}/t.tsv"
-    assert load(spec, "train").samples[0].captions == ("one", "uno")
-    assert load(spec, "test").samples[0].captions == ("two, 2",)
-    with pytest.raises(DataError, match=r"nothing in split 'val'; there is test, train"):
-        load(spec, "val")
-    (tmp_path / "d.json").write_text(json.dumps({"a.mp4": "one", "c.mp4": "three"}))
-    assert ids(f"json:{tmp_path}/d.json", "pretrain") == ["a.mp4", "c.mp4"]
-    entries = [{"video": "a.mp4", "caption": ["x", "y"]}, {"video": "b.mp4", "caption": "z", "split": "val"}]
-    (tmp_path / "l.json").write_text(json.dumps(entries))
-    assert load(f"json:{tmp_path}/l.json", "train").samples[0].captions == ("x", "y")
-    assert ids(f"json:{tmp_path}/l.json", "val") == ["b.mp4"]
-    (tmp_path / "both.csv").write_text("video,caption,split\na.mp4,x,train\na.mp4,y,test\n")
-    with pytest.raises(DataError, match=r"'a.mp4' is both in split 'train' and in split 'test'"):
-        load(f"csv:{tmp_path}/both.csv", "train")
-    (tmp_path / "none.csv").write_text("clip,words\na.mp4,x\n")
-    with pytest.raises(DataError, match="no column named video or path or file"):
-        load(f"csv:{tmp_path}/none.csv", "train")
-
-
 @pytest.mark.parametrize(
     ("spec", "split", "message"),
     [
@@ -217,85 +112,6 @@ def test_fingerprints_follow_ids_and_captions_but_not_place_or_order(tmp_path: P
     assert len(prints[0]) == 12
 
 
-@pytest.mark.parametrize("name", ["MSRVTT_JSFUSION_test.csv", "variant_semicolon_MSRVTT_JSFUSION_test.csv"])
-def test_real_msrvtt_annotations(tmp_path: Path, shared: Path, name: str):
-    annotations = shared / "annotations"
-    (tmp_path / "MSRVTT_JSFUSION_test.csv").write_bytes((annotations / name).read_bytes())
-    (tmp_path / "MSRVTT_data.json").symlink_to(annotations / "MSRVTT_data_reconstructed.json")
-    (tmp_path / "MSRVTT_train.9k.csv").symlink_to(annotations / "MSRVTT_train.9k.csv")
-    (tmp_path / "videos").mkdir()
-    for i in range(10_000):
-        (tmp_path / "videos" / f"video{i}.mp4").touch()
-    test, val, train = (load(f"msrvtt:{tmp_path}", split) for split in ("test", "val", "train"))
-    assert len(test.samples) == 1000
-    assert len({sample.captions for sample in test.samples}) == 995
-    assert test.samples[0].captions == ("a person is connecting something to system",)
-    assert len(val.samples) == 497
-    assert len(train.samples) == 9000 - 497
-
-
-def test_empty_captions_are_left_out_and_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture):
-    spec = webvid(tmp_path, [("7", "a", "a red ball"), ("8", "a", " "), ("9", "a", "")])
-    assert ids(spec, "train") == ["7"]
-    assert "2 empty captions are left out; 2 videos have no other" in caplog.text
-    (tmp_path / "a.mp4").touch()
-    (tmp_path / "t.json").write_text('[{"video": "a.mp4", "caption": ["x", " ", null, "y"]}]')
-    assert load(f"json:{tmp_path}/t.json", "train").samples[0].captions == ("x", "y")
-    assert "2 empty captions are left out; 0 videos" in caplog.text
-    (tmp_path / "t.csv").write_text("video,caption\na.mp4,\na.mp4\na.mp4,x\n")
-    assert load(f"csv:{tmp_path}/t.csv", "train").samples[0].captions == ("x",)
-
-
-def test_lines_end_at_newlines_alone(tmp_path: Path):
-    """Not at the other separators of Unicode, which captions may hold."""
-    odd = "a\u2028b\x0bc\x0cd\x1ce\x85f"
-    for name in ("a.mp4", "v\u2028w.mp4"):
-        (tmp_path / name).touch()
-    (tmp_path / "t.csv").write_text(f"video,caption\na.mp4,{odd}\n")
-    (tmp_path / "t.jsonl").write_text(json.dumps({"video": "a.mp4", "caption": odd}, ensure_ascii=False) + "\n\n")
-    for spec in (f"csv:{tmp_path}/t.csv", f"json:{tmp_path}/t.jsonl"):
-        assert load(spec, "train").samples[0].captions == ("a b c d e f",)
-    skip_list.write(tmp_path / "s.txt", "csv", [("v\u2028w.mp4", "x"), ("two\nlines.mp4", "y")])
-    assert skip_list.skipped(str(tmp_path / "s.txt"), "csv") == {"v\u2028w.mp4"}
-
-
-def test_lists_of_paths_elsewhere(tmp_path: Path):
-    """Absolute paths, paths above the list, and a folder that paths count from."""
-    (tmp_path / "videos").mkdir()
-    (tmp_path / "lists").mkdir()
-    for name in ("a.mp4", "b.mp4"):
-        (tmp_path / "videos" / name).touch()
-    lists = tmp_path / "lists"
-    files = [tmp_path / "videos" / name for name in ("a.mp4", "b.mp4")]
-    (lists / "absolute.json").write_text(json.dumps({str(file): "x" for file in files}))
-    (lists / "above.json").write_text(json.dumps({f"../videos/{file.name}": "x" for file in files}))
-    (lists / "plain.json").write_text(json.dumps({file.name: "x" for file in files}))
-    specs = [f"json:{lists}/absolute.json", f"json:{lists}/above.json", f"json:{lists}/plain.json?root=../videos",
-             f"json:{lists}/plain.json?root={tmp_path}/videos"]  # fmt: skip
-    for spec in specs:
-        assert [sample.path.resolve() for sample in load(spec, "train").samples] == files
-    assert ids(specs[2], "train") == ["a.mp4", "b.mp4"]
-    assert ids(specs[0], "train") == [str(file).lstrip("/") for file in files]
-
-
-def test_columns_and_splits_by_option(tmp_path: Path):
-    for name in ("a.mp4", "b.mp4", "c.mp4"):
-        (tmp_path / name).touch()
-    (tmp_path / "metadata.csv").write_text("file_name,text,split\na.mp4,x,train\nb.mp4,y,validation\n")
-    assert ids(f"csv:{tmp_path}/metadata.csv", "val") == ["b.mp4"]
-    (tmp_path / "train.csv").write_text("clip,words\na.mp4,x\n")
-    (tmp_path / "test.csv").write_text("clip,words\nc.mp4,z\n")
-    spec = f"csv:{tmp_path}/train.csv?video=clip&caption=words&test=test.csv"
-    assert (ids(spec, "pretrain"), ids(spec, "test")) == (["a.mp4"], ["c.mp4"])
-    (tmp_path / "l.jsonl").write_text('{"clip": "a.mp4", "words": ["x", "y"]}\n{"clip": "b.mp4", "words": "z"}\n')
-    spec = f"json:{tmp_path}/l.jsonl?video=clip&caption=words"
-    assert [sample.captions for sample in load(spec, "train").samples] == [("x", "y"), ("z",)]
-    with pytest.raises(DataError, match=r"no option 'captoin=x'; csv takes .*did you mean 'caption'"):
-        load(f"csv:{tmp_path}/train.csv?captoin=x", "train")
-    with pytest.raises(DataError, match="no column named words"):
-        load(f"csv:{tmp_path}/metadata.csv?caption=words", "train")
-
-
 @pytest.mark.parametrize("identity", ["/../../x", "../x", "/x", "a/../../x"])
 def test_an_id_that_leads_elsewhere_is_refused(tmp_path: Path, identity: str):
     (tmp_path / "packed.json").write_text('{"splits": {"train": 1}}')
@@ -316,12 +132,6 @@ def test_places_of_the_wrong_kind(tmp_path: Path):
         load("webvid:~no-such-user/x", "train")
     with pytest.raises(DataError, match="cannot be read"):
         load(f"webvid:{tmp_path}/{'x' * 300}", "train")
-
-
-def test_a_name_of_300_bytes_is_a_missing_file(tmp_path: Path):
-    (tmp_path / "a.mp4").touch()
-    (tmp_path / "t.csv").write_text(f"video,caption\na.mp4,x\n{'v' * 300}.mp4,y\n{'d' * 300}/v.mp4,z\n")
-    assert ids(f"csv:{tmp_path}/t.csv", "train") == ["a.mp4"]
 
 
 @pytest.mark.skipif(not hasattr(os, "seteuid"), reason="needs POSIX users")
