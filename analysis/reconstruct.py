@@ -26,8 +26,9 @@ from PIL import Image
 from analysis import cli
 from analysis.figures import style
 from analysis.runs.text import file_name, one_line
-from simvtp.cli import Parser, boundary
+from simvtp.cli import Parser, add_plugin_argument, boundary
 from simvtp.config.experiment import Experiment, read_config
+from simvtp.config.plugins.loading import load_plugins
 from simvtp.config.run_dirs import RUNS, home
 from simvtp.config.schema import Config, override
 from simvtp.data.from_config import tokenizer_of
@@ -185,6 +186,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--clips", type=int, default=2, metavar="N", help="how many videos (2)")
     parser.add_argument("--ratio", type=float, action="append", help="video mask ratio; repeatable (.5 .75 .9 .95)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for the pictures (the results' figures/)")
+    add_plugin_argument(parser)
     chosen = parser.parse_args(arguments)
     return boundary(lambda: _write_pictures(chosen))
 
@@ -193,6 +195,7 @@ def _write_pictures(chosen: argparse.Namespace) -> int:
     """Write the PNG and the GIF of each video."""
     if chosen.clips < 1:
         raise NothingToShow("--clips takes a whole number from 1")
+    load_plugins(chosen.plugins)
     run = _folder_of(chosen.run, chosen.results)
     videos = rebuild(run, chosen.split, chosen.clips, chosen.ratio or RATIOS)
     style.apply()

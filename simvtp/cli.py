@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from simvtp.config.formats import parse_assignments
+from simvtp.config.plugins.loading import load_plugins
 from simvtp.config.presets import PRESETS, preset
 from simvtp.config.schema import Config, override
 from simvtp.errors import ConfigError, DataError, NotFinite, printable
@@ -42,6 +43,7 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
         dest="assignments",
         help="change one config field, such as mask.video=0.75; repeatable",
     )
+    add_plugin_argument(parser)
     parser.add_argument("--results", type=_folder, default=Path("results"), metavar="DIR", help="results folder")
     other = parser.add_mutually_exclusive_group()
     other.add_argument("--reuse-other-code", dest="other_code", action="store_const", const="reuse",
@@ -49,6 +51,17 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     other.add_argument("--redo", dest="other_code", action="store_const", const="redo",
                        help="delete what other code made of these runs, and make it anew")  # fmt: skip
     parser.add_argument("--tag", metavar="NAME", help="keep these runs apart from equal ones, by a name in their ids")
+
+
+def add_plugin_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--plugin",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        dest="plugins",
+        help="a .py file or module of yours that adds objectives, masks, corpora ... (docs/extend.md); repeatable",
+    )
 
 
 def _folder(text: str) -> Path:
@@ -60,7 +73,11 @@ def _folder(text: str) -> Path:
 
 
 def config_from(arguments: argparse.Namespace) -> Config:
-    """The preset with every --set applied, as typed (`simvtp.data.resolve` resolves it); raises ConfigError."""
+    """The preset with every --set applied, as typed (`simvtp.data.resolve` resolves it), once the plugins are loaded.
+
+    Raises ConfigError.
+    """
+    load_plugins(arguments.plugins)
     changes = parse_assignments(arguments.assignments)
     if arguments.other_code is not None:
         changes["machine.other_code"] = arguments.other_code

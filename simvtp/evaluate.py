@@ -20,6 +20,7 @@ from simvtp.distributed.process_group import decide, joined, leads, owned
 from simvtp.errors import ConfigError
 from simvtp.evaluation.evaluator import score
 from simvtp.evaluation.metrics import recall_interval
+from simvtp.evaluation.yardsticks import yardsticks
 from simvtp.runtime.environment import describe
 from simvtp.runtime.files import read_json, write_json
 from simvtp.runtime.log import stdout_console
@@ -53,6 +54,7 @@ def _evaluate(experiment: Experiment) -> None:
     decide(lambda: write_json(folder / "environment.json", describe(device)))
     result = _record(experiment) | found
     result["metrics"]["validation"] = result.pop("validation")
+    result["yardsticks"] = yardsticks(experiment, tokenizer, device)
     result["cost"]["evaluate_seconds"] = round(time.monotonic() - began, 2)
     decide(lambda: keep(experiment.results, result["code"]))
     decide(lambda: write_json(folder / "result.json", result))
@@ -98,11 +100,11 @@ def _record(experiment: Experiment) -> dict[str, Any]:
 
 
 def show(result: dict[str, Any]) -> Table:
-    """A result as a table for the screen."""
-    table = Table(
-        title=f"run {result['run']}: retrieval in percent; ranks from 1",
-        caption="95%: interval of R@1 over test queries, by bootstrap; other seeds are not in it",
-    )
+    """A result as a table for the screen; numbers of plugins in its caption."""
+    caption = ["95%: interval of R@1 over test queries, by bootstrap; other seeds are not in it"]
+    for name, numbers in result.get("evaluators", {}).items():
+        caption.append(f"{name}: " + ", ".join(f"{key} {value:.4g}" for key, value in numbers.items()))
+    table = Table(title=f"run {result['run']}: retrieval in percent; ranks from 1", caption="\n".join(caption))
     columns = ("R@1", "R@5", "R@10", "MdR", "MnR")
     for name in ("gallery", "direction", "R@1", "95%", *columns[1:]):
         table.add_column(name, justify="right" if name in columns else "left")

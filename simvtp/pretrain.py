@@ -18,7 +18,7 @@ from simvtp.distributed.process_group import decide, joined, leads, owned, rank,
 from simvtp.models.build import starting_model
 from simvtp.models.flops import pretrain_gflop
 from simvtp.models.masking import MaskedBatch, draw_text_mask, draw_video_mask, drop_masked, select_decoded
-from simvtp.models.objectives import Pretraining, draw_negatives
+from simvtp.models.objectives import Pretraining, draw_negatives, weights_of
 from simvtp.runtime.files import write_json
 from simvtp.runtime.log import say
 from simvtp.runtime.seeding import generator
@@ -60,11 +60,10 @@ def _train(experiment: Experiment, folder: Path) -> None:
     stage, model = config.pretrain, starting_model(config, tokenizer).to(device)
     warn_of_slow_bf16("pretrain", stage, device)
     loader = build_train_loader(config, "pretrain", pretraining_corpus(config), tokenizer)
-    weights = {name: getattr(config.objective, name) for name in ("mvm", "mlm", "vtc", "vtm")}
     trainer = Trainer(
         name="pretrain", model=model, objective=Pretraining(model, config), optimisation=stage,
         steps=steps_of(stage.length, loader.steps_per_epoch), warmup=steps_of(stage.warmup, loader.steps_per_epoch),
-        weights=weights, seed=config.seed, folder=folder, machine=config.machine, device=device,
+        weights=weights_of(config), seed=config.seed, folder=folder, machine=config.machine, device=device,
     )  # fmt: skip
 
     trainer.fit(loader, lambda batch, draw: (masked(batch, config, tokenizer, draw, device),))

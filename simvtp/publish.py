@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from simvtp.cli import Parser, main
+from simvtp.cli import Parser, add_plugin_argument, main
+from simvtp.config.plugins.loading import load_plugins
 from simvtp.inference.retriever import SimVTP
 from simvtp.runtime.log import say
 
@@ -13,7 +14,9 @@ def _main() -> None:
     parser = Parser(prog="python -m simvtp.publish", description=__doc__)
     parser.add_argument("run", type=Path, help="results/runs/ID or results/pretrained/ID")
     parser.add_argument("--to", type=Path, required=True, metavar="DIR", help="the model folder to write")
+    add_plugin_argument(parser)
     given = parser.parse_args()
+    load_plugins(given.plugins)
     SimVTP.from_run(given.run).save_pretrained(given.to)
     say(f"model folder: {given.to} (weights, config, tokenizer, model card)")
 

@@ -24,7 +24,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--jobs", type=int, metavar="N", help="runs at once (here: cores / threads of a run)")
     made.add_argument("--pack", type=int, metavar="N", help="runs side by side in one job of SLURM (1)")
     _add_search(made)
-    made.add_argument("--scalars", metavar="KINDS", help="where else to show curves: tensorboard, wandb or both")
+    made.add_argument(
+        "--scalars", metavar="KINDS", help="where else to show curves: tensorboard, trackio, mlflow, wandb"
+    )
     made.add_argument(
         "--hung-after",
         type=float,

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+from simvtp.config.plugins.record import merged
 from simvtp.config.presets import preset as preset_of
 from simvtp.config.run_id import FILES, content_of, pretrain_id, run_id
 from simvtp.config.schema import Config, completed, flatten, override
@@ -167,7 +168,7 @@ def sweep_record(plan: Plan, table: Table, command: str, before: Mapping[str, An
 
     It was not where the sweep's file or the preset has changed since: one table never mixes two configs.
     """
-    base = {key: value for key, value in flatten(plan.base).items() if key != "seed"}
+    base = _recorded_base(plan, table)
     pairs = ((point, seed) for point in range(len(table.points)) for seed in table.seeds)
     runs = [{"point": point, "seed": seed, "run": run} for (point, seed), run in zip(pairs, table.ids, strict=True)]
     points = [{"label": p.label, "set": dict(p.set), "base": not p.set} for p in table.points]
@@ -180,6 +181,14 @@ def sweep_record(plan: Plan, table: Table, command: str, before: Mapping[str, An
         "axes": list(table.axes), "base": base, "points": points,
         "seeds": sorted({run["seed"] for run in runs}), "runs": runs,
     }  # fmt: skip
+
+
+def _recorded_base(plan: Plan, table: Table) -> dict[str, Any]:
+    """The base with a value for all that points change, also of plugins, and the plugins of all points."""
+    own = flatten(plan.base)
+    added = {key: own[key] for key in sorted({*table.axes, *(key for point in table.points for key in point.set)})}
+    values = {**added, **own, "plugins": merged(plan.runs[run].settings.plugins for run in table.ids)}
+    return {key: value for key, value in values.items() if key != "seed"}
 
 
 def _settings(points: Iterable[Mapping[str, Any]]) -> list[Any]:

@@ -2,23 +2,15 @@
 
 import logging
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
-CORPUS = "sprites:tiny?clips=96&finetune=48&validation=12&test=16&test_seen=8&pretrain_validation=4"
-QUICK = {
-    "data.pretrain": CORPUS,
-    "data.finetune": CORPUS,
-    "pretrain.length": "8 steps",
-    "pretrain.warmup": "2 steps",
-    "pretrain.batch": "16",
-    "finetune.length": "4 epochs",
-    "finetune.warmup": "1 epochs",
-    "finetune.batch": "16",
-}
+from simvtp.config.plugins import loading, registry
+from tests.small_config import QUICK
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -51,3 +43,19 @@ def corpus_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def quick(corpus_cache: Path) -> dict[str, str]:  # noqa: ARG001
     """Changes to preset tiny that make a run of a few seconds."""
     return dict(QUICK)
+
+
+@pytest.fixture
+def plugins_apart() -> Iterator[None]:
+    """No plugin is loaded when a test begins, and what it loads is forgotten after it."""
+    known = (registry.EXTENSIONS, registry.FIELDS, loading._loaded)
+    before, modules = [dict(names) for names in known], set(sys.modules)
+    for names in known:
+        names.clear()
+    yield
+    for names, kept in zip(known, before, strict=True):
+        names.clear()
+        names.update(kept)  # type: ignore[arg-type]
+    for name in set(sys.modules) - modules:
+        if not name.startswith(("simvtp", "sweeps", "analysis", "torch", "numpy")):
+            del sys.modules[name]

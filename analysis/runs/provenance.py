@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.runs.schema import Run, Sweep, Unreadable, read_json
+from simvtp.config.plugins.record import options_of
 from simvtp.config.presets import PRESETS, preset
 from simvtp.config.run_dirs import RUNS, home
 from simvtp.config.run_id import run_id
@@ -30,10 +31,11 @@ def command_of(config: Mapping[str, Any], name: str, run: str) -> str:
         raise ConfigError(f"preset {name!r} is not known to this code")
     base = preset(name)
     wanted, usual = flatten(unflatten(config)), flatten(base)
-    changes = {key: value for key, value in wanted.items() if value != usual[key]}
+    changes = {key: value for key, value in wanted.items() if value != usual.get(key)}
     if run_id(override(base, changes)) != run:
         raise ConfigError(f"this code gives its config another id than {run}; check out the commit of its environment")
     words = ["python", "-m", "simvtp.run", "--preset", name]
+    words += options_of(str(changes.pop("plugins", "")))
     for key, value in changes.items():
         words += ["--set", f"{key}={value}"]
     return shlex.join([*words, "--results", AGAIN])

@@ -158,7 +158,7 @@ def read_run(path: Path) -> Run:
         ranks = {way: np.asarray(content["ranks"]["test"][way], dtype=np.float32) for way in DIRECTIONS}
         for way in DIRECTIONS:
             _check_ranks(ranks[way], metrics["test"][way], way)
-        rest = {name: content.get(name) for name in ("epoch", "epochs", "losses", "finished", "code")}
+        rest = {name: content.get(name) for name in ("epoch", "epochs", "losses", "finished", "code", "evaluators")}
         owners = _owners(content.get("owners"), *(len(ranks[way]) for way in DIRECTIONS))
         return Run(
             id=content["run"],
@@ -193,6 +193,8 @@ def _check_form(content: Mapping[str, Any]) -> None:
         for split, ways in _mapping(content.get(name) or {}, name).items():
             for way, scores in _mapping(ways, f"{name}.{split}").items():
                 _need(_mapping(scores, f"{name}.{split}.{way}"), f"{name}.{split}.{way}", _NUMBERS, "number")
+    for name, numbers in _mapping(content.get("evaluators") or {}, "evaluators").items():
+        _need(_mapping(numbers, f"evaluators.{name}"), f"evaluators.{name}", _NUMBERS, "number")
     _need(_mapping(content.get("losses") or {}, "losses"), "losses", _PLAIN, "plain value")
     _need(_mapping(content["config"], "config"), "config", _PLAIN, "plain value")
     _need(_mapping(content["corpus"], "corpus"), "corpus", _PLAIN, "plain value")

@@ -9,26 +9,33 @@ from rich.table import Table
 
 from simvtp.cli import Parser, boundary
 from simvtp.config.formats import parse_assignments
+from simvtp.config.plugins.loading import load_plugins
+from simvtp.config.plugins.registry import EXTENSIONS
+from simvtp.config.plugins.registry import FIELDS as EXTRA_FIELDS
+from simvtp.config.plugins.usage import extension_of
 from simvtp.config.presets import BASE, PRESETS, preset
 from simvtp.config.schema import FIELDS, flatten, override
 from simvtp.runtime.log import stdout_console
 
-SCALES = {"tiny": "tiny: minutes on two CPU cores", "small": "small: half a minute on one GPU"}
+SCALES = {"tiny": "tiny: minutes on one CPU core", "evidence": "evidence: ten minutes on one CPU core",
+          "small": "small: half a minute on one GPU"}  # fmt: skip
 NARROWEST = 130  # columns of the table where the output is no terminal, or a narrow one
 
 
 def rows(name: str, assignments: Sequence[str]) -> list[tuple[str, str, str, str]]:
     """Key, value as it is typed, meaning and source of every field; raises ConfigError."""
     changes = parse_assignments(assignments)
-    config = override(preset(name), changes)
+    values = flatten(override(preset(name), changes))
     return [
-        (key, _typed(value), FIELDS[key].meaning, "--set" if key in changes else _source(name, key, value))
-        for key, value in flatten(config).items()
+        (key, _typed(values[key]), field.meaning, "--set" if key in changes else _source(name, key, values[key]))
+        for key, field in FIELDS.items()
     ]
 
 
 def _source(name: str, key: str, value: object) -> str:
     """Where a preset's value comes from: that of `base` where it is the same, else the preset's scale."""
+    if key in EXTRA_FIELDS:
+        return f"the plugin {EXTENSIONS[extension_of(key)].plugin.place}"
     if value != flatten(BASE)[key] and FIELDS[key].section != "machine":
         return SCALES[name]
     return FIELDS[key].source or "an option of this framework, at its default"
@@ -59,11 +66,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     shown.add_argument("preset", nargs="?", default="tiny", help=" or ".join(PRESETS) + " (tiny)")
     shown.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="assignments",
                        help="change one field, such as mask.video=0.75; repeatable")  # fmt: skip
+    shown.add_argument("--plugin", action="append", default=[], metavar="MODULE", dest="plugins",
+                       help="a .py file or module that adds fields (docs/extend.md); repeatable")  # fmt: skip
     given = parser.parse_args(arguments)
-    return boundary(lambda: _show(given.preset, given.assignments))
+    return boundary(lambda: _show(given.preset, given.assignments, given.plugins))
 
 
-def _show(name: str, assignments: Sequence[str]) -> None:
+def _show(name: str, assignments: Sequence[str], plugins: Sequence[str]) -> None:
+    load_plugins(plugins)
     console = stdout_console()
     console.width = max(console.width, NARROWEST)
     console.print(_table(name, assignments))

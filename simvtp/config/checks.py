@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from simvtp.config.schema import Config
+from simvtp.config.plugins.usage import names_on
 from simvtp.errors import ConfigError
 
 
@@ -61,7 +62,8 @@ def _check_objectives(config: Config) -> None:
             "objective.negatives: hard negatives are drawn by the similarity that objective.vtc trains, and that is "
             "off; switch it on, or use random ones"
         )
-    if config.is_pretrained and not (objective.mvm or objective.mlm or objective.vtc or objective.vtm):
+    own = objective.mvm or objective.mlm or objective.vtc or objective.vtm
+    if config.is_pretrained and not own and not names_on(config, "objective"):
         raise ConfigError(
             "objective: all four objectives are off, so there is nothing to pre-train for; switch one on, "
             'or leave pre-training out with pretrain.length="0 steps"'

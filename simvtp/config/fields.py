@@ -40,6 +40,7 @@ def setting(
     source: str | Mapping[str, str] = "",
     in_id: tuple[str, ...] | None = None,
     pretrain_if: Callable[[Any], bool] | None = None,
+    is_open: bool = False,
 ) -> Any:
     """A field of a section, or one of the config itself.
 
@@ -56,9 +57,11 @@ def setting(
     source: where the value of preset `base` comes from; a mapping from section to source where sections differ.
     in_id: the ids that it counts in, of (PRETRAIN, RUN). source and in_id default to those of the section.
     pretrain_if: whether it counts in the pre-training id, from the config: settings of what is off do not.
+    is_open: whether plugins may add choices, which the config checks (`simvtp/config/plugins/usage.py`).
     """
     facts = {"meaning": meaning, "within": within, "form": form, "unit": unit, "label": label, "axis": axis,
-             "log": log, "source": source, "in_id": in_id, "pretrain_if": pretrain_if}  # fmt: skip
+             "log": log, "source": source, "in_id": in_id, "pretrain_if": pretrain_if,
+             "is_open": is_open}  # fmt: skip
     return dataclasses.field(default=default, metadata=facts)
 
 
@@ -108,6 +111,7 @@ class Field:
     source: str
     in_id: tuple[str, ...]
     pretrain_if: Callable[[Any], bool] | None
+    is_open: bool
 
     @property
     def section(self) -> str:
@@ -144,7 +148,7 @@ class Field:
             raise ConfigError(f"{self.path}: {quoted(value)} is not {_WANTED[self.kind]}") from None
         if self.kind is float and not math.isfinite(found):
             raise self._refusal(found, "a finite number")
-        if self.choices and found not in self.choices:
+        if self.choices and found not in self.choices and not self.is_open:
             raise self._refusal(found, self.takes + (nearest(found, self.choices) if self.kind is str else ""))
         if self.within is not None and found not in self.within:
             raise self._refusal(found, self.takes)
@@ -222,13 +226,35 @@ def fields_of(config: type) -> dict[str, Field]:
     found = {}
     for part, kind in get_type_hints(config).items():
         outer = config.__dataclass_fields__[part]  # type: ignore[attr-defined]
+        if not outer.metadata:  # no setting
+            continue
         if not dataclasses.is_dataclass(kind):
             found[part] = _field(part, kind, outer, {"in_id": BOTH, "source": ""})
             continue
-        hints = get_type_hints(kind)
-        for leaf in dataclasses.fields(kind):
-            found[f"{part}.{leaf.name}"] = _field(f"{part}.{leaf.name}", hints[leaf.name], leaf, outer.metadata)
+        assert isinstance(kind, type)
+        found |= section_fields(part, kind, **outer.metadata)
     return found
+
+
+def section_fields(part: str, section: type, in_id: tuple[str, ...], source: str = "") -> dict[str, Field]:
+    """Path -> field, of a dataclass whose fields are settings. part: the path of the section; in_id, source: of fields
+    that state none themselves. Raises ConfigError for a field that is no setting."""
+    hints, found = get_type_hints(section), {}
+    for leaf in dataclasses.fields(section):
+        if "meaning" not in leaf.metadata:
+            raise ConfigError(f"{part}.{leaf.name}: it is declared without `setting`; write its meaning and default so")
+        path = f"{part}.{leaf.name}"
+        found[path] = _field(path, hints[leaf.name], leaf, {"in_id": in_id, "source": source})
+    return found
+
+
+def extension_field(
+    path: str, off: bool | float, *, meaning: str, within: str, axis: str, in_id: tuple[str, ...]
+) -> Field:
+    """The field that switches on what a plugin adds. off: its default; within: the numbers that it takes; axis: its
+    name in figures."""
+    stated = setting(meaning, off, within=within, axis=axis)
+    return _field(path, type(off), stated, {"in_id": in_id, "source": ""})
 
 
 _STAGES = {"pretrain": "pre-training", "finetune": "fine-tuning"}  # section -> its name in figures

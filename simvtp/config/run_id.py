@@ -8,14 +8,18 @@ from typing import Any
 
 from simvtp.config.fields import PRETRAIN, RUN
 from simvtp.config.file_digests import digest_of_weights, split
-from simvtp.config.schema import FIELDS, Config, flatten
+from simvtp.config.plugins.record import parse_record
+from simvtp.config.plugins.registry import IDS
+from simvtp.config.plugins.usage import used
+from simvtp.config.schema import OWN_FIELDS, Config, flatten
 from simvtp.errors import ConfigError, brief
+from simvtp.runtime.constants import SPRITES_VERSION
 
 # Part of every id: raised when a change of code changes what the same config gives.
 OUTCOME_VERSION = 3
 
 CORPORA = ("data.pretrain", "data.finetune")
-FILES = frozenset(("model.init", "data.skip", "data.tokenizer", *CORPORA))  # fields that name files
+FILES = frozenset(("model.init", "data.skip", "data.tokenizer", *CORPORA))  # fields that name files to be resolved
 
 
 def pretrain_id(config: Config) -> str | None:
@@ -36,8 +40,9 @@ def _content(config: Config, stage: str) -> dict[str, Any]:
 
     Raises ConfigError where a corpus or list comes without a digest, or model.init does and a file is not there.
     """
-    content = {}
-    for (path, value), field in zip(flatten(config).items(), FIELDS.values(), strict=True):
+    content, values = {}, flatten(config)
+    for path, field in OWN_FIELDS.items():
+        value = values[path]
         if stage not in field.in_id or (field.is_later and value == field.default):
             continue
         if stage == PRETRAIN and field.pretrain_if is not None and not field.pretrain_if(config):
@@ -47,7 +52,7 @@ def _content(config: Config, stage: str) -> dict[str, Any]:
                 f"{path}: {brief(value)} has no digest of its content yet; resolve the config (simvtp.data.resolve)"
             )
         content[path] = content_of(path, value)
-    return content
+    return content | dict(used(config, IDS, stage))
 
 
 def _is_known(value: str) -> bool:
@@ -58,13 +63,18 @@ def _is_known(value: str) -> bool:
 def content_of(path: str, value: Any) -> Any:
     """A field's value with the content of what it names in place of where that lies, as far as its digest says it.
 
-    Equal contents are the same experiment: ids, and the names of sweeps, are made of these.
+    Equal contents are the same experiment: ids, and the names of sweeps, are made of these. The embedded corpus is its
+    spec and the version of its generator.
     """
+    if path == "plugins":
+        return {key: entry.digest for key, entry in parse_record(value).items()}
     if path not in FILES or not value:
         return value
     place, digest = split(value)
     if path == "model.init":
         return digest_of_weights(value)
+    if path in CORPORA and place.startswith("sprites:"):
+        return f"{place}@{SPRITES_VERSION}"
     if not digest:
         return place
     return f"{place.partition(':')[0]}:#{digest}" if path in CORPORA else digest

@@ -11,7 +11,8 @@ A source that begins with SimVTP is what the released code does, measured (docs/
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
+from collections import ChainMap
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -20,6 +21,8 @@ from simvtp.config.checks import check
 from simvtp.config.fields import BOTH, PRETRAIN, RUN, Field, fields_of, normalised, setting
 from simvtp.config.machine import Machine
 from simvtp.config.optimisation import OWN, Optimisation
+from simvtp.config.plugins import registry, usage
+from simvtp.config.plugins.record import normal_record
 from simvtp.errors import ConfigError, nearest, quoted
 
 _INPUT = "SimVTP: input and tubes"
@@ -71,6 +74,9 @@ class Model:
     positions: str = setting(
         "grid of tubes, such as 8x14x14, whose fixed positions are stretched over the model's; empty: its own", "",
         form=formats.grid, source="SimVTP: its own")  # fmt: skip
+    position_encoding: Literal["sine", "factorised"] = setting(
+        "fixed positions of tubes: sine (1-D, as in VideoMAE) or factorised (time, row and column apart)", "sine",
+        source="SimVTP: sine, as in VideoMAE")  # fmt: skip
 
     @property
     def slots(self) -> int:
@@ -99,9 +105,8 @@ class Mask:
     text: float = setting("share of words masked in pre-training, [0, 1)", within="[0, 1)", unit="share",
                           axis="text mask ratio", source="SimVTP: best text ratio (BERT: 0.15)")  # fmt: skip
     kind: Literal["tube", "frame", "random"] = setting(
-        "tube (one spatial mask for all slots), frame (whole slots) or random",
-        source="SimVTP: tube masking, as in VideoMAE",
-    )
+        "tube (one spatial mask for all slots), frame (whole slots), random, or that of a plugin",
+        source="SimVTP: tube masking, as in VideoMAE", is_open=True)  # fmt: skip
     words: Literal["kept", "dropped"] = setting(
         "masked words: kept as [MASK], or dropped as tubes are and predicted by a word decoder", "kept",
         source="SimVTP: always [MASK], kept in the sequence")  # fmt: skip
@@ -214,11 +219,17 @@ class Config:
     seed: int = setting("seed of weights, order, masks and crops", within="[0, 9223372036854775808)",
                         source="SimVTP: 0")  # fmt: skip
     tag: str = setting("a name that sets runs apart that are equal otherwise, such as those of other code", "")
+    plugins: str = setting("plugins that the other fields use, with digests; filled in by what --plugin loads", "",
+                           form=normal_record, in_id=())  # fmt: skip
+    extra: usage.Extra = ()  # fields that plugins add (simvtp/config/plugins/usage.py)
 
     def __post_init__(self) -> None:
         """Every value in its one spelling; raises ConfigError for the first that cannot be run."""
-        for name, value in normalised(FIELDS.values(), _values(self), self).items():
+        for name, value in normalised(OWN_FIELDS.values(), _values(self), self).items():
             object.__setattr__(self, name, value)
+        extra, plugins = usage.settle(self, OWN_FIELDS["mask.kind"].choices)
+        object.__setattr__(self, "extra", extra)
+        object.__setattr__(self, "plugins", plugins)
         check(self)
 
     @property
@@ -227,11 +238,12 @@ class Config:
         return formats.steps_of(self.pretrain.length, 1_000_000) > 0
 
 
-FIELDS: dict[str, Field] = fields_of(Config)
+OWN_FIELDS: dict[str, Field] = fields_of(Config)
+FIELDS: Mapping[str, Field] = ChainMap(registry.FIELDS, OWN_FIELDS)  # with those of the plugins that are loaded
 _SECTIONS = {"model": Model, "mask": Mask, "objective": Objective, "data": Data, "pretrain": Optimisation,
              "finetune": Optimisation, "evaluate": Evaluate, "machine": Machine}  # fmt: skip
-LATER: Mapping[str, Any] = {path: found.default for path, found in FIELDS.items() if found.is_later}
-_values = operator.attrgetter(*FIELDS)
+LATER: Mapping[str, Any] = {path: found.default for path, found in OWN_FIELDS.items() if found.is_later}
+_values = operator.attrgetter(*OWN_FIELDS)
 
 
 # Fields of older versions -> what to do instead. Configs on disk may name them: they changed nothing beyond rounding.
@@ -241,9 +253,16 @@ REMOVED = {
 }
 
 
-def flatten(config: Config) -> dict[str, Any]:
-    """Config -> {"mask.video": 0.9, ...}, in the order of the definition."""
-    return dict(zip(FIELDS, _values(config), strict=True))
+class Flat(dict[str, Any]):
+    """A flat config. Fields of plugins are not listed where they are off, and then have their default all the same."""
+
+    def __missing__(self, key: str) -> Any:
+        return registry.FIELDS[key].default
+
+
+def flatten(config: Config) -> Flat:
+    """Config -> {"mask.video": 0.9, ...}, in the order of the definition, fields of plugins last."""
+    return Flat([*zip(OWN_FIELDS, _values(config), strict=True), *config.extra])
 
 
 def completed(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -254,22 +273,30 @@ def completed(values: Mapping[str, Any]) -> dict[str, Any]:
 def unflatten(values: Mapping[str, Any]) -> Config:
     """The inverse of `flatten`; raises ConfigError where a key is missing or unknown."""
     values = completed(values)
-    for key in values.keys() ^ FIELDS.keys():
+    extra = tuple((key, values.pop(key)) for key in sorted(values.keys() - OWN_FIELDS.keys()) if usage.is_extra(key))
+    for key in values.keys() ^ OWN_FIELDS.keys():
         raise ConfigError(f"not a config of this version: {quoted(key)} is {'unknown' if key in values else 'missing'}")
     parts: dict[str, Any] = {}
     sections: dict[str, dict[str, Any]] = {name: {} for name in _SECTIONS}
-    for path, found in FIELDS.items():
+    for path, found in OWN_FIELDS.items():
         (sections[found.section] if found.section else parts)[found.name] = values[path]
-    return Config(**{name: kind(**sections[name]) for name, kind in _SECTIONS.items()}, **parts)
+    return Config(**{name: kind(**sections[name]) for name, kind in _SECTIONS.items()}, **parts, extra=extra)
+
+
+def unknown(key: str, known: Iterable[str]) -> ConfigError:
+    """The error for a key that is none of the known ones."""
+    hint = f"; a plugin's: {usage.LOAD}" if usage.is_extra(key) else ""
+    return ConfigError(f"unknown config key {quoted(key)}{nearest(key, known)}{hint}")
 
 
 def override(config: Config, changes: Mapping[str, Any]) -> Config:
     """A new config with `changes` ({"mask.video": 0.5} or text as typed) applied and validated."""
     values = flatten(config)
+    known = {*FIELDS, *values}
     for key, value in changes.items():
         if key in REMOVED:
             raise ConfigError(f"{key} is no field of this version: {REMOVED[key]}")
-        if key not in values:
-            raise ConfigError(f"unknown config key {quoted(key)}{nearest(key, values)}")
+        if key not in known and not (changes.get("plugins") and usage.is_extra(key)):
+            raise unknown(key, known)
         values[key] = value
     return unflatten(values)

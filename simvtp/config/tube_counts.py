@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from simvtp.config.plugins.usage import made
 from simvtp.config.schema import Mask, Model
 
 
@@ -11,12 +12,15 @@ def units_masked(ratio: float, units: int) -> int:
 
 
 def tubes_masked(model: Model, mask: Mask) -> int:
-    """Tubes of a clip that the mask hides."""
+    """Tubes of a clip that the mask hides; raises ConfigError for a kind of a plugin that is not loaded."""
     if mask.kind == "tube":
         return model.slots * units_masked(mask.video, model.cells)
     if mask.kind == "frame":
         return model.cells * units_masked(mask.video, model.slots)
-    return units_masked(mask.video, model.tubes)
+    if mask.kind == "random":
+        return units_masked(mask.video, model.tubes)
+    count: int = made("mask", mask.kind).count(model, mask)
+    return count
 
 
 def tubes_decoded(model: Model, mask: Mask) -> int:

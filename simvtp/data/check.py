@@ -20,12 +20,13 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 from rich.table import Table
 
-from simvtp.cli import Parser, main
+from simvtp.cli import Parser, add_plugin_argument, main
+from simvtp.config.plugins.loading import load_plugins
 from simvtp.data.annotations.records import Record
 from simvtp.data.annotations.video_files import find_videos, videos_below
 from simvtp.data.corpora import skip_list
 from simvtp.data.corpora.registry import each_split, kind_of, read_records
-from simvtp.data.corpora.spec import KINDS
+from simvtp.data.corpora.spec import kinds
 from simvtp.data.video.probe import VideoInfo, probe
 from simvtp.data.video.video import Video, spread_indices
 from simvtp.errors import DataError
@@ -153,7 +154,9 @@ def _main() -> None:
     parser.add_argument("--list", type=Path, default=Path("unreadable.txt"), metavar="FILE", help="list for data.skip")
     parser.add_argument("--sheet", type=Path, default=Path("corpus.png"), metavar="PNG", help="contact sheet to write")
     parser.add_argument("--seconds", type=float, default=60.0, metavar="S", help="time limit of one video (60)")
+    add_plugin_argument(parser)
     given = parser.parse_args()
+    load_plugins(given.plugins)
     check_seconds(given.seconds)
     splits = _checked(given)
     stdout_console().print(report(splits, given.deep))
@@ -174,7 +177,7 @@ def _main() -> None:
 
 def _is_folder(name: str) -> bool:
     """Whether a folder is named instead of a corpus."""
-    return name.partition(":")[0] not in KINDS and expanded(name).is_dir()
+    return name.partition(":")[0] not in kinds() and expanded(name).is_dir()
 
 
 def _checked(given: argparse.Namespace) -> list[CheckedSplit]:

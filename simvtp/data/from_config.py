@@ -6,12 +6,13 @@ from typing import Literal
 
 from simvtp.config.file_digests import split as split_digest
 from simvtp.config.optimisation import Optimisation
+from simvtp.config.plugins.usage import active
 from simvtp.config.schema import Config
 from simvtp.data.corpora.content import Use, pinned_corpus
 from simvtp.data.corpora.registry import Corpus, load
 from simvtp.data.tokenizer import Tokenizer, load_tokenizer
 from simvtp.data.train_loader import TrainLoader
-from simvtp.data.transforms import Augmentation
+from simvtp.data.transforms import Added, Augmentation
 from simvtp.data.video.sampling import FrameSampling
 from simvtp.data.video.video import Decoding
 from simvtp.distributed.process_group import decide
@@ -56,7 +57,7 @@ def build_train_loader(
     optimisation: Optimisation = getattr(config, stage)
     return TrainLoader(
         corpus, tokenizer, sampling=frame_sampling(config, stage), size=config.model.size, crop=optimisation.crop,
-        crop_area=optimisation.crop_area, augmentation=augmentation_of(optimisation), batch=optimisation.batch,
+        crop_area=optimisation.crop_area, augmentation=augmentation_of(config, stage), batch=optimisation.batch,
         accumulate=optimisation.accumulate, words=config.model.words, seed=config.seed, captions=config.data.captions,
         workers=config.machine.workers, cache=config.machine.frame_cache, failures=config.data.failures,
         decoding=decoding_of(config), order=config.data.order, stream=config.machine.stream,
@@ -69,9 +70,11 @@ def frame_sampling(config: Config, stage: Literal["pretrain", "finetune"]) -> Fr
     return FrameSampling(config.model.frames, stride, config.data.short, stage)
 
 
-def augmentation_of(stage: Optimisation) -> Augmentation:
-    """What a stage does to its training clips beside the crop."""
-    return Augmentation(stage.rand_augment, stage.flip, stage.erasing)
+def augmentation_of(config: Config, stage: Literal["pretrain", "finetune"]) -> Augmentation:
+    """What a stage does to its training clips beside the crop; raises ConfigError where a plugin is not loaded."""
+    own: Optimisation = getattr(config, stage)
+    added = (Added(name, chance, change) for name, (chance, change) in active(config, stage).items())
+    return Augmentation(own.rand_augment, own.flip, own.erasing, tuple(added))
 
 
 def decoding_of(config: Config) -> Decoding:

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from simvtp.cli import Parser, main
+from simvtp.cli import Parser, add_plugin_argument, main
+from simvtp.config.plugins.loading import load_plugins
 from simvtp.data.corpora.registry import Sample, each_split, kind_of, load, vocabulary
 from simvtp.data.corpora.webdataset import SETTINGS, SUMMARY
 from simvtp.data.video.clip_paths import split_clip
@@ -177,7 +178,9 @@ def _main() -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the shards")
     parser.add_argument("--megabytes", type=float, default=500.0, metavar="MIB", help="of videos in a shard (500)")
     parser.add_argument("--skip", default="", metavar="FILE", help="training videos to leave out, as data.skip")
+    add_plugin_argument(parser)
     given = parser.parse_args()
+    load_plugins(given.plugins)
     if not 0 < given.megabytes < 1e9:
         raise DataError(f"--megabytes {given.megabytes:g}: a shard has to have room for something")
     began = time.monotonic()

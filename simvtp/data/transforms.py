@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from simvtp.config.formats import magnitude_and_number
 from simvtp.data.video.video import Frames
+from simvtp.errors import ConfigError
 from simvtp.runtime.constants import IMAGENET_MEAN, IMAGENET_STD
 from simvtp.runtime.timm_compat import InterpolationMode, vision
 
@@ -97,12 +98,38 @@ def sided(captions: tuple[str, ...]) -> bool:
 
 
 @dataclass(frozen=True)
+class Added:
+    """An augmentation of a plugin. change: clip and generator -> clip; chance: the share of clips that it changes."""
+
+    name: str
+    chance: float
+    change: Callable[[Frames, np.random.Generator], Frames]
+
+    def __call__(self, clip: Frames, seed: int, epoch: int, index: int) -> Frames:
+        """Its draws are its own: it moves none of another augmentation. Raises ConfigError for what is no such clip."""
+        random = _generator(f"augmentation {self.name} {seed} {epoch} {index}")
+        if random.random() >= self.chance:
+            return clip
+        changed = self.change(clip, random)
+        if not isinstance(changed, np.ndarray) or changed.shape != clip.shape or changed.dtype != np.uint8:
+            given = f"{getattr(changed, 'dtype', type(changed).__name__)} {getattr(changed, 'shape', '')}"
+            raise ConfigError(f"augmentation {self.name}: it makes {given} of uint8 {clip.shape}")
+        return np.ascontiguousarray(changed)
+
+
+def _generator(text: str) -> np.random.Generator:
+    return np.random.default_rng(int.from_bytes(hashlib.blake2b(text.encode(), digest_size=16).digest(), "big"))
+
+
+@dataclass(frozen=True)
 class Augmentation:
-    """rand_augment: "m7-n4" or nothing; flip: none, safe (not where a caption is `sided`) or all; erasing: chance."""
+    """rand_augment: "m7-n4" or nothing; flip: none, safe (not where a caption is `sided`) or all; erasing: chance;
+    added: those of plugins, in their order."""
 
     rand_augment: str = ""
     flip: str = "none"
     erasing: float = 0.0
+    added: tuple[Added, ...] = ()
 
     @property
     def nothing(self) -> bool:
@@ -110,8 +137,7 @@ class Augmentation:
 
     def __call__(self, clip: Frames, captions: tuple[str, ...], seed: int, epoch: int, index: int) -> Frames:
         """uint8 [T, H, W, 3] in and out; `clip` is left as it is."""
-        digest = hashlib.blake2b(f"augmentation {seed} {epoch} {index}".encode(), digest_size=16).digest()
-        random = np.random.default_rng(int.from_bytes(digest, "big"))
+        random = _generator(f"augmentation {seed} {epoch} {index}")
         if self.rand_augment:
             clip = rand_augment(clip, self.rand_augment, random)
         if self.flip != "none":
@@ -120,6 +146,8 @@ class Augmentation:
                 clip = np.ascontiguousarray(clip[:, :, ::-1])
         if self.erasing and random.random() < self.erasing:
             clip = erase(clip, random)
+        for added in self.added:
+            clip = added(clip, seed, epoch, index)
         return clip
 
 

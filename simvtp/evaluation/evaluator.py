@@ -22,6 +22,7 @@ from simvtp.evaluation.encode import (
     gallery,
     shuffled,
 )
+from simvtp.evaluation.evaluators import EncodedGallery, evaluated
 from simvtp.evaluation.metrics import (
     Floats,
     Retrieval,
@@ -40,7 +41,8 @@ from simvtp.training.load import pretrained_model
 
 def score(model: DualEncoder, experiment: Experiment, tokenizer: Tokenizer, device: torch.device) -> dict[str, Any]:
     """`metrics`, `controls` and `ranks` of result.json for a fine-tuned run; where videos have several
-    captions also `owners`, the video of each query of the test split; and `missed`, test videos that were not there.
+    captions also `owners`, the video of each query of the test split; `missed`, test videos that were not there; and
+    `evaluators`, the numbers of plugins.
 
     The test videos are decoded once for all that the two encoders give, and once more where candidates are re-ranked.
     """
@@ -81,6 +83,11 @@ def score(model: DualEncoder, experiment: Experiment, tokenizer: Tokenizer, devi
         "controls": controls,
         "ranks": ranks,
     }
+    encoded = EncodedGallery(
+        config, videos.numpy(), captions.numpy(), test.owner, test.corpus.samples, frozenset(test.absent)
+    )
+    if numbers := evaluated(encoded):
+        result["evaluators"] = numbers
     if test.absent:
         result["missed"] = [test.corpus.samples[index].video_id for index in sorted(test.absent)]
     return result if len(set(test.owner)) == len(test.owner) else result | {"owners": list(test.owner)}

@@ -161,7 +161,7 @@ class SimVTP:
 
 def _filled(kind: str, config: Config, tokenizer: Tokenizer, weights: Path) -> nn.Module:
     """A model of that kind, on the CPU, with the weights of a file; raises DataError where they do not fit."""
-    pretrained = fresh_model(config, tokenizer)
+    pretrained = fresh_model(config, tokenizer, added=kind == "pretrained")  # fine-tuned weights have no heads
     model = two_encoders(pretrained, config) if kind == "finetuned" else pretrained
     try:
         load_weights(model, weights)

@@ -11,10 +11,11 @@ from simvtp.models.simvtp import SimVTPModel
 from simvtp.runtime.seeding import seeded
 
 
-def fresh_model(config: Config, tokenizer: Tokenizer) -> SimVTPModel:
+def fresh_model(config: Config, tokenizer: Tokenizer, *, added: bool = True) -> SimVTPModel:
+    """A model drawn from the seed. added: as of `SimVTPModel`."""
     # torch's own initialisation, which the model draws anew, must not touch the global state.
     with seeded(config.seed, "construction"):
-        return SimVTPModel(config, tokenizer.size)
+        return SimVTPModel(config, tokenizer.size, added=added)
 
 
 def starting_model(config: Config, tokenizer: Tokenizer) -> SimVTPModel:

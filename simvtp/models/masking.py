@@ -13,8 +13,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from simvtp.config.plugins.usage import made
 from simvtp.config.schema import Mask, Model
-from simvtp.config.tube_counts import tubes_decoded, units_masked
+from simvtp.config.tube_counts import tubes_decoded, tubes_masked, units_masked
+from simvtp.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,19 @@ class VideoMask:
 
     visible: Tensor
     masked: Tensor
+
+    @staticmethod
+    def hiding(masked: Tensor, tubes: int) -> VideoMask:
+        """The mask that hides `masked`, int64 [B, M], of `tubes` tubes of a clip.
+
+        Raises ConfigError where a row names a tube twice.
+        """
+        hidden = torch.zeros(len(masked), tubes, dtype=torch.bool).scatter(1, masked, True)
+        if int(hidden.sum()) < masked.numel():
+            raise ConfigError(f"a mask names a tube twice; it must name {masked.shape[1]} different ones in each clip")
+        order = hidden.to(torch.uint8).argsort(dim=1, stable=True)
+        visible = tubes - masked.shape[1]
+        return VideoMask(visible=order[:, :visible], masked=order[:, visible:])
 
     def to(self, device: torch.device) -> VideoMask:
         return VideoMask(self.visible.to(device, non_blocking=True), self.masked.to(device, non_blocking=True))
@@ -127,7 +142,8 @@ def _pack(chosen: Tensor) -> tuple[Tensor, Tensor]:
 def draw_video_mask(batch: int, model: Model, mask: Mask, generator: torch.Generator) -> VideoMask:
     """One mask a clip (section 3.2, as in VideoMAE), all masked tubes decoded.
 
-    mask.kind: tube masks the same cells in all slots; frame masks whole slots; random masks any tubes.
+    mask.kind: tube masks the same cells in all slots; frame masks whole slots; random masks any tubes; others are of
+    plugins. Raises ConfigError where a plugin's is not loaded, or gives no such mask.
     """
     if mask.kind == "tube":
         hidden, shown = _choose(batch, model.cells, units_masked(mask.video, model.cells), generator)
@@ -137,9 +153,23 @@ def draw_video_mask(batch: int, model: Model, mask: Mask, generator: torch.Gener
         hidden, shown = _choose(batch, model.slots, units_masked(mask.video, model.slots), generator)
         cells = torch.arange(model.cells).view(1, 1, -1)
         visible, masked = ((part.unsqueeze(2) * model.cells + cells).flatten(1) for part in (shown, hidden))
-    else:
+    elif mask.kind == "random":
         masked, visible = _choose(batch, model.tubes, units_masked(mask.video, model.tubes), generator)
+    else:
+        return _checked(made("mask", mask.kind).draw(batch, model, mask, generator), batch, model, mask)
     return VideoMask(visible=visible, masked=masked)
+
+
+def _checked(drawn: VideoMask, batch: int, model: Model, mask: Mask) -> VideoMask:
+    """The mask of a plugin; raises ConfigError where it does not split the tubes of each clip as it says it does."""
+    count = tubes_masked(model, mask)
+    whole = torch.cat((drawn.visible, drawn.masked), dim=1).sort(dim=1).values
+    if drawn.masked.shape != (batch, count) or not torch.equal(whole, torch.arange(model.tubes).expand(batch, -1)):
+        raise ConfigError(
+            f"mask.kind: {mask.kind} masks {tuple(drawn.masked.shape)} and shows {tuple(drawn.visible.shape)}; it must "
+            f"mask {count} of {model.tubes} tubes in each of {batch} clips, and show the others, each once"
+        )
+    return drawn
 
 
 def select_decoded(drawn: VideoMask, model: Model, mask: Mask, generator: torch.Generator) -> VideoMask:

@@ -1,6 +1,7 @@
 """The four objectives of pre-training and the one forward that computes those that are on (SimVTP section 3.3).
 
-MVM masked video modelling, MLM masked language modelling, VTC video-text contrast, VTM video-text matching.
+MVM masked video modelling, MLM masked language modelling, VTC video-text contrast, VTM video-text matching; and those
+of plugins (docs/extend.md).
 
 What an objective does not need is not computed: the matching positives are the joint pass, mismatched pairs only pair
 embedded rows anew, words are predicted where they are masked, pixels where tubes are.
@@ -12,15 +13,20 @@ encoder's width.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from simvtp.config.plugins.usage import active
 from simvtp.config.schema import Config
 from simvtp.distributed.collectives import all_gather_with_grad, all_to_all
+from simvtp.errors import ConfigError
 from simvtp.models.embeddings import gather, tubes_of
 from simvtp.models.masking import MaskedBatch
+from simvtp.models.passes import passes_of
 from simvtp.models.simvtp import SimVTPModel
 from simvtp.models.transformer import Group
 
@@ -37,8 +43,30 @@ class Pretraining(nn.Module):
         return losses(self.model, batch, self.config)
 
 
+@dataclass(frozen=True)
+class Step:
+    """What an objective of a plugin sees of a step of pre-training.
+
+    config: of the run. model: whose parameters are trained. batch: clips and captions of this process, with their
+    masks. tubes: its clips as tubes, uint8 [B, tubes, P]. passes: name -> outputs of the encoder, for the passes of the
+    objective and those of the others that are on; in a joint pass the V visible tubes come first.
+    """
+
+    config: Config
+    model: SimVTPModel
+    batch: MaskedBatch
+    tubes: Tensor
+    passes: Mapping[str, Group]
+
+
+def weights_of(config: Config) -> dict[str, float]:
+    """The weight of each loss by name, those of plugins that are on among them."""
+    own = {name: getattr(config.objective, name) for name in ("mvm", "mlm", "vtc", "vtm")}
+    return own | {name: weight for name, (weight, _) in active(config, "objective").items()}
+
+
 def losses(model: SimVTPModel, batch: MaskedBatch, config: Config) -> dict[str, Tensor]:
-    """The losses that are on, unweighted scalars, by the names mvm, mlm, vtc and vtm.
+    """The losses that are on, unweighted scalars, by the names mvm, mlm, vtc and vtm, and those of plugins.
 
     Their means over the processes are the losses of the whole batch (`simvtp.distributed.collectives`).
     """
@@ -47,19 +75,23 @@ def losses(model: SimVTPModel, batch: MaskedBatch, config: Config) -> dict[str, 
     tubes = tubes_of(batch.video, config.model)
     videos, texts = model.tubes(tubes, batch.video_mask.visible), model.embed_text(batch)
 
-    passes: dict[str, Group] = {}
-    if objective.mvm or objective.mlm or objective.vtm:
+    wanted, passes = passes_of(config), dict[str, Group]()
+    if "joint" in wanted:
         passes["joint"] = pair(videos, texts)
-    if objective.vtm and objective.negatives == "random":
+    if "mismatched" in wanted and objective.negatives == "random":
         passes["mismatched"] = pair(all_to_all(videos, batch.negatives), texts)
-    if objective.vtc and objective.contrast == "masked":
-        passes["video"], passes["text"] = Group(videos), texts
-    elif objective.vtc:
-        passes["video"] = Group(model.tubes(tubes))
-        passes["text"] = Group(model.words(batch.text_mask.clean()), batch.present)
+    if "video" in wanted:
+        passes["video"] = Group(videos)
+    if "text" in wanted:
+        passes["text"] = texts
+    if "clean_video" in wanted:
+        passes["clean_video"] = Group(model.tubes(tubes))
+    if "clean_text" in wanted:
+        passes["clean_text"] = Group(model.words(batch.text_mask.clean()), batch.present)
     encoded = _encode(model, passes)
     if objective.vtc:
-        video_features, text_features = (all_gather_with_grad(encoded[name].mean(pool)) for name in ("video", "text"))
+        contrasted = ("video", "text") if objective.contrast == "masked" else ("clean_video", "clean_text")
+        video_features, text_features = (all_gather_with_grad(encoded[name].mean(pool)) for name in contrasted)
     if objective.vtm and objective.negatives == "hard":
         negatives = sample_hard_negatives(video_features, text_features, temperature, batch.negatives, group)
         encoded |= _encode(model, {"mismatched": pair(all_to_all(videos, negatives), texts)})
@@ -77,6 +109,13 @@ def losses(model: SimVTPModel, batch: MaskedBatch, config: Config) -> dict[str, 
     if model.matching_head is not None:
         matched, mismatched = (model.matching_head(encoded[name].mean(pool)) for name in ("joint", "mismatched"))
         found["vtm"] = matching_loss(matched, mismatched)
+    step = Step(config, model, batch, tubes, encoded)
+    for name, (_, added) in active(config, "objective").items():
+        found[name] = added.loss(model.added_head(name), step)
+        if found[name].dim():
+            raise ConfigError(
+                f"objective {name}: its loss has the shape {tuple(found[name].shape)}; it must be a scalar"
+            )
     return found
 
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from simvtp.config.plugins.usage import active
 from simvtp.config.schema import Config, Model
 from simvtp.models.embeddings import TubeEmbedding, WordEmbedding, gather, sine_positions, tube_positions
 from simvtp.models.masking import DroppedText, MaskedBatch
@@ -18,6 +19,7 @@ from simvtp.models.transformer import Group, Transformer, initialise
 from simvtp.runtime.seeding import seeded
 
 MAX_INVERSE_TEMPERATURE = 100.0  # CLIP's
+ADDED = "objective_"  # before the name of a plugin's objective: the attribute that is its head
 
 
 class Temperature(nn.Module):
@@ -106,17 +108,18 @@ class WordDecoder(nn.Module):
 class SimVTPModel(nn.Module):
     """Embeddings, unified encoder and the heads that the config's objectives need (section 3).
 
-    A head is there only where its objective is on. Each part is drawn from a seed of its own, so two configs that
-    differ in one objective start the rest from the same weights.
+    A head is there only where its objective is on, also that of a plugin. Each part is drawn from a seed of its own, so
+    two configs that differ in one objective start the rest from the same weights.
 
     Weights start as in the release, which keeps VideoMAE's: linear layers Xavier-uniform, the tube embedding at the
     default of `Conv3d`, mask tokens from a normal of deviation 0.02 that is cut at one deviation.
 
     config: of the run; its model, mask and objective sections and the seed count.
     vocabulary: how many words the tokenizer knows.
+    added: with the heads of the objectives of plugins; without, for what only encodes, the plugins need not be loaded.
     """
 
-    def __init__(self, config: Config, vocabulary: int) -> None:
+    def __init__(self, config: Config, vocabulary: int, *, added: bool = True) -> None:
         super().__init__()
         model, objective = config.model, config.objective
         drops_words = config.mask.words == "dropped"
@@ -129,6 +132,8 @@ class SimVTPModel(nn.Module):
         self.matching_head = nn.Linear(model.width, 2) if objective.vtm else None
         learned = objective.vtc and objective.learn_temperature
         self.temperature = Temperature(objective.temperature) if learned else None
+        for name, (_, made) in (active(config, "objective") if added else {}).items():
+            self.add_module(f"{ADDED}{name}", made.head(config))
         for name, part in self.named_children():
             with seeded(config.seed, "weights", name):
                 initialise(part)
@@ -154,6 +159,10 @@ class SimVTPModel(nn.Module):
         head = self.word_head if self.word_decoder is None else self.word_decoder
         assert head is not None
         return head.predict_words(joint, batch)
+
+    def added_head(self, name: str) -> nn.Module | None:
+        """The head of an objective of a plugin; None: it has none."""
+        return self._modules[f"{ADDED}{name}"]
 
     def no_weight_decay(self) -> set[str]:
         """Parameters without weight decay beside biases, norms and vectors (timm's convention)."""

@@ -1,4 +1,4 @@
-"""Which experiment trackers are asked for: `SIMVTP_SCALARS=tensorboard,wandb`. Loads without torch.
+"""Which experiment trackers are asked for: `SIMVTP_SCALARS=tensorboard,trackio`. Loads without torch.
 
 It is a variable of the environment and no config field: it changes no outcome, so no id.
 """
@@ -12,7 +12,7 @@ import shlex
 from simvtp.errors import ConfigError, nearest
 
 VARIABLE = "SIMVTP_SCALARS"
-KINDS = ("tensorboard", "wandb")
+KINDS = ("tensorboard", "trackio", "mlflow", "wandb")
 
 
 def wanted(text: str | None = None) -> tuple[str, ...]:

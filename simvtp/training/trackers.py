@@ -1,4 +1,4 @@
-"""Trackers that show a stage's log: TensorBoard and Weights & Biases, with `SIMVTP_SCALARS=tensorboard,wandb`.
+"""Trackers that show a stage's log: TensorBoard, trackio, MLflow and Weights & Biases, with `SIMVTP_SCALARS=trackio`.
 
 log.jsonl is the truth. A stage that starts or resumes first brings each tracker up to the log, which was cut at the
 step of the checkpoint, so no point is there twice. `python -m simvtp.training.trackers results/ --to tensorboard` does
@@ -7,6 +7,7 @@ it for stages that are over.
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import json
 import logging
@@ -22,6 +23,10 @@ from simvtp.runtime.files import read_json
 from simvtp.training.tracker_names import KINDS, wanted
 
 log = logging.getLogger(__name__)
+
+PROJECT = "simvtp"  # by default, in trackers that have projects
+TAG = "simvtp.id"  # of an MLflow run: the id of the run or stage
+MOST_PARAMETERS = 100  # that MLflow takes at once
 
 NO_SCALARS = ("time", "step", "steps", "epoch", "seconds_left")
 
@@ -103,7 +108,7 @@ class Wandb:
         try:
             self.run = wandb.init(
                 id=folder.name, name=folder.name, dir=folder, resume="allow", job_type=folder.parent.name,
-                project=os.environ.get("WANDB_PROJECT", "simvtp"), config=config["config"], tags=[config["preset"]],
+                project=os.environ.get("WANDB_PROJECT", PROJECT), config=config["config"], tags=[config["preset"]],
             )  # fmt: skip
         except wandb.errors.Error as error:
             log.warning(
@@ -124,7 +129,88 @@ class Wandb:
             self.run.finish()
 
 
-TRACKERS: dict[str, Callable[[Path, Iterable[Line]], Tracker]] = {"tensorboard": TensorBoard, "wandb": Wandb}
+class Trackio:
+    """A run of trackio (local-first) with the name of the stage's folder, written anew from the log at every start.
+
+    folder: the stage's folder, whose config.json becomes the run's config; lines: its log so far. Where it is kept is
+    trackio's own matter (TRACKIO_DIR, TRACKIO_SPACE_ID); the project is $TRACKIO_PROJECT, by default simvtp.
+    """
+
+    def __init__(self, folder: Path, lines: Iterable[Line]) -> None:
+        import trackio
+
+        project, config = os.environ.get("TRACKIO_PROJECT", PROJECT), read_json(folder / "config.json")
+        known: Any = ()
+        with contextlib.suppress(ValueError):  # there is no such project yet
+            known = trackio.Api().runs(project)
+        for old in known:
+            if old.name == folder.name:
+                old.delete()
+        self.run = trackio.init(
+            project, name=folder.name, group=folder.parent.name, config=config["config"], embed=False,
+            auto_log_gpu=False, auto_log_cpu=False,
+        )  # fmt: skip
+        for line in lines:
+            self.add(line)
+
+    def add(self, line: Line) -> None:
+        self.run.log(scalars(line), step=line["step"])
+
+    def close(self) -> None:
+        self.run.finish()
+
+
+class Mlflow:
+    """A run of MLflow with the name of the stage's folder, continued after a kill.
+
+    folder: the stage's folder, whose config.json becomes the run's parameters; lines: its log so far. Each start sends
+    of every number the steps that are not there yet; earlier ones are the same. Server and experiment are MLflow's own
+    variables, MLFLOW_TRACKING_URI and MLFLOW_EXPERIMENT_NAME, by default simvtp. MLflow allows no @ in a name: R@1 is
+    R_at_1 there.
+    """
+
+    def __init__(self, folder: Path, lines: Iterable[Line]) -> None:
+        import mlflow
+
+        self.client = mlflow.MlflowClient()
+        name = os.environ.get("MLFLOW_EXPERIMENT_NAME", PROJECT)
+        experiment = self.client.get_experiment_by_name(name)
+        number = experiment.experiment_id if experiment is not None else self.client.create_experiment(name)
+        found = self.client.search_runs([number], f"tags.`{TAG}` = '{folder.name}'")
+        if found:
+            self.run = found[0].info.run_id
+            self.client.update_run(self.run, status="RUNNING")
+        else:
+            tags = {TAG: folder.name, "simvtp.kind": folder.parent.name}
+            self.run = self.client.create_run(number, run_name=folder.name, tags=tags).info.run_id
+            config = read_json(folder / "config.json")["config"]
+            parameters = [mlflow.entities.Param(key, str(value)) for key, value in config.items()]
+            for first in range(0, len(parameters), MOST_PARAMETERS):
+                self.client.log_batch(self.run, params=parameters[first : first + MOST_PARAMETERS])
+        self.sent: dict[str, int] = {}  # name -> its last step
+        for line in lines:
+            self.add(line)
+
+    def add(self, line: Line) -> None:
+        for name, value in scalars(line).items():
+            name = name.replace("@", "_at_")
+            if name not in self.sent:
+                before = self.client.get_metric_history(self.run, name)
+                self.sent[name] = max((point.step for point in before), default=-1)
+            if line["step"] > self.sent[name]:
+                self.client.log_metric(self.run, name, value, timestamp=int(1000 * line["time"]), step=line["step"])
+                self.sent[name] = line["step"]
+
+    def close(self) -> None:
+        self.client.set_terminated(self.run)
+
+
+TRACKERS: dict[str, Callable[[Path, Iterable[Line]], Tracker]] = {
+    "tensorboard": TensorBoard,
+    "trackio": Trackio,
+    "mlflow": Mlflow,
+    "wandb": Wandb,
+}
 
 
 def open_trackers(path: Path, kinds: Iterable[str]) -> list[Tracker]:

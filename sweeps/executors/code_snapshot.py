@@ -8,6 +8,7 @@ import uuid
 from functools import cache
 from pathlib import Path
 
+from simvtp.config.plugins.loading import COPIES, loaded
 from simvtp.runtime.files import write_json
 from simvtp.runtime.git_state import git_state
 
@@ -18,7 +19,8 @@ SUFFIXES = (".py", ".toml", ".txt", ".json")
 
 @cache
 def snapshot_code(results: Path) -> Path:
-    """The folder results/code/<hash of the code> with a copy of the packages; what is there already is used again.
+    """The folder results/code/<hash of the code> with a copy of the packages, and of the plugins that are loaded; what
+    is there already is used again.
 
     One for all that a command starts: a sweep whose code is edited while it runs is not made by two codes.
 
@@ -31,6 +33,8 @@ def snapshot_code(results: Path) -> Path:
         if path.suffix in SUFFIXES and path.is_file()
     )
     contents = {str(path.relative_to(ROOT)): path.read_bytes() for path in files}
+    for plugin in loaded():
+        contents |= {f"{COPIES.name}/{plugin.digest}/{name}": text for name, text in plugin.sources.items()}
     digest = hashlib.sha256()
     for name, content in contents.items():
         digest.update(name.encode() + b"\0" + hashlib.sha256(content).digest())

@@ -16,6 +16,7 @@ from submitit.core.utils import UncompletedJobError
 from submitit.helpers import DelayedSubmission
 
 from simvtp.config.experiment import Experiment
+from simvtp.config.plugins.loading import load_recorded
 from simvtp.config.run_dirs import RUNS, STAGES, home
 from simvtp.config.schema import flatten, unflatten
 from simvtp.runtime import heartbeat
@@ -102,6 +103,7 @@ class Task:
         from simvtp.run import run
         from simvtp.runtime.signals import stoppable
 
+        load_recorded(str(self.values.get("plugins", "")))
         if self.kind == "run":
             return str(run(self._experiment()))
         with stoppable():

@@ -14,6 +14,7 @@ from optuna.trial import TrialState
 from rich.console import Console
 from rich.table import Table
 
+from simvtp.config.plugins.record import options_of
 from simvtp.config.presets import preset
 from simvtp.config.schema import FIELDS, flatten
 from sweeps.plan import Plan, Run
@@ -139,5 +140,7 @@ def again(plan: Plan, trial: Trial) -> str:
     """The command that tries a trial's settings with a seed that the search did not see."""
     usual = flatten(preset(plan.preset))
     own = {key: value for key, value in flatten(plan.base).items() if value != usual[key] and key != "seed"}
+    loaded = options_of(own.pop("plugins", ""))
     words = [f"--set {shlex.quote(f'{key}={value}')}" for key, value in {**own, **trial.params}.items()]
+    words += [shlex.join(loaded)] if loaded else []
     return f"python -m simvtp.run --preset {plan.preset} {' '.join(words)} --set seed={max(plan.seeds) + 1}"

@@ -176,4 +176,5 @@ class Submissions:
 
 
 def _difference(config: Config, base: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in flatten(config).items() if value != base[key]}
+    own = flatten(config)  # a field of a plugin that is off is not listed, and has its default
+    return {key: own[key] for key in {**base, **own} if own[key] != base[key]}

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Literal
 
 from simvtp.config.file_digests import pin, split
+from simvtp.config.plugins.registry import EXTENSIONS
 from simvtp.data.annotations.records import Record
 from simvtp.data.annotations.video_files import ENDINGS, path_below
-from simvtp.data.corpora.spec import LISTS, CorpusSpec
+from simvtp.data.corpora.spec import CorpusSpec, is_list
 from simvtp.data.video.tar_members import file_on_disk
 from simvtp.runtime.cache_dir import cache_folder
 from simvtp.runtime.files import read_json, write_json
@@ -51,7 +52,9 @@ def pinned_corpus(use: Use, spec: str) -> str:
 def _digest(spec: str, use: Use) -> str:
     from simvtp.data.corpora.registry import read_records  # loads readers and decoders: not for the embedded corpus
 
-    key = hashlib.sha256(f"{use}\0{spec}".encode()).hexdigest()[:24]
+    reader = EXTENSIONS.get(f"corpus.{spec.partition(':')[0]}")  # of a plugin: another code may read another thing
+    code = f"\0{reader.plugin.digest}" if reader is not None else ""
+    key = hashlib.sha256(f"{use}\0{spec}{code}".encode()).hexdigest()[:24]
     file = cache_folder() / "corpora" / f"{key}.json"
     for digest, stats in _kept(key, file):
         if all(_stat(path) == stat for path, stat in stats.items()):
@@ -95,7 +98,7 @@ def _sizes(folder: Path) -> dict[str, int]:
 def _stats(spec: CorpusSpec, folders: set[Path]) -> Stats:
     """Of all that a digest hangs on; nothing where that is too much to compare."""
     paths = [str(folder) for folder in folders]
-    if spec.kind in LISTS:
+    if is_list(spec.kind):
         paths += map(str, spec.lists)
     else:
         for folder, _, names in os.walk(spec.path):

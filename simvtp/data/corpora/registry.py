@@ -2,18 +2,20 @@
 
 A corpus is named `kind:place`: sprites:tiny (embedded), webvid:ROOT, msrvtt:ROOT (or msrvtt:ROOT?split=7k; splits:
 1k-A, 9k, 7k, full), msvd:ROOT, didemo:ROOT, lsmdc:ROOT, activitynet:ROOT, csv:FILE, json:FILE, parquet:FILE, and
-shards:DIR, any of these as `pack` writes it, or WebDataset shards as video2dataset writes them. Its splits are "train",
-"val" and "test". The embedded corpus holds two data sets, so it has "pretrain" (WebVid's layout) beside "train"
-(MSR-VTT's layout, for fine-tuning), and "test_seen"; elsewhere "pretrain" is "train".
+shards:DIR, any of these as `pack` writes it, or WebDataset shards as video2dataset writes them; or a kind of a plugin
+(docs/extend.md). Its splits are "train", "val" and "test". The embedded corpus holds two data sets, so it has
+"pretrain" (WebVid's layout) beside "train" (MSR-VTT's layout, for fine-tuning), and "test_seen"; elsewhere "pretrain"
+is "train".
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from simvtp.config.plugins.usage import made
 from simvtp.data.annotations.records import Record, check_ids, shortened
 from simvtp.data.annotations.video_files import find_videos, path_below
 from simvtp.data.corpora import activitynet, csv_json, didemo, lsmdc, msrvtt, msvd, webdataset, webvid
@@ -21,11 +23,12 @@ from simvtp.data.corpora.corpus import Corpus, Sample, fingerprint
 from simvtp.data.corpora.skip_list import skipped
 from simvtp.data.corpora.spec import HINT, CorpusSpec
 from simvtp.data.sprites import dataset
+from simvtp.data.sprites.rendering import Frames
 from simvtp.data.sprites.scenes import parse_spec
 from simvtp.errors import DataError, nearest
 
 __all__ = ["EXTRA_TESTS", "SPLITS", "Corpus", "Sample", "each_split", "kind_of", "load", "place_of",
-           "read_records", "vocabulary"]  # fmt: skip
+           "read_records", "scenes_of", "vocabulary"]  # fmt: skip
 
 log = logging.getLogger(__name__)
 Found = TypeVar("Found")
@@ -76,7 +79,8 @@ def read_records(name: str, split: str) -> tuple[list[Record], Path]:
     splits = (*SPLITS, *EXTRA_TESTS.get(spec.kind, ()))
     if split not in splits:
         raise DataError(f"{name} has no split {split!r}; it has {', '.join(splits)}{nearest(split, splits)}")
-    records, root = READERS[spec.kind](spec, split)
+    read = READERS.get(spec.kind) or made("corpus", spec.kind).read
+    records, root = read(spec, split)
     check_ids(records, f"{name}, split {split}")
     return records, root
 
@@ -116,6 +120,13 @@ def vocabulary(name: str) -> Path | None:
         return dataset.ensure(parse_spec(spec.place)) / "vocab.txt"
     file = spec.folder / "vocab.txt"
     return file if file.is_file() else None
+
+
+def scenes_of(name: str, split: str) -> Callable[[Sequence[str]], Frames] | None:
+    """A function from video ids [N] to frames without noise, uint8 [N, T, H, W, 3]; None unless the corpus is the
+    embedded one, which knows what its clips show."""
+    spec = CorpusSpec.parse(name)
+    return dataset.scenes(parse_spec(spec.place), split) if spec.kind == "sprites" else None
 
 
 def _sprites(spec: CorpusSpec, split: str) -> tuple[list[Record], Path]:

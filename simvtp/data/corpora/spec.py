@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from simvtp.config.file_digests import split
+from simvtp.config.plugins.registry import EXTENSIONS
+from simvtp.config.plugins.usage import LOAD
 from simvtp.errors import DataError, nearest
 from simvtp.runtime.files import expanded
 
@@ -20,9 +22,31 @@ KINDS: Mapping[str, tuple[str, ...]] = {
 LISTS = ("csv", "json", "parquet")  # kinds whose place is a file
 
 
+def kinds() -> dict[str, tuple[str, ...]]:
+    """Kind of corpus -> options that its name may carry, those of plugins too.
+
+    Raises DataError where a plugin has taken a name of `KINDS`.
+    """
+    added: dict[str, tuple[str, ...]] = {}
+    for key, extension in EXTENSIONS.items():
+        if extension.kind == "corpus":
+            if extension.name in KINDS:
+                raise DataError(
+                    f"{extension.plugin.place}: there is a corpus {extension.name} already; take another name"
+                )
+            added[key.partition(".")[2]] = extension.made.options
+    return {**KINDS, **added}
+
+
+def is_list(kind: str) -> bool:
+    """Whether the place of a corpus of this kind is a file, not a folder."""
+    extension = EXTENSIONS.get(f"corpus.{kind}")
+    return kind in LISTS or (extension is not None and extension.made.is_file)
+
+
 @dataclass(frozen=True)
 class CorpusSpec:
-    """kind: a key of KINDS; place: a folder, or the annotation file of a list (for sprites: its size and seed)."""
+    """kind: a key of `kinds()`; place: a folder, or the annotation file of a list (for sprites: its size and seed)."""
 
     kind: str
     place: str
@@ -33,10 +57,11 @@ class CorpusSpec:
         """`text` may carry the digest of a resolved config. Raises DataError for an unknown kind or option, or where
         there is no place."""
         kind, colon, place = split(text)[0].partition(":")
-        if kind not in KINDS or not colon or not place:
+        known = kinds()
+        if kind not in known or not colon or not place:
             raise DataError(
-                f"{text!r} is not a corpus; write kind:place with kind one of {', '.join(KINDS)}, such as "
-                f"webvid:data/webvid{nearest(kind, KINDS)}; {HINT}"
+                f"{text!r} is not a corpus; write kind:place with kind one of {', '.join(known)}, such as "
+                f"webvid:data/webvid{nearest(kind, known)}, or of a plugin: {LOAD}; {HINT}"
             )
         if kind == "sprites":
             return cls(kind, place)
@@ -44,9 +69,9 @@ class CorpusSpec:
         options = {}
         for assignment in tail.split("&") if tail else []:
             name, _, value = assignment.partition("=")
-            if name not in KINDS[kind] or not value:
-                known = ", ".join(f"{option}=" for option in KINDS[kind]) or "none"
-                raise DataError(f"{text}: no option {assignment!r}; {kind} takes {known}{nearest(name, KINDS[kind])}")
+            if name not in known[kind] or not value:
+                takes = ", ".join(f"{option}=" for option in known[kind]) or "none"
+                raise DataError(f"{text}: no option {assignment!r}; {kind} takes {takes}{nearest(name, known[kind])}")
             options[name] = value
         return cls(kind, place, options)
 
@@ -62,7 +87,7 @@ class CorpusSpec:
     @property
     def folder(self) -> Path:
         """The folder that holds the corpus's annotation files."""
-        return self.path.parent if self.kind in LISTS else self.path
+        return self.path.parent if is_list(self.kind) else self.path
 
     @property
     def lists(self) -> list[Path]:
@@ -81,8 +106,8 @@ class CorpusSpec:
             raise DataError(f"{self}: {str(path)[:300]!r} cannot be read ({why})") from error
         if not exists:
             raise DataError(f"{path} does not exist (looked for in {Path.cwd()}); {HINT}")
-        if is_folder and self.kind in LISTS:
+        if is_folder and is_list(self.kind):
             raise DataError(f"{self}: {path} is a folder; {self.kind}: takes the file that lists videos and captions")
-        if not is_folder and self.kind not in LISTS:
+        if not is_folder and not is_list(self.kind):
             raise DataError(f"{self}: {path} is a file; {self.kind}: takes the folder that holds the corpus")
         return path

@@ -7,7 +7,17 @@ from PIL import Image
 
 from simvtp.config.presets import preset
 from simvtp.config.schema import override
-from simvtp.data.transforms import OPERATIONS, Augmentation, Box, decoded_side, draw_box, erase, rand_augment, sided
+from simvtp.data.transforms import (
+    OPERATIONS,
+    Added,
+    Augmentation,
+    Box,
+    decoded_side,
+    draw_box,
+    erase,
+    rand_augment,
+    sided,
+)
 from simvtp.errors import ConfigError
 from simvtp.runtime.timm_compat import timm
 
@@ -175,3 +185,14 @@ def test_videos_are_decoded_as_large_as_the_smallest_box_needs() -> None:
     assert decoded_side("none", 224) == 224
     assert decoded_side("multiscale", 224) == 340  # 0.66 of it is 224.4
     assert decoded_side("resized", 224, 0.08) == 915  # 8% of 915 x 915 at 3:4 is 224 wide
+
+
+def test_an_augmentation_of_a_plugin_moves_no_other_draw_and_must_give_a_clip() -> None:
+    clip = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3), dtype=np.uint8)
+    plain = Augmentation(erasing=1.0)
+    for chance in (0.0, 1.0):
+        added = Augmentation(erasing=1.0, added=(Added("as_it_is", chance, lambda given, _: given),))
+        np.testing.assert_array_equal(added(clip, (), 0, 0, 3), plain(clip, (), 0, 0, 3))
+    wrong = Augmentation(added=(Added("half", 1.0, lambda given, _: given[:1]),))
+    with pytest.raises(ConfigError, match=r"augmentation half: it makes uint8 \(1, 16, 16, 3\)"):
+        wrong(clip, (), 0, 0, 3)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import subprocess
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -124,3 +127,48 @@ def test_offline_copies_of_wandb_are_replaced(tmp_path: Path, monkeypatch: pytes
         assert dict(tracker.run.summary)["finetune/loss"] == 2.0
         tracker.close()
     assert len(list((tmp_path / "wandb").glob("offline-run-*"))) == 1
+
+
+def killed_and_resumed(tmp_path: Path, kind: str) -> None:
+    """Three steps, as before a kill, then the same and a fourth."""
+    write_json(tmp_path / "config.json", {"preset": "tiny", "config": {"mask.video": 0.9}})
+    lines: list[dict[str, Any]] = [{**LINE, "step": step, "R@1": 10.0 * step} for step in (1, 2, 3)]
+    for more in ([], [{**LINE, "step": 4, "R@1": 40.0}]):
+        tracker = trackers.TRACKERS[kind](tmp_path, lines)
+        for line in more:
+            tracker.add(line)
+        tracker.close()
+
+
+@pytest.mark.slow
+def test_trackio_has_each_point_once(tmp_path: Path) -> None:
+    pytest.importorskip("trackio")
+    code = (
+        "import sys; from pathlib import Path; from tests.simvtp.training.test_trackers import killed_and_resumed\n"
+        "import trackio; from trackio.sqlite_storage import SQLiteStorage\n"
+        "killed_and_resumed(Path(sys.argv[1]), 'trackio')\n"
+        "(run,) = trackio.Api().runs('simvtp')\n"
+        "points = [(line['step'], line['finetune/R@1']) for line in SQLiteStorage.get_logs('simvtp', run.name)]\n"
+        "assert run.name == Path(sys.argv[1]).name and run.config['mask.video'] == 0.9, (run.name, run.config)\n"
+        "assert points == [(1, 10), (2, 20), (3, 30), (4, 40)], points"
+    )
+    environment = {**os.environ, "TRACKIO_DIR": str(tmp_path / "trackio")}  # it is read when trackio is imported
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], env=environment, capture_output=True, text=True,
+                          check=False)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_mlflow_has_each_point_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mlflow = pytest.importorskip("mlflow")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME", raising=False)
+    killed_and_resumed(tmp_path, "mlflow")
+    client = mlflow.MlflowClient()
+    (run,) = client.search_runs([client.get_experiment_by_name("simvtp").experiment_id])
+    points = client.get_metric_history(run.info.run_id, "finetune/R_at_1")
+    assert [(point.step, point.value, point.timestamp) for point in points] == [
+        (step, 10.0 * step, 5000) for step in (1, 2, 3, 4)
+    ]
+    assert run.data.params == {"mask.video": "0.9"}
+    assert run.info.status == "FINISHED"

@@ -10,7 +10,6 @@ import pytest
 from optuna.trial import TrialState
 
 from simvtp.config.code_version import OtherCode
-from simvtp.config.presets import preset
 from simvtp.config.run_id import run_id
 from simvtp.config.schema import flatten, override
 from simvtp.errors import ConfigError
@@ -24,8 +23,9 @@ from sweeps.state.other_code import settle_search
 from sweeps.state.run_states import RunState
 from sweeps.state.run_summary import RunSummary
 from sweeps.study.storage import Copy, Database, Journal, parse
+from tests.small_config import CONFIG
 
-TINY = preset("tiny")
+TINY = CONFIG
 SMALL = Search("two masks", (uniform("mask.video", 0.5, 0.95, 0.05), uniform("mask.text", 0.15, 0.9, 0.05)),
                (Fraction(1, 3), Fraction(1)))  # fmt: skip
 
