@@ -1,9 +1,11 @@
 """`python analysis/plot.py results/`: figures/<sweep>.png (.pdf, .svg), with -cost and -learning beside it.
 
-What a figure shows stands in its caption, NAME.txt beside it, which analysis/document.py puts into LaTeX.
+What a figure shows stands in its caption, NAME.txt beside it, which analysis/document.py puts into LaTeX. For a paper:
+`--style cvpr --width column --format pdf`. With --metric R@5 or --direction video_to_text the names end in -R5, -v2t.
 
-Several sweeps of one preset share pareto-<preset>, R@1 of all rows against what a run costs; a search has -history and
--importance. With --against OTHER, each sweep is drawn over that of another results folder instead.
+Several sweeps of one preset share pareto-<preset>, R@1 of all rows against what a run costs; a search has -history,
+-importance, -settings and, of several objectives, -front. With --against OTHER, each sweep is drawn over that of
+another results folder instead.
 """
 
 from __future__ import annotations
@@ -20,11 +22,11 @@ if __name__ == "__main__" and not __package__:  # run as a file: Python put anal
 from matplotlib.figure import Figure
 
 from analysis import cli
-from analysis.figures import ablation, learning_curves, overlay, pareto, style
+from analysis.figures import ablation, learning_curves, looks, overlay, pareto, style
 from analysis.runs.load import Collection, load
 from analysis.runs.schema import Sweep, Unreadable
 from analysis.runs.text import file_name, printable
-from analysis.stats import diff, published
+from analysis.stats import diff, metric, published
 from analysis.stats.cost import MEASURES, Measure, add_option
 from analysis.stats.summary import Summary, summarise
 from simvtp.errors import DataError
@@ -36,7 +38,8 @@ Save = Callable[[Figure, str], None]
 
 def show(arguments: argparse.Namespace, collection: Collection, sweeps: Sequence[Sweep]) -> int:
     """Draws every sweep and search that was asked for; returns how many have nothing to show yet."""
-    style.apply()
+    style.apply(looks.of_arguments(arguments))
+    compared = metric.of_arguments(arguments)
     folder = arguments.output or Path(arguments.folder) / "figures"
     formats = tuple(arguments.format or style.FORMATS)
 
@@ -49,26 +52,28 @@ def show(arguments: argparse.Namespace, collection: Collection, sweeps: Sequence
     if arguments.against is not None:
         if arguments.cost != "time":
             raise DataError(f"--cost {arguments.cost}: --against draws no costs; leave one of the two out")
+        if compared != metric.R1:
+            raise DataError("--against compares R@1 of text-to-video; leave --metric and --direction out")
         return _against(collection, sweeps, load(arguments.against), save)
-    summaries = [summarise(sweep, collection, with_published=arguments.published) for sweep in sweeps]
+    summaries = [summarise(sweep, collection, metric=compared, with_published=arguments.published) for sweep in sweeps]
     measure = MEASURES[arguments.cost]
     for summary in summaries:
         measure(summary.rows)  # a run without that cost ends the command before anything is drawn
     empty = sum(not _sweep(summary, collection, measure, save) for summary in summaries)
     if arguments.only is None:
         for name, members in pareto.groups(summaries).items():
-            save(pareto.overall(members, measure), f"pareto-{file_name(name)}")
+            save(pareto.overall(members, measure), f"pareto-{file_name(name)}{compared.suffix}")
     return empty + sum(not _search(name, collection, save) for name in cli.searches(collection, arguments.only))
 
 
 def _sweep(summary: Summary, collection: Collection, measure: Measure, save: Save) -> bool:
-    name = summary.sweep.folder
+    name, ending = summary.sweep.folder, summary.metric.suffix
     if not summary.done:
         log.warning("%s: nothing finished yet. %s", name, summary.state())
         return False
-    save(ablation.draw(summary, measure), name)
-    save(pareto.draw(summary, measure), f"{name}-cost")
-    curves = learning_curves.draw(summary, collection.folder)
+    save(ablation.draw(summary, measure), f"{name}{ending}")
+    save(pareto.draw(summary, measure), f"{name}-cost{ending}")
+    curves = None if ending else learning_curves.draw(summary, collection.folder)  # the same for every metric
     if curves is not None:
         save(curves, f"{name}-learning")
     if summary.missing:
@@ -77,7 +82,7 @@ def _sweep(summary: Summary, collection: Collection, measure: Measure, save: Sav
 
 
 def _search(name: str, collection: Collection, save: Save) -> bool:
-    from analysis.figures import search
+    from analysis.figures import search, search_space
     from analysis.runs import journal  # imports Optuna, half a second: only where there is a search
 
     try:
@@ -94,6 +99,10 @@ def _search(name: str, collection: Collection, save: Save) -> bool:
         cli.output(f"{name}: no importance yet; it takes {search.FEWEST} finished trials and settings that vary")
     else:
         save(bars, f"{name}-importance")
+    more = {"settings": search_space.settings(study, name), "front": search_space.front(study, name)}
+    for ending, figure in more.items():
+        if figure is not None:
+            save(figure, f"{name}-{ending}")
     return True
 
 
@@ -118,6 +127,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--against", type=Path, metavar="OTHER", help="another results folder, drawn over this one")
     parser.add_argument("--format", action="append", choices=style.FORMATS, help="only this format; repeatable")
     add_option(parser)
+    looks.add_options(parser)
+    metric.add_options(parser)
     published.add_option(parser)
     parser.add_argument("--output", type=Path, metavar="DIR", help="where to write them (figures/ in the folder)")
     return cli.run(parser.parse_args(arguments), show)

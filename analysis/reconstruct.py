@@ -84,7 +84,7 @@ def draw(rebuilt: Rebuilt, title: str) -> Figure:
     lines = len(_lines(first.words))
     block = [1.0, 1.0, 0.2 + 0.24 * lines] if first.rebuilt is not None else [1.0, 0.2 + 0.24 * lines]
     heights = [1.0, 0.2 + 0.24 * lines, *block * len(rebuilt)]
-    figure = plt.figure(figsize=(style.WIDTH, 0.8 + 0.72 * sum(heights)))
+    figure = plt.figure(figsize=(style.look().width, 0.8 + 0.72 * sum(heights)))
     grid = figure.add_gridspec(
         len(heights), len(frames), height_ratios=heights, wspace=0.04, hspace=0.06, left=0.13, right=0.99,
         top=1 - 0.42 / figure.get_figheight(), bottom=0.3 / figure.get_figheight(),

@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from analysis import cli
-from analysis.figures import style
+from analysis.figures import looks, style
 from analysis.html_report.sections import (
     Search,
     Section,
@@ -33,6 +33,7 @@ from analysis.runs.schema import Sweep
 from analysis.runs.text import printable
 from analysis.stats import published
 from analysis.stats.cost import MEASURES, Measure, add_option
+from analysis.tables import yardsticks
 
 TEMPLATES = Path(__file__).parent / "html_report" / "templates"
 
@@ -55,6 +56,8 @@ def page(collection: Collection, sections: Sequence[Section], searches: Sequence
         name=printable(collection.folder.resolve().name),
         overview=overview(collection, sections),
         sections=sections,
+        yardstick_title=yardsticks.TITLE,
+        yardstick_headings=yardsticks.HEADINGS,
         searches=searches,
         fronts=fronts(sections, measure),
         reconstructions=pictures,
@@ -75,7 +78,7 @@ def _hash(text: str) -> str:
 
 def show(arguments: argparse.Namespace, collection: Collection, sweeps: Sequence[Sweep]) -> int:
     """Writes the page; returns how many sweeps have nothing to show yet."""
-    style.apply()
+    style.apply(looks.REPORT)
     measure = MEASURES[arguments.cost]
     sections = [section(sweep, collection, measure, with_published=arguments.published) for sweep in sweeps]
     searches = [search_of(name, collection) for name in cli.searches(collection, arguments.only)]

@@ -21,7 +21,7 @@ from analysis.runs.load import Collection
 from analysis.runs.schema import Sweep
 from analysis.stats import published
 from analysis.stats.summary import WANTED, Summary, summarise
-from analysis.tables import columns, latex
+from analysis.tables import columns, latex, yardsticks
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +55,16 @@ def screen(summary: Summary, width: int) -> Table:
     return table
 
 
+def small(lines: Sequence[Sequence[str]]) -> Table:
+    """The yardsticks of the base for a terminal."""
+    table = Table(title=Text(yardsticks.TITLE), title_justify="left")
+    for heading in yardsticks.HEADINGS:
+        table.add_column(Text(heading), justify="right" if heading in ("reached", "floor") else "left")
+    for line in lines:
+        table.add_row(*map(Text, line))
+    return table
+
+
 def _table_width(widths: Mapping[str, int]) -> int:
     """Of Rich's table: a space each side of a cell, a line each side of a column."""
     return sum(widths.values()) + 3 * len(widths) + 1
@@ -83,6 +93,8 @@ def show(arguments: argparse.Namespace, collection: Collection, sweeps: Sequence
         for ending, render in (("md", columns.markdown), ("tex", latex.latex), ("csv", columns.raw_csv)):
             cli.write(folder / f"{sweep.folder}.{ending}", render(summary).encode())
         console.print(screen(summary, console.width))
+        if lines := yardsticks.rows(summary):
+            console.print(small(lines))
         for note in columns.notes(summary):
             console.print(f"  {note}", markup=False, highlight=False)
         cli.output(f"  -> {folder / sweep.folder}.{{md,tex,csv}}\n")

@@ -20,6 +20,7 @@ from simvtp.distributed.process_group import decide, joined, leads, owned
 from simvtp.errors import ConfigError
 from simvtp.evaluation.evaluator import score
 from simvtp.evaluation.metrics import recall_interval
+from simvtp.evaluation.yardsticks import yardsticks
 from simvtp.runtime.environment import describe
 from simvtp.runtime.files import read_json, write_json
 from simvtp.runtime.log import stdout_console
@@ -53,6 +54,7 @@ def _evaluate(experiment: Experiment) -> None:
     decide(lambda: write_json(folder / "environment.json", describe(device)))
     result = _record(experiment) | found
     result["metrics"]["validation"] = result.pop("validation")
+    result["yardsticks"] = yardsticks(experiment, tokenizer, device)
     result["cost"]["evaluate_seconds"] = round(time.monotonic() - began, 2)
     decide(lambda: keep(experiment.results, result["code"]))
     decide(lambda: write_json(folder / "result.json", result))

@@ -11,6 +11,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.table import Table
 
 from simvtp.cli import Parser, main
@@ -29,6 +30,8 @@ def probed(folder: Path, data: str, head: Head) -> tuple[SimVTP, dict[str, Accur
     """
     is_model = (folder / "model.safetensors").is_file()
     model = SimVTP.from_pretrained(folder) if is_model else SimVTP.from_run(folder)
+    if model.config.machine.threads:
+        torch.set_num_threads(model.config.machine.threads)
     corpus = data or split(model.config.data.finetune)[0]
     return model, probe(model.encoder, model.config, model.tokenizer, corpus, head, model.device)
 
@@ -55,12 +58,12 @@ def _main() -> None:
         model, found = probed(folder, given.data, given.head)
         if not table.columns:
             for name in ("model", *found, "mean", "R@1"):
-                table.add_column(name, justify="left" if name == "model" else "right")
+                table.add_column(name, justify="left" if name == "model" else "right", no_wrap=name != "model")
             chances = [f"{label.chance:.1f}" for label in found.values()]
             table.add_row("commonest class", *chances, f"{sum(map(float, chances)) / len(chances):.1f}", "")
         table.add_row(*_row(folder, model, found))
         record[str(folder)] = {name: dataclasses.asdict(label) for name, label in found.items()}
-    stdout_console().print(table)
+    stdout_console(160).print(table)
     if given.out:
         write_json(given.out, {"head": given.head, "models": record})
 

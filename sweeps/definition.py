@@ -12,7 +12,7 @@ from typing import Any
 
 from simvtp.config.schema import FIELDS, REMOVED, Config, flatten, override, unknown
 from simvtp.errors import ConfigError
-from simvtp.models.flops import pretrain_gflop
+from simvtp.models.flops import finetune_gflop, pretrain_gflop
 
 Setting = Mapping[str, Any]
 
@@ -156,12 +156,27 @@ def at_equal_compute(points: Sequence[Point], base: Config) -> list[Point]:
 
     Raises ConfigError where the base's length is given in epochs, whose steps depend on the corpus.
     """
-    number, _, unit = base.pretrain.length.partition(" ")
-    if not unit.startswith("step"):
-        raise ConfigError(f'pretrain.length: equal compute needs a length in steps, not "{base.pretrain.length}"')
+    number = _steps("pretrain.length", base.pretrain.length)
     found = []
     for point in points:
         cost = pretrain_gflop(override(base, point.set)) / pretrain_gflop(base)
-        length = {"pretrain.length": f"{round(int(number) / cost)} steps"} if cost != 1 else {}
+        length = {"pretrain.length": f"{round(number / cost)} steps"} if cost != 1 else {}
         found.append(Point(point.label, {**point.set, **length}))
     return found
+
+
+def all_in_finetuning(base: Config) -> Point:
+    """No pre-training; its FLOP go into longer fine-tuning, in as many more steps as they pay for.
+
+    Raises ConfigError where a length of the base is given in epochs, whose steps depend on the corpus.
+    """
+    pretraining = _steps("pretrain.length", base.pretrain.length) * pretrain_gflop(base)
+    steps = _steps("finetune.length", base.finetune.length) + round(pretraining / finetune_gflop(base))
+    return Point("no pre-training", {"pretrain.length": "0 steps", "finetune.length": f"{steps} steps"})
+
+
+def _steps(key: str, length: str) -> int:
+    number, _, unit = length.partition(" ")
+    if not unit.startswith("step"):
+        raise ConfigError(f'{key}: equal compute needs a length in steps, not "{length}"')
+    return int(number)

@@ -7,7 +7,7 @@ import argparse
 from simvtp.cli import Parser, add_config_arguments
 from simvtp.errors import ConfigError
 
-SEARCH_OPTIONS = ("trials", "rungs", "budget", "over", "storage")
+SEARCH_OPTIONS = ("trials", "rungs", "budget", "over", "sampler", "storage")
 EPILOG = "exit codes: 0 all done; 1 some runs failed; 2 bad input; 130 interrupted"
 
 
@@ -56,6 +56,7 @@ def _add_search(made: argparse.ArgumentParser) -> None:
     made.add_argument("--rungs", metavar="SHARES", help="of a search: budgets at which to prune (1/9,1/3,1)")
     made.add_argument("--budget", choices=["length", "data"], help="of a search: what the shares are of (length)")
     made.add_argument("--over", metavar="KEYS", help="of a search: only these of its fields, with commas")
+    made.add_argument("--sampler", metavar="NAME", help="of a search: tpe, joint_tpe or random (as its file says)")
     made.add_argument(
         "--storage",
         metavar="URL",

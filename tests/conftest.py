@@ -10,18 +10,7 @@ import pytest
 import torch
 
 from simvtp.config.plugins import loading, registry
-
-CORPUS = "sprites:tiny?clips=96&finetune=48&validation=12&test=16&test_seen=8&pretrain_validation=4"
-QUICK = {
-    "data.pretrain": CORPUS,
-    "data.finetune": CORPUS,
-    "pretrain.length": "8 steps",
-    "pretrain.warmup": "2 steps",
-    "pretrain.batch": "16",
-    "finetune.length": "4 epochs",
-    "finetune.warmup": "1 epochs",
-    "finetune.batch": "16",
-}
+from tests.small_config import QUICK
 
 
 @pytest.fixture(scope="session", autouse=True)

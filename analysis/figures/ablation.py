@@ -12,14 +12,16 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import offset_copy
 
 from analysis.figures import style, tooltips
 from analysis.figures.bars import toggles
-from analysis.figures.style import R1, axis_of, headroom, ratio_axis, wrap
+from analysis.figures.style import axis_of, headroom, ratio_axis, wrap
 from analysis.stats import published, sentences
 from analysis.stats.cost import Cost, Measure, time
-from analysis.stats.summary import MAIN, Row, Summary
+from analysis.stats.metric import R1
+from analysis.stats.summary import Row, Summary
 
 
 def varying(summary: Summary, axis: str) -> list[Row]:
@@ -33,9 +35,7 @@ def draw(summary: Summary, measure: Measure = time) -> Figure:
     """The figure that fits the sweep's points."""
     if is_curves(summary):
         return curves(summary, measure(summary.rows))
-    if _is_product(summary):
-        return heat_map(summary)
-    return toggles(summary)
+    return heat_map(summary) if is_grid(summary) else toggles(summary)
 
 
 def is_curves(summary: Summary) -> bool:
@@ -49,7 +49,7 @@ def _is_tied(summary: Summary) -> bool:
     return len(sweep.axes) == 1 and len({sweep.value(p, sweep.axes[0]) for p in sweep.points}) == len(sweep.points)
 
 
-def _is_product(summary: Summary) -> bool:
+def is_grid(summary: Summary) -> bool:
     """Whether the points are every combination of the values of two numeric axes, the base among them or beside."""
     sweep = summary.sweep
     if len(sweep.axes) != 2 or not _numeric(summary):
@@ -72,35 +72,40 @@ def _is_number(value: Any) -> bool:
 
 
 def curves(summary: Summary, cost: Cost) -> Figure:
-    """R@1 along each axis (above) and the cost of a run (below); the paper's own curve beside ours, if it has one."""
+    """The metric along each axis (above) and the cost of a run (below); the paper's curve beside, if it has one."""
     names = list(summary.sweep.axes)
     quoted = names == ["data.fraction"] and any(row.published for row in summary.rows)
-    columns = len(names) + quoted
-    figure = plt.figure(figsize=(style.WIDTH, 4.5), layout="constrained")
-    grid = figure.add_gridspec(2, columns, height_ratios=[3, 1.1])
+    quoted = quoted and summary.metric == R1 and not style.look().narrow
+    columns = min(len(names) + quoted, 2 if style.look().narrow else 8)
+    bands = math.ceil((len(names) + quoted) / columns)
+    width, height = style.look().size(4.5)
+    figure = plt.figure(figsize=(width, bands * height), layout="constrained")
+    grid = figure.add_gridspec(2 * bands, columns, height_ratios=[3, 1.1] * bands)
     uppers: list[Axes] = []
     lowers: list[Axes] = []
     for k, name in enumerate(names):
-        upper = figure.add_subplot(grid[0, k], sharey=uppers[0] if k else None)
-        lower = figure.add_subplot(grid[1, k], sharex=upper, sharey=lowers[0] if k else None)
+        band, column = divmod(k, columns)
+        upper = figure.add_subplot(grid[2 * band, column], sharey=uppers[0] if k else None)
+        lower = figure.add_subplot(grid[2 * band + 1, column], sharex=upper, sharey=lowers[0] if k else None)
         rows = varying(summary, name)
         x = [axis_of(name).factor * float(summary.sweep.value(row.point, name)) for row in rows]
         _levels(upper, x, rows, summary)
         _costs(lower, x, rows, cost, cost.end(summary.finished_rows))
-        ratio_axis(lower, x, axis_of(name))
+        ratio_axis(lower, x, axis_of(name), columns)
         finding = sentences.against_base(rows, _base_value(summary, name))
         further = any(set(row.point.set) - {name} for row in rows)
         words = summary.sweep.title if further else axis_of(name).words
-        upper.set_title(wrap(style.caption(figure, words, finding), 100 // columns), loc="left")
+        upper.set_title(wrap(style.caption(figure, words, finding), 0.85 / columns), loc="left")
         upper.tick_params(labelbottom=False)
-        if k:
-            upper.set_ylabel("")
-            lower.set_ylabel("")
+        if column:
+            for panel in (upper, lower):
+                panel.set_ylabel("")
+                panel.tick_params(labelleft=False)
         uppers.append(upper)
         lowers.append(lower)
     rows = summary.finished_rows
-    circles = [value for row in rows for value in row.values("R@1")]
-    seen = [value for row in rows if math.isfinite(value := row.mean("R@1", MAIN, "test_seen"))]
+    circles = [value for row in rows for value in row.scores()]
+    seen = [value for row in rows if math.isfinite(value := row.score("test_seen"))]
     note = headroom(uppers[0], rows, [*circles, *seen])
     if summary.unpretrained and str(summary.unpretrained.seeds) != summary.seed_counts:
         note = f"{note} No pre-training: n = {summary.unpretrained.seeds}.".strip()
@@ -109,11 +114,11 @@ def curves(summary: Summary, cost: Cost) -> Figure:
         _paper_panel(figure.add_subplot(grid[:, -1]))
         note = f"{note} {published.SOURCE}; {published.CAUTION}."
     ordered = sorted(handles, key=lambda label: _LEGEND.index(label))
-    figure.legend([handles[label] for label in ordered], ordered, loc="outside upper center", ncols=6,
-                  columnspacing=1.4)  # fmt: skip
+    figure.legend([handles[label] for label in ordered], ordered, loc="outside upper center",
+                  ncols=style.legend_columns(ordered), columnspacing=1.4)  # fmt: skip
     bars = "bars from least to most, cut where they leave the panel"
     note = f"{note} Dashed: means alone. {cost.note(rows, bars)}".strip()
-    style.footnote(figure, wrap(sentences.footnote(summary, note), 140))
+    style.footnote(figure, sentences.footnote(summary, note))
     return figure
 
 
@@ -131,36 +136,39 @@ def _base_value(summary: Summary, name: str) -> str:
 
 
 def _levels(panel: Axes, x: Sequence[float], rows: Sequence[Row], summary: Summary) -> None:
-    """Mean R@1 with its interval, single seeds, seen combinations, and the levels of no pre-training and of chance."""
+    """Mean of the metric with its interval, seeds as a strip beside it, seen combinations, and the levels of no
+    pre-training and of chance."""
     done = [(place, row) for place, row in zip(x, rows, strict=True) if row.runs]
     places = [place for place, _ in done]
-    seen = [row.mean("R@1", MAIN, "test_seen") for _, row in done]
+    seen = [row.score("test_seen") for _, row in done]
     two = bool(np.isfinite(seen).any())
     if two:
         panel.plot(places, seen, "--s", color=style.ORANGE, markerfacecolor="white", label=SEEN)
-    intervals = [row.level[MAIN] for _, row in done]
+    intervals = [row.main for _, row in done]
     means = np.array([level.mean for level in intervals])
     reach = [means - [level.low for level in intervals], [level.high for level in intervals] - means]
     panel.errorbar(places, means, yerr=reach, fmt="-o", color=style.BLUE, label=HELD_OUT if two else TEST, zorder=3)
-    beside = offset_copy(panel.transData, panel.get_figure(root=True), x=5, units="points")
-    seeds = [(place, float(value)) for place, row in done if row.seeds > 1 for value in row.values("R@1")]
-    if seeds:
-        panel.plot(*zip(*seeds, strict=True), "o", color=style.BLUE, markerfacecolor="none", markersize=2.8,
-                   markeredgewidth=0.7, transform=beside, zorder=2, clip_on=False)  # fmt: skip
     for place, row in done:
         if row.seeds > 1:
-            for seed, value in zip(row.runs, row.values("R@1"), strict=True):
-                tooltips.mark(panel, place, float(value), sentences.seed_words(row, seed), beside)
-        tooltips.mark(panel, place, row.mean("R@1"), sentences.row_words(row))
+            _strip(panel, place, row)
+        tooltips.mark(panel, place, row.score(), sentences.row_words(row))
         if row.point.base:
-            panel.plot([place], [row.mean("R@1")], "o", color=style.BLACK, markerfacecolor="none", markersize=10,
+            panel.plot([place], [row.score()], "o", color=style.BLACK, markerfacecolor="none", markersize=10,
                        label=BASE, zorder=4)  # fmt: skip
     if summary.unpretrained:
-        panel.axhline(
-            summary.unpretrained.mean("R@1"), color="0.25", dashes=(5, 3), linewidth=1, label="no pre-training"
-        )
+        panel.axhline(summary.unpretrained.score(), color="0.25", dashes=(5, 3), linewidth=1, label="no pre-training")
     panel.axhline(summary.chance, color="0.25", linestyle=":", linewidth=1, label=CHANCE)
-    panel.set_ylabel(R1)
+    panel.set_ylabel(summary.metric.short if style.look().narrow else summary.metric.label)
+
+
+def _strip(panel: Axes, place: float, row: Row) -> None:
+    """Small circles right of the mean, one a seed, in lanes so that equal ones stay apart."""
+    figure = panel.get_figure(root=True)
+    for k, (seed, value) in enumerate(zip(row.runs, row.scores(), strict=True)):
+        aside = offset_copy(panel.transData, figure, x=style.LANES[k % len(style.LANES)], units="points")
+        panel.plot([place], [value], "o", color=style.BLUE, markerfacecolor="none", markersize=2.4, alpha=0.7,
+                   markeredgewidth=0.6, transform=aside, zorder=2, clip_on=False)  # fmt: skip
+        tooltips.mark(panel, place, float(value), sentences.seed_words(row, seed), aside)
 
 
 def _costs(panel: Axes, x: Sequence[float], rows: Sequence[Row], cost: Cost, end: float) -> None:
@@ -174,6 +182,7 @@ def _costs(panel: Axes, x: Sequence[float], rows: Sequence[Row], cost: Cost, end
         tooltips.mark(panel, place, middle, f"{row.label}: {cost.words(row)}")
     panel.set_ylabel(f"{cost.unit}\na run")
     panel.set_ylim(0, end)
+    panel.yaxis.set_major_locator(MaxNLocator(2 if style.look().narrow else 3))
 
 
 def _paper_panel(panel: Axes) -> None:
@@ -183,42 +192,43 @@ def _paper_panel(panel: Axes) -> None:
     for row in rows:
         tooltips.mark(panel, 100 * row.fraction, row.metrics["R@1"], f"{published.LABEL}: R@1 {row.metrics['R@1']}%")
         panel.annotate(f"{row.metrics['R@1']}", (100 * row.fraction, row.metrics["R@1"]), (0, -12),
-                       textcoords="offset points", ha="center", fontsize=7.5)  # fmt: skip
-    panel.set_title(wrap(published.LABEL, 40), loc="left")
+                       textcoords="offset points", ha="center", fontsize=style.small())  # fmt: skip
+    panel.set_title(wrap(published.LABEL, 0.35), loc="left")
     panel.set_ylim(0, 65)
-    panel.set_ylabel(R1)
-    ratio_axis(panel, [10, 100], axis_of("data.fraction"))
-    panel.set_xlabel("share of WebVid-2M (%), log scale")
+    panel.set_ylabel(R1.label)
+    ratio_axis(panel, [10, 100], axis_of("data.fraction"), 2)
+    panel.set_xlabel(style.wrap_label("share of WebVid-2M (%), log scale", 0.4))
     panel.set_xlim(7, 140)
 
 
 def heat_map(summary: Summary) -> Figure:
-    """Mean R@1 over the product of two axes; the half-width of the interval in each cell."""
+    """Mean of the metric over the product of two axes; the half-width of the interval in each cell."""
     across, up = summary.sweep.axes
     cells = {(float(summary.sweep.value(row.point, across)), float(summary.sweep.value(row.point, up))): row
              for row in summary.rows}  # fmt: skip
     xs, ys = sorted({x for x, _ in cells}), sorted({y for _, y in cells})
     image = np.full((len(ys), len(xs)), np.nan)
     for (x, y), row in cells.items():
-        image[ys.index(y), xs.index(x)] = row.mean("R@1")
-    figure, panel = plt.subplots(figsize=(0.72 * style.WIDTH, 4.2), layout="constrained")
+        image[ys.index(y), xs.index(x)] = row.score()
+    share = 1.0 if style.look().narrow else 0.72
+    figure, panel = plt.subplots(figsize=style.look().size(4.2, share), layout="constrained")
     style.no_grid(panel)
     panel.set_facecolor("0.93")
     drawn = panel.imshow(image, origin="lower", cmap="cividis", aspect="auto")
     bright = (np.nanmin(image) + np.nanmax(image)) / 2
     for (x, y), row in cells.items():
         place = (xs.index(x), ys.index(y))
-        _cell(panel, place, row, "black" if row.runs and row.mean("R@1") > bright else "white")
+        _cell(panel, place, row, "black" if row.runs and row.score() > bright else "white")
     for number, name, values in ((0, across, xs), (1, up, ys)):
         factor = axis_of(name).factor
         ticks = [f"{factor * value:g}" for value in values]
         (panel.set_xticks if number == 0 else panel.set_yticks)(range(len(values)), ticks)
         (panel.set_xlabel if number == 0 else panel.set_ylabel)(axis_of(name).label)
-    figure.colorbar(drawn, ax=panel, label=R1)
+    figure.colorbar(drawn, ax=panel, label=summary.metric.label)
     words = f"{axis_of(across).words} by {axis_of(up).words}"
-    panel.set_title(wrap(style.caption(figure, words, sentences.against_base(summary.rows)), 84), loc="left")
+    panel.set_title(wrap(style.caption(figure, words, sentences.against_base(summary.rows)), 0.7), loc="left")
     note = sentences.footnote(summary, "Outlined: base. *: a difference to it is shown.").replace(", small circles", "")
-    style.footnote(figure, wrap(note.replace("Bars:", "±:"), 102))
+    style.footnote(figure, note.replace("Bars:", "±:"))
     return figure
 
 
@@ -226,10 +236,10 @@ def _cell(panel: Axes, place: tuple[int, int], row: Row, colour: str) -> None:
     tooltips.mark(panel, *place, sentences.row_words(row))
     if row.runs:
         star = "*" if row.difference and row.difference.shown else ""
-        text = f"{row.mean('R@1'):.1f}{star}\n±{row.level[MAIN].half:.1f}"
-        panel.text(*place, text, ha="center", va="center", color=colour, fontsize=8)
+        text = f"{row.score():.1f}{star}\n±{row.main.half:.1f}"
+        panel.text(*place, text, ha="center", va="center", color=colour, fontsize=style.small())
     else:
-        panel.text(*place, "not\nfinished", ha="center", va="center", color="0.3", fontsize=7)
+        panel.text(*place, "not\nfinished", ha="center", va="center", color="0.3", fontsize=style.small())
     if row.point.base:
         corner = (place[0] - 0.46, place[1] - 0.46)
         for edge, width in (("black", 3.6), ("white", 1.6)):  # seen on dark and on bright cells

@@ -12,10 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.figures import style, tooltips
-from analysis.figures.style import CUT, R1, wrap
+from analysis.figures.style import CUT, wrap
 from analysis.stats import sentences
 from analysis.stats.intervals import Interval
-from analysis.stats.summary import MAIN, Row, Summary
+from analysis.stats.summary import Row, Summary
 
 _BELOW = 0.2  # of a row's bar, its single seeds
 
@@ -24,13 +24,17 @@ def toggles(summary: Summary) -> Figure:
     """Rows as means with their seeds below as a strip, and their paired differences to the base beside."""
     rows = summary.rows
     places = np.arange(len(rows))[::-1]
-    height = 1.7 + 0.42 * len(rows)
-    figure, (left, right) = plt.subplots(1, 2, figsize=(style.WIDTH, height), layout="constrained", sharey=True)
+    narrow = style.look().narrow  # then the differences stand below the levels
+    size = style.look().size(1.7 + 0.42 * len(rows))
+    figure, (left, right) = plt.subplots(
+        2 if narrow else 1, 1 if narrow else 2, figsize=(size[0], 2 * size[1] if narrow else size[1]),
+        layout="constrained", sharey=True,
+    )  # fmt: skip
     for row, place in zip(rows, places, strict=True):
         if row.runs:
-            _bar(left, row.level[MAIN], place, style.BLUE, filled=True)
-            _seeds(left, row.values("R@1"), place, style.BLUE)
-            tooltips.mark(left, row.level[MAIN].mean, place, sentences.row_words(row))
+            _bar(left, row.main, place, style.BLUE, filled=True)
+            _seeds(left, row.scores(), place, style.BLUE)
+            tooltips.mark(left, row.main.mean, place, sentences.row_words(row))
         if row.difference and summary.base:
             _bar(right, row.difference.interval, place, style.RED, filled=row.difference.shown)
             tooltips.mark(right, row.difference.interval.mean, place, f"{row.label}: {sentences.difference_words(row)}")
@@ -38,35 +42,37 @@ def toggles(summary: Summary) -> Figure:
         elif row.point.base and row.runs:
             right.plot([0], [place], "D", color=style.BLACK, markersize=4)
     left.axvline(summary.chance, color="0.25", linestyle=":", linewidth=1)
-    left.annotate(
-        "chance", (summary.chance, places[0] + 0.42), (2, 0), textcoords="offset points", fontsize=6.5, color="0.25"
-    )
+    left.annotate("chance", (summary.chance, places[0] + 0.42), (2, 0), textcoords="offset points", color="0.25",
+                  fontsize=style.small())  # fmt: skip
     right.axvline(0, color="0.25", linewidth=0.8)
-    left.set_yticks(places, [textwrap.fill(row.label, 36) for row in rows])
+    left.set_yticks(places, [textwrap.fill(row.label, 24 if narrow else 36) for row in rows])
     left.set_ylim(-0.6, len(rows) - 0.4)
-    left.set_xlabel(R1)
-    right.set_xlabel("difference to the base, R@1 (points)")
+    left.set_xlabel(summary.metric.label)
+    difference = f"difference to the base, {summary.metric.name} (points)"
+    right.set_xlabel(style.wrap_label(difference, 0.7 if narrow else 0.33))
     cut = _limits(left, right, summary)
     left.set_title("Level", loc="left")
     right.set_title("Paired difference", loc="left")
     title = style.caption(figure, summary.sweep.title, sentences.against_base(rows))
-    figure.suptitle(wrap(title, 100), x=0.01, ha="left")
+    if title:
+        figure.suptitle(wrap(title, 0.95), x=0.01, ha="left")
     marks = "Differences pair runs of one seed. Filled: shown (Holm-corrected)."
     note = sentences.footnote(summary, f"{marks} {cut}".strip())
-    style.footnote(figure, wrap(note, 140))
+    style.footnote(figure, note)
     return figure
 
 
 def _gaps(row: Row, base: Row) -> list[float]:
-    """R@1 over that of the base, seed by seed."""
-    return [run.metric("R@1") - base.runs[seed].metric("R@1") for seed, run in row.runs.items() if seed in base.runs]
+    """The metric over that of the base, seed by seed."""
+    of = row.metric.of
+    return [of(run) - of(base.runs[seed]) for seed, run in row.runs.items() if seed in base.runs]
 
 
 def _limits(left: Axes, right: Axes, summary: Summary) -> str:
     """Every seed is inside; an interval of few seeds may reach further than half again the highest: a note then."""
     rows = [row for row in summary.rows if row.runs]
-    highest = max((value for row in rows for value in row.values("R@1")), default=1)
-    ends = [row.level[MAIN].high for row in rows]
+    highest = max((value for row in rows for value in row.scores()), default=1)
+    ends = [row.main.high for row in rows]
     end = 1.05 * max(highest, min(max(ends, default=1), 1.4 * highest)) or 1
     left.set_xlim(0, end)
     intervals = [row.difference.interval for row in rows if row.difference]
@@ -78,10 +84,12 @@ def _limits(left: Axes, right: Axes, summary: Summary) -> str:
 
 
 def _seeds(panel: Axes, values: Sequence[float] | npt.NDArray[np.float64], place: float, colour: str) -> None:
-    """Small circles below the bar; none for a single seed, which is the mean itself."""
+    """Small circles below the bar, in lanes so that equal ones stay apart; none for a single seed, which is the mean
+    itself."""
     if len(values) > 1:
-        panel.plot(values, [place - _BELOW] * len(values), "o", color=colour, markerfacecolor="none", markersize=2.8,
-                   markeredgewidth=0.7, clip_on=False)  # fmt: skip
+        lanes = [place - _BELOW - 0.02 * style.LANES[k % len(style.LANES)] + 0.08 for k in range(len(values))]
+        panel.plot(values, lanes, "o", color=colour, markerfacecolor="none", markersize=2.4, alpha=0.8,
+                   markeredgewidth=0.6, clip_on=False)  # fmt: skip
 
 
 def _bar(panel: Axes, interval: Interval, place: float, colour: str, filled: bool) -> None:

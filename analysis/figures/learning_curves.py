@@ -10,18 +10,18 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-import orjson
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analysis.figures import style, tooltips
 from analysis.figures.style import wrap
-from analysis.runs.schema import Run
-from analysis.stats.summary import Summary
-from simvtp.config.run_dirs import RUNS, STAGES, home
+from analysis.runs.logs import lines_of
+from analysis.stats.summary import Row, Summary
 
-_BINS = 40
-_MOST = 8  # rows that can be told apart
+_BINS = 24
+_MOST = 6  # rows that can be told apart
+_START = 0.04  # of a curve's length: higher values before it leave the panel, or they would flatten the rest
 
 
 @dataclass(frozen=True)
@@ -31,31 +31,17 @@ class Panel:
     title: str
     x: str
     label: str
+    unit: str  # what the axis is called where there is no room for more
 
 
 PANELS = (
-    Panel("pretrain", "mvm", "pre-training: masked video", "step", "MSE of normalised pixels"),
-    Panel("pretrain", "mlm", "pre-training: masked language", "step", "cross-entropy (nats)"),
-    Panel("pretrain", "vtc", "pre-training: contrast", "step", "cross-entropy, two-way (nats)"),
-    Panel("pretrain", "vtm", "pre-training: matching", "step", "cross-entropy (nats)"),
-    Panel("finetune", "loss", "fine-tuning: contrast", "epoch", "cross-entropy, two-way (nats)"),
-    Panel("validation", "R@1", "validation", "epoch", "R@1, text-to-video (%)"),
+    Panel("pretrain", "mvm", "pre-training: masked video", "step", "MSE of normalised pixels", "MSE"),
+    Panel("pretrain", "mlm", "pre-training: masked language", "step", "cross-entropy (nats)", "nats"),
+    Panel("pretrain", "vtc", "pre-training: contrast", "step", "cross-entropy, two-way (nats)", "nats"),
+    Panel("pretrain", "vtm", "pre-training: matching", "step", "cross-entropy (nats)", "nats"),
+    Panel("finetune", "loss", "fine-tuning: contrast", "epoch", "cross-entropy, two-way (nats)", "nats"),
+    Panel("validation", "R@1", "validation", "epoch", "R@1, text-to-video (%)", "R@1 (%)"),
 )
-
-
-def read(path: Path) -> list[dict[str, Any]]:
-    """The lines of a log.jsonl; a line that is cut off (the run is being written, or was killed) is left out."""
-    if not path.exists():
-        return []
-    lines = []
-    for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            line = orjson.loads(text)
-        except ValueError:
-            continue
-        if isinstance(line, dict):
-            lines.append(line)
-    return lines
 
 
 def series(lines: Sequence[dict[str, Any]], panel: Panel) -> dict[float, float]:
@@ -85,48 +71,78 @@ def averaged(curves: Sequence[dict[float, float]]) -> tuple[list[float], list[fl
     return [float(xs[which == b].mean()) for b in bins], [float(ys[which == b].mean()) for b in bins]
 
 
+def chosen(rows: Sequence[Row]) -> list[Row]:
+    """The base and at most five more, from the highest to the lowest of the test's metric in even steps of its order;
+    in the order of the sweep."""
+    if len(rows) <= _MOST:
+        return list(rows)
+    others = sorted((row for row in rows if not row.point.base), key=lambda row: -row.score())
+    count = _MOST - any(row.point.base for row in rows)
+    kept = [others[round(k * (len(others) - 1) / (count - 1))] for k in range(count)]
+    return [row for row in rows if row.point.base or any(row is one for one in kept)]
+
+
 def draw(summary: Summary, folder: Path) -> Figure | None:
     """A panel per loss and for validation R@1, a line per point (mean over seeds); None where nothing was logged."""
-    shown = summary.finished_rows
-    if len(shown) > _MOST:
-        highest = sorted(shown, key=lambda row: -row.mean("R@1"))[:_MOST]
-        shown = [row for row in shown if row.point.base or any(row is one for one in highest)]
-    logs = {run.id: _lines(run, folder) for row in shown for run in row.runs.values()}
+    shown = chosen(summary.finished_rows)
+    logs = {run.id: lines_of(run, folder) for row in shown for run in row.runs.values()}
     panels = [p for p in PANELS if any(series(lines, p) for lines in logs.values())]
     if not panels:
         return None
-    rows = math.ceil(len(panels) / 3)
-    figure, grid = plt.subplots(rows, min(3, len(panels)), figsize=(style.WIDTH, 0.9 + 2.1 * rows), squeeze=False,
+    columns = min(2 if style.look().narrow else 3, len(panels))
+    rows = math.ceil(len(panels) / columns)
+    figure, grid = plt.subplots(rows, columns, figsize=style.look().size(1.1 + 2.1 * rows), squeeze=False,
                                 layout="constrained")  # fmt: skip
     for spare in grid.flat[len(panels) :]:
         spare.set_axis_off()
     ends: dict[str, float] = {}  # label of a row -> its last validation
     for axes, panel in zip(grid.flat, panels, strict=False):
-        for k, row in enumerate(shown):
-            x, y = averaged([series(logs[run.id], panel) for run in row.runs.values()])
+        curves = [averaged([series(logs[run.id], panel) for run in row.runs.values()]) for row in shown]
+        for k, (row, (x, y)) in enumerate(zip(shown, curves, strict=True)):
             if x:
-                marker, colour = style.mark(k)
-                axes.plot(x, y, color=colour, linestyle=style.DASHES[k % len(style.DASHES)], marker=marker,
-                          markersize=3, markevery=max(1, len(x) // 4), linewidth=1, label=row.label)  # fmt: skip
+                colour, width, dashes = _line(k, row)
+                axes.plot(x, y, color=colour, linestyle=dashes, linewidth=width, label=row.label,
+                          zorder=3 if row.point.base else 2)  # fmt: skip
                 tooltips.mark(axes, x[-1], y[-1], f"{row.label}: {panel.title} ends at {y[-1]:.4g}")
                 if panel.stage == "validation":
                     ends[row.label] = y[-1]
-        axes.set_title(panel.title, loc="left")
+        _limit(axes, curves)
+        axes.set_title(wrap(panel.title, 0.85 / columns), loc="left")
         axes.set_xlabel(panel.x)
-        axes.set_ylabel(panel.label)
-        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        axes.set_ylabel(panel.label if style.look().width >= 7 else panel.unit)
+        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     handles = {t: h for axes in grid.flat for h, t in zip(*axes.get_legend_handles_labels(), strict=True)}
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=min(4, len(handles)))
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center",
+                  ncols=min(3, style.legend_columns(list(handles))), handlelength=3)  # fmt: skip
     logged = {row.label: sum(bool(logs[run.id]) for run in row.runs.values()) for row in shown}
     finding = f"learning curves, {_seeds(logged)}{_ends(ends)}"
     some = len(summary.finished_rows) - len(shown)
-    finding += f"; {some} row{'s' if some > 1 else ''} of lower test R@1 left out" if some else ""
-    figure.suptitle(wrap(style.caption(figure, summary.sweep.title, finding), 100), x=0.01, ha="left")
+    finding += f"; {some} row{'s' if some > 1 else ''} between the highest and the lowest left out" if some else ""
+    title = style.caption(figure, summary.sweep.title, finding)
+    if title:
+        figure.suptitle(wrap(title), x=0.01, ha="left")
     unseen = [label for label, count in logged.items() if not count]
     notes = [f"No log is left of {', '.join(unseen)}." if unseen else "", summary.state()]
     if any(notes):
-        style.footnote(figure, wrap(" ".join(filter(None, notes)), 140))
+        style.footnote(figure, " ".join(filter(None, notes)))
     return figure
+
+
+def _line(number: int, row: Row) -> tuple[str, float, Any]:
+    """Colour, width and dashes of a row's line; the base is black and heavy."""
+    width = float(plt.rcParams["lines.linewidth"])
+    if row.point.base:
+        return style.BLACK, 1.3 * width, "-"
+    return style.LINES[number % len(style.LINES)], 0.9 * width, style.DASHES[number % len(style.DASHES)]
+
+
+def _limit(axes: Axes, curves: Sequence[tuple[list[float], list[float]]]) -> None:
+    """Limits by what comes after the first steps."""
+    ends = [x[-1] for x, _ in curves if x]
+    ys = [y for xs, values in curves for x, y in zip(xs, values, strict=True) if x >= _START * max(ends)]
+    if len(ys) > 1 and max(ys) > min(ys):
+        margin = 0.06 * (max(ys) - min(ys))
+        axes.set_ylim(min(ys) - margin, max(ys) + margin)
 
 
 def _seeds(logged: Mapping[str, int]) -> str:
@@ -143,8 +159,3 @@ def _ends(ends: Mapping[str, float]) -> str:
         return ""
     low, high = min(ends, key=lambda label: ends[label]), max(ends, key=lambda label: ends[label])
     return f"; validation R@1 ends between {ends[low]:.1f}% ({low}) and {ends[high]:.1f}% ({high})"
-
-
-def _lines(run: Run, folder: Path) -> list[dict[str, Any]]:
-    lines = read(home(folder, RUNS, run.id) / "log.jsonl")
-    return lines + (read(home(folder, STAGES, run.pretrain) / "log.jsonl") if run.pretrain else [])

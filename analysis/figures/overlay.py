@@ -13,10 +13,10 @@ from matplotlib.transforms import offset_copy
 
 from analysis.figures import style, tooltips
 from analysis.figures.ablation import is_curves, varying
-from analysis.figures.style import R1, axis_of, headroom, ratio_axis, wrap
+from analysis.figures.style import axis_of, headroom, ratio_axis, wrap
 from analysis.stats import sentences
 from analysis.stats.diff import PointDiff, point_diffs
-from analysis.stats.summary import MAIN, Row, Summary
+from analysis.stats.summary import Row, Summary
 
 
 def names(first: Path, second: Path) -> tuple[str, str]:
@@ -39,7 +39,7 @@ def draw(first: Summary, second: Summary, called: tuple[str, str]) -> Figure:
     lone = any(row.seeds == 1 for summary in (first, second) for row in summary.finished_rows)
     queries = " Of a single seed they cover queries only." if lone else ""
     text = f"{note}.{queries} {cut} Differences in numbers: analysis/compare.py."
-    style.footnote(figure, wrap(" ".join(text.split()), 140))
+    style.footnote(figure, " ".join(text.split()))
     return figure
 
 
@@ -58,7 +58,7 @@ def _finding(diffs: Sequence[PointDiff], called: tuple[str, str]) -> str:
 def _curves(first: Summary, second: Summary, called: tuple[str, str]) -> tuple[Figure, str]:
     """The figure, and a note where intervals are cut at its panels."""
     axes = [axis for axis in first.sweep.axes if axis in second.sweep.axes]
-    figure, panels = plt.subplots(1, len(axes), figsize=(style.WIDTH, 3.6), sharey=True, squeeze=False,
+    figure, panels = plt.subplots(1, len(axes), figsize=style.look().size(3.6), sharey=True, squeeze=False,
                                   layout="constrained")  # fmt: skip
     diffs = point_diffs(first.rows, second.rows)  # corrected over all of them, as analysis/compare.py does
     for panel, axis in zip(panels[0], axes, strict=True):
@@ -66,15 +66,15 @@ def _curves(first: Summary, second: Summary, called: tuple[str, str]) -> tuple[F
         places = [_places(summary, rows, axis) for summary, rows in zip((first, second), both, strict=True)]
         for k in range(2):
             _series(panel, places[k], both[k], called[k], k)
-        ratio_axis(panel, sorted({*places[0], *places[1]}), axis_of(axis))
+        ratio_axis(panel, sorted({*places[0], *places[1]}), axis_of(axis), len(axes))
         here = [diff for diff in diffs if any(diff.first is row for row in both[0])]
         tied = any(set(row.point.set) - {axis} for row in both[0])
         words = first.sweep.title if tied else axis_of(axis).words
-        panel.set_title(wrap(style.caption(figure, words, _finding(here, called)), 84 // len(axes)), loc="left")
-    panels[0][0].set_ylabel(R1)
+        panel.set_title(wrap(style.caption(figure, words, _finding(here, called)), 0.9 / len(axes)), loc="left")
+    panels[0][0].set_ylabel(first.metric.label)
     cut = headroom(panels[0][0], [*first.finished_rows, *second.finished_rows])
     handles, labels = panels[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=2)
+    figure.legend(handles, labels, loc="outside upper center", ncols=style.legend_columns(labels))
     return figure, cut
 
 
@@ -89,23 +89,23 @@ def _series(panel: Axes, places: Sequence[float], rows: Sequence[Row], name: str
     done = [(x, row) for x, row in zip(places, rows, strict=True) if row.runs]
     colour, line, marker, face = _LOOKS[k]
     aside = offset_copy(panel.transData, panel.get_figure(root=True), x=5 * k - 2.5, units="points")
-    levels = [row.level[MAIN] for _, row in done]
+    levels = [row.main for _, row in done]
     means = np.array([level.mean for level in levels])
     reach = [means - [level.low for level in levels], [level.high for level in levels] - means]
     panel.errorbar([x for x, _ in done], means, yerr=reach, color=colour, linestyle=line, marker=marker, label=name,
                    markerfacecolor=face, transform=aside)  # fmt: skip
     for x, row in done:
-        tooltips.mark(panel, x, row.level[MAIN].mean, f"{name}, {sentences.row_words(row)}", aside)
+        tooltips.mark(panel, x, row.main.mean, f"{name}, {sentences.row_words(row)}", aside)
 
 
 def _rows(first: Summary, second: Summary, called: tuple[str, str]) -> Figure:
     labels = list(dict.fromkeys(row.label for summary in (first, second) for row in summary.rows))
     height = 1.4 + 0.38 * len(labels)
-    figure, panel = plt.subplots(figsize=(style.WIDTH, height), layout="constrained")
+    figure, panel = plt.subplots(figsize=style.look().size(height), layout="constrained")
     for k, summary in enumerate((first, second)):
         colour, _, marker, face = _LOOKS[k]
         for row in summary.finished_rows:
-            level, place = row.level[MAIN], len(labels) - 1 - labels.index(row.label) + 0.14 - 0.28 * k
+            level, place = row.main, len(labels) - 1 - labels.index(row.label) + 0.14 - 0.28 * k
             reach = [[level.mean - level.low], [level.high - level.mean]]
             panel.errorbar([level.mean], [place], xerr=reach, fmt=marker, color=colour, markerfacecolor=face,
                            label=called[k] if row is summary.finished_rows[0] else None)  # fmt: skip
@@ -113,8 +113,8 @@ def _rows(first: Summary, second: Summary, called: tuple[str, str]) -> Figure:
     panel.set_yticks(range(len(labels)), labels[::-1])
     panel.set_ylim(-0.6, len(labels) - 0.4)
     panel.set_xlim(left=0)
-    panel.set_xlabel(R1)
-    figure.legend(loc="outside upper center", ncols=2)
+    panel.set_xlabel(first.metric.label)
+    figure.legend(loc="outside upper center", ncols=style.legend_columns(called))
     finding = _finding(point_diffs(first.rows, second.rows), called)
-    panel.set_title(wrap(style.caption(figure, first.sweep.title, finding), 84), loc="left")
+    panel.set_title(wrap(style.caption(figure, first.sweep.title, finding), 0.9), loc="left")
     return figure

@@ -1,59 +1,99 @@
-"""R@1 against what a run costs, and the Pareto front: rows that no cheaper row reaches."""
+"""A metric against what a run costs, and the Pareto front: rows that no cheaper row reaches."""
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from analysis.figures import style, tooltips
-from analysis.figures.style import R1, headroom, wrap
+from analysis.figures import labels, style, tooltips
+from analysis.figures.style import headroom, wrap
 from analysis.stats import sentences
 from analysis.stats.cost import Cost, Measure, time
-from analysis.stats.summary import MAIN, Row, Summary
+from analysis.stats.summary import Row, Summary
 
 _FRONT = "Pareto front of the means"
-_BARS = "pale bars from least to most, cut where they leave the panel"
-_MOST = 16  # rows that can be told apart by their marks; of more, those on the front stand out
+_MOST = 16  # rows that all have a name and an interval; of more, those on the front and the base
 
 
 def draw(summary: Summary, measure: Measure = time) -> Figure:
     """One sweep, a mark per row; on the dashed front no row is both cheaper and higher."""
     cost = measure(summary.rows)
-    figure, panel = plt.subplots(figsize=(style.WIDTH, 3.6), layout="constrained")
+    figure, panel = plt.subplots(figsize=style.look().size(3.6), layout="constrained")
     rows = summary.finished_rows
     front = pareto_front(rows, cost)
-    if len(rows) > _MOST:
-        _crowd(panel, rows, {row.label: row for row in front}, cost, summary.base)
-    else:
-        for k, row in enumerate(rows):
-            _bars(panel, [row], cost, row.label, *style.mark(k))
-    _step(panel, front, cost)
-    note = f"{headroom(panel, rows)} {cost.note(rows, _BARS)}".strip()
-    panel.set_title(wrap(style.caption(figure, summary.sweep.title, _words(front, rows, cost)), 84), loc="left")
-    end = cost.end(rows)
+    _marks(panel, rows, front, cost)
+    note = f"{headroom(panel, rows)} {cost.note(rows)}".strip()
+    panel.set_title(wrap(style.caption(figure, summary.sweep.title, _words(front, rows, cost)), 0.9), loc="left")
+    end = 1.15 * max(cost.typical(row) for row in rows) or 1.0  # room for a name
     panel.set_xlim(0 if all(cost.typical(row) > 0 for row in rows) else -0.03 * end, end)  # a mark at 0 stays whole
-    _finish(figure, panel, cost)
-    style.footnote(figure, wrap(sentences.footnote(summary, note).replace(", small circles", ""), 140))
+    _finish(figure, panel, rows[0], cost)
+    style.footnote(figure, sentences.footnote(summary, note).replace(", small circles", ""))
+    _name(figure, panel, rows, front, cost, {})
     return figure
 
 
-def _crowd(panel: Axes, rows: Sequence[Row], front: dict[str, Row], cost: Cost, base: Row | None) -> None:
-    """Pale dots for all rows; those on the front and the base with marks, intervals and names of their own."""
-    named = {id(row) for row in front.values()} | ({id(base)} if base else set())
-    others = [row for row in rows if id(row) not in named]
-    panel.plot([cost.typical(row) for row in others], [row.mean("R@1") for row in others], "o", color=style.PALE,
-               markersize=4, label="other rows", zorder=1)  # fmt: skip
-    for row in others:
-        tooltips.mark(panel, cost.typical(row), row.mean("R@1"), sentences.row_words(row, cost.words(row)))
-    for k, (label, row) in enumerate(front.items()):
-        _bars(panel, [row], cost, label, *style.mark(k))
-    if base and all(row is not base for row in front.values()):
-        _bars(panel, [base], cost, base.label, "D", style.BLACK)
+def _marks(panel: Axes, rows: Sequence[Row], front: Sequence[Row], cost: Cost) -> None:
+    """Rows on the front in colour, others open and grey; a ring around the base; the line of a front of several."""
+    on_front = {id(row) for row in front}
+    others = [row for row in rows if id(row) not in on_front]
+    crowd = len(rows) > _MOST
+    looks = {"color": style.QUIET, "markerfacecolor": "white", "markersize": 3.5, "elinewidth": 0.6, "alpha": 0.8}
+    _points(panel, others, cost, "other rows", bars=not crowd, **looks)
+    _points(panel, front, cost, "on the front", bars=True, color=style.BLUE, elinewidth=0.8, zorder=3)
+    if len(front) > 1:
+        panel.step([cost.typical(row) for row in front], [row.score() for row in front], where="post",
+                   color=style.BLUE, linestyle="--", linewidth=0.9, zorder=1, label=_FRONT)  # fmt: skip
+    bases = [row for row in rows if row.point.base]
+    for row in bases[:1]:
+        panel.plot([cost.typical(row)], [row.score()], "o", color=style.BLACK, markerfacecolor="none", markersize=9,
+                   label="base", zorder=4)  # fmt: skip
+
+
+def _points(panel: Axes, rows: Sequence[Row], cost: Cost, label: str, *, bars: bool, **looks: Any) -> None:
+    """Rows of one look at their cost and mean, with the interval of the mean where `bars` are asked for."""
+    if not rows:
+        return
+    means, intervals = [row.score() for row in rows], [row.main for row in rows]
+    reach = [[one.mean - one.low for one in intervals], [one.high - one.mean for one in intervals]]
+    panel.errorbar([cost.typical(row) for row in rows], means, yerr=reach if bars else None, fmt="o", label=label,
+                   **looks)  # fmt: skip
+    for row in rows:
+        tooltips.mark(panel, cost.typical(row), row.score(), sentences.row_words(row, cost.words(row)))
+
+
+def _name(
+    figure: Figure, panel: Axes, rows: Sequence[Row], front: Sequence[Row], cost: Cost, names: Mapping[int, str]
+) -> None:
+    """Write the rows' names where there is room: the base, the front from the top, then the others from the top.
+
+    names: id of a row -> what it is called, where that is not its label. Those of the front that have no room are in
+    the caption.
+    """
+    order = [row for row in rows if row.point.base][:1]  # has a ring, so its name stands further off
+    others = [] if len(rows) > _MOST else sorted(rows, key=lambda row: -row.score())
+    for row in (*reversed(front), *others):
+        if all(row is not one for one in order):
+            order.append(row)
+    wanted = [
+        labels.Name(cost.typical(row), row.score(), names.get(id(row), row.label), 8 if row is order[0] else 5)
+        for row in order
+    ]
+    corners = [(cost.typical(row), row.score()) for row in front]
+    steps = [(last, first) for last, first in itertools.pairwise(corners)]
+    lines = [((x, y), (other, y)) for (x, y), (other, _) in steps] + [((x, y), (x, up)) for (_, y), (x, up) in steps]
+    barred = front if len(rows) > _MOST else rows
+    lines += [((cost.typical(row), row.main.low), (cost.typical(row), row.main.high)) for row in barred]
+    lacking = set(labels.place(panel, wanted, [(cost.typical(row), row.score()) for row in rows], lines))
+    unnamed = [name for row in front if (name := names.get(id(row), row.label)) in lacking]
+    if unnamed:
+        style.add_note(figure, f"On the front without a name, from left to right: {'; '.join(unnamed)}.")
 
 
 def groups(summaries: Sequence[Summary]) -> dict[str, list[Summary]]:
@@ -84,16 +124,14 @@ def overall(summaries: Sequence[Summary], measure: Measure = time) -> Figure:
     free = {runs for runs, (row, _) in rows.items() if cost.typical(row) == 0}
     if len(free) < len(rows):
         rows = {runs: entry for runs, entry in rows.items() if runs not in free}
-    figure, panel = plt.subplots(figsize=(style.WIDTH, 4.0), layout="constrained")
+    figure, panel = plt.subplots(figsize=style.look().size(4.4), layout="constrained")
     shown = [row for row, _ in rows.values()]
     front = pareto_front(shown, cost)
-    labels = Counter(row.label for row in shown)  # sweeps may share the name of a point
-    folder = {id(row): summaries[k].sweep.folder for row, k in rows.values()}
-    names = {row.label if labels[row.label] == 1 else f"{row.label} ({folder[id(row)]})": row for row in front}
-    _crowd(panel, shown, names, cost, next((part.base for part in summaries if part.base), None))
-    _step(panel, front, cost)
-    highest = max(row.mean("R@1") for row in shown)
-    panel.set_ylim(0, min(1.5 * highest, 1.05 * max(row.level[MAIN].high for row in shown)))
+    same = Counter(row.label for row in front)  # sweeps may share the name of a point
+    names = {id(row): f"{row.label} ({summaries[k].sweep.folder})" for row, k in rows.values() if same[row.label] > 1}
+    _marks(panel, shown, front, cost)
+    highest = max(row.score() for row in shown)
+    panel.set_ylim(0, min(1.5 * highest, 1.05 * max(row.main.high for row in shown)))
     log = all(cost.typical(row) > 0 for row in shown)
     if log:
         panel.set_xscale("log")
@@ -101,10 +139,11 @@ def overall(summaries: Sequence[Summary], measure: Measure = time) -> Figure:
         panel.xaxis.set_major_formatter("{x:g}")
         panel.xaxis.set_minor_locator(NullLocator())
     title = style.caption(figure, f"All rows of preset {summaries[0].sweep.preset}", _words(front, shown, cost))
-    panel.set_title(wrap(title, 84), loc="left")
-    _finish(figure, panel, cost, ", log scale" if log else "")
+    panel.set_title(wrap(title, 0.9), loc="left")
+    _finish(figure, panel, shown[0], cost, ", log scale" if log else "")
     left = f"Rows left out since they cost nothing: {len(free)}." if free and log else ""
-    style.footnote(figure, wrap(f"{_reading(summaries, shown, cost)} {left}".strip(), 140))
+    style.footnote(figure, f"{_reading(summaries, shown, cost)} {left}".strip())
+    _name(figure, panel, shown, front, cost, names)
     return figure
 
 
@@ -116,51 +155,28 @@ def _reading(summaries: Sequence[Summary], rows: Sequence[Row], cost: Cost) -> s
     lone = ", of single seeds over queries only" if counts[0] == 1 else ""
     missing, planned = sum(len(part.missing) for part in summaries), sum(part.planned for part in summaries)
     parts = [
-        f"Bars: 95% intervals of R@1, cut at the panel{lone}.",
+        f"Bars: 95% intervals of {rows[0].metric.name}, cut at the panel{lone}.",
         f"A mark is the mean of a row's seeds ({seeds}; {many}, each once, though several sweeps may share it).",
-        cost.note(rows, _BARS),
+        cost.note(rows),
         "The front is that of the means: what lies near it may be noise.",
         f"Unfinished: {missing} of {planned} runs are missing." if missing else "",
     ]
     return " ".join(part for part in parts if part)
 
 
-def _bars(panel: Axes, rows: Sequence[Row], cost: Cost, label: str | None, marker: str, colour: str) -> None:
-    """Rows of one look: marks with their intervals."""
-    costs, levels = [cost.typical(row) for row in rows], [row.level[MAIN] for row in rows]
-    reach = [[level.mean - level.low for level in levels], [level.high - level.mean for level in levels]]
-    spans = [cost.span(row) for row in rows]
-    across = [[middle - low for middle, (low, _) in zip(costs, spans, strict=True)],
-              [high - middle for middle, (_, high) in zip(costs, spans, strict=True)]]  # fmt: skip
-    panel.errorbar(costs, [level.mean for level in levels], yerr=reach, elinewidth=0.8, label=label, fmt=marker,
-                   color=colour)  # fmt: skip
-    panel.errorbar(costs, [level.mean for level in levels], xerr=across, elinewidth=0.5, fmt="none", ecolor=colour,
-                   alpha=0.35)  # fmt: skip
-    for middle, level, row in zip(costs, levels, rows, strict=True):
-        tooltips.mark(panel, middle, level.mean, sentences.row_words(row, cost.words(row)))
-
-
-def _step(panel: Axes, front: Sequence[Row], cost: Cost) -> None:
-    """The line of a front; none for a front of one row."""
-    if len(front) > 1:
-        panel.step([cost.typical(row) for row in front], [row.mean("R@1") for row in front], where="post",
-                   color=style.QUIET, linestyle="--", linewidth=1, zorder=1, label=_FRONT)  # fmt: skip
-
-
-def _finish(figure: Figure, panel: Axes, cost: Cost, scale: str = "") -> None:
-    panel.set_xlabel(f"cost of a run: {cost.what} ({cost.unit}{scale})")
-    panel.set_ylabel(R1)
-    if max(map(len, panel.get_legend_handles_labels()[1])) < 32:
-        figure.legend(loc="outside right upper")
-    else:
-        figure.legend(loc="outside upper left", ncols=2, fontsize=6.5)
+def _finish(figure: Figure, panel: Axes, row: Row, cost: Cost, scale: str = "") -> None:
+    what = "" if style.look().narrow else f": {cost.what}"
+    panel.set_xlabel(f"cost of a run{what} ({cost.unit}{scale})")
+    panel.set_ylabel(row.metric.label)
+    shown = panel.get_legend_handles_labels()[1]
+    figure.legend(loc="outside upper left", ncols=style.legend_columns(shown), columnspacing=1.4)
 
 
 def pareto_front(rows: Sequence[Row], cost: Cost) -> list[Row]:
-    """Rows that no cheaper row reaches in mean R@1, by rising cost."""
+    """Rows that no cheaper row reaches in the mean of the metric, by rising cost."""
     front: list[Row] = []
-    for row in sorted(rows, key=lambda row: (cost.typical(row), -row.mean("R@1"))):
-        if not front or row.mean("R@1") > front[-1].mean("R@1"):
+    for row in sorted(rows, key=lambda row: (cost.typical(row), -row.score())):
+        if not front or row.score() > front[-1].score():
             front.append(row)
     return front
 

@@ -7,6 +7,7 @@ marker or dash.
 from __future__ import annotations
 
 import io
+import math
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -20,9 +21,11 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.ticker import LogLocator, NullLocator
 
-from analysis.stats.summary import MAIN, Row
+from analysis.figures.looks import SANS, SERIF, Look
+from analysis.stats.summary import Row
 from simvtp.config.schema import FIELDS
 
 BLUE, ORANGE, GREEN, RED, SKY, PINK, BLACK = (
@@ -30,14 +33,14 @@ BLUE, ORANGE, GREEN, RED, SKY, PINK, BLACK = (
 )  # fmt: skip
 GREY = "#808080"  # an eighth, for the control
 CYCLE = (BLUE, RED, GREEN, PINK, ORANGE, SKY, BLACK, GREY)
+LINES = (BLUE, RED, GREEN, PINK, ORANGE, SKY)  # of lines in one panel, beside black
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 2)), (0, (3, 1, 1, 1)))
 PALE = "0.75"  # grey of what is only background
 QUIET = "0.45"  # grey of what stands back
 
-WIDTH = 7.2  # inches, the text of a two-column page
 _SETTINGS: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib, so it is the same on every machine
+    "font.family": SANS,
     "font.size": 8,
     "axes.titlesize": 8,
     "axes.labelsize": 8,
@@ -70,10 +73,30 @@ METADATA: dict[str, dict[str, Any]] = {
 FORMATS = tuple(METADATA)
 
 
-def apply() -> None:
+_look = Look()
+
+
+def apply(look: Look = _look) -> None:
     """Make this the look of all figures that follow."""
+    global _look
+    _look = look
     plt.rcdefaults()
-    plt.rcParams.update(_SETTINGS)
+    plt.rcParams.update({**_SETTINGS, **look.settings})
+
+
+def look() -> Look:
+    """The look of the figures that are drawn now."""
+    return _look
+
+
+def small() -> float:
+    """Points of the letters of ticks, legends and marks."""
+    return points("legend.fontsize")
+
+
+def points(setting: Any) -> float:
+    """The size of letters that a setting of matplotlib gives in points or in words."""
+    return float(FontProperties(size=plt.rcParams[setting]).get_size_in_points())
 
 
 def rendered(figure: Figure, formats: Sequence[str] = FORMATS) -> dict[str, bytes]:
@@ -87,24 +110,47 @@ def rendered(figure: Figure, formats: Sequence[str] = FORMATS) -> dict[str, byte
     return contents
 
 
-_CAPTIONS: WeakKeyDictionary[Figure, list[str]] = WeakKeyDictionary()  # a figure that is gone takes its caption with it
+# A figure that is gone takes its words with it.
+_CAPTIONS: WeakKeyDictionary[Figure, list[str]] = WeakKeyDictionary()
+_NOTES: WeakKeyDictionary[Figure, str] = WeakKeyDictionary()
 
 
 def caption(figure: Figure, title: str, finding: str) -> str:
-    """Add 'Title: finding.' to the figure's caption, which stands beside and not on it; returns the title to draw."""
+    """Add 'Title: finding.' to the figure's caption, which stands beside and not on it; returns the title to draw,
+    '' where the look has none."""
     title = title[:1].upper() + title[1:]
     _CAPTIONS.setdefault(figure, []).append(f"{title}: {finding}.")
-    return title
+    return title if _look.titles else ""
 
 
 def caption_of(figure: Figure) -> str:
     """What the figure shows, as sentences on one line, and how to read its marks."""
-    return " ".join(" ".join([*_CAPTIONS.get(figure, []), figure.get_supxlabel()]).split())
+    return " ".join(" ".join([*_CAPTIONS.get(figure, []), _NOTES.get(figure, "")]).split())
 
 
 def footnote(figure: Figure, text: str) -> None:
-    """Small print below the figure, inside the constrained layout."""
-    figure.supxlabel(text, fontsize=6.5, color="0.3", x=0.01, ha="left", wrap=True)
+    """How to read the marks: the end of the caption, and small print below the figure where the look has it."""
+    _NOTES[figure] = text
+    if _look.notes:
+        size, share = small() - 1, figure.get_figwidth() / _look.width
+        figure.supxlabel(wrap(text, 0.97 * share, size), fontsize=size, color="0.3", x=0.01, ha="left")
+
+
+def add_note(figure: Figure, text: str) -> None:
+    """One more sentence of the caption, which is not drawn."""
+    _NOTES[figure] = f"{_NOTES.get(figure, '')} {text}"
+
+
+def legend_columns(labels: Sequence[str]) -> int:
+    """Into how many columns a legend goes so that it is no wider than the figure."""
+    size = small()
+    widths = [size * (0.55 * len(label) + 4.6) for label in labels]  # the mark before it and the gap after it
+    for columns in range(len(labels), 1, -1):
+        height = math.ceil(len(labels) / columns)
+        parts = [max(widths[k : k + height]) for k in range(0, len(labels), height)]
+        if sum(parts) <= 72 * _look.width:
+            return columns
+    return 1
 
 
 def no_grid(axes: Axes) -> None:
@@ -117,8 +163,8 @@ def mark(number: int) -> tuple[str, str]:
     return MARKERS[(number + again) % len(MARKERS)], CYCLE[number % len(CYCLE)]
 
 
+LANES = (4.0, 6.5, 9.0)  # points from a mean to the strip of its seeds
 _TICKS = 12  # values that are each named below the axis
-R1 = "R@1, text-to-video (%)"
 
 
 @dataclass(frozen=True)
@@ -141,21 +187,33 @@ def axis_of(name: str) -> Axis:
     return Axis(field.axis, field.axis, log=field.log)
 
 
-def wrap(text: str, width: int) -> str:
-    return "\n".join(textwrap.wrap(text[:1].upper() + text[1:], width))
+def wrap(text: str, share: float = 1.0, size: float | None = None) -> str:
+    """The text with a capital, in lines that fit into that share of the figure's width.
+
+    size: points of its letters; of a title, where none is given.
+    """
+    letters = share * 72 * _look.width / (_letter() * (size or points("axes.titlesize")))
+    return "\n".join(textwrap.wrap(text[:1].upper() + text[1:], max(8, int(letters))))
 
 
-def ratio_axis(panel: Axes, x: Sequence[float], axis: Axis) -> None:
+def _letter() -> float:
+    """The width of a letter on average, as a share of its size."""
+    return 0.48 if plt.rcParams["font.family"] == [SERIF] else 0.57
+
+
+def ratio_axis(panel: Axes, x: Sequence[float], axis: Axis, columns: int = 1) -> None:
+    """Scale, limits, ticks and name of an axis of values; columns: panels beside each other in the figure."""
     log = axis.log and bool(x) and min(x) > 0
     if log:
         panel.set_xscale("log")
         panel.xaxis.set_minor_locator(NullLocator())
-    if len(set(x)) <= _TICKS:
-        panel.set_xticks(x, [f"{place:g}" for place in x])
+    if x and len(set(x)) <= _TICKS:
+        panel.set_xticks(x, _apart(x, log, columns))
     elif log:
         panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         panel.xaxis.set_major_formatter("{x:g}")
-    panel.set_xlabel(axis.label + (", log scale" if log else ""))
+    label = axis.label + (", log scale" if log else "")
+    panel.set_xlabel(wrap_label(label, 0.8 / columns))
     if not x:
         return
     low, high = min(x), max(x)
@@ -164,7 +222,28 @@ def ratio_axis(panel: Axes, x: Sequence[float], axis: Axis) -> None:
         panel.set_xlim(low / margin, high * margin)
     else:
         margin = 0.08 * (high - low or 1)
-        panel.set_xlim(low - margin, high + margin)
+        panel.set_xlim(low - margin, high + 1.5 * margin)  # right of the last value stand its seeds
+
+
+def _apart(x: Sequence[float], log: bool, columns: int) -> list[str]:
+    """The values as labels; '' for one that would touch the label before it."""
+    places = [math.log(place) if log else place for place in x]  # of values, in the panel's own scale
+    room = 72 * 0.68 * _look.width / columns / ((max(places) - min(places)) or 1)  # points a unit
+    letter = 0.62 * points("xtick.labelsize")
+    texts, end = [], -math.inf
+    for place, value in sorted(zip(places, x, strict=True)):
+        half = letter * len(f"{value:g}") / 2
+        free = room * place - half > end
+        texts.append((value, f"{value:g}" if free else ""))
+        end = room * place + half + 2 if free else end
+    of = dict(texts)
+    return [of[value] for value in x]
+
+
+def wrap_label(text: str, share: float) -> str:
+    """The name of an axis in lines that fit into that share of the figure's width; its case stays."""
+    letters = share * 72 * _look.width / (_letter() * points("axes.labelsize"))
+    return "\n".join(textwrap.wrap(text, max(8, int(letters)))) or text
 
 
 CUT = "Intervals that reach beyond the panel are cut."
@@ -172,8 +251,8 @@ CUT = "Intervals that reach beyond the panel are cut."
 
 def headroom(panel: Axes, rows: Sequence[Row], marks: Iterable[float] = ()) -> str:
     """From 0 to a little above the highest mean or other mark; returns a note where an interval is cut there."""
-    highest = max(*(row.mean("R@1") for row in rows), *marks, 0.0)
-    end = max(row.level[MAIN].high for row in rows)
+    highest = max(*(row.score() for row in rows), *marks, 0.0)
+    end = max(row.main.high for row in rows)
     limit = min(1.08 * max(highest, end), 1.5 * highest) or 1.0
     panel.set_ylim(0, limit)
     return CUT if end > limit else ""

@@ -31,9 +31,8 @@ class Picture:
 
 
 def drawn(figure: Figure, name: str) -> Picture:
-    """The figure as SVG, with its points; closes it. Its small print stands in the caption alone."""
+    """The figure as SVG, with its points; closes it."""
     caption = style.caption_of(figure)
-    style.footnote(figure, "")
     content = io.BytesIO()
     figure.savefig(content, format="svg", metadata=style.METADATA["svg"])
     width, height = (72 * float(side) for side in figure.get_size_inches())

@@ -19,7 +19,7 @@ from analysis.runs.schema import DIRECTIONS, Run, Sweep, Unreadable
 from analysis.stats import sentences
 from analysis.stats.cost import Measure
 from analysis.stats.summary import Summary, summarise
-from analysis.tables import columns
+from analysis.tables import columns, yardsticks
 from simvtp.errors import ConfigError
 
 
@@ -53,6 +53,7 @@ class Section:
     notes: list[str]
     pictures: list[Picture]
     recipes: list[Recipe]
+    yardsticks: list[list[str]]  # of the base, under the headings of analysis/tables/yardsticks.py
 
     @property
     def title(self) -> str:
@@ -94,7 +95,7 @@ def section(sweep: Sweep, collection: Collection, measure: Measure, *, with_publ
     summary = summarise(sweep, collection, with_published=with_published)
     name = f"sweep-{anchor(sweep.folder)}"
     if not summary.done:
-        return Section(name, summary, "nothing finished yet", [], [], [], [summary.state()], [], [])
+        return Section(name, summary, "nothing finished yet", [], [], [], [summary.state()], [], [], [])
     shown = columns.columns(summary)
     marked = [columns.marks(summary, column) for column in shown]
     rows = [
@@ -106,6 +107,7 @@ def section(sweep: Sweep, collection: Collection, measure: Measure, *, with_publ
         [(group, len(list(members))) for group, members in itertools.groupby(column.group for column in shown)],
         [column.heading for column in shown], rows, columns.notes(summary),
         _pictures(summary, collection.folder, measure), _recipes(summary),
+        yardsticks.rows(summary),
     )  # fmt: skip
 
 
@@ -137,7 +139,7 @@ BEST = 10  # trials that are listed of a search
 
 def search_of(name: str, collection: Collection) -> Search:
     """The report of one search; a journal that cannot be read is said."""
-    from analysis.figures import search
+    from analysis.figures import search, search_space
     from analysis.runs import journal  # imports Optuna, half a second: only where there is a search
 
     place = f"search-{anchor(name)}"
@@ -150,9 +152,9 @@ def search_of(name: str, collection: Collection) -> Search:
     if not done:
         return Search(place, name, state, [], [])
     pictures = [drawn(search.history(study, name), f"{name}-history")]
-    bars = search.importance(study, name)
-    if bars is not None:
-        pictures.append(drawn(bars, f"{name}-importance"))
+    more = {"importance": search.importance(study, name), "settings": search_space.settings(study, name),
+            "front": search_space.front(study, name)}  # fmt: skip
+    pictures += [drawn(figure, f"{name}-{ending}") for ending, figure in more.items() if figure is not None]
     best = []
     for trial in done[:BEST]:
         run = str(trial.user_attrs.get("run", "-"))

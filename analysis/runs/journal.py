@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import warnings
 from pathlib import Path
 
 import optuna
@@ -12,6 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from analysis.runs.schema import Unreadable
 
+SCORE = "validation R@1, text-to-video (%)"  # the first objective of every search
 _DAMAGE = (KeyError, TypeError, ValueError, AssertionError, IndexError, AttributeError, OverflowError, RuntimeError,
            RecursionError, optuna.exceptions.OptunaError)  # fmt: skip
 
@@ -34,7 +36,8 @@ def read(path: Path) -> optuna.Study:
             storage = JournalStorage(JournalFileBackend(str(copy)))
             (study_name,) = optuna.get_all_study_names(storage)
             stored = optuna.load_study(study_name=study_name, storage=storage)
-            memory = optuna.create_study(study_name=study_name, direction=stored.direction)
+            memory = optuna.create_study(study_name=study_name, directions=stored.directions)
+            _name_objectives(memory, stored.metric_names)
             memory.add_trials(stored.get_trials())
         except _DAMAGE as problem:  # Optuna reads any JSON and fails where a field is not what it wrote
             why = f"{type(problem).__name__}: {problem}"
@@ -43,17 +46,29 @@ def read(path: Path) -> optuna.Study:
 
 
 def finished(study: optuna.Study) -> list[FrozenTrial]:
-    """Complete trials, best first."""
-    sign = -1 if study.direction == optuna.study.StudyDirection.MAXIMIZE else 1
+    """Complete trials, best first by the first objective."""
+    sign = -1 if study.directions[0] == optuna.study.StudyDirection.MAXIMIZE else 1
     done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     return sorted(done, key=lambda trial: (sign * value_of(trial), trial.number))
 
 
 def value_of(trial: FrozenTrial) -> float:
-    """The objective of a complete trial."""
-    if trial.value is None:
+    """The first objective of a complete trial, validation R@1."""
+    if trial.values is None:
         raise ValueError(f"trial {trial.number} is not complete")
-    return trial.value
+    return trial.values[0]
+
+
+def objectives(study: optuna.Study) -> list[str]:
+    """What its objectives are called, with their units; validation R@1 alone where the journal does not say."""
+    return list(study.metric_names or [SCORE])
+
+
+def _name_objectives(study: optuna.Study, names: list[str] | None) -> None:
+    if names and names != ["R@1"]:  # a sweep's own study is not drawn
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            study.set_metric_names(names)
 
 
 def settings(trial: FrozenTrial) -> str:

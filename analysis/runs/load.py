@@ -1,4 +1,4 @@
-"""results/ -> runs and sweeps that can be trusted, and one tidy pandas frame.
+"""results/ -> runs and sweeps that can be trusted (as pandas frames: analysis/runs/frames.py).
 
 The run folders are the truth. Whatever cannot be trusted (cut in half, of an unknown version, in the wrong folder, not
 what the sweep asked for, from another corpus) is left out, counted and named: see `Collection.skipped`.
@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from analysis.runs.schema import DIRECTIONS, Run, Sweep, Unreadable, read_json, read_run, read_sweep
 from analysis.runs.text import is_plain_name, one_line, printable
@@ -18,9 +18,6 @@ from simvtp.config.run_dirs import RUNS, homes
 from simvtp.config.run_id import run_id
 from simvtp.config.schema import unflatten
 from simvtp.errors import ConfigError, DataError
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 REFERENCE = "results/reference/"
 
@@ -49,27 +46,6 @@ class Collection:
     failures: dict[str, str] = field(default_factory=dict)  # run id -> one line, for runs without a result
     skipped: list[Skip] = field(default_factory=list)
 
-    def frame(self) -> pd.DataFrame:
-        """A row per run: run, pretrain, preset, config keys, test.text_to_video.R@1, evaluators.NAME.NUMBER and so on,
-        costs."""
-        import pandas as pd  # 0.3 s that no command needs
-
-        return pd.DataFrame([_row(run) for run in self.runs.values()])
-
-
-def _row(run: Run) -> dict[str, Any]:
-    row: dict[str, Any] = {"run": run.id, "pretrain": run.pretrain, "preset": run.preset, **run.config}
-    for prefix, splits in (("", run.metrics), ("controls.", run.controls)):
-        for split, directions in splits.items():
-            for direction, metrics in directions.items():
-                row |= {f"{prefix}{split}.{direction}.{name}": value for name, value in metrics.items()}
-    row |= {f"cost.{name}": value for name, value in run.cost.items()}
-    row |= {f"corpus.{name}": value for name, value in run.corpus.items()}
-    row |= {f"losses.{name}": value for name, value in (run.rest.get("losses") or {}).items()}
-    for name, numbers in (run.rest.get("evaluators") or {}).items():  # of plugins
-        row |= {f"evaluators.{name}.{number}": value for number, value in numbers.items()}
-    return row | {name: value for name, value in run.rest.items() if name not in ("losses", "code", "evaluators")}
-
 
 def load(folder: Path) -> Collection:
     """Everything in a results folder; raises DataError where it holds no finished run at all."""
@@ -77,11 +53,16 @@ def load(folder: Path) -> Collection:
     if folder.is_dir():
         _load_runs(collection)
         _load_sweeps(collection)
-        journals = sorted(folder.glob("sweeps/search*/study.journal"))
+        journals = [path for path in sorted(folder.glob("sweeps/*/study.journal")) if _is_search(path.parent)]
         collection.searches = [path.parent.name for path in journals if _has_plain_name(path.parent, collection)]
     if not collection.runs:
         raise DataError(_nothing(collection))
     return collection
+
+
+def _is_search(folder: Path) -> bool:
+    """Whether the journal of a folder under sweeps/ is of a search: a sweep keeps its own study as one too."""
+    return (folder / "search.json").exists() or folder.name.startswith("search")
 
 
 def _nothing(collection: Collection) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from simvtp.errors import DataError
 
 VERSION = 1
 _NUMBERS: frozenset[type] = frozenset({int, float})
+_MEASURED: frozenset[type] = frozenset({int, float, bool})
 _PLAIN: frozenset[type] = frozenset({int, float, bool, str, type(None)})
 _COSTS = ("pretrain_seconds", "pretrain_steps", "pretrain_gflop", "finetune_seconds", "evaluate_seconds", "devices")
 DIRECTIONS = ("text_to_video", "video_to_text")
@@ -44,6 +45,7 @@ class Run:
     cost: Mapping[str, Any]
     rest: Mapping[str, Any]  # epoch, epochs, losses, finished
     owners: npt.NDArray[np.intp] | None = None  # [Q]: the video of each caption, where some have several
+    yardsticks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # retrieval, and each objective measured
 
     @property
     def code(self) -> Mapping[str, str]:
@@ -128,23 +130,14 @@ class Sweep:
 
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object; raises Unreadable."""
-    return _object(_content(path), path.name)
-
-
-def _content(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        content = orjson.loads(path.read_bytes())
     except OSError as problem:
         raise Unreadable(f"{path.name} cannot be read ({problem})") from problem
-
-
-def _object(text: bytes, name: str) -> dict[str, Any]:
-    try:
-        content = orjson.loads(text)
     except ValueError as problem:
-        raise Unreadable(f"{name} is not whole JSON ({problem})") from problem
+        raise Unreadable(f"{path.name} is not whole JSON ({problem})") from problem
     if not isinstance(content, dict):
-        raise Unreadable(f"{name} is not a JSON object")
+        raise Unreadable(f"{path.name} is not a JSON object")
     return content
 
 
@@ -179,11 +172,19 @@ def read_run(path: Path) -> Run:
             cost=dict(content["cost"]),
             rest=rest,
             owners=owners,
+            yardsticks=_yardsticks(content.get("yardsticks")),
         )
     except KeyError as problem:
         raise Unreadable(f"result.json lacks {problem}") from problem
     except (TypeError, ValueError, AttributeError, IndexError) as problem:
         raise Unreadable(f"result.json: {problem}") from problem
+
+
+def _yardsticks(stored: Any) -> dict[str, dict[str, Any]]:
+    """Part -> its figures; empty where a run measured none. What is no number (NaN is null in JSON) is left out."""
+    parts = {name: part for name, part in _mapping(stored or {}, "yardsticks").items() if isinstance(part, dict)}
+    return {name: {key: value for key, value in part.items() if type(value) in _MEASURED}
+            for name, part in parts.items()}  # fmt: skip
 
 
 def _check_form(content: Mapping[str, Any]) -> None:

@@ -61,11 +61,12 @@ class Cost:
         span = f" ({_number(low)} to {_number(high)})" if low < high else ""
         return f"{_number(self.typical(row))} {self.unit} a run{span}"
 
-    def note(self, rows: Sequence[Row], bars: str) -> str:
-        """How to read it; '' where there is nothing to say. bars: how the ranges of several seeds are drawn."""
+    def note(self, rows: Sequence[Row], bars: str = "") -> str:
+        """How to read it; '' where there is nothing to say. bars: how the ranges of several seeds are drawn, if so."""
         if self.margin is not None:
             return f"Cost: {self.what}."
-        return f"Cost: median of the seeds, {bars}." if any(row.seeds > 1 for row in rows) else ""
+        how = f", {bars}" if bars else ""
+        return f"Cost: median of the seeds{how}." if any(row.seeds > 1 for row in rows) else ""
 
 
 Measure = Callable[[Sequence[Row]], Cost]  # the measure in a unit that suits these rows

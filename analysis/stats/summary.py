@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from analysis.runs.load import Collection
-from analysis.runs.schema import Point, Run, Sweep
+from analysis.runs.schema import DIRECTIONS, Point, Run, Sweep
 from analysis.stats.intervals import Difference, Interval, detectable, differences, interval, seeds_needed
+from analysis.stats.metric import R1, Metric
 from analysis.stats.published import VARIED, Published, published
 from simvtp.config.fields import RUN
 from simvtp.config.plugins.registry import IDS
@@ -27,19 +28,37 @@ _ERROR = 80  # letters of an error that tables and figures have room for; the re
 
 @dataclass(frozen=True)
 class Row:
-    """One point of a sweep. `runs` maps seed to finished run; `level` is the interval of R@1, by direction."""
+    """One point of a sweep.
+
+    runs: seed -> finished run; level: direction -> interval of the metric's recall; difference: of the metric, to the
+    base, None for the base and where nothing pairs; published: what the paper has for this point.
+    """
 
     point: Point
     label: str
     runs: dict[int, Run]
     level: dict[str, Interval]
-    difference: Difference | None  # text-to-video R@1 against the base; None for the base and where nothing pairs
+    difference: Difference | None
     published: Published | None
+    metric: Metric = R1
     _means: dict[tuple[str, str, str], float] = field(default_factory=dict, repr=False, compare=False)  # of `mean`
 
     @property
     def seeds(self) -> int:
         return len(self.runs)
+
+    @property
+    def main(self) -> Interval:
+        """The metric with its interval; KeyError where no seed is finished."""
+        return self.level[self.metric.direction]
+
+    def score(self, split: str = "test") -> float:
+        """The metric's mean over seeds, percent; NaN where there is none, or where a run has no such split."""
+        return self.mean(self.metric.name, self.metric.direction, split)
+
+    def scores(self, split: str = "test") -> npt.NDArray[np.float64]:
+        """[S]: the metric of each seed, percent; [0] where a run has no such split."""
+        return self.values(self.metric.name, self.metric.direction, split)
 
     def values(self, name: str, direction: str = MAIN, split: str = "test") -> npt.NDArray[np.float64]:
         """[S]: one value a seed, percent (R@K) or rank (MdR, MnR); [0] where a run has no such split."""
@@ -70,7 +89,8 @@ class Summary:
     missing: list[str]  # "video 95%, seed 1 (failed: ...)"
     planned: int
     unpretrained: Row | None  # the base fine-tuned without pre-training, from any sweep of the folder
-    wanted: float = WANTED  # the difference, in points of R@1, that the number of seeds is judged by
+    wanted: float = WANTED  # the difference, in points of the metric, that the number of seeds is judged by
+    metric: Metric = R1
 
     @property
     def done(self) -> int:
@@ -101,8 +121,8 @@ class Summary:
 
     @property
     def chance(self) -> float:
-        """R@1 of guessing, percent."""
-        return 100 / self.gallery if self.gallery else math.nan
+        """The metric of guessing, percent."""
+        return 100 * min(1.0, self.metric.first / self.gallery) if self.gallery else math.nan
 
     @property
     def seed_counts(self) -> str:
@@ -119,10 +139,13 @@ class Summary:
         return f"Unfinished: {self.done} of {self.planned} runs. Missing: {named}."
 
 
-def summarise(sweep: Sweep, collection: Collection, wanted: float = WANTED, *, with_published: bool = True) -> Summary:
+def summarise(
+    sweep: Sweep, collection: Collection, wanted: float = WANTED, *, metric: Metric = R1, with_published: bool = True
+) -> Summary:
     """Rows of a sweep from the runs of its collection; differences are Holm-corrected over the sweep.
 
-    wanted: `Summary.wanted`. with_published: whether rows have the paper's figures, where it has some of their setting.
+    wanted: `Summary.wanted`. metric: what levels and differences are of. with_published: whether rows have the paper's
+    figures, where it has some of their setting.
     """
     missing = []
     rows: list[tuple[Point, dict[int, Run]]] = [(point, {}) for point in sweep.points]
@@ -135,19 +158,20 @@ def summarise(sweep: Sweep, collection: Collection, wanted: float = WANTED, *, w
     base = next((runs for point, runs in rows if point.base), {})
     compared = {k: tuple(_paired(runs, base)) for k, (point, runs) in enumerate(rows) if not point.base}
     compared = {k: seeds for k, seeds in compared.items() if seeds}
-    against = {seeds: _hits(base, seeds) for seeds in set(compared.values())}  # mostly one: all rows have all seeds
-    pairs = [(_hits(rows[k][1], seeds), against[seeds]) for k, seeds in compared.items()]
+    against = {seeds: _hits(base, seeds, metric) for seeds in set(compared.values())}  # mostly one for all rows
+    pairs = [(_hits(rows[k][1], seeds, metric), against[seeds]) for k, seeds in compared.items()]
     tested = dict(zip(compared, differences(pairs), strict=True))
     return Summary(
         sweep,
         [
-            _row(sweep, point, runs, tested.get(k), with_published=with_published)
+            _row(sweep, point, runs, metric, tested.get(k), with_published=with_published)
             for k, (point, runs) in enumerate(rows)
         ],
         missing,
         len(sweep.runs),
-        _unpretrained(sweep, collection, base),
+        _unpretrained(sweep, collection, base, metric),
         wanted,
+        metric,
     )
 
 
@@ -164,21 +188,23 @@ def _paired(runs: dict[int, Run], base: dict[int, Run]) -> list[int]:
     return [seed for seed in sorted(runs.keys() & base.keys()) if runs[seed].same_queries(base[seed])]
 
 
-def _hits(runs: dict[int, Run], seeds: Sequence[int], direction: str = MAIN) -> npt.NDArray[np.float32]:
-    """[S, Q]: 100 where the query's right item came first, else 0; a row for each of `seeds`, in their order.
+def _hits(runs: dict[int, Run], seeds: Sequence[int], metric: Metric) -> npt.NDArray[np.float32]:
+    """[S, Q]: 100 where the query's right item is among the metric's first, else 0; a row for each of `seeds`.
 
     Q: queries of the test; in text-to-video, videos where one has several captions (`Run.hits`).
     """
-    return np.stack([runs[seed].hits(direction) for seed in seeds])
+    return np.stack([runs[seed].hits(metric.direction, metric.first) for seed in seeds])
 
 
 def _row(
-    sweep: Sweep, point: Point, runs: dict[int, Run], difference: Difference | None, *, with_published: bool = False
-) -> Row:
-    level = {way: interval(_hits(runs, sorted(runs), way)) for way in ("text_to_video", "video_to_text") if runs}
+    sweep: Sweep, point: Point, runs: dict[int, Run], metric: Metric, difference: Difference | None, *,
+    with_published: bool = False,
+) -> Row:  # fmt: skip
+    seeds = sorted(runs)
+    level = {way: interval(_hits(runs, seeds, replace(metric, direction=way))) for way in DIRECTIONS if runs}
     shown = with_published and set(point.set) <= VARIED
     paper = published({**sweep.base, **point.set}, sweep.preset, runs.values()) if shown else None
-    return Row(point, _label(sweep, point), runs, level, difference, paper)
+    return Row(point, _label(sweep, point), runs, level, difference, paper, metric)
 
 
 def _label(sweep: Sweep, point: Point) -> str:
@@ -203,7 +229,7 @@ def _finetune_settings(config: dict[str, Any]) -> dict[str, Any]:
     return {key: content_of(key, value) for key, value in config.items() if counts(key)}
 
 
-def _unpretrained(sweep: Sweep, collection: Collection, base: dict[int, Run]) -> Row | None:
+def _unpretrained(sweep: Sweep, collection: Collection, base: dict[int, Run], metric: Metric) -> Row | None:
     """Runs of the sweep's seeds without pre-training that are otherwise its base, tested on the same gallery."""
     wanted, seeds = _finetune_settings(dict(sweep.base)), {seed for _, seed in sweep.runs}
     candidates = [
@@ -221,9 +247,8 @@ def _unpretrained(sweep: Sweep, collection: Collection, base: dict[int, Run]) ->
     }
     if not runs:
         return None
-    return _row(
-        sweep, Point("no pre-training", {"pretrain.length": "0 steps"}, False), dict(sorted(runs.items())), None
-    )
+    point = Point("no pre-training", {"pretrain.length": "0 steps"}, False)
+    return _row(sweep, point, dict(sorted(runs.items())), metric, None)
 
 
 @dataclass(frozen=True)

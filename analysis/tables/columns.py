@@ -8,9 +8,10 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from analysis.stats import published
+from analysis.stats import published, yardsticks
 from analysis.stats.intervals import Difference, Interval
 from analysis.stats.summary import MAIN, Row, Summary, power_note
+from analysis.tables import yardsticks as yardstick_table
 from analysis.tables.markdown import pipe_table
 
 BACK = "video_to_text"
@@ -72,6 +73,8 @@ def columns(summary: Summary) -> list[Column]:
     shown.append(Column("verdict", lambda row: row.difference.verdict if row.difference else "",
                         _AGAINST))  # fmt: skip
     shown += [_split(split) for split in further_splits(summary)]
+    if any(yardsticks.of_row(row) for row in summary.rows):
+        shown.append(Column("learned", yardstick_table.cell))
     shown.append(Column("min/run", lambda row: one(row.minutes)))
     if any(row.published for row in summary.rows):
         shown.append(Column("paper", lambda row: one(row.published.metrics["R@1"]) if row.published else "-"))
@@ -137,6 +140,8 @@ def notes(summary: Summary) -> list[str]:
         lines.append(f"Mixed code: {' and '.join(mixed)} of these runs are of different versions of the code.")
     if any(row.published for row in summary.rows):
         lines.append(f"{published.LABEL}. {published.SOURCE}; {published.CAUTION}.")
+    if any(yardsticks.of_row(row) for row in rows):
+        lines.append(yardstick_table.NOTE)
     note = power_note(summary)
     return [*lines, note] if note else lines
 
@@ -177,6 +182,8 @@ def markdown(summary: Summary) -> str:
             cells.append({"best": f"**{text}**", "second": f"_{text}_"}.get(mark.get(k, ""), text))
         body.append(cells)
     lines.append(pipe_table(heads, body, numbers=True))
+    if small := yardstick_table.markdown(summary):
+        lines += ["", f"{yardstick_table.TITLE}:", "", small]
     notes_ = [f"- {note}".replace("second underlined", "second in italics") for note in notes(summary)]
     return "\n".join([*lines, "", *notes_, ""])
 
@@ -205,10 +212,14 @@ def raw_csv(summary: Summary) -> str:
                   "last_epoch.R@1": row.mean("R@1", MAIN, "test_last_epoch"), "minutes_per_run": row.minutes,
                   "published.R@1": row.published.metrics["R@1"] if row.published else math.nan,
                   "runs": " ".join(run.id for run in row.runs.values())}  # fmt: skip
+        for key, one in yardsticks.of_row(row).items():
+            cells |= {f"{key}.{name}": value for name, value in one.values.items()}
+            cells |= {f"{key}.learned": one.learned, f"{key}.seeds": one.seeds}
         cells |= {f"{split}.R@1": row.mean("R@1", MAIN, split) for split in further}
         shown.append({name: _raw(value) for name, value in cells.items()})
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(shown[0]), lineterminator="\n")
+    names = list(dict.fromkeys(name for cells in shown for name in cells))  # rows may have measured different things
+    writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()
     writer.writerows(shown)
     return text.getvalue()

@@ -13,6 +13,7 @@ from simvtp.config.plugins.registry import IDS
 from simvtp.config.plugins.usage import used
 from simvtp.config.schema import OWN_FIELDS, Config, flatten
 from simvtp.errors import ConfigError, brief
+from simvtp.runtime.constants import SPRITES_VERSION
 
 # Part of every id: raised when a change of code changes what the same config gives.
 OUTCOME_VERSION = 3
@@ -62,7 +63,8 @@ def _is_known(value: str) -> bool:
 def content_of(path: str, value: Any) -> Any:
     """A field's value with the content of what it names in place of where that lies, as far as its digest says it.
 
-    Equal contents are the same experiment: ids, and the names of sweeps, are made of these.
+    Equal contents are the same experiment: ids, and the names of sweeps, are made of these. The embedded corpus is its
+    spec and the version of its generator.
     """
     if path == "plugins":
         return {key: entry.digest for key, entry in parse_record(value).items()}
@@ -71,6 +73,8 @@ def content_of(path: str, value: Any) -> Any:
     place, digest = split(value)
     if path == "model.init":
         return digest_of_weights(value)
+    if path in CORPORA and place.startswith("sprites:"):
+        return f"{place}@{SPRITES_VERSION}"
     if not digest:
         return place
     return f"{place.partition(':')[0]}:#{digest}" if path in CORPORA else digest

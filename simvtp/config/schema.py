@@ -74,6 +74,9 @@ class Model:
     positions: str = setting(
         "grid of tubes, such as 8x14x14, whose fixed positions are stretched over the model's; empty: its own", "",
         form=formats.grid, source="SimVTP: its own")  # fmt: skip
+    position_encoding: Literal["sine", "factorised"] = setting(
+        "fixed positions of tubes: sine (1-D, as in VideoMAE) or factorised (time, row and column apart)", "sine",
+        source="SimVTP: sine, as in VideoMAE")  # fmt: skip
 
     @property
     def slots(self) -> int:

@@ -58,8 +58,8 @@ def pinned_tokenizer(name: str, corpus: str) -> str:
     if file is None:
         if place == "corpus":
             raise DataError(
-                f"data.tokenizer: corpus, but there is no vocab.txt beside {split(corpus)[0]}; put one there or name "
-                "another, such as bert-base-uncased"
+                f"data.tokenizer: corpus, but there is no vocab.txt beside {split(corpus)[0]}; python -m "
+                "simvtp.data.vocabulary makes one of its captions; or name another, such as bert-base-uncased"
             )
         return name
     digest = hashlib.sha256(file.read_bytes()).hexdigest()[:16]

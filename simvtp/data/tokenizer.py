@@ -83,8 +83,8 @@ def load_tokenizer(name: str, corpus_spec: str) -> Tokenizer:
         path = registry.vocabulary(corpus_spec)
         if path is None:
             raise DataError(
-                f"data.tokenizer: corpus, but there is no vocab.txt beside {corpus_spec}; put one there or name "
-                "another, such as bert-base-uncased"
+                f"data.tokenizer: corpus, but there is no vocab.txt beside {corpus_spec}; python -m "
+                "simvtp.data.vocabulary makes one of its captions; or name another, such as bert-base-uncased"
             )
         return _from_vocabulary(path)
     path = expanded(name)

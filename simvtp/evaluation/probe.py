@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 Head = Literal["linear", "attentive"]
 PARTS = ("train", "val", "test")
-PENALTIES = tuple(10.0**power for power in range(-6, 3))  # of the mean loss, on half the squared weights
+PENALTIES = tuple(10.0**power for power in range(-5, 1))  # of the mean loss, on half the squared weights
 EPOCHS, ROWS, RATE, DECAY = 40, 64, 1e-3, 0.05  # of the attentive probe
 
 

@@ -35,6 +35,32 @@ def sine_positions(count: int, width: int) -> Tensor:
     return torch.stack((angles.sin(), angles.cos()), dim=2).flatten(1).float()
 
 
+def fourier_positions(count: int, width: int) -> Tensor:
+    """Fixed 1-D positions along a short axis, float [count, width]: sine and cosine at frequencies spaced linearly up
+    to the Nyquist frequency (Fourier features, as in Perceiver, Jaegle et al. 2021, section 3.2).
+
+    `sine_positions` spreads its frequencies over axes of thousands; on an axis of six most of them are constant.
+    """
+    rates = torch.linspace(math.pi / count, math.pi, width // 2, dtype=torch.float64)
+    angles = (torch.arange(count, dtype=torch.float64) + 0.5).unsqueeze(1) * rates
+    return torch.stack((angles.sin(), angles.cos()), dim=2).flatten(1).float()
+
+
+def factorised_positions(grid: tuple[int, int, int], width: int) -> Tensor:
+    """Fixed positions of a grid of tubes, float [tubes, width], for an even width from 6: time, row and column apart,
+    so that equal rows have equal parts. Time has a quarter of the width, row and column have half of the rest each."""
+    widths = [2 * (width // 8) or 2]
+    widths.append(2 * ((width - widths[0]) // 4))
+    widths.append(width - sum(widths))
+    axes = torch.meshgrid(*(torch.arange(side) for side in grid), indexing="ij")
+    parts = [fourier_positions(*sizes)[axis] for sizes, axis in zip(zip(grid, widths, strict=True), axes, strict=True)]
+    return torch.cat(parts, dim=3).flatten(0, 2)
+
+
+# model.position_encoding -> the table of a grid of tubes
+POSITIONS = {"sine": lambda grid, width: sine_positions(math.prod(grid), width), "factorised": factorised_positions}
+
+
 def tube_positions(model: Model, width: int) -> Tensor:
     """Fixed positions of a clip's tubes, float [tubes, width].
 
@@ -42,7 +68,7 @@ def tube_positions(model: Model, width: int) -> Tensor:
     has the position that weights trained on that grid expect at the same point of the picture and the clip.
     """
     grid = tuple(int(side) for side in model.positions.split("x")) if model.positions else model.grid
-    table = sine_positions(math.prod(grid), width)
+    table = POSITIONS[model.position_encoding](grid, width)
     if grid == model.grid:
         return table
     volume = table.T.reshape(1, width, *grid)

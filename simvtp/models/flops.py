@@ -44,3 +44,13 @@ def pretrain_gflop(config: Config, words: int | None = None) -> float:
         flop += transformer_flop(seen + whole_text, model.decoder_width, model.decoder_depth)
     flop += sum(added.flop(config) for _, added in active(config, "objective").values())
     return 3 * flop * config.pretrain.batch / 1e9
+
+
+def finetune_gflop(config: Config, words: int | None = None) -> float:
+    """GFLOP of one fine-tuning step, forward and backward (3 x forward): both encoders over whole clips and captions of
+    `words` tokens. None: captions of the longest length."""
+    model = config.model
+    flop = 2.0 * model.tubes * model.tube_frames * model.patch**2 * 3 * model.width
+    flop += transformer_flop(model.tubes, model.width, model.depth)
+    flop += transformer_flop(model.words if words is None else words, model.width, model.depth)
+    return 3 * flop * config.finetune.batch / 1e9

@@ -107,8 +107,9 @@ def record(spec: SearchSpec, trials: Trials, command: str) -> dict[str, Any]:
     return {
         "version": 1, "name": spec.name, "preset": spec.preset, "title": own.title, "command": command,
         "storage": str(spec.database) if spec.database else "study.journal",
-        "space": {key: {"low": found.low, "high": found.high, "step": found.step, "log": found.log}
-                  for key, found in spec.space.ranges.items()},
+        "space": {key: found._asdict() for key, found in spec.space.ranges.items()}, "sampler": own.sampler,
+        "objectives": spec.space.objectives,
+        "constraints": {part.measure.name: {"at_most_of_base": part.factor} for part in own.constraints},
         "budget": own.budget, "rungs": [str(share) for share in own.shares],
         "base": {key: value for key, value in flatten(spec.space.base).items() if key != "seed"},
         "seeds": list(spec.space.seeds), "trials": trials.points(),

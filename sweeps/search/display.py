@@ -9,17 +9,18 @@ from collections import Counter
 from collections.abc import Mapping
 from fractions import Fraction
 
+from optuna.distributions import CategoricalDistribution, IntDistribution
 from optuna.trial import TrialState
 from rich.console import Console
 from rich.table import Table
 
 from simvtp.config.plugins.record import options_of
 from simvtp.config.presets import preset
-from simvtp.config.schema import flatten
+from simvtp.config.schema import FIELDS, flatten
 from sweeps.plan import Plan, Run
 from sweeps.scheduler.display import Screen, script, show
 from sweeps.search.space import Space
-from sweeps.search.trials import Trial, Trials
+from sweeps.search.trials import INFEASIBLE, Trial, Trials
 from sweeps.state.cost_estimate import cost_line, hours_spent
 from sweeps.state.run_states import RunRegistry, RunState
 from sweeps.state.run_summary import RunSummary
@@ -47,29 +48,33 @@ def search_table(plan: Plan, trials: Trials, states: Mapping[str, RunState], mos
     counts = Counter(_word(trial, states) for trial in trials.trials)
     summary = ", ".join(f"{number} {word}" for word, number in counts.items()) or "no trial yet"
     title = f"{plan.folder}: {summary}; {hours_spent(plan, states):.2f} hours of a device so far"
-    shown = trials.trials
+    shown = [trial for trial in trials.trials if trial.rungs]
     if most is not None and len(shown) > most - 6:
         shown = sorted(shown, key=lambda trial: (trial.state != TrialState.RUNNING, -trial.number))[: max(1, most - 7)]
-    hidden = len(trials.trials) - len(shown)
+    hidden = trials.asked - len(shown)
     table = Table(title=title, title_justify="left", caption=f"and {hidden} more" if hidden else None)
     shares = trials.space.search.shares
     numbers = [
         "trial",
         *(f"R@1\nat {share}" for share in shares),
+        *(measure.name.replace(" ", "\n") for measure in trials.space.search.minimise),
         *(axis.key.replace(".", "\n") for axis in trials.space.search.axes),
     ]
     for name in (*numbers[:1], "state", *numbers[1:], "run"):
         table.add_column(name, justify="right" if name in numbers else "left")
     for trial in shown:
         scores = [f"{score:.1f}" for score in trial.scores] + [""] * (len(shares) - len(trial.scores))
-        values = [f"{trial.params.get(axis.key, float('nan')):.4g}" for axis in trials.space.search.axes]
+        values = [FIELDS[key].show(value) for key, value in trials.space.rounded(trial.params).items()]
+        costs = [f"{cost:.4g}" for cost in trial.costs]
         present: Run = trial.rungs[trial.passed][0]
-        table.add_row(str(trial.number), _word(trial, states), *scores, *values, present.id)
+        table.add_row(str(trial.number), _word(trial, states), *scores, *costs, *values, present.id)
     return table
 
 
 def _word(trial: Trial, states: Mapping[str, RunState]) -> str:
     """Of a trial that is under way, the state of its runs that is furthest from done."""
+    if not trial.rungs:
+        return INFEASIBLE
     if trial.state in WORDS:
         return WORDS[trial.state]
     found = [states[run.id].name for run in trial.current_runs]
@@ -81,8 +86,16 @@ def describe_search(space: Space, trials: Trials, wanted: int) -> list[str]:
     """--dry-run: the space, the budgets and what they come to."""
     lines = []
     for key, found in space.ranges.items():
-        how = "on a log scale, of two digits" if found.log else f"in steps of {found.step:g}"
+        if isinstance(found, CategoricalDistribution):
+            lines.append(f"{key}: {' or '.join(FIELDS[key].show(value) for value in found.choices)}")
+            continue
+        digits = "whole numbers" if isinstance(found, IntDistribution) else "of two digits"
+        how = f"on a log scale, {digits}" if found.log else f"in steps of {found.step:g}"
         lines.append(f"{key}: {found.low:g} to {found.high:g}, {how}")
+    lines.append(f"sampler {space.search.sampler}; objectives: {', '.join(space.objectives)}")
+    for part in space.search.constraints:
+        limit = part.factor * part.measure.of(space.base)
+        lines.append(f"{part.measure.name}: at most {limit:.4g}, {part.factor:g} times that of the base")
     shares, left = space.search.shares, max(0, wanted - trials.asked)
     what = {"length": "both schedules", "data": "the pre-training data"}[space.search.budget]
     runs, compute, reach = [], Fraction(0), Fraction(left)
@@ -116,6 +129,8 @@ def sum_up(console: Console, plan: Plan, trials: Trials, registry: RunRegistry) 
     if best is not None:
         figure = f"trial {best.number}, validation R@1 {best.scores[-1]:.1f}, the luckiest of {trials.asked}"
         show(console, f"best: {figure}; with a new seed: {again(plan, best)}")
+        if len(trials.space.objectives) > 1:
+            show(console, f"on the front: trials {', '.join(str(trial.number) for trial in trials.front())}")
     show(console, cost_line(plan, states))
     show(console, f"next: python {script('analysis/plot.py')} {registry.results}/")
     return 1 if failed or best is None else 0

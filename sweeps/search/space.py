@@ -5,20 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from itertools import pairwise
+from typing import Any
 
-from optuna.distributions import FloatDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from simvtp.config.run_id import pretrain_id, run_id
-from simvtp.config.schema import Config, flatten, override
-from simvtp.errors import ConfigError, nearest
+from simvtp.config.run_id import FILES, pretrain_id, run_id
+from simvtp.config.schema import FIELDS, Config, flatten, override
+from simvtp.data.resolve import resolved
+from simvtp.errors import ConfigError, DataError, nearest
 from sweeps.plan import Run
 from sweeps.search_definition import Axis, Search, two_digits
+from sweeps.study.journal_file import Direction
 
 BUDGETS = ("length", "data")
+SCORE = "validation R@1, text-to-video (%)"
+RUNNABLE = "config that can be run"  # a constraint of every search
 
-
-Params = Mapping[str, float]
+Params = Mapping[str, Any]
+Distribution = FloatDistribution | IntDistribution | CategoricalDistribution
 
 
 @dataclass(frozen=True)
@@ -37,43 +43,78 @@ class Space:
                 f"--budget data: pretrain.length is {self.base.pretrain.length!r}, so less data would cost no less; "
                 "give it in epochs, or use --budget length"
             )
-        point = self.base_params() or {axis.key: self.ranges[axis.key].low for axis in self.search.axes}
         for share in self.search.shares:
-            self.config(point, share, self.seeds[0])
+            self.config(self.base_params() or {}, share, self.seeds[0])
+        self.costs({})
+        self.violations({})
+        _ = self.ranges
 
-    @property
-    def ranges(self) -> dict[str, FloatDistribution]:
+    @cached_property
+    def ranges(self) -> dict[str, Distribution]:
+        """The values of each axis, as Optuna draws them."""
         return {axis.key: distribution(axis, self.base) for axis in self.search.axes}
 
-    def base_params(self) -> dict[str, float] | None:
+    @property
+    def objectives(self) -> dict[str, Direction]:
+        """Name of each objective, in words and with its unit -> "maximize" or "minimize"."""
+        costs: dict[str, Direction] = {measure.name: "minimize" for measure in self.search.minimise}
+        return {SCORE: "maximize", **costs}
+
+    def base_params(self) -> dict[str, Any] | None:
         """The base as a point of the space; None where it lies outside, or between the values of an axis."""
         own = flatten(self.base)
-        found = {axis.key: axis.rounded(float(own[axis.key])) for axis in self.search.axes}
-        inside = all(range_.low <= found[key] <= range_.high for key, range_ in self.ranges.items())
-        exact = all(axis.is_on_grid(found[axis.key]) and found[axis.key] == own[axis.key] for axis in self.search.axes)
-        return found if inside and exact else None
+        for axis in self.search.axes:
+            value, range_ = own[axis.key], self.ranges[axis.key]
+            within = isinstance(range_, CategoricalDistribution) or range_.low <= value <= range_.high
+            if not (within and axis.is_on_grid(value) and axis.rounded(value) == value):
+                return None
+        return {axis.key: axis.rounded(own[axis.key]) for axis in self.search.axes}
 
-    def rounded(self, params: Params) -> dict[str, float]:
+    def rounded(self, params: Params) -> dict[str, Any]:
         return {axis.key: axis.rounded(params[axis.key]) for axis in self.search.axes}
 
     def config(self, params: Params, share: Fraction, seed: int) -> Config:
-        """The config of a point at a share of the budget; the base's own at share 1."""
-        return override(at_share(self.base, share, self.search.budget), {**params, "seed": seed})
+        """The config of a point at a share of the budget; the base's own at share 1. Raises ConfigError."""
+        config = override(self.base, {**params, "seed": seed})
+        return at_share(resolved(config) if FILES & params.keys() else config, share, self.search.budget)
 
     def runs(self, params: Params, share: Fraction, label: str) -> list[Run]:
         """One run for each seed."""
         configs = [self.config(params, share, seed) for seed in self.seeds]
         return [Run(run_id(config), pretrain_id(config), config, label, config.seed) for config in configs]
 
+    def costs(self, params: Params) -> tuple[float, ...]:
+        """The measures to be minimised, of a point at the full budget; raises ConfigError."""
+        config = override(self.base, params)
+        return tuple(measure.of(config) for measure in self.search.minimise)
 
-def distribution(axis: Axis, base: Config) -> FloatDistribution:
+    def violations(self, params: Params) -> dict[str, float]:
+        """By how much a point exceeds each constraint; 0 or less where it fulfils it."""
+        try:
+            config = self.config(params, Fraction(1), self.seeds[0])
+        except (ConfigError, DataError):
+            return {RUNNABLE: 1.0}
+        found = {RUNNABLE: 0.0}
+        for part in self.search.constraints:
+            found[part.measure.name] = part.measure.of(config) - part.factor * part.measure.of(self.base)
+        return found
+
+
+def distribution(axis: Axis, base: Config) -> Distribution:
     """The values of an axis, as Optuna draws them; raises ConfigError for factors of a value that is 0."""
+    if axis.choices:
+        return CategoricalDistribution(axis.choices)
+    low, high = axis.low, axis.high
+    if axis.of_base:
+        own = float(flatten(base)[axis.key])
+        if own <= 0:
+            raise ConfigError(f"{axis.key}: {own} cannot be searched by factors; set it above 0, or leave it out")
+        low, high = (FIELDS[axis.key].normal(axis.rounded(own * factor)) for factor in (low, high))
+    if axis.is_whole:
+        return IntDistribution(int(low), int(high), step=int(axis.step or 1), log=axis.step is None)
     if axis.step is not None:
-        return FloatDistribution(axis.low, axis.high, step=axis.step)
-    own = float(flatten(base)[axis.key])
-    if own <= 0:
-        raise ConfigError(f"{axis.key}: {own} cannot be searched by factors; set it above 0, or leave it out")
-    return FloatDistribution(two_digits(own * axis.low), two_digits(own * axis.high), log=True)
+        return FloatDistribution(low, high, step=axis.step)
+    return FloatDistribution(two_digits(low), two_digits(high), log=True)
 
 
 def at_share(base: Config, share: Fraction, budget: str) -> Config:

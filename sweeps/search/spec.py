@@ -45,6 +45,8 @@ class SearchSpec:
             more["search.rungs"] = [str(share) for share in own.shares]
         if own.budget != usual.budget and len(own.shares) > 1:
             more["search.budget"] = own.budget
+        if own.sampler != usual.sampler:
+            more["search.sampler"] = own.sampler
         if self.space.seeds != (0,):
             more["search.seeds"] = list(self.space.seeds)
         return self.name + suffix_of(self.preset, self.space.base, more)
@@ -78,13 +80,14 @@ def parse_search(
         found = dataclasses.replace(found, shares=shares_of(arguments.rungs))
     if arguments.budget is not None:
         found = dataclasses.replace(found, budget=arguments.budget)
+    if arguments.sampler is not None:
+        found = dataclasses.replace(found, sampler=arguments.sampler)
     space = Space(found, base, seeds)
     trials = arguments.trials or TRIALS
     return SearchSpec(name, usual, space, arguments.preset, trials, storage.chosen(arguments.storage))
 
 
 def example_plan(spec: SearchSpec) -> Plan:
-    """A plan of one run of full budget, which needs what every run of the search needs."""
-    point = spec.space.base_params() or {key: found.low for key, found in spec.space.ranges.items()}
-    (run, *_) = spec.space.runs(point, spec.space.search.shares[-1], "")
+    """A plan of the base, which needs what every run of the search needs."""
+    (run, *_) = spec.space.runs({}, spec.space.search.shares[-1], "")
     return dataclasses.replace(spec.plan(), runs={run.id: run})

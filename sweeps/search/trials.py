@@ -15,43 +15,52 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.samplers import TPESampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from simvtp.errors import ConfigError
 from simvtp.runtime.files import read_json
 from sweeps.plan import Run
+from sweeps.search.sampling import draw
 from sweeps.search.space import Space
 from sweeps.state.run_states import RunState
 from sweeps.state.run_summary import score
+from sweeps.study.journal_file import name_objectives
 from sweeps.study.storage import Copy, Database, Journal, copy_to_journal
 
 log = logging.getLogger(__name__)
 
 
-def is_promoted(value: float, others: Sequence[float], keep: Fraction) -> bool:
-    """Whether a value, R@1, is among the best `keep` of it and the others; the first at a rung always goes on.
+def is_promoted(values: Sequence[float], others: Sequence[Sequence[float]], keep: Fraction) -> bool:
+    """Whether a trial is among the best `keep` of it and the others; the first at a rung always goes on.
 
-    Of equal values the earlier ones have the places: R@1 of a small gallery takes few values.
+    values: of the trial, one for each objective, the more the better. A trial stands behind those that are as good in
+    all objectives. Of equal ones the earlier have the places: R@1 of a small gallery takes few values.
     """
     places = max(1, int((len(others) + 1) * keep))
-    return sum(other >= value for other in others) < places
+    behind = sum(all(theirs >= own for theirs, own in zip(other, values, strict=True)) for other in others)
+    return behind < places
 
 
 BASE = "base"
+INFEASIBLE = "infeasible"  # attribute of a trial: the constraints that its point violates
+DRAWS = 100  # points that are drawn, at most, until one fulfils the constraints
 
 
 @dataclass
 class Trial:
-    """One point. passed: rungs it may leave behind; scores: R@1 of each rung that was told."""
+    """One point. passed: rungs it may leave behind; scores: R@1 of each rung that was told; costs: what is minimised.
+
+    rungs: the runs of each; none where the point violates a constraint and is not trained.
+    """
 
     number: int
     state: TrialState
-    params: dict[str, float]
+    params: dict[str, Any]
     rungs: list[list[Run]]
     passed: int
     scores: list[float] = field(default_factory=list)
     retry_of: int | None = None
+    costs: tuple[float, ...] = ()
 
     @property
     def current_runs(self) -> list[Run]:
@@ -60,7 +69,7 @@ class Trial:
 
 
 class Trials:
-    """The study, to be maximised: validation text-to-video R@1, the mean over the seeds of the search."""
+    """The study: validation text-to-video R@1, the mean over the seeds, to be maximised; costs to be minimised."""
 
     def __init__(self, space: Space, folder: Path, place: Database | Journal | Copy) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -87,9 +96,14 @@ class Trials:
 
     def _load(self) -> None:
         self.storage = self.place.open()
+        names, directions = zip(*self.space.objectives.items(), strict=True)
         self.study = optuna.create_study(
-            study_name=self.folder.name, storage=self.storage, direction="maximize", load_if_exists=True
+            study_name=self.folder.name, storage=self.storage, directions=directions, load_if_exists=True
         )
+        if [direction.name.lower() for direction in self.study.directions] != list(directions):
+            raise ValueError(f"its objectives are {len(self.study.directions)}, those of the search {len(directions)}")
+        if self.study.metric_names is None and not isinstance(self.place, Copy):
+            name_objectives(self.study, names)
         self._check_owner()
         self.trials = [self._trial(found) for found in self.study.get_trials(deepcopy=False)]
 
@@ -109,15 +123,17 @@ class Trials:
 
     def _trial(self, found: FrozenTrial) -> Trial:
         """A trial of the study; raises ValueError where it is of another search, or of code with other ids."""
+        if INFEASIBLE in found.user_attrs:
+            return Trial(found.number, found.state, dict(found.params), [], 0)
         rungs = self._rungs(found.number, found.params)
         ids = [[run.id for run in rung] for rung in rungs]
         if found.user_attrs["runs"] != ids:
             raise ValueError(f"the runs of trial {found.number} have other ids now")
         scores = [found.intermediate_values[step] for step in sorted(found.intermediate_values)]
         return Trial(found.number, found.state, dict(found.params), rungs, int(found.user_attrs.get("passed", 0)),
-                     scores, found.user_attrs.get("retry_of"))  # fmt: skip
+                     scores, found.user_attrs.get("retry_of"), self.space.costs(found.params))  # fmt: skip
 
-    def _rungs(self, number: int, params: Mapping[str, float]) -> list[list[Run]]:
+    def _rungs(self, number: int, params: Mapping[str, Any]) -> list[list[Run]]:
         name = f"trial {number}" if number or params != self.space.base_params() else f"trial 0 ({BASE})"
         shares = self.space.search.shares
         return [self.space.runs(params, share, name + (f", {share}" if share != 1 else "")) for share in shares]
@@ -139,29 +155,41 @@ class Trials:
     @property
     def asked(self) -> int:
         """Points that were chosen so far; a failed one that is tried again is the same point."""
-        return sum(trial.retry_of is None for trial in self.trials)
+        return len(self.points())
 
-    def points(self) -> list[dict[str, float]]:
-        return [trial.params for trial in self.trials if trial.retry_of is None]
+    def points(self) -> list[dict[str, Any]]:
+        return [trial.params for trial in self.trials if trial.retry_of is None and trial.rungs]
 
     def under_way(self) -> Iterator[Trial]:
         return (trial for trial in self.trials if trial.state == TrialState.RUNNING)
 
     def ask(self) -> Trial:
-        """Choose a point: the base first, then random ones, then by TPE, where points at work count as bad (liar).
+        """Choose a point: the base first, then those of the sampler, for which points at work count as bad (liar).
 
-        Drawn in a copy in memory: the study gets the trial whole, by one write. The seed hangs on the number of
-        trials, so a search that was killed draws what it would have drawn.
+        The seed of a draw hangs on the number of trials, so a search that was killed draws what it would have drawn.
+        Points that violate a constraint are put down as such, which the sampler learns from, and are not trained.
+        Raises ConfigError where no point that fulfils them is drawn.
         """
         base = self.space.base_params()
-        if not self.trials and base is not None:
+        if not self.trials and base is not None and is_feasible(self.space.violations(base)):
             return self._add(base)
-        sampler = TPESampler(seed=1000 * self.space.seeds[0] + len(self.trials))
-        draft = optuna.create_study(direction="maximize", sampler=sampler)
-        draft.add_trials(self.study.get_trials(deepcopy=False))
-        return self._add(self.space.rounded(draft.ask(dict(self.space.ranges)).params))
+        for _ in range(DRAWS):
+            params = draw(self.study, self.space, seed=1000 * self.space.seeds[0] + len(self.trials))
+            violations = self.space.violations(params)
+            if is_feasible(violations):
+                return self._add(params)
+            self._add_infeasible(params, violations)
+        broken = ", ".join(key for key, by in violations.items() if by > 0)
+        raise ConfigError(f"{self.folder.name}: none of {DRAWS} points fulfils the constraints ({broken}); widen them")
 
-    def _add(self, params: Mapping[str, float], retry_of: int | None = None) -> Trial:
+    def _add_infeasible(self, params: Mapping[str, Any], violations: Mapping[str, float]) -> None:
+        self.study.add_trial(create_trial(
+            state=TrialState.PRUNED, params=dict(params), distributions=dict(self.space.ranges),
+            constraints=dict(violations), user_attrs={INFEASIBLE: [key for key, by in violations.items() if by > 0]},
+        ))  # fmt: skip
+        self.trials.append(Trial(len(self.trials), TrialState.PRUNED, dict(params), [], 0))
+
+    def _add(self, params: Mapping[str, Any], retry_of: int | None = None) -> Trial:
         number = len(self.trials)
         rungs = self._rungs(number, params)
         attributes: dict[str, Any] = {
@@ -172,8 +200,10 @@ class Trials:
             attributes["retry_of"] = retry_of
         self.study.add_trial(create_trial(
             state=TrialState.RUNNING, params=dict(params), distributions=dict(self.space.ranges), user_attrs=attributes,
+            constraints=self.space.violations(params),
         ))  # fmt: skip
-        self.trials.append(Trial(number, TrialState.RUNNING, dict(params), rungs, 0, [], retry_of))
+        costs = self.space.costs(params)
+        self.trials.append(Trial(number, TrialState.RUNNING, dict(params), rungs, 0, [], retry_of, costs))
         return self.trials[-1]
 
     def retry(self, trial: Trial) -> None:
@@ -214,11 +244,11 @@ class Trials:
         if rung == len(shares) - 1:
             self._end(trial, TrialState.COMPLETE, value)
             return
-        others = [one.scores[rung] for one in self.trials if one is not trial and len(one.scores) > rung]
+        others = [_ranked(one, rung) for one in self.trials if one is not trial and len(one.scores) > rung]
         if len(trial.scores) == rung:
             self.storage.set_trial_intermediate_value(self._key(trial), rung, value)
             trial.scores.append(value)
-        if not is_promoted(value, others, keep=shares[rung] / shares[rung + 1]):
+        if not is_promoted(_ranked(trial, rung), others, keep=shares[rung] / shares[rung + 1]):
             self._end(trial, TrialState.PRUNED)
             return
         self.storage.set_trial_user_attr(self._key(trial), "passed", rung + 1)
@@ -232,7 +262,8 @@ class Trials:
         if value is not None and len(trial.scores) == trial.passed:
             self.storage.set_trial_intermediate_value(self._key(trial), trial.passed, value)
             trial.scores.append(value)
-        self.study.tell(trial.number, value, state=None if value is not None else state, skip_if_finished=True)
+        values = None if value is None else [value, *trial.costs]
+        self.study.tell(trial.number, values, state=state if values is None else None, skip_if_finished=True)
         trial.state = state
 
     def best(self) -> Trial | None:
@@ -240,7 +271,22 @@ class Trials:
         done = [trial for trial in self.trials if trial.state == TrialState.COMPLETE]
         return max(done, key=lambda trial: (trial.scores[-1], -trial.number), default=None)
 
+    def front(self) -> list[Trial]:
+        """The complete trials that no other one is better than in all objectives, by falling R@1."""
+        numbers = {trial.number for trial in self.study.best_trials}
+        return sorted((self.trials[number] for number in numbers), key=lambda trial: -trial.scores[-1])
+
     def close(self) -> None:
         """With a database, leave a copy as a journal, which is what analysis reads."""
         if isinstance(self.place, Database):
             copy_to_journal(self.study, self.folder / "study.journal")
+
+
+def _ranked(trial: Trial, rung: int) -> tuple[float, ...]:
+    """Its objectives at a rung, the more the better."""
+    return trial.scores[rung], *(-cost for cost in trial.costs)
+
+
+def is_feasible(violations: Mapping[str, float]) -> bool:
+    """Whether a point fulfils all constraints."""
+    return all(by <= 0 for by in violations.values())

@@ -6,9 +6,11 @@ import json
 import logging
 import os
 import shutil
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Literal
 
 import optuna
 from optuna.storages import JournalStorage
@@ -18,6 +20,9 @@ from optuna.trial import FrozenTrial
 from simvtp.runtime.files import write_parts
 
 log = logging.getLogger(__name__)
+
+
+Direction = Literal["minimize", "maximize"]
 
 
 class _Memory(BaseJournalBackend):
@@ -33,13 +38,25 @@ class _Memory(BaseJournalBackend):
         return iter(self.logs[log_number_from:])
 
 
-def write_journal(path: Path, name: str, trials: Sequence[FrozenTrial], attributes: Mapping[str, Any]) -> None:
+def name_objectives(study: optuna.Study, names: Sequence[str]) -> None:
+    """Let a study say what its objectives are called, one name for each."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        study.set_metric_names(list(names))
+
+
+def write_journal(
+    path: Path, name: str, trials: Sequence[FrozenTrial], attributes: Mapping[str, Any],
+    objectives: Mapping[str, Direction] = MappingProxyType({"R@1": "maximize"}),
+) -> None:  # fmt: skip
     """Replace the journal at `path` by a study of these trials, in one step.
 
-    name: of the study. attributes: its user attributes. Objective: to be maximised.
+    name: of the study. attributes: its user attributes. objectives: name -> "maximize" or "minimize".
     """
     memory = _Memory()
-    study = optuna.create_study(study_name=name, storage=JournalStorage(memory), direction="maximize")
+    directions = list(objectives.values())
+    study = optuna.create_study(study_name=name, storage=JournalStorage(memory), directions=directions)
+    name_objectives(study, list(objectives))
     study.add_trials(trials)
     for key, value in attributes.items():
         study.set_user_attr(key, value)

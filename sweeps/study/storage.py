@@ -18,11 +18,12 @@ import sqlalchemy
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.study import StudyDirection
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from simvtp.errors import ConfigError
-from sweeps.study.journal_file import repair, write_journal
+from sweeps.study.journal_file import Direction, repair, write_journal
 
 log = logging.getLogger(__name__)
 
@@ -125,20 +126,23 @@ class Copy:
     def open(self) -> BaseStorage:
         """Raises ConfigError where there is no such study."""
         memory = InMemoryStorage()
-        copy = optuna.create_study(study_name=self.name, storage=memory, direction="maximize")
         if isinstance(self.of, Database):
             with suppress(KeyError):  # none of that name yet
-                copy.add_trials(optuna.load_study(study_name=self.name, storage=self.of.open()).get_trials())
+                self._copy(optuna.load_study(study_name=self.name, storage=self.of.open()), memory)
         elif self.of.path.exists():
             content = self.of.path.read_bytes()
             with tempfile.TemporaryDirectory() as folder:
                 whole = Path(folder) / "study.journal"
                 whole.write_bytes(content[: content.rfind(b"\n") + 1])
                 try:
-                    copy.add_trials(optuna.load_study(study_name=self.name, storage=_journal(whole)).get_trials())
+                    self._copy(optuna.load_study(study_name=self.name, storage=_journal(whole)), memory)
                 except (KeyError, TypeError, ValueError, AssertionError, IndexError) as error:
                     raise ConfigError(f"{self.of.path} is not the journal of {self.name} ({error})") from error
         return memory
+
+    def _copy(self, study: optuna.Study, memory: InMemoryStorage) -> None:
+        made = optuna.create_study(study_name=self.name, storage=memory, directions=study.directions)
+        made.add_trials(study.get_trials())
 
 
 def _journal(path: Path) -> BaseStorage:
@@ -148,4 +152,9 @@ def _journal(path: Path) -> BaseStorage:
 
 def copy_to_journal(study: optuna.Study, path: Path) -> None:
     """The study as a journal, for analysis, which reads no database; an older copy is replaced in one step."""
-    write_journal(path, study.study_name, study.get_trials(deepcopy=False), study.user_attrs)
+    names = study.metric_names or ["R@1"]
+    objectives: dict[str, Direction] = {
+        name: "maximize" if way == StudyDirection.MAXIMIZE else "minimize"
+        for name, way in zip(names, study.directions, strict=True)
+    }
+    write_journal(path, study.study_name, study.get_trials(deepcopy=False), study.user_attrs, objectives)

@@ -15,6 +15,7 @@ from analysis import plot, table
 from analysis.figures import ablation, learning_curves, style
 from analysis.figures.style import wrap
 from analysis.runs.load import load
+from analysis.runs.logs import read
 from analysis.stats.summary import Summary, summarise
 from tests.analysis.folders import Builder
 
@@ -176,7 +177,7 @@ def test_learning_curves_take_the_last_word_on_a_step_and_skip_a_cut_line(tmp_pa
     log = tmp_path / "log.jsonl"
     lines = [{"stage": "pretrain", "step": 10, "mvm": 2.0}, {"stage": "pretrain", "step": 10, "mvm": 1.0}]
     log.write_text("\n".join(json.dumps(line) for line in lines) + '\n{"stage": "pretrain", "st')
-    assert learning_curves.series(learning_curves.read(log), learning_curves.PANELS[0]) == {10.0: 1.0}
+    assert learning_curves.series(read(log), learning_curves.PANELS[0]) == {10.0: 1.0}
     assert learning_curves.averaged([{0.0: 1.0, 5.0: 3.0}, {0.0: 2.0, 5.0: 5.0}]) == ([0.0, 5.0], [1.5, 4.0])
 
 
@@ -261,4 +262,4 @@ def test_an_empty_folder_is_one_clear_paragraph_and_exit_code_2(tmp_path: Path) 
 
 
 def test_wrap_starts_with_a_capital_and_keeps_the_words() -> None:
-    assert wrap("mask ratio: no difference", 12) == "Mask ratio:\nno\ndifference"
+    assert wrap("mask ratio: no difference", 0.096, size=7.2) == "Mask ratio:\nno\ndifference"

@@ -22,7 +22,7 @@ from sweeps.plan import make_plan
 from sweeps.run import main
 from sweeps.state.failures import write_failure
 from sweeps.state.run_states import RunRegistry
-from tests.conftest import QUICK
+from tests.small_config import CORPUS, QUICK
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -196,8 +196,8 @@ def _json(path: Path) -> dict[str, object]:
         (["mask_ratio", "--set", "data.pretrain=webvid:/nope"], "/nope does not exist"),
         (["mask_ratio", "--set", "data.pretrain=webvid:/nope", "--dry-run"], "/nope does not exist"),
         (
-            ["mask_ratio", "--set", "finetune.batch=4096", "--detach"],
-            "4096 is more than the 512 videos",
+            ["mask_ratio", "--set", f"data.finetune={CORPUS}", "--set", "finetune.batch=4096", "--detach"],
+            "4096 is more than the 48 videos",
         ),
         (["mask_ratio", "--results", "/proc/none"], "cannot be written"),
         (["mask_ratio", "--results", __file__, "--status"], "that is a file"),

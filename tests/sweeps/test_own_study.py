@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import QUICK
+from tests.small_config import QUICK
 
 ROOT = Path(__file__).parents[2]
 STUDY = """

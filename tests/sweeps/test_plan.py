@@ -8,6 +8,7 @@ from simvtp.errors import ConfigError
 from simvtp.models.flops import pretrain_gflop
 from sweeps.catalogue import find_sweep, names
 from sweeps.plan import Plan, equal_points, make_plan, sweep_record
+from tests.small_config import CONFIG
 
 TINY = preset("tiny")
 
@@ -64,15 +65,15 @@ def _with(config: Config, key: str, value: object) -> Config:
 
 
 def test_equal_compute_gives_cheaper_steps_more_of_them() -> None:
-    (table,) = plan("mask_ratio_compute").tables
+    (table,) = make_plan("mask_ratio_compute", "tiny", CONFIG, (0,)).tables
     steps = {point.label: int(str(point.set["pretrain.length"]).split()[0]) for point in table.points if point.set}
     assert steps["video 50%"] < steps["video 75%"] < 400 < steps["video 95%"]
 
 
 def test_contrast_of_whole_inputs_at_equal_compute_gets_the_steps_that_its_operations_leave() -> None:
-    (table,) = plan("contrast_inputs_compute").tables
+    (table,) = make_plan("contrast_inputs_compute", "tiny", CONFIG, (0,)).tables
     assert [point.label for point in table.points] == ["base", "contrast clean"]
-    cost = pretrain_gflop(_with(TINY, "objective.contrast", "clean")) / pretrain_gflop(TINY)
+    cost = pretrain_gflop(_with(CONFIG, "objective.contrast", "clean")) / pretrain_gflop(CONFIG)
     steps = int(str(table.points[1].set["pretrain.length"]).split()[0])
     assert 150 < steps < 200
     assert abs(steps * cost - 400) < cost  # to a step
@@ -146,7 +147,7 @@ def test_objectives_are_named_after_what_is_on_and_hold_only_what_differs() -> N
 
 
 def test_ratios_that_mask_the_same_number_of_tubes_are_named_as_one_experiment() -> None:
-    frames = make_plan("mask_ratio", "tiny", override(TINY, {"mask.kind": "frame"}), (0, 1))
+    frames = make_plan("mask_ratio", "tiny", override(CONFIG, {"mask.kind": "frame"}), (0, 1))
     (line,) = equal_points(frames)
     assert "masks 108 of 144 tubes: base, video 75%, video 95%" in line  # 3 of 4 slots of 36 tubes
     assert equal_points(make_plan("mask_ratio", "tiny", TINY, (0,))) == []

@@ -2,14 +2,14 @@
 
 import pytest
 
-from simvtp.config.presets import preset
 from simvtp.config.schema import override
 from simvtp.errors import ConfigError
 from sweeps.definition import Sweep
 from sweeps.plan import make_plan
 from sweeps.vary import parse_vary
+from tests.small_config import CONFIG
 
-BASE = override(preset("tiny"), {"mask.video": 0.9, "mask.text": 0.75, "pretrain.lr": 0.012, "finetune.lr": 0.004})
+BASE = CONFIG
 
 
 def points(sweep: Sweep) -> dict[str, dict[str, object]]:
@@ -126,4 +126,4 @@ def test_a_combination_that_cannot_be_run_is_named() -> None:
     with pytest.raises(
         ConfigError, match=r"point 'heads 3': model\.width: 64 is not possible; it takes a multiple of 3"
     ):
-        make_plan(name, "tiny", override(preset("tiny"), {"model.width": 64, "model.heads": 4}), (0,), sweep)
+        make_plan(name, "tiny", override(CONFIG, {"model.width": 64, "model.heads": 4}), (0,), sweep)

@@ -11,7 +11,7 @@ is "train".
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,11 +23,12 @@ from simvtp.data.corpora.corpus import Corpus, Sample, fingerprint
 from simvtp.data.corpora.skip_list import skipped
 from simvtp.data.corpora.spec import HINT, CorpusSpec
 from simvtp.data.sprites import dataset
+from simvtp.data.sprites.rendering import Frames
 from simvtp.data.sprites.scenes import parse_spec
 from simvtp.errors import DataError, nearest
 
 __all__ = ["EXTRA_TESTS", "SPLITS", "Corpus", "Sample", "each_split", "kind_of", "load", "place_of",
-           "read_records", "vocabulary"]  # fmt: skip
+           "read_records", "scenes_of", "vocabulary"]  # fmt: skip
 
 log = logging.getLogger(__name__)
 Found = TypeVar("Found")
@@ -119,6 +120,13 @@ def vocabulary(name: str) -> Path | None:
         return dataset.ensure(parse_spec(spec.place)) / "vocab.txt"
     file = spec.folder / "vocab.txt"
     return file if file.is_file() else None
+
+
+def scenes_of(name: str, split: str) -> Callable[[Sequence[str]], Frames] | None:
+    """A function from video ids [N] to frames without noise, uint8 [N, T, H, W, 3]; None unless the corpus is the
+    embedded one, which knows what its clips show."""
+    spec = CorpusSpec.parse(name)
+    return dataset.scenes(parse_spec(spec.place), split) if spec.kind == "sprites" else None
 
 
 def _sprites(spec: CorpusSpec, split: str) -> tuple[list[Record], Path]:

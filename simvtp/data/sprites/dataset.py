@@ -17,11 +17,13 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from simvtp.data.sprites.rendering import FRAMES_PER_SECOND, render
+import numpy as np
+
+from simvtp.data.sprites.rendering import FRAMES_PER_SECOND, Frames, draw, render
 from simvtp.data.sprites.scenes import Clip, Spec, parse_spec, plan, vocabulary_words
 from simvtp.errors import DataError
 from simvtp.runtime.cache_dir import cache_folder, wait_for
@@ -62,6 +64,15 @@ def ensure(spec: Spec, cache_root: Path | None = None, *, verify: bool = False) 
                 log.warning("sprites: %d files of %s are missing or damaged, made again: %s", len(wrong), folder, shown)
             _make(spec, folder, manifest, wrong or [])
     return folder
+
+
+def scenes(spec: Spec, split: str) -> Callable[[Sequence[str]], Frames]:
+    """What the clips of "train", "val", "test" or "test_seen" show without the camera's noise and the codec's.
+
+    The result is a function: video ids [N] -> uint8 [N, T, H, W, 3].
+    """
+    clips = {clip.video_id: clip for clip in plan(spec, (split,))[split]}
+    return lambda ids: np.stack([draw(spec, clips[video_id], noise=False) for video_id in ids])
 
 
 def _read_manifest(folder: Path) -> Manifest | None:

@@ -1,8 +1,9 @@
 """What the clips of the embedded corpus show and say: keys, their splits, captions, vocabulary.
 
-A clip's key is all that its captions tell: shape, colour, another colour that it switches to half-way, and motion; so
-no single frame gives it away. Test and validation keys are held out: no training clip shows these combinations, though
-it shows every shape, colour and motion. Everything follows from the spec and its seed.
+A clip shows many objects of one kind over a textured ground. Its key is all that its captions tell: the objects' shape
+and colour, the ground's colour, and how the objects move; so no single frame gives it away. Test and validation keys
+are held out: no training clip shows these combinations, though training shows every shape, colour and motion.
+Everything follows from the spec and its seed.
 """
 
 from __future__ import annotations
@@ -10,88 +11,62 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from simvtp.errors import DataError, nearest
-
-# Raised when the same spec gives other files.
-VERSION = 2
+from simvtp.runtime.constants import SPRITES_VERSION
 
 # Concept -> its words, the commonest first. All words of a kind are distinct, so a caption has one meaning.
 SHAPES = {
-    "disc": ("disc", "circle", "dot", "ball"),
-    "square": ("square", "box", "block", "cube"),
-    "triangle": ("triangle", "wedge", "pyramid", "cone"),
-    "cross": ("cross", "plus", "crossing", "x"),
-    "ring": ("ring", "hoop", "loop", "circlet"),
-    "bar": ("bar", "stick", "rod", "plank"),
+    "disc": ("discs", "circles", "dots", "balls"),
+    "pillar": ("pillars", "posts", "columns", "poles"),
+    "slash": ("slashes", "slants", "slopes", "ramps"),
+    "backslash": ("backslashes", "backslants", "downslopes", "chutes"),
+    "ring": ("rings", "hoops", "loops", "circlets"),
+    "bar": ("bars", "sticks", "rods", "planks"),
 }
 COLOURS = {
     "red": ("red", "scarlet", "crimson", "ruby"),
-    "orange": ("orange", "tangerine", "amber", "apricot"),
-    "yellow": ("yellow", "lemon", "golden", "mustard"),
+    "yellow": ("yellow", "golden", "lemon", "mustard"),
     "green": ("green", "emerald", "lime", "olive"),
-    "cyan": ("cyan", "turquoise", "aqua", "teal"),
-    "blue": ("blue", "navy", "sapphire", "cobalt"),
+    "blue": ("blue", "cobalt", "sapphire", "navy"),
     "pink": ("pink", "magenta", "rose", "fuchsia"),
     "white": ("white", "ivory", "snowy", "pale"),
 }
-TRAVEL = ("moves", "slides", "glides", "drifts")
-RESIZE = ("gets", "becomes", "appears", "looks")
-PERSIST = ("keeps", "stays", "remains", "is")
 MOTIONS = {
-    "left": (TRAVEL, ("left", "leftward", "leftwards", "westward")),
-    "right": (TRAVEL, ("right", "rightward", "rightwards", "eastward")),
-    "up": (TRAVEL, ("up", "upward", "upwards", "skyward")),
-    "down": (TRAVEL, ("down", "downward", "downwards", "earthward")),
-    "grow": (RESIZE, ("bigger", "larger", "wider", "huger")),
-    "shrink": (RESIZE, ("smaller", "tinier", "littler", "slighter")),
-    "blink": (PERSIST, ("blinking", "flashing", "flickering", "twinkling")),
-    "still": (PERSIST, ("still", "motionless", "steady", "unmoving")),
+    "left": ("leftward", "westward", "leftbound", "leftwards"),
+    "right": ("rightward", "eastward", "rightbound", "rightwards"),
+    "up": ("upward", "rising", "skyward", "climbing"),
+    "down": ("downward", "falling", "earthward", "sinking"),
+    "grow": ("growing", "swelling", "expanding", "widening"),
+    "shrink": ("shrinking", "dwindling", "contracting", "narrowing"),
+    "blink": ("blinking", "flashing", "flickering", "twinkling"),
+    "still": ("still", "motionless", "steady", "resting"),
 }
-SWITCH = ("turns", "changes", "switches", "shifts")
-BESIDE = ("beside", "near", "by", "with")
-# Slots: article, first colour, shape, verb of switching, second colour, motion (two words).
-# Each attribute is named twice, in words chosen anew: at a text ratio of 75% something of most attributes is left.
+# Words that tell nothing about a clip: they make captions longer.
+FILLERS = ("here", "now", "again", "today", "clearly", "simply", "just", "indeed")
+# Slots: colour, shape and motion of the objects, colour of the ground.
 TEMPLATES = (
-    "{a} {first} {shape} {switch} to {second} and {motion}: the {shape2} is {first2}, then {second2}, and {motion2}",
-    "{a} {shape} {motion}: the {first} {shape2} {switch} to {second} and {motion2}, "
-    "{first2} at first, {second2} at last",
-    "{a} {first} then {second} {shape} {motion}: the {shape2} is {first2}, {switch} to {second2} and {motion2}",
-    "{a} {shape} {switch} from {first} to {second} and {motion}: {a} {first2} {shape2}, {second2} at last, {motion2}",
-    "{a} {first} {shape} {motion} and {switch} to {second}: {first2}, then {second2}, the {shape2} {motion2}",
-    "we see {a} {first} {shape} that {switch} to {second} while it {motion}: "
-    "the {shape2} {motion2}, {first2} then {second2}",
+    "{motion} {first} {shape} on {second}",
+    "{first} {shape} {motion} over {second}",
+    "on {second} : {motion} {first} {shape}",
+    "{second} ground , {first} {shape} {motion}",
+    "{shape} in {first} {motion} on {second}",
+    "over {second} {first} {shape} , {motion}",
 )
-ARTICLES = ("a", "the", "one", "this")
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-WORDS_OF_TEMPLATES = (
-    "an",
-    "to",
-    "and",
-    "as",
-    "it",
-    "then",
-    "from",
-    "we",
-    "see",
-    "that",
-    "while",
-    "the",
-    "is",
-    "at",
-    "first",
-    "last",
-    ":",
-    ",",
-)
+WORDS_OF_TEMPLATES = ("on", "in", "over", "ground", ":", ",")
 
 
 @dataclass(frozen=True)
 class Key:
+    """shape, first, motion: of the objects, first their colour; second: the colour of the ground."""
+
     shape: str
     first: str
     second: str
@@ -99,7 +74,7 @@ class Key:
 
 
 def all_keys() -> list[Key]:
-    """All 6 x 8 x 7 x 8 = 2688 combinations."""
+    """All 6 x 6 x 5 x 8 = 1440 combinations."""
     return [
         Key(shape, first, second, motion)
         for shape in SHAPES
@@ -112,69 +87,89 @@ def all_keys() -> list[Key]:
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
-    """Size and difficulty of an embedded corpus. Counts are of videos."""
+    """Size and difficulty of an embedded corpus. Counts are of videos; pixels are of a frame of 48 x 48.
 
-    clips: int = 7500  # pre-training
+    The redundancy of the video is `share` (how much of the frame tells anything), `objects` and `regularity` (how far
+    a part of the frame tells the others) and `shake` (how far a frame tells the next one); that of the text is
+    `mentions`. At share=1, regularity=1, shake=0 and noise=0 a small part of a clip determines all of it.
+    """
+
+    clips: int = 3000  # pre-training
     pretrain_validation: int = 200
-    finetune: int = 512
+    finetune: int = 1536
     validation: int = 400  # unseen keys
-    test: int = 800  # unseen keys, none of them in validation
-    test_seen: int = 500  # keys that training shows, other renderings
+    test: int = 400  # unseen keys, none of them in validation
+    test_seen: int = 400  # keys that training shows, other renderings
     frames: int = 8
     pixels: int = 48
-    objects: int = 1  # 2: another, plain and still object that the caption names as well
     captions: int = 5  # of each fine-tuning video
-    synonyms: int = 4  # words a concept
+    synonyms: int = 2  # words a concept, up to 4
     templates: int = 4  # up to 6
+    share: float = 1.0  # of the frame that shows what the captions tell; the rest are still panels
+    objects: int = 16  # objects in a whole frame, all of one kind
+    regularity: float = 1.0  # of their places: 1 a lattice, 0 anywhere
+    pan: float = 0.0  # speed of the camera over the ground, 1: that of moving objects
+    shake: float = 0.3  # pixels, largest shift of a frame by an unsteady camera
+    noise: float = 1.0  # grey levels of 255, deviation of each pixel
+    mentions: int = 4  # how often a caption names each attribute, each time in words chosen anew
+    fillers: int = 0  # words a mention that tell nothing
     seed: int = 0
 
     def __post_init__(self) -> None:
         held_out, keys = self.validation + self.test, len(all_keys())
-        limits: dict[str, tuple[int, float]] = {
+        limits: dict[str, tuple[float, float]] = {
             "clips": (1, 10_000_000), "pretrain_validation": (1, 100_000), "finetune": (1, 1_000_000),
             "validation": (1, keys), "test": (1, keys), "test_seen": (1, keys - held_out), "frames": (8, 256),
-            "pixels": (16, 512), "objects": (1, 2), "captions": (1, 20), "synonyms": (1, 4),
-            "templates": (1, len(TEMPLATES)), "seed": (0, float("inf")),
+            "pixels": (16, 512), "captions": (1, 20), "synonyms": (1, 4), "templates": (1, len(TEMPLATES)),
+            "share": (0.05, 1), "objects": (1, 36), "regularity": (0, 1), "pan": (0, 1), "shake": (0, 12),
+            "noise": (0, 64), "mentions": (1, 6), "fillers": (0, 8), "seed": (0, float("inf")),
         }  # fmt: skip
         for name, (low, high) in limits.items():
-            value = getattr(self, name)
+            value, kind = getattr(self, name), "number" if name in FRACTIONS else "whole number"
             if not low <= value <= high:
-                takes = f"a whole number from {low} to {high}" if high >= low else "fewer validation and test videos"
+                takes = f"a {kind} from {low} to {high}" if high >= low else "fewer validation and test videos"
                 raise DataError(f"sprites: {name}={value} is not possible; it takes {takes} ({keys} keys in all)")
 
     @property
     def digest(self) -> str:
         """Names the corpus folder: equal for equal files, on one version of the encoder."""
-        text = json.dumps([VERSION, dataclasses.asdict(self)], sort_keys=True)
+        text = json.dumps([SPRITES_VERSION, dataclasses.asdict(self)], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
+FRACTIONS = frozenset(("share", "regularity", "pan", "shake", "noise"))  # fields that are no whole numbers
 SPECS = {
     "tiny": Spec(),
-    "small": Spec(clips=40_000, finetune=2048, pretrain_validation=500, frames=16, pixels=96, templates=6),
+    "small": Spec(
+        clips=40_000, finetune=2048, pretrain_validation=500, frames=16, pixels=96, synonyms=4, templates=6, mentions=2
+    ),
 }
 
 
+_WHOLE, _NUMBER = re.compile(r"[0-9]+"), re.compile(r"[0-9]+(\.[0-9]+)?")
+
+
 def parse_spec(text: str) -> Spec:
-    """The spec of "tiny" or "small?clips=300&seed=1"; raises DataError that offers the nearest name."""
+    """The spec of "tiny" or "small?share=0.5&seed=1"; raises DataError that offers the nearest name."""
     name, _, changes = text.partition("?")
     if name not in SPECS:
         raise DataError(f"sprites: no corpus named {name!r}; there are {', '.join(SPECS)}{nearest(name, SPECS)}")
     fields = [field.name for field in dataclasses.fields(Spec)]
-    values = {}
+    values: dict[str, Any] = {}
     for change in filter(None, changes.split("&")):
         field, _, value = change.partition("=")
         if field not in fields:
             raise DataError(f"sprites: unknown field {field!r} in {text!r}{nearest(field, fields)}")
-        if not value.isascii() or not value.isdigit():
-            raise DataError(f"sprites: {field}={value!r} in {text!r} is not a whole number")
-        values[field] = int(value)
+        kind, form = ("number", _NUMBER) if field in FRACTIONS else ("whole number", _WHOLE)
+        if not form.fullmatch(value):
+            raise DataError(f"sprites: {field}={value!r} in {text!r} is not a {kind}")
+        values[field] = float(value) if field in FRACTIONS else int(value)
     return dataclasses.replace(SPECS[name], **values)
 
 
 def random_of(spec: Spec, *names: int | str) -> np.random.Generator:
     """A generator of its own for every name, so that no clip depends on another."""
-    text = "\0".join(map(str, (VERSION, spec.seed, *names)))
+    text = "\0".join(map(str, (SPRITES_VERSION, spec.seed, *names)))
     return np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "big"))
 
 
@@ -188,12 +183,11 @@ def split_keys(spec: Spec) -> dict[str, list[Key]]:
 
 @dataclass(frozen=True)
 class Clip:
-    """A video to render. `beside`: shape and colour of the second object, where there is one."""
+    """A video to render."""
 
     video_id: str
     file: str
     key: Key
-    beside: tuple[str, str] | None
     captions: tuple[str, ...]
 
 
@@ -202,8 +196,11 @@ PARTS = ("pretrain", "pretrain_val", "train", "val", "test", "test_seen")
 PAGE = 50
 
 
-def plan(spec: Spec) -> dict[str, list[Clip]]:
-    """Every clip of the corpus by part: pretrain, pretrain_val (WebVid's layout), train, val, test, test_seen."""
+def plan(spec: Spec, only: Sequence[str] = PARTS) -> dict[str, list[Clip]]:
+    """Every clip of the corpus by part: pretrain, pretrain_val (WebVid's layout), train, val, test, test_seen.
+
+    only: the parts asked for; the others are empty.
+    """
     keys = split_keys(spec)
     held_out = keys["val"]
     webvid = {"pretrain": (spec.clips, keys["train"]), "pretrain_val": (spec.pretrain_validation, held_out)}
@@ -214,23 +211,23 @@ def plan(spec: Spec) -> dict[str, list[Clip]]:
         "test_seen": (spec.test_seen, keys["train"]),
     }
     parts: dict[str, list[Clip]] = {}
-    number = 0
+    first = 0
     for part, (count, choice) in webvid.items():
         parts[part] = []
-        for key in _deal(spec, part, choice, count):
+        for number, key in enumerate(_deal(spec, part, choice, count if part in only else 0), first):
             page = number // PAGE * PAGE
             video_id = str(1_000_000 + number)
             file = f"webvid/videos/{page + 1:06d}_{page + PAGE:06d}/{video_id}.mp4"
             parts[part].append(_clip(spec, video_id, file, key, 1))
-            number += 1
-    number = 0
+        first += count
+    first = 0
     for part, (count, choice) in msrvtt.items():
         parts[part] = []
-        for key in _deal(spec, part, choice, count):
-            captions = spec.captions if part == "train" else 1
+        captions = spec.captions if part == "train" else 1
+        for number, key in enumerate(_deal(spec, part, choice, count if part in only else 0), first):
             file = f"msrvtt/videos/all/video{number}.mp4"
             parts[part].append(_clip(spec, f"video{number}", file, key, captions))
-            number += 1
+        first += count
     return parts
 
 
@@ -245,48 +242,36 @@ def _deal(spec: Spec, part: str, keys: Sequence[Key], count: int) -> Iterator[Ke
 
 def _clip(spec: Spec, video_id: str, file: str, key: Key, captions: int) -> Clip:
     random = random_of(spec, "caption", video_id)
-    beside = None
-    if spec.objects == 2:
-        shapes = [shape for shape in SHAPES if shape != key.shape]
-        beside = (shapes[random.integers(len(shapes))], list(COLOURS)[random.integers(len(COLOURS))])
     found: dict[str, None] = {}
     for _ in range(20 * captions):  # distinct ones, as far as the words allow
-        found[caption(spec, key, beside, random)] = None
+        found[caption(spec, key, random)] = None
         if len(found) == captions:
             break
-    return Clip(video_id, file, key, beside, tuple(found))
+    return Clip(video_id, file, key, tuple(found))
 
 
-def caption(spec: Spec, key: Key, beside: tuple[str, str] | None, random: np.random.Generator) -> str:
-    """One caption of a key: a template, and a synonym in each of its slots."""
+def caption(spec: Spec, key: Key, random: np.random.Generator) -> str:
+    """One caption of a key: `mentions` sentences, each a template of its own with a synonym in each slot."""
+    order = random.permutation(spec.templates)
+    return " , ".join(_sentence(spec, key, int(order[i % spec.templates]), random) for i in range(spec.mentions))
 
+
+def _sentence(spec: Spec, key: Key, template: int, random: np.random.Generator) -> str:
     def choose(words: Sequence[str]) -> str:
         known = words[: spec.synonyms]
         shares = 1 / np.arange(1, len(known) + 1)  # common words are common, as in real text
         return known[int(np.searchsorted(np.cumsum(shares / shares.sum()), random.random()))]
 
-    verbs, ways = MOTIONS[key.motion]
     slots = {"first": COLOURS[key.first], "second": COLOURS[key.second], "shape": SHAPES[key.shape]}
-    words_of = {name + again: choose(words) for name, words in slots.items() for again in ("", "2")}
-    motions = {f"motion{again}": f"{choose(verbs)} {choose(ways)}" for again in ("", "2")}
-    template = TEMPLATES[random.integers(spec.templates)]
-    text = template.format(a=choose(ARTICLES), switch=choose(SWITCH), **words_of, **motions)
-    if beside:
-        shape, colour = beside
-        text += f" {choose(BESIDE)} {choose(ARTICLES)} {choose(COLOURS[colour])} {choose(SHAPES[shape])}"
-    words = text.split()
-    for place in range(len(words) - 1):
-        if words[place] == "a" and words[place + 1][0] in "aeiou":
-            words[place] = "an"
+    slots["motion"] = MOTIONS[key.motion]
+    words = TEMPLATES[template].format(**{name: choose(words) for name, words in slots.items()}).split()
+    for _ in range(spec.fillers):
+        words.insert(int(random.integers(len(words) + 1)), FILLERS[random.integers(len(FILLERS))])
     return " ".join(words)
 
 
 def vocabulary_words(spec: Spec) -> list[str]:
     """Lines of vocab.txt: BERT's special tokens, then every word that a caption of the spec can hold."""
-    groups = [ARTICLES, SWITCH, *SHAPES.values(), *COLOURS.values()]
-    for verbs, ways in MOTIONS.values():
-        groups += [verbs, ways]
-    if spec.objects == 2:
-        groups.append(BESIDE)
+    groups = [*SHAPES.values(), *COLOURS.values(), *MOTIONS.values()]
     words = {word for group in groups for word in group[: spec.synonyms]} | set(WORDS_OF_TEMPLATES)
-    return [*SPECIAL, *sorted(words)]
+    return [*SPECIAL, *sorted(words | set(FILLERS if spec.fillers else ()))]

@@ -128,7 +128,9 @@ def test_plot_and_report_show_a_search(tmp_path: Path, capsys: pytest.CaptureFix
     for name in ("search", "search-tiny"):
         assert plot.main([str(tmp_path), "--only", name, "--format", "png"]) == 0
     made = {path.name for path in (tmp_path / "figures").iterdir()}
-    assert made == {f"search-tiny-{name}.{end}" for name in ("history", "importance") for end in ("png", "txt")}
+    assert made == {
+        f"search-tiny-{name}.{end}" for name in ("history", "importance", "settings") for end in ("png", "txt")
+    }
     assert report.main([str(tmp_path)]) == 0
     text = (tmp_path / "report.html").read_text()
     assert "12 of 12 trials finished" in text

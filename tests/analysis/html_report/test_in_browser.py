@@ -10,13 +10,15 @@ import pytest
 
 from analysis import report
 from tests.analysis.figures.test_search import write_journal
-from tests.analysis.folders import Builder, write
+from tests.analysis.folders import Builder, edit, write
 from tests.analysis.html_report.browser import BINARY, Browser, browser
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(BINARY is None, reason="needs Chromium (Debian: chromium)"),
 ]
+UNLEARNED = {"loss": 0.96, "floor": 0.98, "learned": False}
+YARDSTICKS = {"mvm": UNLEARNED, "mlm": UNLEARNED, "vtm": UNLEARNED, "vtc": UNLEARNED}  # the widest cell of the table
 DESK, PHONE = (1280, 900), (390, 844)
 
 
@@ -29,6 +31,8 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     error = "out of memory, see https://example.org/" + "a-word-without-an-end" * 40
     write(folder / "runs" / waiting / "failure.json", {"error": error})
     builder.sweep("objectives", seeds=(0, 1))
+    for run in folder.glob("runs/*/result.json"):
+        edit(run, lambda content: content.update(yardsticks=YARDSTICKS))
     write_journal(folder / "sweeps/search-tiny/study.journal", 12)
     assert report.main([str(folder)]) == 0
     return folder / "report.html"
@@ -57,6 +61,17 @@ def test_it_fits_the_window_asks_for_nothing_and_has_no_errors(
     assert all(url.startswith(("file:", "data:")) for url in asked)
     wrong = [event for event in page.events if event["method"] in ("Runtime.exceptionThrown", "Log.entryAdded")]
     assert wrong == []
+
+
+def test_no_table_is_cut_at_the_width_of_a_desk_and_figures_use_the_page(page: Browser, path: Path) -> None:
+    page.open(path, *DESK)
+    page.run("document.querySelectorAll('details').forEach(part => part.open = true)")
+    cut = page.run("[...document.querySelectorAll('.scroll')].filter(box => box.scrollWidth > box.clientWidth + 1)"
+                   ".map(box => box.getAttribute('aria-label'))")  # fmt: skip
+    assert cut == []
+    widths = page.run("[...document.querySelectorAll('figure.picture:not(.still) img')]"
+                      ".map(image => image.getBoundingClientRect().width)")  # fmt: skip
+    assert min(widths) >= 0.9 * DESK[0]
 
 
 def test_differences_sort_by_their_numbers_with_the_base_at_nought(page: Browser, path: Path) -> None:

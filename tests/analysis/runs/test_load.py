@@ -42,20 +42,6 @@ def test_a_whole_folder_is_read_without_complaint(folder: Path) -> None:
     assert [sweep.folder for sweep in found.sweeps] == ["mask_ratio-tiny"]
 
 
-def test_frame_has_a_row_per_run_with_settings_metrics_and_costs(folder: Path) -> None:
-    frame = load(folder).frame().set_index("run")
-    path = a_run(folder, "video 50%", 1)
-    content = json.loads(path.read_text())
-    row = frame.loc[path.parent.name]
-    assert len(frame) == 14
-    assert row["mask.video"] == 0.5
-    assert row["seed"] == 1
-    assert row["test.text_to_video.R@1"] == content["metrics"]["test"]["text_to_video"]["R@1"]
-    assert row["test_seen.video_to_text.R@10"] == content["metrics"]["test_seen"]["video_to_text"]["R@10"]
-    assert row["cost.pretrain_seconds"] == content["cost"]["pretrain_seconds"]
-    assert row["losses.mvm"] == 0.9
-
-
 def test_a_result_cut_in_half_is_left_out_and_named(folder: Path) -> None:
     path = a_run(folder, "video 95%", 0)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])

@@ -64,7 +64,7 @@ def test_a_result_of_another_form_is_left_out_by_the_field_s_name(
 ) -> None:
     path = a_run(folder, 4, 1)
     edit(path, change)
-    assert load(folder).frame().shape[0] == 13
+    assert len(load(folder).runs) == 13
     capsys.readouterr()
     assert table.main([str(folder)]) == 0
     error = capsys.readouterr().err

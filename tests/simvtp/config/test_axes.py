@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from simvtp.config.experiment import Experiment
-from simvtp.config.presets import preset
 from simvtp.config.run_id import OUTCOME_VERSION, pretrain_id, run_id
 from simvtp.config.schema import flatten, override
 from simvtp.errors import ConfigError
 from simvtp.run import run
+from simvtp.runtime.constants import SPRITES_VERSION
+from tests.small_config import CONFIG
 
-TINY = preset("tiny")
+TINY = CONFIG
 
 
 def ids(changes: dict[str, Any]) -> tuple[str, str | None]:
@@ -25,7 +26,8 @@ def ids(changes: dict[str, Any]) -> tuple[str, str | None]:
 def test_the_id_of_what_was_trained_before_these_axes_stays() -> None:
     """The stage's id, stated again with the fields that there were."""
     sections = ("model", "mask", "objective", "pretrain")
-    now = {"model.towers", "model.init", "model.positions", "mask.words", "mask.decoded", "objective.learn_temperature",
+    now = {"model.towers", "model.init", "model.positions", "model.position_encoding", "mask.words",
+           "mask.decoded", "objective.learn_temperature",
            "objective.contrast", "objective.negatives", "pretrain.ema", "pretrain.rand_augment", "pretrain.flip",
            "pretrain.erasing", "model.pooled_norm", "model.text_mean", "pretrain.group",
            "pretrain.crop_area"}  # fmt: skip
@@ -35,6 +37,7 @@ def test_the_id_of_what_was_trained_before_these_axes_stays() -> None:
         for key, value in flatten(TINY).items()
         if (key.partition(".")[0] in sections and key not in now | {"pretrain.layer_decay"}) or key in others
     }
+    content["data.pretrain"] = f"sprites:tiny@{SPRITES_VERSION}"
     text = json.dumps({"version": OUTCOME_VERSION, **content}, sort_keys=True, separators=(",", ":"))
     assert ids({})[1] == hashlib.sha256(text.encode()).hexdigest()[:12]
 

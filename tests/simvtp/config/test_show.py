@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from simvtp.config.__main__ import rows
+from simvtp.config.__main__ import SCALES, rows
 from simvtp.config.presets import PRESETS, preset
 from simvtp.config.schema import FIELDS, flatten
 
@@ -37,7 +37,7 @@ def test_the_command_prints_them_for_a_newcomer() -> None:
 
 def test_where_a_preset_departs_from_the_recipe_its_scale_is_the_source() -> None:
     found = {key: (value, source) for key, value, _, source in rows("tiny", [])}
-    assert found["model.width"] == ("64", "tiny: minutes on two CPU cores")
+    assert found["model.width"] == (str(preset("tiny").model.width), SCALES["tiny"])
     assert found["mask.text"] == ("0.75", "SimVTP: best text ratio (BERT: 0.15)")
     assert found["objective.learn_temperature"] == ("false", "SimVTP: fixed")
 
@@ -45,7 +45,7 @@ def test_where_a_preset_departs_from_the_recipe_its_scale_is_the_source() -> Non
 def test_bad_input_is_a_line_and_exit_code_2() -> None:
     done = shown("bas")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "error: unknown preset 'bas'; there are tiny, small, base; did you mean 'base'?\n"
+    assert done.stderr == f"error: unknown preset 'bas'; there are {', '.join(PRESETS)}; did you mean 'base'?\n"
 
 
 def test_base_is_the_whole_recipe() -> None:

@@ -10,8 +10,10 @@ import pytest
 from simvtp.data.pack import pack
 from simvtp.data.sprites import dataset
 from simvtp.data.sprites.scenes import Spec, parse_spec
+from tests.small_config import WORDING
 
-SMALL = "tiny?clips=40&pretrain_validation=4&finetune=16&validation=8&test=8&test_seen=8"
+SMALL = f"tiny?clips=40&pretrain_validation=4&finetune=16&validation=8&test=8&test_seen=8&{WORDING}"
+MIB = 0.05
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
 
 
@@ -46,9 +48,9 @@ def folder(cache: Path, spec: Spec) -> Path:
 
 @pytest.fixture(scope="package")
 def shards(corpus_name: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The corpus in shards of 0.01 MiB, a handful of videos each; to be read only."""
+    """The corpus in shards of MIB, a handful of videos each; to be read only."""
     out = tmp_path_factory.mktemp("shards")
-    assert pack(corpus_name, out, 0.01) == {"pretrain": 40, "train": 16, "val": 8, "test": 8}
+    assert pack(corpus_name, out, MIB) == {"pretrain": 40, "train": 16, "val": 8, "test": 8}
     return out
 
 

@@ -130,3 +130,24 @@ def test_ids_hang_on_what_is_skipped_and_not_on_why(tmp_path: Path) -> None:
         resolved(fixed)
     path.unlink()
     assert (run_id(fixed), pretrain_id(fixed)) == first
+
+
+def test_a_folder_in_place_of_a_corpus(corpus: Path, tmp_path: Path) -> None:
+    """Every video below it, without annotations; other files are counted."""
+    (corpus.parent / "deep").mkdir()
+    (corpus.parent / "v0.mp4").rename(corpus.parent / "deep" / "v0.MP4")
+    done = command(".", "--deep", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert ["videos", "listed", "13"] in lines
+    assert ["of", "these", "unreadable", "2"] in lines
+    assert [line.split()[1] for line in done.stdout.splitlines() if line.startswith("unreadable: ")] == [
+        "v5.mp4",
+        "v7.mp4",
+    ]
+    assert "1 files of . are not named as videos and are skipped: 1 of .csv" in done.stderr
+    assert not (tmp_path / "unreadable.txt").exists()
+    with Image.open(tmp_path / "corpus.png") as sheet:
+        assert sheet.height > 200
+    (tmp_path / "none").mkdir()
+    assert "holds no video" in command("none", folder=tmp_path).stderr

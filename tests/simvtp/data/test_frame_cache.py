@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from simvtp.config.presets import preset
 from simvtp.data.corpora.registry import load
 from simvtp.data.frame_cache import open_frames
 from simvtp.data.sprites.rendering import encode
+from simvtp.data.train_loader import ClipReader
 from simvtp.data.video.video import read
 from simvtp.errors import DataError
 
@@ -86,3 +88,16 @@ def test_fractions_share_one_cache(corpus_name: str, own_cache: Path):
     assert len(list(own_cache.glob("*.npy"))) == 1
     for index, sample in enumerate(half.samples):
         assert np.array_equal(clips.read(index, range, 48), read(sample.path, range(8)))
+
+
+def test_only_the_embedded_corpus_is_cached(corpus_name: str, tmp_path: Path, own_cache: Path):
+    """Videos of other corpora differ in length and size, and tiny, which caches, reads them all the same."""
+    assert ClipReader(load(corpus_name, "val"), cache=True).cached is not None
+    for number, frames, side in ((0, 8, 32), (1, 11, 48)):
+        (tmp_path / str(number)).mkdir()
+        videos(tmp_path / str(number), 1, frames, side)
+    (tmp_path / "list.csv").write_text("video,caption\n0/v0.mp4,x\n1/v0.mp4,y\n")
+    reader = ClipReader(load(f"csv:{tmp_path}/list.csv", "train"), cache=preset("tiny").machine.frame_cache)
+    assert reader.cached is None
+    assert reader.read(1, lambda count: [0, count - 1], 64).shape == (2, 48, 48, 3)
+    assert len(list(own_cache.glob("*.npy"))) == 1

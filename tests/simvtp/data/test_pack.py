@@ -26,8 +26,7 @@ from simvtp.data.video.sampling import FrameSampling
 from simvtp.data.video.tar_members import file_on_disk
 from simvtp.data.video.video import Decoding, Video
 from simvtp.errors import DataError
-
-MIB = 0.01  # as the fixture `shards` has it
+from tests.simvtp.data.conftest import MIB
 
 
 def batches(corpus: Corpus, tokenizer: Tokenizer, first: int, count: int, workers: int = 0) -> list[Batch]:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from simvtp.data.corpora.registry import load
+from simvtp.data.pack import pack
 from simvtp.data.prepare import prepare, report
 from simvtp.data.video.reencode import Encoding
 from simvtp.data.video.video import Video
@@ -153,3 +154,17 @@ def test_a_corpus_is_not_written_into_itself(webvid: Path) -> None:
         prepare("sprites:tiny", webvid.parent / "out", FORM, 60)
     with Lock(webvid.parent / "out" / "lock"), pytest.raises(Busy, match="in use by"):
         prepare(f"webvid:{webvid}", webvid.parent / "out", FORM, 60)
+
+
+def test_clips_of_a_long_video_are_prepared_as_one_file_and_not_packed(tmp_path: Path) -> None:
+    film(tmp_path / "list" / "v.mp4", 30)
+    (tmp_path / "list" / "t.csv").write_text("video,s,e,caption\nv.mp4,0.25,0.5,x\nv.mp4,0.5,1,y\n")
+    done = prepare(f"csv:{tmp_path}/list/t.csv?start=s&end=e", tmp_path / "out", FORM, 60)
+    assert [copy for _, copy in done.copies] == [tmp_path / "out" / "v.mp4"]
+    for sample, numbers in zip(load(f"csv:{tmp_path}/out/t.csv?start=s&end=e", "train").samples, ((6, 12), (12, 24)),
+                               strict=True):  # fmt: skip
+        frames = Video(sample.path).frames(range(numbers[1] - numbers[0]))
+        shades = frames[:, 16:].astype(float).mean(axis=(1, 2, 3))
+        assert np.abs(shades - 8 * np.arange(*numbers)).max() < 8
+    with pytest.raises(DataError, match=r"lists clips of longer videos, such as .*v\.mp4/0\.250-0\.500s"):
+        pack(f"csv:{tmp_path}/list/t.csv?start=s&end=e", tmp_path / "shards", 1)

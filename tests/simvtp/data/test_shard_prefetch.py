@@ -105,7 +105,7 @@ def test_a_broken_video_is_named_by_its_own_place_and_counted_once(
 ) -> None:
     copy = tmp_path / "shards"
     shutil.copytree(shards, copy)
-    about = json.loads((copy / "pretrain" / "000001.json").read_text())["videos"][1]
+    about = json.loads((copy / "pretrain" / "000001.json").read_text())["videos"][-1]
     with (copy / "pretrain" / "000001.tar").open("r+b") as file:
         file.seek(about["start"])
         file.write(bytes(about["size"]))

@@ -31,12 +31,10 @@ def test_word_pieces(vocabulary: Path):
 
 def test_a_folder_and_the_corpus_give_the_same(vocabulary: Path, corpus_name: str, folder: Path):
     assert load_tokenizer(str(vocabulary.parent), "unused").encode(["a dog"], 9) == [[2, 5, 6, 3]]
-    caption = "the red disc turns to blue and moves left"
-    tokenizer = load_tokenizer("corpus", corpus_name)
-    ids = tokenizer.encode([caption], 24)[0]
-    assert len(ids) == 9 + 2
     words = (folder / "vocab.txt").read_text().split()
-    assert [words[number] for number in ids] == ["[CLS]", *caption.split(), "[SEP]"]
+    caption = " ".join(words[9:4:-1])  # the first five that are no special tokens
+    ids = load_tokenizer("corpus", corpus_name).encode([caption], 24)[0]
+    assert ids == [2, 9, 8, 7, 6, 5, 3]
 
 
 def test_a_folder_that_transformers_wrote(tmp_path: Path, vocabulary: Path):

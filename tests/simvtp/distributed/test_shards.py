@@ -27,7 +27,7 @@ def shown(changes: dict[str, str], base: Path) -> list[Shown]:
 
 def test_two_processes_share_copies(quick: dict[str, str], tmp_path: Path) -> None:
     shards, fast = tmp_path / "shards", tmp_path / "fast"
-    pack(quick["data.pretrain"], shards, 0.01)
+    pack(quick["data.pretrain"], shards, 0.05)
     packed = {**quick, "data.pretrain": f"shards:{shards}", "data.order": "shards", "machine.frame_cache": "off"}
     alone = shown(packed, fast)
     halves = together(2, tmp_path, shown, {**packed, "machine.stream": str(fast), "machine.workers": "1"}, fast)

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from simvtp.config.presets import preset
 from simvtp.config.schema import Config, override
 from simvtp.data.tokenizer import Tokenizer, load_tokenizer
 from simvtp.data.transforms import views
@@ -18,6 +17,7 @@ from simvtp.inference.retriever import FORMAT, SimVTP
 from simvtp.models.build import fresh_model
 from simvtp.models.dual_encoder import DualEncoder
 from tests.simvtp.films import film
+from tests.small_config import CONFIG
 
 CPU = torch.device("cpu")
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "c"]
@@ -42,7 +42,7 @@ def corpus(tmp_path: Path) -> dict[str, str]:
 
 
 def prepared(changes: dict[str, str]) -> tuple[Config, Tokenizer, DualEncoder]:
-    config = override(preset("tiny"), changes)
+    config = override(CONFIG, changes)
     tokenizer = load_tokenizer(config.data.tokenizer, "")
     model = DualEncoder(fresh_model(config, tokenizer), config)
     with torch.no_grad():  # features of clips must differ in length, which a norm that is 1 and 0 prevents

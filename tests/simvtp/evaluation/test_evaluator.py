@@ -11,37 +11,20 @@ from torch import Tensor
 
 from analysis.runs.schema import read_run
 from simvtp.config.experiment import Experiment
-from simvtp.config.presets import preset
 from simvtp.config.schema import override
 from simvtp.data.resolve import resolved
 from simvtp.errors import DataError
 from simvtp.evaluate import show
 from simvtp.models.dual_encoder import DualEncoder
 from simvtp.run import run
-from tests.simvtp.films import film
-
-VIDEOS, CAPTIONS = 8, 3
+from tests.simvtp.evaluation.film_corpus import film_corpus
+from tests.small_config import CONFIG
 
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Settings of a run on files: 8 videos with 3 captions each, trained and tested on the same ones."""
-    folder = tmp_path_factory.mktemp("corpus")
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefgh", "one", "two", "three"]
-    (folder / "vocab.txt").write_text("\n".join(words))
-    lines = ["video,caption,split"]
-    for split in ("train", "val", "test"):
-        for number in range(VIDEOS):
-            film(folder / f"{split}{number}.mp4", number)
-            for word in ("one", "two", "three"):
-                lines.append(f"{split}{number}.mp4,{'abcdefgh'[number]} {word},{split}")
-    (folder / "clips.csv").write_text("\n".join(lines))
-    return {
-        "data.pretrain": f"csv:{folder}/clips.csv", "data.finetune": f"csv:{folder}/clips.csv",
-        "data.tokenizer": f"{folder}/vocab.txt", "pretrain.length": "0 steps", "finetune.length": "2 steps",
-        "finetune.warmup": "1 steps", "finetune.batch": "8", "model.frames": "4", "model.size": "16",
-        "model.words": "16", "machine.frame_cache": "off", "evaluate.dual_softmax": "on",
-    }  # fmt: skip
+    return film_corpus(tmp_path_factory.mktemp("corpus"))
 
 
 def outcome(corpus: dict[str, str], folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, Any], list[int]]:
@@ -55,7 +38,7 @@ def outcome(corpus: dict[str, str], folder: Path, monkeypatch: pytest.MonkeyPatc
         return inner(self, words, present)
 
     monkeypatch.setattr(DualEncoder, "encode_text", counted)
-    path = run(Experiment(resolved(override(preset("tiny"), corpus)), "tiny", folder))
+    path = run(Experiment(resolved(override(CONFIG, corpus)), "tiny", folder))
     return json.loads(path.read_text()), encoded
 
 
@@ -89,7 +72,7 @@ def test_a_video_that_is_not_there_counts_as_a_miss(
     table = f"csv:{tmp_path}/copy/clips.csv"
     changes = {**corpus, "data.finetune": table, "data.pretrain": table}
     with pytest.raises(DataError, match=r"1 of 8 videos are missing: .*test2.mp4.*data.missing=miss"):
-        run(Experiment(resolved(override(preset("tiny"), changes)), "tiny", tmp_path))
+        run(Experiment(resolved(override(CONFIG, changes)), "tiny", tmp_path))
     allowed = {**changes, "data.missing": "miss", "evaluate.dual_softmax": "off"}
     result, _ = outcome(allowed, tmp_path, monkeypatch)
     assert result["missed"] == ["test2.mp4", "test5.mp4"]

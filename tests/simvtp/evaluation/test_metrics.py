@@ -3,12 +3,12 @@ import pytest
 import torch
 from scipy.stats import rankdata
 
-from simvtp.config.presets import preset
 from simvtp.config.schema import override
 from simvtp.evaluation.metrics import both_directions, dual_softmax, matrix_ranks, metrics, ranked
 from simvtp.models.dual_encoder import ZeroShot, two_encoders
 from simvtp.models.simvtp import SimVTPModel
 from simvtp.models.transformer import Group
+from tests.small_config import CONFIG
 
 
 def test_literal_matrix_both_directions() -> None:
@@ -89,7 +89,7 @@ def test_dual_softmax_literal() -> None:
 
 @torch.no_grad()
 def test_without_finetuning_the_features_are_those_of_pretrainings_contrast() -> None:
-    config = override(preset("tiny"), {"finetune.length": "0 steps"})
+    config = override(CONFIG, {"finetune.length": "0 steps"})
     pretrained = SimVTPModel(config, 40).eval()
     torch.nn.init.normal_(pretrained.encoder.norm.weight, generator=torch.Generator().manual_seed(2))
     model = two_encoders(pretrained, config).eval()

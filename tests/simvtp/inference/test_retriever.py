@@ -3,9 +3,11 @@
 import sys
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import torch
+from av.stream import Disposition
 from PIL import Image
 from torch.nn import functional
 
@@ -84,6 +86,36 @@ def test_search_indexes_once_by_content(
     film_strip = sheet[-134:-6]
     assert (film_strip[:, :6] == 255).all()  # the margin
     assert 90 < film_strip[:, 6:134].mean() < 165  # noise, enlarged
+
+
+def test_search_takes_every_format_and_names_what_it_skips(
+    retriever: SimVTP, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("SIMVTP_CACHE", str(tmp_path / "cache"))
+    retriever.save_pretrained(tmp_path / "model")
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    taken = [film(folder / f"v.{ending}", 1) for ending in ("flv", "3gp", "ts", "m4v", "MKV", "mov", "h264")]
+    for name in ("notes.txt", "song.mp3", ".hidden.mp4", "no-ending"):
+        (folder / name).write_text("x")
+    with av.open(str(folder / "song.mp4"), "w") as file:
+        cover = file.add_stream("mjpeg", rate=1)
+        cover.width = cover.height = 16
+        cover.pix_fmt = "yuvj420p"
+        cover.disposition = Disposition.attached_pic
+        sound = file.add_stream("aac", rate=8000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 4000), np.float32), "fltp", "mono")
+        frame.sample_rate = 8000
+        file.mux(cover.encode(av.VideoFrame.from_ndarray(np.zeros((16, 16, 3), np.uint8), "rgb24")))
+        for part in (frame, None):
+            file.mux(sound.encode(part))
+        file.mux(cover.encode(None))
+    with caplog.at_level("INFO"):
+        assert sorted(path for _, path in search("a star", folder, tmp_path / "model", 99)) == sorted(taken)
+    assert "3 files of" in caplog.text
+    assert all(f"1 of {ending}" in caplog.text for ending in (".txt", ".mp3", "no ending"))
+    assert "1 of 8 videos left out" in caplog.text
+    assert f"{folder}/song.mp4: cannot be read (pyav: no video stream" in caplog.text
 
 
 def test_another_model_has_another_index(retriever: SimVTP, tmp_path: Path) -> None:

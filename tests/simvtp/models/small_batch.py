@@ -4,12 +4,12 @@ from typing import Any
 
 import torch
 
-from simvtp.config.presets import preset
 from simvtp.config.schema import Config, override
 from simvtp.models.masking import MaskedBatch, TextMask, draw_video_mask, drop_masked, select_decoded
 from simvtp.models.objectives import draw_negatives
 from simvtp.models.simvtp import SimVTPModel
 from simvtp.runtime.seeding import generator
+from tests.small_config import CONFIG
 
 SMALL = {"model.frames": 8, "model.size": 32, "model.patch": 8, "model.width": 16, "model.decoder_width": 8,
          "mask.video": 0.5, "mask.text": 0.5}  # fmt: skip
@@ -18,7 +18,7 @@ PAD, CLS, SEP, MASK = 0, 2, 3, 4
 
 
 def config(**changes: Any) -> Config:
-    return override(preset("tiny"), {**SMALL, **{key.replace("__", "."): value for key, value in changes.items()}})
+    return override(CONFIG, {**SMALL, **{key.replace("__", "."): value for key, value in changes.items()}})
 
 
 def model(made: Config) -> SimVTPModel:

@@ -8,8 +8,9 @@ from simvtp.config.schema import Mask, override
 from simvtp.config.tube_counts import tubes_decoded, tubes_masked
 from simvtp.models.masking import VideoMask, draw_video_mask, select_decoded
 from simvtp.runtime.seeding import generator
+from tests.small_config import CONFIG
 
-FOUR = override(preset("tiny"), {"model.size": 16, "model.patch": 8}).model  # 2 x 2 places, 4 slots
+FOUR = override(CONFIG, {"model.size": 16, "model.patch": 8}).model  # 2 x 2 places, 4 slots
 BASE = preset("base").model
 
 

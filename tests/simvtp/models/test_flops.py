@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from simvtp.models.flops import pretrain_gflop
+from simvtp.models.flops import finetune_gflop, pretrain_gflop
 from simvtp.models.objectives import losses
 from tests.simvtp.models import small_batch
 
@@ -47,6 +47,14 @@ def attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, attn_mask: torc
     if attn_mask is not None:
         scores = scores.masked_fill(~attn_mask, -torch.inf)
     return scores.softmax(-1) @ v
+
+
+def test_a_fine_tuning_step_reads_whole_clips_and_captions() -> None:
+    # 64 tubes of 384 values and 10 words, each by an encoder of width 16, 2 layers
+    config = small_batch.config(finetune__batch=2)
+    video = 2 * 64 * 384 * 16 + 2 * 2 * 64 * (12 * 16 * 16 + 2 * 64 * 16)
+    text = 2 * 2 * 10 * (12 * 16 * 16 + 2 * 10 * 16)
+    assert finetune_gflop(config, 10) == pytest.approx(3 * 2 * (video + text) / 1e9, rel=1e-12)
 
 
 def test_literal() -> None:

@@ -2,12 +2,13 @@ import pytest
 import torch
 
 from simvtp.config.presets import preset
-from simvtp.config.schema import Mask, override
+from simvtp.config.schema import Mask
 from simvtp.config.tube_counts import tubes_masked, units_masked
 from simvtp.models.masking import draw_text_mask, draw_video_mask
 from simvtp.runtime.seeding import generator
+from tests.small_config import CONFIG
 
-BASE, TINY = preset("base").model, preset("tiny").model
+BASE, TINY = preset("base").model, CONFIG.model
 PAD, CLS, SEP, MASK = 0, 2, 3, 4
 
 
@@ -79,7 +80,7 @@ def test_text_ratio_zero_masks_nothing_and_others_their_share() -> None:
 
 
 def test_masks_follow_the_seed() -> None:
-    mask = override(preset("tiny"), {}).mask
+    mask = CONFIG.mask
     first, again, other = (draw_video_mask(3, TINY, mask, generator(seed, "m")).visible for seed in (0, 0, 1))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)

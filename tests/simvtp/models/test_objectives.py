@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from simvtp.config.presets import preset
 from simvtp.config.schema import Config, override
 from simvtp.models.embeddings import gather, tubes_of
 from simvtp.models.masking import MaskedBatch, draw_text_mask, draw_video_mask
@@ -23,6 +22,7 @@ from simvtp.models.objectives import (
 from simvtp.models.simvtp import SimVTPModel
 from simvtp.models.transformer import Group
 from simvtp.runtime.seeding import generator
+from tests.small_config import CONFIG
 
 SMALL = {"model.frames": 4, "model.size": 16, "model.patch": 8, "model.width": 16, "model.decoder_width": 8}
 WORDS = 40
@@ -30,7 +30,7 @@ PAD, CLS, SEP, MASK = 0, 2, 3, 4
 
 
 def config(**changes: object) -> Config:
-    return override(preset("tiny"), {**SMALL, **{key.replace("__", "."): value for key, value in changes.items()}})
+    return override(CONFIG, {**SMALL, **{key.replace("__", "."): value for key, value in changes.items()}})
 
 
 def batch(made: Config, rows: int = 4, padding: int = 0) -> MaskedBatch:

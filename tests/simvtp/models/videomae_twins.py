@@ -13,10 +13,10 @@ import transformers
 from torch import Tensor, nn
 
 import simvtp.runtime.timm_compat  # noqa: F401  (transformers' VideoMAE imports torchvision)
-from simvtp.config.presets import preset
 from simvtp.config.schema import Config, override
 from simvtp.models.simvtp import SimVTPModel
 from simvtp.runtime.seeding import seeded
+from tests.small_config import CONFIG
 
 WORDS = 40
 SHAPES = {
@@ -32,7 +32,7 @@ SHAPES = {
 
 
 def config(shape: str, ratio: float = 0.75) -> Config:
-    return override(preset("tiny"), {**SHAPES[shape], "mask.video": ratio})
+    return override(CONFIG, {**SHAPES[shape], "mask.video": ratio})
 
 
 def twins(made: Config, *, norm_pix_loss: bool = True, scale: float = 0.1) -> tuple[SimVTPModel, nn.Module]:

@@ -25,7 +25,7 @@ from sweeps.search.space import Space
 from sweeps.search.spec import SearchSpec
 from sweeps.state.run_states import RunRegistry
 from sweeps.study.storage import Copy, Journal
-from tests.conftest import QUICK
+from tests.small_config import QUICK
 
 ROOT = Path(__file__).parents[3]
 

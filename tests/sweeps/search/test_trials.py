@@ -10,7 +10,6 @@ import pytest
 from optuna.trial import TrialState
 
 from simvtp.config.code_version import OtherCode
-from simvtp.config.presets import preset
 from simvtp.config.run_id import run_id
 from simvtp.config.schema import flatten, override
 from simvtp.errors import ConfigError
@@ -24,8 +23,9 @@ from sweeps.state.other_code import settle_search
 from sweeps.state.run_states import RunState
 from sweeps.state.run_summary import RunSummary
 from sweeps.study.storage import Copy, Database, Journal, parse
+from tests.small_config import CONFIG
 
-TINY = preset("tiny")
+TINY = CONFIG
 SMALL = Search("two masks", (uniform("mask.video", 0.5, 0.95, 0.05), uniform("mask.text", 0.15, 0.9, 0.05)),
                (Fraction(1, 3), Fraction(1)))  # fmt: skip
 
@@ -67,7 +67,7 @@ def finish(trials: Trials, scores: dict[int, list[float]]) -> None:
     ],
 )
 def test_the_best_share_of_a_rung_goes_on(value: float, others: list[float], keep: Fraction, on: bool) -> None:
-    assert is_promoted(value, others, keep) is on
+    assert is_promoted([value], [[other] for other in others], keep) is on
 
 
 def test_a_rung_is_a_shorter_run_of_its_own_and_the_last_one_the_run_that_grids_train() -> None:

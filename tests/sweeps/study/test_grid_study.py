@@ -10,18 +10,18 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
 
-from simvtp.config.presets import preset
 from simvtp.config.schema import flatten
 from sweeps.plan import Plan, make_plan
 from sweeps.state.run_states import RunRegistry, RunState
 from sweeps.state.run_summary import RunSummary
 from sweeps.study.grid_study import GridStudy
 from sweeps.study.journal_file import repair
+from tests.small_config import CONFIG
 
 
 @pytest.fixture
 def plan() -> Plan:
-    return make_plan("objectives", "tiny", preset("tiny"), (0, 1))
+    return make_plan("objectives", "tiny", CONFIG, (0, 1))
 
 
 def done(score: float) -> RunState:
@@ -81,7 +81,7 @@ def test_it_is_written_when_a_run_has_ended_and_at_most_once_a_minute(
 
 
 def test_runs_of_earlier_seeds_are_trials_too(plan: Plan, tmp_path: Path) -> None:
-    registry, earlier = RunRegistry(tmp_path), make_plan("objectives", "tiny", preset("tiny"), (7,))
+    registry, earlier = RunRegistry(tmp_path), make_plan("objectives", "tiny", CONFIG, (7,))
     registry.write_sweeps(earlier, "x")
     registry.write_sweeps(plan, "x")
     run = next(iter(earlier.runs.values()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -128,3 +129,94 @@ def test_lists_of_vindlu_and_umt(tmp_path: Path):
     spec = f"json:{tmp_path}/msrvtt_ret_train9k.json?test=msrvtt_ret_test1k.json&root=videos"
     assert shown(spec, "train") == {"video1.mp4": ("x", "y"), "video2.mp4": ("z",)}
     assert shown(spec, "test") == {"video7.mp4": ("t",)}
+
+
+CLIPS = {"aa/0.733-2.000s": ("one",), "aa/2.000-3.500s": ("two", "zwei"), "bb/60.000-61.000s": ("three",)}
+
+
+def test_clips_as_internvid_lists_them(tmp_path: Path):
+    rows = [("aa", "00:00:00.733", "00:00:02.000", "one"), ("aa", "00:00:02.000", "00:00:03.500", "two"),
+            ("bb", "01:00", "61", "three"), ("aa", "2", "3.5", "zwei")]  # fmt: skip
+    touch(tmp_path / "videos", "aa.webm", "bb.mp4")
+    names = ("YoutubeID", "Start_timestamp", "End_timestamp", "Caption")
+    lines = [json.dumps(dict(zip(names, row, strict=True))) for row in rows]
+    (tmp_path / "list.jsonl").write_text("\n".join(lines))
+    (tmp_path / "list.csv").write_text("\n".join(",".join(row) for row in [names, *rows]))
+    options = "root=videos&start=Start_timestamp&end=End_timestamp"
+    for spec in (f"json:{tmp_path}/list.jsonl?{options}", f"csv:{tmp_path}/list.csv?{options}"):
+        assert shown(spec, "train") == CLIPS
+        assert load(spec, "train").samples[0].path == tmp_path / "videos/aa.webm/0.733-2.000s"
+
+
+def test_clips_as_panda_70m_and_howto100m_list_them(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    touch(tmp_path / "videos", "aa.mp4", "bb.mp4")
+    head = "url,videoID,timestamp,caption,matching_score\n"
+    rows = [
+        """u,aa,"[['0:00:00.733', '0:00:02.000'], ['0:00:02.000', '0:00:03.500']]","['one', ['two', 'zwei']]",[0.4]""",
+        """u,bb,"[['0:01:00.000', '0:01:01.000']]","['three']",[0.4]""",
+    ]
+    (tmp_path / "panda.csv").write_text(head + "\n".join(rows))
+    assert shown(f"csv:{tmp_path}/panda.csv?root=videos&times=timestamp", "train") == CLIPS
+    assert caplog.text == ""
+    assert list(shown(f"csv:{tmp_path}/panda.csv?root=videos", "train")) == ["aa", "bb"]
+    assert "whole videos are read, not clips by timestamp" in caplog.text
+    content = {
+        "aa": {"start": [0.733, 2], "end": [2, 3.5], "text": ["one", ["two", "zwei"]]},
+        "bb": {"start": [60], "end": [61], "text": ["three"]},
+    }
+    (tmp_path / "howto.json").write_text(json.dumps(content))
+    assert shown(f"json:{tmp_path}/howto.json?root={tmp_path}/videos", "train") == CLIPS
+
+
+@pytest.mark.parametrize(
+    ("columns", "row", "options", "message"),
+    [
+        ("video,s,e,caption", "a,2,1,x", "start=s&end=e", r"row 0: the clip from '2' to '1' ends before it begins"),
+        ("video,s,e,caption", "a,1:x,2,x", "start=s&end=e", r"row 0: '1:x' is no time"),
+        ("video,s,e,caption", "a,-1,2,x", "start=s&end=e", r"row 0: '-1' is no time"),
+        ("video,s,e,caption", "a,nan,2,x", "start=s&end=e", r"row 0: 'nan' is no time"),
+        ("video,s,e,caption", "a,1,2,x", "start=s", "start=NAME&end=NAME, both"),
+        ("video,s,e,caption", "a,1,2,x", "start=s&end=e&times=s", "or .times=NAME alone"),
+        ("video,t,caption", 'a,"[[1,2],[3,4]]",["x"]', "times=t", "2 times and 1 captions"),
+        ("video,t,caption", 'a,"[[1,2,3]]",["x"]', "times=t", r"\[1, 2, 3\] is no pair of times"),
+        ("video,t,caption", "a,__import__('os'),['x']", "times=t", "a list is expected"),
+    ],
+)
+def test_bad_times_are_named(tmp_path: Path, columns: str, row: str, options: str, message: str):
+    (tmp_path / "t.csv").write_text(f"{columns}\n{row}\n")
+    with pytest.raises(DataError, match=message):
+        load(f"csv:{tmp_path}/t.csv?{options}", "train")
+
+
+def test_parquet_lists(tmp_path: Path):
+    pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed (pip install 'simvtp[parquet]')")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    touch(tmp_path, "a.mp4", "b.mp4", "c.mp4")
+    rows = {"file_name": ["a.mp4", "b.mp4", "c.mp4"], "text": [["x", "y"], ["z"], ["w"]],
+            "split": ["train", "train", "validation"], "s": [0.5, 1.0, 2.0], "e": [1.0, 1.5, 2.25]}  # fmt: skip
+    parquet.write_table(pyarrow.table(rows), tmp_path / "t.parquet")
+    spec = f"parquet:{tmp_path}/t.parquet"
+    assert shown(spec, "train") == {"a.mp4": ("x", "y"), "b.mp4": ("z",)}
+    assert ids(f"{spec}?start=s&end=e", "val") == ["c.mp4/2.000-2.250s"]
+    (tmp_path / "u.parquet").write_text("no parquet")
+    with pytest.raises(DataError, match=r"u\.parquet cannot be read as parquet"):
+        load(f"parquet:{tmp_path}/u.parquet", "train")
+
+
+def test_parquet_without_its_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(DataError, match=r"pip install 'simvtp\[parquet\]'"):
+        load(f"parquet:{tmp_path}/t.parquet", "train")
+
+
+def test_labels(tmp_path: Path):
+    touch(tmp_path, "a.mp4", "b.mp4")
+    (tmp_path / "t.csv").write_text("video,caption,kind\na.mp4,x,Food\na.mp4,y,Food\nb.mp4,z,\n")
+    spec = f"csv:{tmp_path}/t.csv?label=kind"
+    assert [(sample.video_id, sample.label) for sample in load(spec, "train").samples] == [
+        ("a.mp4", "Food"),
+        ("b.mp4", ""),
+    ]
+    (tmp_path / "t.csv").write_text("video,caption,kind\na.mp4,x,Food\na.mp4,y,Sports\n")
+    with pytest.raises(DataError, match=r"'a\.mp4' has another label here, 'Sports'"):
+        load(spec, "train")

@@ -8,31 +8,46 @@ from simvtp.data.sprites import scenes
 from simvtp.data.sprites.scenes import Spec, all_keys, parse_spec, plan, split_keys, vocabulary_words
 from simvtp.errors import DataError
 
-
-def test_2688_keys_and_disjoint_splits():
-    assert len(set(all_keys())) == 6 * 8 * 7 * 8
-    keys = split_keys(parse_spec("tiny"))
-    assert {name: len(found) for name, found in keys.items()} == {"test": 800, "val": 400, "train": 1488}
-    assert len(set(keys["test"]) | set(keys["val"]) | set(keys["train"])) == 2688
+COUNTS = {"pretrain": 300, "pretrain_val": 20, "train": 60, "val": 50, "test": 80, "test_seen": 40}
+FEW = "tiny?clips=300&pretrain_validation=20&finetune=60&validation=50&test=80&test_seen=40"
 
 
-def test_held_out_keys_are_shown_by_no_training_clip_but_every_word_kind_is():
-    parts = plan(parse_spec("tiny"))
+def test_every_combination_is_a_key_and_splits_share_none() -> None:
+    kinds = (scenes.SHAPES, scenes.COLOURS, scenes.MOTIONS)
+    shapes, colours, motions = map(len, kinds)
+    count = shapes * colours * (colours - 1) * motions
+    assert len(set(all_keys())) == len(all_keys()) == count
+    keys = split_keys(parse_spec(FEW))
+    assert {name: len(found) for name, found in keys.items()} == {"test": 80, "val": 50, "train": count - 130}
+    assert len(set(keys["test"]) | set(keys["val"]) | set(keys["train"])) == count
+
+
+def test_held_out_keys_are_shown_by_no_training_clip_but_every_word_kind_is() -> None:
+    parts = plan(parse_spec(FEW))
     shown = {name: {clip.key for clip in clips} for name, clips in parts.items()}
     trained = shown["pretrain"] | shown["train"]
     assert not trained & (shown["test"] | shown["val"] | shown["pretrain_val"])
     assert not shown["test"] & (shown["val"] | shown["pretrain_val"])
-    assert shown["test_seen"] <= shown["pretrain"]
+    assert shown["test_seen"] <= set(split_keys(parse_spec(FEW))["train"])
     for field in ("shape", "first", "second", "motion"):
         assert {getattr(k, field) for k in shown["test"]} <= {getattr(k, field) for k in trained}
 
 
-def test_galleries_have_one_video_a_key_and_ids_and_files_of_their_own():
-    parts = plan(parse_spec("tiny"))
-    for name, count in {"val": 400, "test": 800, "test_seen": 500}.items():
-        assert len({clip.key for clip in parts[name]}) == count == len(parts[name])
-    files = [clip.file for clips in parts.values() for clip in clips]
-    assert len(files) == len(set(files)) == 7500 + 200 + 512 + 400 + 800 + 500
+def test_galleries_have_one_video_a_key_and_ids_and_files_of_their_own() -> None:
+    parts = plan(parse_spec(FEW))
+    assert {name: len(clips) for name, clips in parts.items()} == COUNTS
+    for name in ("val", "test", "test_seen"):
+        assert len({clip.key for clip in parts[name]}) == COUNTS[name]
+    assert len({clip.file for clips in parts.values() for clip in clips}) == sum(COUNTS.values())
+
+
+def test_a_part_alone_is_what_it_is_in_the_whole() -> None:
+    spec = parse_spec("tiny?clips=30&finetune=20")
+    whole = plan(spec)
+    for part in whole:
+        alone = plan(spec, (part,))
+        assert alone.pop(part) == whole[part]
+        assert not any(alone.values())
 
 
 def words_of(caption: str) -> list[str]:
@@ -40,60 +55,53 @@ def words_of(caption: str) -> list[str]:
     return re.findall(r"\w+|[^\w\s]", caption)
 
 
-def test_captions_mean_their_key_and_nothing_else():
+def test_captions_mean_their_key_and_nothing_else() -> None:
     meaning = {}
-    groups = [scenes.SHAPES, scenes.COLOURS, {name: ways for name, (_, ways) in scenes.MOTIONS.items()}]
+    groups = [scenes.SHAPES, scenes.COLOURS, scenes.MOTIONS]
     for group in groups:
         for concept, words in group.items():
             for word in words:
                 assert word not in meaning
                 meaning[word] = concept
-    for clip in plan(parse_spec("small?clips=300&finetune=50"))["pretrain"]:
+    for clip in plan(parse_spec(f"{FEW}&mentions=2&templates=6&synonyms=4"), ("pretrain",))["pretrain"]:
         concepts = [meaning[word] for word in words_of(clip.captions[0]) if word in meaning]
-        colours = [concept for concept in concepts if concept in scenes.COLOURS]
-        # every attribute is named twice, and the order of the colours tells which comes first
+        # every attribute is named as often as the spec says
         assert sorted(concepts) == sorted([clip.key.shape, clip.key.first, clip.key.second, clip.key.motion] * 2)
-        assert colours == [clip.key.first, clip.key.second] * 2
 
 
-def test_five_distinct_captions_for_fine_tuning_and_one_elsewhere():
-    parts = plan(parse_spec("tiny?clips=10"))
+def test_five_distinct_captions_for_fine_tuning_and_one_elsewhere() -> None:
+    parts = plan(parse_spec(FEW))
     assert all(len(set(clip.captions)) == 5 for clip in parts["train"])
     assert all(len(clip.captions) == 1 for name in ("pretrain", "val", "test") for clip in parts[name])
 
 
-def test_articles():
-    text = " ".join(c for clip in plan(parse_spec("tiny?clips=2000"))["pretrain"] for c in clip.captions)
-    assert re.search(r"\ban orange\b", text)
-    assert not re.search(r"\ba [aeiou]", text)
-    assert not re.search(r"\ban [^aeiou]", text)
+def test_mentions_and_fillers_make_captions_longer() -> None:
+    def length(text: str) -> float:
+        clips = plan(parse_spec(f"{FEW}&{text}"), ("pretrain",))["pretrain"]
+        return sum(len(words_of(clip.captions[0])) for clip in clips) / len(clips)
+
+    short = length("mentions=1")
+    assert length("mentions=3") > 3 * short  # and what joins them
+    assert length("mentions=1&fillers=4") == pytest.approx(short + 4, abs=0.2)
 
 
-def test_the_vocabulary_holds_every_word():
-    for name, size in {"tiny": 129, "tiny?objects=2&templates=6&synonyms=4": 133}.items():
-        spec = parse_spec(f"{name}&clips=3000" if "?" in name else f"{name}?clips=3000")
-        words = vocabulary_words(spec)
-        assert words[:5] == ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-        assert len(words) == len(set(words)) == size
-        spoken = {w for clips in plan(spec).values() for clip in clips for c in clip.captions for w in words_of(c)}
-        assert spoken <= set(words)
+@pytest.mark.parametrize("wording", ["synonyms=1", "templates=6&fillers=1&synonyms=4"])
+def test_the_vocabulary_holds_every_word_and_few_others(wording: str) -> None:
+    spec = parse_spec(f"{FEW}&{wording}")
+    words = vocabulary_words(spec)
+    assert words[:5] == ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    assert len(words) == len(set(words))
+    spoken = {w for clips in plan(spec).values() for clip in clips for c in clip.captions for w in words_of(c)}
+    assert spoken <= set(words)
+    assert set(words[5:]) - spoken <= set(scenes.WORDS_OF_TEMPLATES)
 
 
-def test_a_second_object_differs_in_shape_and_is_named():
-    clips = plan(parse_spec("tiny?clips=50&objects=2"))["pretrain"]
-    assert all(clip.beside is not None and clip.beside[0] != clip.key.shape for clip in clips)
-    for clip in clips:
-        assert clip.beside is not None
-        shape, colour = clip.beside
-        assert set(scenes.SHAPES[shape]) & set(words_of(clip.captions[0]))
-        assert set(scenes.COLOURS[colour]) & set(words_of(clip.captions[0]))
-
-
-def test_the_plan_follows_from_the_seed():
-    assert plan(parse_spec("tiny?clips=50")) == plan(parse_spec("tiny?clips=50"))
-    assert plan(parse_spec("tiny?clips=50"))["test"] != plan(parse_spec("tiny?clips=50&seed=1"))["test"]
+def test_the_plan_follows_from_the_seed() -> None:
+    assert plan(parse_spec(FEW)) == plan(parse_spec(FEW))
+    assert plan(parse_spec(FEW))["test"] != plan(parse_spec(f"{FEW}&seed=1"))["test"]
     assert Spec().digest == parse_spec("tiny").digest == parse_spec("tiny?seed=0").digest
     assert Spec().digest != Spec(seed=1).digest
+    assert Spec(share=0.5).digest == parse_spec("tiny?share=0.50").digest
 
 
 @pytest.mark.parametrize(
@@ -103,10 +111,13 @@ def test_the_plan_follows_from_the_seed():
         ("tiny?clip=3", "did you mean 'clips'"),
         ("tiny?clips=many", "'many' in 'tiny\\?clips=many' is not a whole number"),
         ("tiny?clips=0", "clips=0 is not possible"),
-        ("tiny?objects=3", "objects=3 is not possible"),
-        ("tiny?test=2400&test_seen=1", "test_seen=1 is not possible; it takes fewer"),
+        ("tiny?objects=37", "objects=37 is not possible; it takes a whole number from 1 to 36"),
+        ("tiny?share=1.5", "share=1.5 is not possible; it takes a number from 0.05 to 1"),
+        ("tiny?share=much", "share='much' in 'tiny\\?share=much' is not a number"),
+        ("tiny?objects=2.5", "objects='2.5' in 'tiny\\?objects=2.5' is not a whole number"),
+        (f"tiny?validation=1&test={len(all_keys()) - 1}&test_seen=1", "test_seen=1 is not possible; it takes fewer"),
     ],
 )
-def test_a_spec_that_cannot_be(text: str, message: str):
+def test_a_spec_that_cannot_be(text: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
         parse_spec(text)

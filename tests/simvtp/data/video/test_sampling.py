@@ -7,6 +7,7 @@ import pytest
 from simvtp.config.presets import preset
 from simvtp.data.from_config import frame_sampling
 from simvtp.data.video.sampling import FrameSampling
+from tests.small_config import CONFIG
 
 RELEASED = {"pretrain": FrameSampling(16, 4, "repeat", "pretrain"), "finetune": FrameSampling(16, 4, "repeat")}
 
@@ -14,7 +15,7 @@ RELEASED = {"pretrain": FrameSampling(16, 4, "repeat", "pretrain"), "finetune": 
 def test_base_samples_as_the_release_and_tiny_over_the_whole_video() -> None:
     for stage, wanted in RELEASED.items():
         assert frame_sampling(preset("base"), stage) == wanted  # type: ignore[arg-type]
-    assert frame_sampling(preset("tiny"), "finetune") == FrameSampling(8, 0)
+    assert frame_sampling(CONFIG, "finetune") == FrameSampling(8, 0)
 
 
 def test_pretraining_takes_every_fourth_frame_of_a_window_of_64() -> None:

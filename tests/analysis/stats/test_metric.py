@@ -1,0 +1,39 @@
+"""The metric that figures compare rows by."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from analysis.runs.load import load
+from analysis.stats.metric import R1, Metric
+from analysis.stats.summary import summarise
+from tests.analysis.folders import Builder
+
+
+@pytest.mark.parametrize(
+    ("metric", "name", "label", "suffix"),
+    [(R1, "R@1", "R@1, text-to-video (%)", ""), (Metric(10), "R@10", "R@10, text-to-video (%)", "-R10"),
+     (Metric(1, "video_to_text"), "R@1", "R@1, video-to-text (%)", "-v2t"),
+     (Metric(5, "video_to_text"), "R@5", "R@5, video-to-text (%)", "-R5-v2t")],
+)  # fmt: skip
+def test_names(metric: Metric, name: str, label: str, suffix: str) -> None:
+    assert (metric.name, metric.label, metric.suffix) == (name, label, suffix)
+
+
+def test_levels_and_differences_are_of_the_metric(tmp_path: Path) -> None:
+    """Against the stored metrics and a difference of means, seed by seed."""
+    Builder(tmp_path, queries=100).sweep("objectives", seeds=(0, 1, 2))
+    found = load(tmp_path)
+    summary = summarise(found.sweeps[0], found, metric=Metric(5, "video_to_text"))
+    stored = {row.label: [run.metrics["test"]["video_to_text"]["R@5"] for run in row.runs.values()]
+              for row in summary.rows}  # fmt: skip
+    assert summary.chance == pytest.approx(5.0)
+    base = np.array(stored["base"])
+    for row in summary.rows:
+        assert row.main.mean == pytest.approx(np.mean(stored[row.label]), abs=1e-3)
+        assert list(row.scores()) == pytest.approx(stored[row.label])
+        if row.difference:
+            assert row.difference.interval.mean == pytest.approx(np.mean(stored[row.label] - base), abs=1e-3)
