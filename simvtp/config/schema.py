@@ -227,9 +227,8 @@ class Config:
         """Every value in its one spelling; raises ConfigError for the first that cannot be run."""
         for name, value in normalised(OWN_FIELDS.values(), _values(self), self).items():
             object.__setattr__(self, name, value)
-        extra, plugins = usage.settle(self, OWN_FIELDS["mask.kind"].choices)
-        object.__setattr__(self, "extra", extra)
-        object.__setattr__(self, "plugins", plugins)
+        for name, value in usage.settle(self, OWN_FIELDS["mask.kind"].choices).items():
+            object.__setattr__(self, name, value)
         check(self)
 
     @property

@@ -32,7 +32,7 @@ def is_extra(path: str) -> bool:
     return len(parts) in (2, 3) and any(parts[0] in sections for sections in SECTIONS.values())
 
 
-def settle(config: Config, kinds: tuple[str, ...]) -> tuple[Extra, str]:
+def settle(config: Config, kinds: tuple[str, ...]) -> dict[str, Any]:
     """The `extra` and `plugins` of a config as they are kept; raises ConfigError where a plugin is missing, is not the
     recorded one, or a value cannot be.
 
@@ -67,7 +67,7 @@ def settle(config: Config, kinds: tuple[str, ...]) -> tuple[Extra, str]:
         if is_on or own:
             kept |= own
             record[key] = entry
-    return tuple(kept.items()), write_record(record)
+    return {"extra": tuple(kept.items()), "plugins": write_record(record)}
 
 
 def _chosen(config: Config, kinds: tuple[str, ...], recorded: Mapping[str, Entry]) -> set[str]:
