@@ -46,8 +46,8 @@ class Results:
         Columns: run, pretrain (id of its pre-training stage, None without one), preset; every setting by its name
         (`mask.video`, `seed`, ...); `SPLIT.DIRECTION.METRIC` such as `test.text_to_video.R@1` (percent for R@K, a rank
         for MdR and MnR), the same behind `controls.`; `cost.NAME` (seconds, steps, GFLOP), `corpus.NAME`,
-        `losses.NAME` (the last of pre-training), `yardsticks.OBJECTIVE.NAME` (where the run measured them), `evaluators.NAME.NUMBER` (of plugins), epoch,
-        epochs, finished.
+        `losses.NAME` (the last of pre-training), `yardsticks.OBJECTIVE.NAME` (where the run measured them),
+        `evaluators.NAME.NUMBER` (of plugins), epoch, epochs, finished.
         """
         import pandas as pd  # 0.3 s that no command needs
 

@@ -35,5 +35,7 @@ def test_another_exception_is_a_finding(monkeypatch: pytest.MonkeyPatch, error: 
 def test_no_word_leads_out_of_the_folder_of_a_case() -> None:
     values = [value for spec in command_words.SPECS for usual in spec.options.values() for value in usual]
     for word in (*command_words.WORDS, *command_words.PATHS, *values):
+        if word == "sqlite:///x.db":  # which is relative
+            continue
         assert not Path(word.rpartition("=")[2].rpartition(":")[2]).is_absolute(), word
         assert ".." not in word
