@@ -1,8 +1,8 @@
 """Clips classified by frozen features, a second number beside R@1. `python -m simvtp.probe FOLDER [FOLDER ...]`.
 
 FOLDER: a run, a pre-training stage or a model folder (`simvtp.publish`). The embedded corpus has labels of its own
-(shape, colours, motion; its test clips show combinations that training does not); a list names a column of classes:
---data 'csv:LIST?label=COLUMN'. How probes are trained: simvtp/evaluation/probe.py.
+(shape, colour, ground, motion; its test clips show combinations that training does not); a list names a column of
+classes: --data 'csv:LIST?label=COLUMN'. How probes are trained: simvtp/evaluation/probe.py.
 """
 
 from __future__ import annotations

@@ -78,8 +78,8 @@ def labels_of(corpus: Corpus) -> dict[str, list[str]]:
         found = [keys[sample.video_id] for sample in corpus.samples]
         return {
             "shape": [key.shape for key in found],
-            "first colour": [key.first for key in found],
-            "second colour": [key.second for key in found],
+            "colour": [key.first for key in found],
+            "ground": [key.second for key in found],
             "motion": [key.motion for key in found],
         }
     without = [sample.video_id for sample in corpus.samples if not sample.label]

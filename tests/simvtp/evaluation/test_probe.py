@@ -71,11 +71,10 @@ def test_labels_of_the_embedded_corpus_are_what_its_captions_say(
     corpus = load("sprites:tiny?clips=4&pretrain_validation=1&finetune=8&validation=4&test=4&test_seen=1", "train")
     labels = labels_of(corpus)
     for place, sample in enumerate(corpus.samples):
-        words = set(" ".join(sample.captions).split())
-        assert words & set(SHAPES[labels["shape"][place]])
-        assert words & set(COLOURS[labels["first colour"][place]])
-        assert words & set(COLOURS[labels["second colour"][place]])
-        assert words & set(MOTIONS[labels["motion"][place]][1])
+        text = " ".join(sample.captions)
+        for words in (SHAPES[labels["shape"][place]], COLOURS[labels["colour"][place]],
+                      COLOURS[labels["ground"][place]], MOTIONS[labels["motion"][place]]):  # fmt: skip
+            assert any(word in text for word in words)
 
 
 @pytest.fixture
@@ -95,7 +94,8 @@ def test_a_users_corpus_with_a_column_of_labels(labelled: str, tmp_path: Path, h
     (tmp_path / "5.mp4").write_text("broken")
     tokenizer = load_tokenizer(str(tmp_path / "vocab.txt"), "")
     config = override(
-        preset("tiny"), {"model.frames": 4, "model.size": 16, "model.width": 16, "model.positions": "2x2x2"}
+        preset("tiny"),
+        {"model.frames": 4, "model.size": 16, "model.patch": 8, "model.tube_frames": 2, "model.width": 16},
     )
     model = DualEncoder(fresh_model(config, tokenizer), config)
     before = {name: weight.clone() for name, weight in model.state_dict().items()}
