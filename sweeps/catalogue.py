@@ -60,7 +60,7 @@ def find(name: str) -> Sweep | Search:
     """The sweep or search of that name in `sweeps/ablations/`; raises ConfigError that offers the nearest one."""
     if not is_ablation(name):
         known = [*names(), *searches()]
-        hint = f"; a file of your own goes by its path: ./{name}.py" if Path(f"{name}.py").is_file() else ""
+        hint = f" (a file of your own goes by its path: ./{name}.py)" if Path(f"{name}.py").is_file() else ""
         raise ConfigError(f"unknown sweep {name!r}; there are {', '.join(known)}{nearest(name, known)}{hint}")
     return _defined(importlib.import_module(f"sweeps.ablations.{name}"), name)
 

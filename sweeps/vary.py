@@ -92,7 +92,7 @@ def _values(field: Field, text: str) -> list[Any]:
 
 
 def _sorted(field: Field, values: list[Any]) -> list[Any]:
-    """Numbers by size, choices as the schema has them, other text as it was typed."""
+    """Numbers by size, choices as the schema has them and those of plugins behind them, other text as it was typed."""
     if field.choices:
-        return sorted(values, key=field.choices.index)
+        return sorted(values, key=lambda value: [*field.choices, value].index(value))
     return values if field.kind is str else sorted(values)

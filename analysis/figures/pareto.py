@@ -82,8 +82,7 @@ def _name(
         if all(row is not one for one in order):
             order.append(row)
     wanted = [
-        labels.Name(cost.typical(row), row.score(), names.get(id(row), row.label), 8 if row is order[0] else 5)
-        for row in order
+        labels.Name(cost.typical(row), row.score(), _called(row, names), 8 if row is order[0] else 5) for row in order
     ]
     corners = [(cost.typical(row), row.score()) for row in front]
     steps = [(last, first) for last, first in itertools.pairwise(corners)]
@@ -91,9 +90,14 @@ def _name(
     barred = front if len(rows) > _MOST else rows
     lines += [((cost.typical(row), row.main.low), (cost.typical(row), row.main.high)) for row in barred]
     lacking = set(labels.place(panel, wanted, [(cost.typical(row), row.score()) for row in rows], lines))
-    unnamed = [name for row in front if (name := names.get(id(row), row.label)) in lacking]
+    unnamed = [name for row in front if (name := _called(row, names)) in lacking]
     if unnamed:
         style.add_note(figure, f"On the front without a name, from left to right: {'; '.join(unnamed)}.")
+
+
+def _called(row: Row, names: Mapping[int, str]) -> str:
+    """Its label; the base's settings are in the caption, so its name stays short."""
+    return names.get(id(row), "base" if row.point.base else row.label)
 
 
 def groups(summaries: Sequence[Summary]) -> dict[str, list[Summary]]:

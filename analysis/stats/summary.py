@@ -17,6 +17,7 @@ from analysis.stats.intervals import Difference, Interval, detectable, differenc
 from analysis.stats.metric import R1, Metric
 from analysis.stats.published import VARIED, Published, published
 from simvtp.config.fields import RUN
+from simvtp.config.plugins.registry import IDS
 from simvtp.config.run_id import content_of
 from simvtp.config.schema import FIELDS
 
@@ -219,8 +220,13 @@ def _label(sweep: Sweep, point: Point) -> str:
 
 def _finetune_settings(config: dict[str, Any]) -> dict[str, Any]:
     """Settings that a run without pre-training depends on; all else may differ between it and the sweep."""
-    counted = {key: value for key, value in config.items() if key in FIELDS and RUN in FIELDS[key].in_id}
-    return {key: content_of(key, value) for key, value in counted.items() if key != "seed"}
+
+    def counts(key: str) -> bool:
+        """Also a field of a plugin, by its section."""
+        ids = FIELDS[key].in_id if key in FIELDS else IDS.get(key.partition(".")[0], ())
+        return RUN in ids and key != "seed"
+
+    return {key: content_of(key, value) for key, value in config.items() if counts(key)}
 
 
 def _unpretrained(sweep: Sweep, collection: Collection, base: dict[int, Run], metric: Metric) -> Row | None:

@@ -37,6 +37,11 @@ def _check_shapes(config: Config) -> None:
             "machine.varlen_attention: its kernel lets [PAD] attend to no word, and model.text_mean=padded counts "
             "[PAD] in; take one of the two"
         )
+    if model.text_mean == "padded" and config.mask.words == "dropped":
+        raise ConfigError(
+            "model.text_mean: padded counts [PAD] in, and with mask.words=dropped each process pads to another length; "
+            "take words, or mask.words=kept"
+        )
     for name in ("width", "decoder_width"):
         if getattr(model, name) % 2:
             raise ConfigError(f"model.{name}: {getattr(model, name)} is not possible; it takes an even number")

@@ -245,7 +245,6 @@ _SECTIONS = {"model": Model, "mask": Mask, "objective": Objective, "data": Data,
 LATER: Mapping[str, Any] = {path: found.default for path, found in OWN_FIELDS.items() if found.is_later}
 _values = operator.attrgetter(*OWN_FIELDS)
 
-
 # Fields of older versions -> what to do instead. Configs on disk may name them: they changed nothing beyond rounding.
 REMOVED = {
     "machine.products": "matrix products are PyTorch's own; leave it out",

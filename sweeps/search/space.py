@@ -45,6 +45,11 @@ class Space:
             )
         for share in self.search.shares:
             self.config(self.base_params() or {}, share, self.seeds[0])
+        for axis in self.search.axes:
+            for choice in (
+                axis.choices if FIELDS[axis.key].is_open else ()
+            ):  # plugins add choices, which the config checks
+                override(self.base, {axis.key: choice})
         self.costs({})
         self.violations({})
         _ = self.ranges

@@ -22,8 +22,9 @@ from collections import Counter
 from pathlib import Path
 
 from simvtp.runtime.files import read_json, write_json
-from tests.cluster.faults import LOCALLY, ON_SLURM, SETUP_MARK, Fault, is_fragile, resume_drained, shell
+from tests.cluster.faults import LOCALLY, ON_SLURM, SETUP_MARK, Fault, is_fragile, resume_drained
 from tests.cluster.scene import CHANGES, Scene
+from tests.cluster.slurm_tasks import shell
 from tests.sweeps.test_command import call, outcomes
 
 ROUND_FAULTS = 10

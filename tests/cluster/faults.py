@@ -6,38 +6,21 @@ import itertools
 import os
 import random
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from sweeps.state.failures import read_deaths
-from sweeps.state.submissions import PREFIX, Submissions
+from tests.cluster.outages import drain_partition, restart_accounting, restart_munge, restart_slurmctld
 from tests.cluster.scene import Scene
+from tests.cluster.slurm_tasks import any_of, cancel, pending, shell, tasks_of
 
 Fault = Callable[[Scene], bool]
 SETUP_MARK = ".die-in-setup"  # a file in the results folder
 
 
-def shell(*words: str) -> str:
-    return subprocess.run(words, capture_output=True, text=True, check=False).stdout
-
-
-def _tasks(scene: Scene, *states: str) -> list[str]:
-    """Array tasks of the sweep that SLURM has, in one of these states where some are named."""
-    names = ",".join(PREFIX + token for token in Submissions(scene.results).open_tokens())
-    if not names:
-        return []
-    only = ["-t", ",".join(states)] if states else []
-    return shell("squeue", "-h", "-r", f"--name={names}", *only, "-o", "%i").split()
-
-
-def _one(tasks: list[str]) -> str | None:
-    return random.choice(tasks) if tasks else None
-
-
 def requeue(scene: Scene) -> bool:
-    task = _one(_tasks(scene, "R"))
+    task = any_of(tasks_of(scene, "R"))
     if task is None:
         return False
     shell("scontrol", "requeue", task)
@@ -46,21 +29,13 @@ def requeue(scene: Scene) -> bool:
 
 def requeue_in_a_checkpoint(scene: Scene) -> bool:
     """At the moment a checkpoint's temporary file is there; False where none comes within two seconds."""
-    tasks, until = _tasks(scene, "R"), time.monotonic() + 2
+    tasks, until = tasks_of(scene, "R"), time.monotonic() + 2
     while tasks and time.monotonic() < until:
         if list(scene.results.glob("*/*/checkpoints/.step-*")):
             shell("scontrol", "requeue", ",".join(tasks))
             return True
         time.sleep(0.001)
     return False
-
-
-def cancel(scene: Scene) -> bool:
-    task = _one(_tasks(scene))
-    if task is None:
-        return False
-    shell("scancel", task)
-    return True
 
 
 def _at_its_limit(scene: Scene, *, until_killed: bool) -> bool:
@@ -79,10 +54,10 @@ def _at_its_limit(scene: Scene, *, until_killed: bool) -> bool:
     shell("scontrol", "update", f"JobId={task}", "TimeLimit=1")
     until, signalled = time.monotonic() + 150, False
     while time.monotonic() < until:
-        pending = _pending(pid)
-        if pending is None:  # SLURM killed it
+        waiting = pending(pid)
+        if waiting is None:  # SLURM killed it
             return True
-        signalled = bool(pending >> (signal.SIGUSR2 - 1) & 1)
+        signalled = bool(waiting >> (signal.SIGUSR2 - 1) & 1)
         if signalled and not until_killed:
             break
         time.sleep(0.2)
@@ -103,21 +78,9 @@ def overrun(scene: Scene) -> bool:
     return _at_its_limit(scene, until_killed=True)
 
 
-def _pending(pid: int) -> int | None:
-    """Signals that wait for a process, as bits; None where it is gone."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    found = dict(line.split(":", 1) for line in lines)
-    if found["State"].strip()[0] in "ZX":
-        return None
-    return int(found["SigPnd"], 16) | int(found["ShdPnd"], 16)
-
-
 def preempt(scene: Scene) -> bool:
     """A job of a better partition takes every core for some seconds."""
-    if not _tasks(scene, "R"):
+    if not tasks_of(scene, "R"):
         return False
     nodes = shell("sinfo", "-h", "-p", "main", "-o", "%D").strip()
     shell("sbatch", "-p", "main", "-N", nodes, "--exclusive", "-o", "/dev/null", "--wrap", "sleep 3")
@@ -125,7 +88,7 @@ def preempt(scene: Scene) -> bool:
 
 
 def node_down(scene: Scene) -> bool:
-    task = _one(_tasks(scene, "R"))
+    task = any_of(tasks_of(scene, "R"))
     node = shell("squeue", "-h", "-j", task, "-o", "%N").strip() if task is not None else ""
     if not node:
         return False
@@ -298,58 +261,6 @@ def die_in_setup(scene: Scene) -> bool:
     hit = not mark.exists()
     mark.unlink(missing_ok=True)
     return hit
-
-
-def _lab() -> Path:
-    """The folder of the SLURM that tests/cluster/up.sh started."""
-    return Path(os.environ["SLURM_CONF"]).parent
-
-
-def _restart(name: str, start: list[str], scene: Scene) -> bool:
-    """A daemon is away for some seconds, while a task is cancelled; as after an update, or a crash."""
-    lab = _lab()
-    pid_file = lab / "run" / f"{name}.pid"
-    pid = int(pid_file.read_text())
-    if name == "slurmdbd":
-        cancel(scene)  # slurmctld has the end; the accounting hears of it later
-    os.kill(pid, signal.SIGTERM)
-    until = time.monotonic() + 20
-    while Path(f"/proc/{pid}").exists() and _pending(pid) is not None and time.monotonic() < until:
-        time.sleep(0.1)
-    time.sleep(random.uniform(3, 15))
-    environment = {**os.environ, "MYSQL_UNIX_PORT": str(lab / "run" / "mysql.sock")}
-    nowhere = subprocess.DEVNULL
-    process = subprocess.Popen(start, env=environment, stdin=nowhere, stdout=nowhere, stderr=nowhere,
-                               start_new_session=True)  # fmt: skip
-    time.sleep(2)
-    with (lab / "pids").open("a") as pids:
-        pids.write(f"{pid_file.read_text().strip() if name == 'munged' else process.pid}\n")
-    return True
-
-
-def restart_slurmctld(scene: Scene) -> bool:
-    return _restart("slurmctld", ["slurmctld", "-D"], scene)
-
-
-def restart_accounting(scene: Scene) -> bool:
-    return _restart("slurmdbd", ["slurmdbd", "-D"], scene)
-
-
-def restart_munge(scene: Scene) -> bool:
-    lab = _lab()
-    return _restart("munged", [
-        "munged", "--force", f"--key-file={lab}/munge.key", f"--socket={lab}/run/munge.sock",
-        f"--pid-file={lab}/run/munged.pid", f"--log-file={lab}/log/munged.log", f"--seed-file={lab}/munge.seed",
-    ], scene)  # fmt: skip
-
-
-def drain_partition(scene: Scene) -> bool:
-    """The partition takes no jobs for some seconds, and a task that has to be submitted again is refused."""
-    shell("scontrol", "update", "PartitionName=low", "State=DRAIN")
-    cancel(scene)
-    time.sleep(random.uniform(5, 20))
-    shell("scontrol", "update", "PartitionName=low", "State=UP")
-    return True
 
 
 def is_fragile(scene: Scene) -> bool:

@@ -16,7 +16,6 @@ from safetensors.torch import load_file
 from simvtp.config.experiment import Experiment
 from simvtp.config.plugins import registry
 from simvtp.config.plugins.loading import load_plugin
-from simvtp.config.presets import preset
 from simvtp.config.run_id import pretrain_id
 from simvtp.config.schema import override
 from simvtp.data.corpora.registry import load, read_records
@@ -27,11 +26,10 @@ from simvtp.evaluation.evaluators import EncodedGallery, evaluated
 from simvtp.models.flops import pretrain_gflop
 from simvtp.models.masking import draw_video_mask
 from simvtp.run import run
-from tests.conftest import CORPUS
+from tests.small_config import CONFIG, CORPUS
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 pytestmark = pytest.mark.usefixtures("plugins_apart")
-TINY = preset("tiny")
 
 
 def example(name: str) -> None:
@@ -43,13 +41,13 @@ def test_all_of_them_train_together_and_are_in_the_result(quick: dict[str, str],
     for name in ("masked_features", "border_mask", "spread_evaluator", "grey_augmentation"):
         example(name)
     added = {"objective.features": 1, "mask.kind": "border", "evaluate.spread": True, "pretrain.grey": 0.5}
-    experiment = Experiment(override(TINY, {**quick, "finetune.length": "1 epochs", **added}), "tiny", tmp_path)
+    experiment = Experiment(override(CONFIG, {**quick, "finetune.length": "1 epochs", **added}), "tiny", tmp_path)
     result = json.loads(run(experiment).read_text())
     assert set(result["losses"]) == {"mvm", "mlm", "vtc", "vtm", "features"}
     assert set(result["evaluators"]["spread"]) == {"alignment", "uniformity"}
     assert experiment.pretrain_dir is not None
     weights = load_file(experiment.pretrain_dir / "weights.safetensors")
-    assert weights["objective_features.head.weight"].shape == (3 * 9, TINY.model.decoder_width)
+    assert weights["objective_features.head.weight"].shape == (3 * 9, CONFIG.model.decoder_width)
     again = Experiment(override(experiment.config, {"pretrain.grey": 0.4}), "tiny", tmp_path)
     assert again.pretrain_id != experiment.pretrain_id
 
@@ -57,7 +55,7 @@ def test_all_of_them_train_together_and_are_in_the_result(quick: dict[str, str],
 def test_masked_features_are_histograms_of_gradients() -> None:
     module = runpy.run_path(str(EXAMPLES / "masked_features.py"))
     random = np.random.default_rng(0)
-    model, side, frames = TINY.model, TINY.model.patch, TINY.model.tube_frames
+    model, side, frames = CONFIG.model, CONFIG.model.patch, CONFIG.model.tube_frames
     tubes = random.integers(0, 256, (2, 3, 3, frames, side, side), dtype=np.uint8)
     expected = np.zeros((2, 3, 3, 9))
     for clip, tube, colour in np.ndindex(2, 3, 3):
@@ -76,18 +74,18 @@ def test_masked_features_are_histograms_of_gradients() -> None:
 def test_masked_features_cost_what_a_decoder_of_their_size_costs() -> None:
     example("masked_features")
     alone = {f"objective.{name}": 0 for name in ("mlm", "vtc", "vtm")}
-    pixels = pretrain_gflop(override(TINY, alone))
-    features = pretrain_gflop(override(TINY, {**alone, "objective.mvm": 0, "objective.features": 1}))
-    model = TINY.model
+    pixels = pretrain_gflop(override(CONFIG, alone))
+    features = pretrain_gflop(override(CONFIG, {**alone, "objective.mvm": 0, "objective.features": 1}))
+    model = CONFIG.model
     masked = 4 * int(0.9 * 36)  # slots of cells
     less = 2 * masked * model.decoder_width * (model.tube_frames * model.patch**2 * 3 - 3 * 9)
-    assert pixels - features == pytest.approx(3 * less * TINY.pretrain.batch / 1e9)
+    assert pixels - features == pytest.approx(3 * less * CONFIG.pretrain.batch / 1e9)
 
 
 def test_the_border_is_masked_first() -> None:
     example("border_mask")
-    mask = dataclasses.replace(TINY.mask, kind="border", video=20 / 36)
-    drawn = draw_video_mask(4, TINY.model, mask, torch.Generator().manual_seed(0))
+    mask = dataclasses.replace(CONFIG.mask, kind="border", video=20 / 36)
+    drawn = draw_video_mask(4, CONFIG.model, mask, torch.Generator().manual_seed(0))
     cells = drawn.masked % 36
     ring = sorted(cell for cell in range(36) if {0, 5} & {cell // 6, cell % 6})  # 20 of 6 x 6 cells
     assert drawn.masked.shape == (4, 4 * 20)
@@ -110,7 +108,7 @@ def test_a_folder_of_pairs_is_a_corpus(tmp_path: Path) -> None:
     assert read_records(spec, "pretrain") == read_records(spec, "train")
     (tmp_path / "vocab.txt").write_text("[PAD]\n[CLS]\n[SEP]\n[MASK]\n[UNK]\n")
     changes = {"data.finetune": spec, "data.pretrain": spec, "data.tokenizer": "corpus"}
-    config = resolved(override(TINY, changes))
+    config = resolved(override(CONFIG, changes))
     assert config.data.finetune.startswith(f"{spec}#")
     assert config.plugins.startswith("corpus.pairs=")
     digest = registry.EXTENSIONS["corpus.pairs"].plugin.digest
@@ -124,7 +122,7 @@ def test_a_folder_of_pairs_is_a_corpus(tmp_path: Path) -> None:
 
 def test_grey_clips_have_the_light_of_their_colours() -> None:
     example("grey_augmentation")
-    config = override(TINY, {"finetune.grey": 0.5})
+    config = override(CONFIG, {"finetune.grey": 0.5})
     clip = np.random.default_rng(0).integers(0, 256, (2, 4, 4, 3), dtype=np.uint8)
     made = [augmentation_of(config, "finetune")(clip, (), 0, 0, index) for index in range(400)]
     changed = [one for one in made if not np.array_equal(one, clip)]
@@ -136,7 +134,7 @@ def test_grey_clips_have_the_light_of_their_colours() -> None:
 
 def test_alignment_and_uniformity_of_features_that_are_known() -> None:
     example("spread_evaluator")
-    config = override(TINY, {"evaluate.spread": True})
+    config = override(CONFIG, {"evaluate.spread": True})
     videos = np.array([[1.0, 0.0], [0.0, 1.0]])
     gallery = EncodedGallery(config, videos, videos.copy(), (0, 1), (), frozenset())
     found = evaluated(gallery)["spread"]

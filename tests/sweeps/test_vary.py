@@ -85,7 +85,7 @@ def test_a_name_hangs_on_fields_and_values_however_they_are_typed() -> None:
         (["machine.recompute=true"], "machine.checkpointing"),
         (["mask.video=1.5"], r"--vary mask.video: 1.5 is not possible; it takes a number in [0, 1)"),
         (["mask.video=half"], "'half' is not a number"),
-        (["mask.kind=tube,tub"], "did you mean 'tube'"),
+        (["mask.words=kept,droped"], "did you mean 'dropped'"),
         (["mask.video=0.5,0.50"], "--vary mask.video: 50% is there twice"),
         (["mask.video=0.5", "mask.video=0.6"], "--vary mask.video: it is there twice"),
         (["mask.video=[0.5,0.6]"], "without brackets"),

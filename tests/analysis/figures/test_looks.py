@@ -94,7 +94,7 @@ def test_a_font_or_width_that_is_none_is_refused_in_one_paragraph(
 ) -> None:
     assert plot.main([str(folder), *words]) == 2
     message = capsys.readouterr().err.strip()
-    assert message.startswith(words[0])
+    assert message.startswith(f"error: {words[0]}")
     assert "\n" not in message
     assert not (folder / "figures").exists()
 

@@ -57,6 +57,7 @@ def test_text_as_typed_takes_the_type_of_the_field() -> None:
         ({"pretrain.group": 32, "pretrain.accumulate": 4}, "pretrain.group: 32 .* divides the 16 rows"),
         ({"pretrain.group": 1}, "pretrain.group: 1 is not possible"),
         ({"model.text_mean": "padded", "machine.varlen_attention": "on"}, "counts \\[PAD\\] in; take one"),
+        ({"model.text_mean": "padded", "mask.words": "dropped"}, "take words, or mask.words=kept"),
         ({f"objective.{name}": 0 for name in ("mvm", "mlm", "vtc", "vtm")}, "all four objectives are off"),
     ],
 )

@@ -52,8 +52,10 @@ def test_axes_that_cannot_be(key: str, values: tuple[float, float, float], messa
 
 
 def test_choices_and_searches_that_cannot_be() -> None:
-    with pytest.raises(ConfigError, match="did you mean 'tube'"):
-        one_of("mask.kind", "tub", "frame")
+    with pytest.raises(ConfigError, match="did you mean 'dropped'"):
+        one_of("mask.words", "droped", "kept")
+    with pytest.raises(ConfigError, match=r"mask\.kind: 'tub'"):
+        Space(Search("", (one_of("mask.kind", "tub", "frame"),)), BASE, (0,))
     with pytest.raises(ConfigError, match="a choice is there twice"):
         one_of("mask.video", 0.5, "0.50")
     with pytest.raises(ConfigError, match="0 to 1 is no range"):
