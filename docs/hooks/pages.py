@@ -14,10 +14,14 @@ from simvtp.config.schema import FIELDS, flatten
 
 ROOT = Path(__file__).parents[2]
 OUTSIDE = re.compile(r"\]\(\.\./([^)#]+)")
-HEAD = """# Config fields
+HEAD = """---
+hide: [toc]
+---
 
-Every field with what it takes, its default or its value in each preset, and the ids that it counts in. A field without a
-default is set by every preset. Set one with `--set FIELD=VALUE`; `python -m simvtp.config show PRESET` prints them with their
+# Config fields
+
+Every field with its meaning, what it takes, its value in each preset, and the ids that it counts in: of pre-training, of the
+run, of both. Set one with `--set FIELD=VALUE`; `python -m simvtp.config show PRESET` prints them with their
 sources.
 """
 
@@ -54,11 +58,11 @@ def fields_page() -> str:
     values = {name: flatten(preset(name)) for name in PRESETS}
     parts = [HEAD]
     for section, fields in itertools.groupby(FIELDS.values(), key=lambda field: field.section):
-        parts.append(f"\n## {section or 'the run'}\n\n| field | meaning | takes | {' | '.join(values)} | in the id of |")
-        parts.append("|---" * (4 + len(values)) + "|")
+        parts.append(f"\n## {section or 'the run'}\n\n| field | meaning: what it takes | {' | '.join(values)} | id |")
+        parts.append("|---" * (3 + len(values)) + "|")
         for field in fields:
             shown = " | ".join(f"`{_typed(flat[field.path])}`" for flat in values.values())
-            text = f"| `{field.path}` | {field.meaning} | {field.takes} | {shown} | {', '.join(field.in_id)} |"
+            text = f"| `{field.path}` | {field.meaning}: *{field.takes}* | {shown} | {', '.join(field.in_id)} |"
             parts.append(text)
     return "\n".join(parts) + "\n"
 

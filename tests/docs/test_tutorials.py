@@ -96,7 +96,7 @@ def test_own_corpus(tmp_path: Path) -> None:
                 rows.writerow([name, sample.captions[0], split])
     run_page("own_corpus.md", tmp_path, SHORT_OF_ANY_CORPUS)
     assert list(tmp_path.rglob("matches.png"))
-    assert len(list(tmp_path.glob("prepared/**/*.mp4"))) == 48
+    assert len(list(tmp_path.parent.glob("prepared/**/*.mp4"))) == 48
     (source,) = blocks("own_corpus.md", "python")
     run_words([sys.executable, "-c", f"{source}\nassert scores.shape == (1, 1)"], tmp_path)
 
