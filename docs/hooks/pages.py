@@ -1,4 +1,4 @@
-"""What mkdocs adds to docs/ while it builds: the table of config fields, and the repository's files that pages link to."""
+"""What mkdocs adds to docs/ while it builds: the table of config fields, and files outside docs/ that pages link to."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ hide: [toc]
 
 # Config fields
 
-Every field with its meaning, what it takes, its value in each preset, and the ids that it counts in: of pre-training, of the
-run, of both. Set one with `--set FIELD=VALUE`; `python -m simvtp.config show PRESET` prints them with their
+Every field with its meaning, what it takes, its value in each preset, and the ids that it counts in:
+of pre-training, of the run, of both. Set one with `--set FIELD=VALUE`; `python -m simvtp.config show PRESET` prints them with their
 sources.
 """
 

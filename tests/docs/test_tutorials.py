@@ -1,6 +1,6 @@
 """Every command of the tutorials runs as it stands, in the order of the page and in a folder of its own.
 
-Sweeps are planned (`--dry-run`) and not trained, on this machine and not on a cluster; single runs train for a few steps.
+Sweeps are planned for this machine (`--dry-run`) and not trained; single runs train for a few steps.
 """
 
 from __future__ import annotations
@@ -17,8 +17,14 @@ from pathlib import Path
 
 import pytest
 
+from simvtp.config.presets import preset
+from simvtp.config.run_id import run_id
+from simvtp.config.schema import override
 from simvtp.data.corpora.registry import load
+from simvtp.data.resolve import resolved
 from sweeps.executors import cluster_config
+from sweeps.state.failures import write_failure
+from sweeps.state.run_states import RunRegistry
 from tests.analysis import folders
 from tests.small_config import CORPUS, QUICK
 
@@ -116,9 +122,19 @@ def test_own_objective(tmp_path: Path) -> None:
     run_page("extend.md", tmp_path, SHORT)
 
 
+def _failed_run(results: Path) -> None:
+    """A run of sweep mask_ratio, point `video 50%`, whose job has ended with an error."""
+    folder = RunRegistry(results).folder(run_id(resolved(override(preset("tiny"), {"mask.video": 0.5}))))
+    (folder / "jobs").mkdir(parents=True)
+    (folder / "jobs/1_0_log.out").write_text("step 5\n")
+    failure = {"run": folder.name, "stage": "pretrain", "step": 5, "error": "OSError: no room", "kind": "error"}
+    write_failure(folder, failure | {"traceback": ""})
+
+
 def test_cluster(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "clusters", tmp_path / "clusters")
     (keys,) = blocks("cluster.md", "toml")
+    _failed_run(tmp_path / "results")
     (tmp_path / "kept.toml").write_text(keys)
     assert cluster_config.read(str(tmp_path / "kept.toml")).gpus == 1
     run_page("cluster.md", tmp_path)
