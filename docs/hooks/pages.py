@@ -21,8 +21,8 @@ hide: [toc]
 # Config fields
 
 Every field with its meaning, what it takes, its value in each preset, and the ids that it counts in:
-of pre-training, of the run, of both. Set one with `--set FIELD=VALUE`; `python -m simvtp.config show PRESET` prints them
-with their sources.
+of pre-training, of the run, of both. Set one with `--set FIELD=VALUE`; `python -m simvtp.config show PRESET` prints
+them with their sources.
 """
 
 
