@@ -1,21 +1,28 @@
-# Two commands do all on a fresh machine with Python 3.11: `make demo` and `make test`.
+# Two commands do all on a fresh machine with Python 3.11 to 3.14: `make demo` and `make test`.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 RESULTS ?= results
 
-.PHONY: setup demo test test-fast test-cluster bench fuzz gpu lint clean
+.PHONY: setup install demo test test-fast test-cluster bench fuzz gpu lint clean
 
-setup: $(VENV)/ready
+install: $(VENV)/installed  ## what runs need
+setup: $(VENV)/ready  ## and what tests and lint need
 
-$(VENV)/ready: pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
-		{ echo "Python 3.11 is needed; name it with: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 2; }
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' || \
+		{ echo "Python 3.11 to 3.14 is needed; name it with: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(PIP) -e .
 	@touch $@
 
-demo: setup  ## embedded corpus -> pre-training, fine-tuning, retrieval at seven mask ratios -> figure and table
+$(VENV)/ready: $(VENV)/installed
+	$(PIP) -e '.[dev]'
+	@touch $@
+
+demo: install  ## embedded corpus -> pre-training, fine-tuning, retrieval at seven mask ratios -> figure and table
 	$(BIN)/python sweeps/run.py mask_ratio --cluster local --results $(RESULTS)
 	$(BIN)/python analysis/plot.py $(RESULTS)
 	$(BIN)/python analysis/table.py $(RESULTS)
