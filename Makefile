@@ -1,21 +1,28 @@
-# Two commands do all on a fresh machine with Python 3.11: `make demo` and `make test`.
+# Two commands do all on a fresh machine with Python 3.11 to 3.14: `make demo` and `make test`.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 RESULTS ?= results
 
-.PHONY: setup demo test test-fast test-cluster bench fuzz gpu lint docs clean
+.PHONY: setup install demo test test-fast test-cluster bench fuzz gpu lint docs clean
 
-setup: $(VENV)/ready
+install: $(VENV)/installed  ## what runs need
+setup: $(VENV)/ready  ## and what tests and lint need
 
-$(VENV)/ready: pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
-		{ echo "Python 3.11 is needed; name it with: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 2; }
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' || \
+		{ echo "Python 3.11 to 3.14 is needed; name it with: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(PIP) -e .
 	@touch $@
 
-demo: setup  ## embedded corpus -> pre-training, fine-tuning, retrieval at seven mask ratios -> figure and table
+$(VENV)/ready: $(VENV)/installed
+	$(PIP) -e '.[dev]'
+	@touch $@
+
+demo: install  ## embedded corpus -> pre-training, fine-tuning, retrieval at seven mask ratios -> figure and table
 	$(BIN)/python sweeps/run.py mask_ratio --cluster local --results $(RESULTS)
 	$(BIN)/python analysis/plot.py $(RESULTS)
 	$(BIN)/python analysis/table.py $(RESULTS)
@@ -53,8 +60,8 @@ GPU_ARGS ?= --minutes 12
 gpu:  ## correctness, the step of base, the loader and the claims of small on a GPU; GPU_ARGS=--rehearse: on the CPU
 	$(or $(wildcard $(BIN)/python),$(PYTHON)) benchmarks/gpu.py $(GPU_ARGS)
 
-docs: setup  ## the site, with the reference, strictly: site/index.html
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+docs: install  ## the site, with the reference, strictly: site/index.html
+	$(PIP) -e '.[docs]'
 	PYTHONPATH=. NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 clean:

@@ -26,6 +26,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("sweeps/run.py", "mask_ratio", "--status"),
     ("sweeps/run.py", "mask_ratio", "--dry-run"),
     ("sweeps/run.py", "--vary", "mask.video=0.5,0.75", "--dry-run"),
+    ("-m", "simvtp", "--help"),
     ("-m", "simvtp.run", "--help"),
     ("-m", "simvtp.config", "show", "base"),
     ("analysis/plot.py", "--help"),

@@ -6,12 +6,13 @@ import argparse
 import errno
 import io
 import os
+import re
 import sys
 import tempfile
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from simvtp.config.formats import parse_assignments
 from simvtp.config.plugins.loading import load_plugins
@@ -24,8 +25,22 @@ from simvtp.runtime.permissions import EXPLAINED, explained
 from simvtp.runtime.signals import Interrupted
 
 
+def is_console_script() -> bool:
+    """Whether the user called `simvtp COMMAND`, and no script or module."""
+    return sys.argv[0].startswith("simvtp ")
+
+
 class Parser(argparse.ArgumentParser):
-    """Of a command line; what it says of words that it does not know controls no terminal."""
+    """Of a command line; what it says of words that it does not know controls no terminal.
+
+    prog: the command as a script or module, such as "python -m simvtp.run"; shown is `simvtp run` where it was called
+    so. options: those of ArgumentParser.
+    """
+
+    def __init__(self, prog: str | None = None, **options: Any) -> None:
+        if prog is not None and is_console_script():
+            prog = re.sub(r"^python (-m )?\S+", sys.argv[0], prog)
+        super().__init__(prog=prog, **options)
 
     def error(self, message: str) -> NoReturn:
         """Print the usage and the message, and end with code 2."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from simvtp.errors import ConfigError, nearest
 
+FORMATS = ("png", "pdf", "svg")
 STYLES = ("default", "neurips", "cvpr", "acl", "slides")
 # Both come with matplotlib, so they are the same on every machine; STIX is a Times.
 SERIF, SANS = "STIXGeneral", "DejaVu Sans"

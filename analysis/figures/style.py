@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.ticker import LogLocator, NullLocator
 
-from analysis.figures.looks import SANS, SERIF, Look
+from analysis.figures.looks import FORMATS, SANS, SERIF, Look
 from analysis.stats.summary import Row
 from simvtp.config.schema import FIELDS
 
@@ -70,7 +70,6 @@ METADATA: dict[str, dict[str, Any]] = {
     "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
     "svg": {"Date": None, "Creator": None},
 }
-FORMATS = tuple(METADATA)
 
 
 _look = Look()

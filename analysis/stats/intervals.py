@@ -31,7 +31,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
 
 Values = npt.NDArray[np.floating]
 
@@ -40,11 +39,15 @@ CONFIDENCE = 0.95
 
 def _normal(tail: float) -> float:
     """What a standard normal exceeds with this probability: scipy.stats.norm.isf without its slow checks."""
+    from scipy import special  # a fifth of a second: not for --help
+
     return -float(special.ndtri(tail))
 
 
 def _student(tail: float, freedom: int) -> float:
     """The same for Student's t."""
+    from scipy import special
+
     return -float(special.stdtrit(freedom, tail))
 
 

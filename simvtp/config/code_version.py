@@ -12,6 +12,7 @@ import ast
 import hashlib
 import json
 import logging
+import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -121,6 +122,17 @@ def explain(what: str, files: list[str], *, redo: bool = True) -> str:
     )
 
 
+def dumped(source: bytes) -> str:
+    """The syntax tree of a file, without what `strip` takes away, as text that is the same in every Python."""
+    tree = strip(ast.parse(source))
+    for node in ast.walk(tree):
+        if getattr(node, "type_params", None) == []:  # new in Python 3.12
+            del node.type_params  # type: ignore[attr-defined]
+    if sys.version_info >= (3, 13):
+        return ast.dump(tree, show_empty=True)  # as before
+    return ast.dump(tree)
+
+
 def strip(tree: ast.Module) -> ast.Module:
     """Without docstrings, lines of the log, and what only the command line runs."""
     for node in ast.walk(tree):
@@ -144,15 +156,14 @@ def _is_silent(line: ast.stmt) -> bool:
 
 def _read(source: bytes) -> tuple[str, list[str]]:
     """Digest of a file's syntax tree, and the files of the project that it imports."""
-    tree = strip(ast.parse(source))
     imported: list[str] = []
-    for node in ast.walk(tree):
+    for node in ast.walk(strip(ast.parse(source))):
         if isinstance(node, ast.Import):
             imported += [name for alias in node.names for name in _files(alias.name)]
         elif isinstance(node, ast.ImportFrom) and node.module:
             for alias in node.names:
                 imported += _files(f"{node.module}.{alias.name}") or _files(node.module)
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:12], imported
+    return hashlib.sha256(dumped(source).encode()).hexdigest()[:12], imported
 
 
 def _files(module: str) -> list[str]:

@@ -8,12 +8,13 @@ import uuid
 from functools import cache
 from pathlib import Path
 
+from simvtp.__main__ import INSTALLED, PACKAGE
 from simvtp.config.plugins.loading import COPIES, loaded
 from simvtp.runtime.files import write_json
 from simvtp.runtime.git_state import git_state
 
-ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("simvtp", "sweeps")
+# Installed, they are not beside each other.
+PACKAGES = {"simvtp": PACKAGE, "sweeps": Path(__file__).resolve().parents[1]}
 SUFFIXES = (".py", ".toml", ".txt", ".json")
 
 
@@ -26,13 +27,12 @@ def snapshot_code(results: Path) -> Path:
 
     code.json in it holds the git commit and the diff of tracked files against it, for environment.json.
     """
-    files = sorted(
-        path
-        for package in PACKAGES
-        for path in (ROOT / package).rglob("*")
-        if path.suffix in SUFFIXES and path.is_file()
-    )
-    contents = {str(path.relative_to(ROOT)): path.read_bytes() for path in files}
+    contents = {
+        f"{name}/{path.relative_to(folder)}": path.read_bytes()
+        for name, folder in PACKAGES.items()
+        for path in sorted(folder.rglob("*"))
+        if path.suffix in SUFFIXES and path.is_file() and INSTALLED not in path.relative_to(folder).parts
+    }
     for plugin in loaded():
         contents |= {f"{COPIES.name}/{plugin.digest}/{name}": text for name, text in plugin.sources.items()}
     digest = hashlib.sha256()
@@ -46,7 +46,7 @@ def snapshot_code(results: Path) -> Path:
         target = making / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
-    write_json(making / "code.json", git_state(ROOT))
+    write_json(making / "code.json", git_state(PACKAGE.parent))
     try:
         making.rename(folder)  # whole or not at all
     except OSError:

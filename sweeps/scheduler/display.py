@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from simvtp.cli import is_console_script
 from simvtp.runtime.log import stdout_console
 from sweeps.plan import Plan, Run
 from sweeps.state.cost_estimate import hours_spent
@@ -28,8 +29,10 @@ def show(shown: Console, text: str) -> None:
 
 
 def script(name: str) -> str:
-    """A script of the repository, such as analysis/plot.py, as a command given in this folder names it."""
-    return name if Path.cwd() == ROOT else str(ROOT / name)
+    """How a script of analysis, such as analysis/plot.py, is called from this folder, by the user's way to call."""
+    if is_console_script():
+        return f"simvtp {Path(name).stem}"
+    return f"python {name if Path.cwd() == ROOT else ROOT / name}"
 
 
 class Screen:

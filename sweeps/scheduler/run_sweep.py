@@ -145,7 +145,7 @@ def print_summary(console: Console, plan: Plan, states: Mapping[str, RunState], 
         )
     show(console, cost_line(plan, states))
     results, plot, table = arguments.results, script("analysis/plot.py"), script("analysis/table.py")
-    show(console, f"next: python {plot} {results}/ && python {table} {results}/")
+    show(console, f"next: {plot} {results}/ && {table} {results}/")
     return 1 if failed else 0
 
 

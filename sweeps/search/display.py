@@ -132,7 +132,7 @@ def sum_up(console: Console, plan: Plan, trials: Trials, registry: RunRegistry) 
         if len(trials.space.objectives) > 1:
             show(console, f"on the front: trials {', '.join(str(trial.number) for trial in trials.front())}")
     show(console, cost_line(plan, states))
-    show(console, f"next: python {script('analysis/plot.py')} {registry.results}/")
+    show(console, f"next: {script('analysis/plot.py')} {registry.results}/")
     return 1 if failed or best is None else 0
 
 

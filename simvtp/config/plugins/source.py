@@ -6,7 +6,6 @@ and log lines, so comments and formatting change no digest.
 
 from __future__ import annotations
 
-import ast
 import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import ClassVar
 
-from simvtp.config.code_version import strip
+from simvtp.config.code_version import dumped
 from simvtp.errors import ConfigError
 
 
@@ -40,7 +39,7 @@ class Plugin:
             name = str(file.relative_to(path.parent))
             try:
                 sources[name] = file.read_bytes()
-                tree = ast.dump(strip(ast.parse(sources[name])))
+                tree = dumped(sources[name])
             except OSError as error:
                 raise ConfigError(f"plugin {file}: it cannot be read ({error.strerror or error})") from error
             except (SyntaxError, ValueError) as error:

@@ -14,7 +14,7 @@ def test_runs_of_one_command_use_one_copy_however_the_code_is_edited(
     source = tmp_path / "checkout" / "simvtp" / "model.py"
     source.parent.mkdir(parents=True)
     source.write_text("one")
-    monkeypatch.setattr(code_snapshot, "ROOT", tmp_path / "checkout")
+    monkeypatch.setattr(code_snapshot, "PACKAGES", {"simvtp": source.parent})
     results = tmp_path / "results"
     here = Local(RunRegistry(results), "tiny", 1)
     here.attach([])
