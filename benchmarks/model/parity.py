@@ -22,7 +22,7 @@ from simvtp.models.objectives import masked_video_loss, pixel_targets
 from simvtp.models.transformer import Group
 from simvtp.runtime.constants import IMAGENET_MEAN, IMAGENET_STD
 from simvtp.runtime.seeding import generator
-from tests.simvtp.models.videomae_twins import head_rows, pairs, twins
+from tests.simvtp.models.exactness.videomae_twins import head_rows, pairs, twins
 
 
 def row(name: str, found: list[tuple[torch.Tensor, torch.Tensor]]) -> str:

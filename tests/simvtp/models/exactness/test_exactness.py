@@ -17,7 +17,7 @@ from simvtp.models.objectives import masked_video_loss, pixel_targets
 from simvtp.models.transformer import Group
 from simvtp.runtime.constants import IMAGENET_MEAN, IMAGENET_STD
 from simvtp.runtime.seeding import generator, seeded
-from tests.simvtp.models.videomae_twins import SHAPES, WORDS, config, head_rows, pairs, twins
+from tests.simvtp.models.exactness.videomae_twins import SHAPES, WORDS, config, head_rows, pairs, twins
 
 TOLERANCE = 1e-5
 RATIOS = (0.5, 0.75, 0.9)
