@@ -11,7 +11,7 @@ from simvtp.config.experiment import Experiment
 from simvtp.data.corpora.registry import EXTRA_TESTS
 from simvtp.data.gallery_loader import GalleryLoader
 from simvtp.data.tokenizer import Tokenizer
-from simvtp.distributed.process_group import tell
+from simvtp.distributed.process_group import log_lines
 from simvtp.evaluation.encode import (
     Look,
     as_filmed,
@@ -77,7 +77,7 @@ def score(model: DualEncoder, experiment: Experiment, tokenizer: Tokenizer, devi
     }
     ranks = {name: found.ranks for name, found in scored.items() if name != "test_last_epoch"}
     if test.absent:
-        tell(f"missed: {test.corpus.samples[index].video_id}: {why}" for index, why in sorted(test.absent.items()))
+        log_lines(f"missed: {test.corpus.samples[index].video_id}: {why}" for index, why in sorted(test.absent.items()))
     result: dict[str, Any] = {
         "metrics": {name: found.metrics for name, found in scored.items()},
         "controls": controls,
