@@ -115,10 +115,6 @@ def prepare(name: str, out: Path, encoding: Encoding, seconds: float, *, retry: 
     base = spec.folder
     if out.resolve() == base.resolve() or base.resolve() in out.resolve().parents:
         raise DataError(f"--out {out} lies in the corpus itself; name a folder outside {base}")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"--out {out} cannot be made a folder ({error.strerror}); name another") from error
     with Lock(out / "lock"):
         return _prepare(spec, out, encoding, seconds, retry)
 
