@@ -26,10 +26,9 @@ from simvtp.models.objectives import contrastive_loss
 from simvtp.runtime.files import read_json, write_json
 from simvtp.runtime.signals import stoppable
 from simvtp.training.checkpoint import clear_states, save_weights
-from simvtp.training.device import use_machine, warn_of_slow_bf16
+from simvtp.training.device import copy_to_device, use_machine, warn_of_slow_bf16
 from simvtp.training.load import dual_encoder
 from simvtp.training.trainer import Trainer
-from simvtp.training.transfer import copy_to_device
 
 log = logging.getLogger(__name__)
 

@@ -24,9 +24,8 @@ from simvtp.runtime.files import write_json
 from simvtp.runtime.seeding import generator
 from simvtp.runtime.signals import stoppable
 from simvtp.training.checkpoint import clear_states, save_weights
-from simvtp.training.device import use_machine, warn_of_slow_bf16
+from simvtp.training.device import copy_to_device, use_machine, warn_of_slow_bf16
 from simvtp.training.trainer import Trainer
-from simvtp.training.transfer import copy_to_device
 
 log = logging.getLogger(__name__)
 

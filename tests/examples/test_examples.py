@@ -22,7 +22,7 @@ from simvtp.data.corpora.registry import load, read_records
 from simvtp.data.from_config import augmentation_of
 from simvtp.data.resolve import resolved
 from simvtp.errors import DataError
-from simvtp.evaluation.evaluators import EncodedGallery, evaluated
+from simvtp.evaluation.evaluator import EncodedGallery, evaluated
 from simvtp.models.flops import pretrain_gflop
 from simvtp.models.masking import draw_video_mask
 from simvtp.run import run
