@@ -60,7 +60,7 @@ GPU_ARGS ?= --minutes 12
 gpu:  ## correctness, the step of base, the loader and the claims of small on a GPU; GPU_ARGS=--rehearse: on the CPU
 	$(or $(wildcard $(BIN)/python),$(PYTHON)) benchmarks/gpu.py $(GPU_ARGS)
 
-docs: install  ## the site, with the reference, strictly: site/index.html
+docs: setup  ## the site, with the reference, strictly: site/index.html
 	$(PIP) -e '.[docs]'
 	PYTHONPATH=. NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 

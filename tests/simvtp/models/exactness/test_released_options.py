@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from simvtp.models.dual_encoder import DualEncoder, SharedEncoder, ZeroShot, two_encoders
+from simvtp.models.dual_encoder import DualEncoder, SharedEncoder, ZeroShot, make_dual_encoder
 from simvtp.models.objectives import contrastive_loss, losses, sample_hard_negatives, sample_negatives
 from simvtp.models.transformer import Group
 from simvtp.runtime.seeding import generator
@@ -74,7 +74,7 @@ def test_the_mean_with_padding_depends_on_the_batch_and_the_other_does_not(finet
     found = {}
     for mean in ("words", "padded"):
         made = small_batch.config(model__text_mean=mean, finetune__length=length)
-        model = two_encoders(small_batch.model(made), made).eval()
+        model = make_dual_encoder(small_batch.model(made), made).eval()
         assert isinstance(model, DualEncoder if finetuned else ZeroShot)
         together = model.encode_text(WORDS, WORDS != 0)
         alone = model.encode_text(WORDS[1:, :3], WORDS[1:, :3] != 0)
@@ -107,22 +107,23 @@ def test_the_pooled_norm_starts_fresh_or_as_the_pretrained_one(towers: str) -> N
     pretrained = small_batch.model(made)
     pretrained.encoder.norm.weight.fill_(3.0)
     pretrained.encoder.norm.bias.fill_(0.5)
-    copied = two_encoders(pretrained, made)
-    fresh = two_encoders(pretrained, small_batch.config(model__towers=towers, model__pooled_norm="fresh"))
+    copied = make_dual_encoder(pretrained, made)
+    fresh = make_dual_encoder(pretrained, small_batch.config(model__towers=towers, model__pooled_norm="fresh"))
     assert isinstance(fresh, SharedEncoder) == (towers == "shared")
     for model, weight, bias in ((copied, 3.0, 0.5), (fresh, 1.0, 0.0)):
         for norm in (model.video_norm, model.text_norm):
             assert norm.weight.unique().tolist() == [weight]
             assert norm.bias.unique().tolist() == [bias]
             assert norm.eps == 1e-6
-    zero_shot = two_encoders(pretrained, small_batch.config(model__pooled_norm="fresh", finetune__length="0 steps"))
+    untuned = small_batch.config(model__pooled_norm="fresh", finetune__length="0 steps")
+    zero_shot = make_dual_encoder(pretrained, untuned)
     assert zero_shot.video_norm.weight.unique().tolist() == [3.0]
 
 
 @torch.no_grad()
 def test_features_are_the_unit_vectors_before_they_have_length_one() -> None:
     made = small_batch.config()
-    model, data = two_encoders(small_batch.model(made), made).eval(), small_batch.batch(made)
+    model, data = make_dual_encoder(small_batch.model(made), made).eval(), small_batch.batch(made)
     raw = model.video_features(data.video)
     assert raw.norm(dim=1).min() > 1.5
     assert torch.allclose(model.encode_video(data.video), functional.normalize(raw), atol=1e-6)

@@ -9,7 +9,7 @@ import transformers
 
 from simvtp.errors import ConfigError
 from simvtp.models.pretrained_weights import read_pretrained
-from tests.simvtp.models.videomae_twins import config, twins
+from tests.simvtp.models.exactness.videomae_twins import config, twins
 
 
 def test_an_encoder_that_pools_before_its_norm_is_refused(tmp_path: Path) -> None:

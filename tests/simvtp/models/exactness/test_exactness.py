@@ -11,13 +11,13 @@ import transformers
 from torch import Tensor, nn
 
 from simvtp.config.schema import Config
-from simvtp.models.embeddings import WordEmbedding, gather, tubes_of
+from simvtp.models.embeddings import WordEmbedding, cut_tubes, gather_rows
 from simvtp.models.masking import VideoMask, draw_video_mask
 from simvtp.models.objectives import masked_video_loss, pixel_targets
 from simvtp.models.transformer import Group
 from simvtp.runtime.constants import IMAGENET_MEAN, IMAGENET_STD
 from simvtp.runtime.seeding import generator, seeded
-from tests.simvtp.models.videomae_twins import SHAPES, WORDS, config, head_rows, pairs, twins
+from tests.simvtp.models.exactness.videomae_twins import SHAPES, WORDS, config, head_rows, pairs, twins
 
 TOLERANCE = 1e-5
 RATIOS = (0.5, 0.75, 0.9)
@@ -50,11 +50,11 @@ def test_masked_video_modelling_is_videomaes(shape: str, ratio: float, normed: b
     video, pixels = clips(made)
     mask = draw_video_mask(len(video), made.model, made.mask, generator("mask"))
 
-    tubes = tubes_of(video, made.model)
+    tubes = cut_tubes(video, made.model)
     (encoded,) = ours.encode([Group(ours.tubes(tubes, mask.visible))])
     assert ours.pixel_decoder is not None
     predicted = ours.pixel_decoder(encoded.tokens, mask.visible, mask.masked)
-    asked = gather(tubes, mask.masked)
+    asked = gather_rows(tubes, mask.masked)
     loss = masked_video_loss(predicted, pixel_targets(asked) if normed else asked.float() / 255)
     loss.backward()  # type: ignore[no-untyped-call]
 
@@ -77,10 +77,10 @@ def test_the_encoder_is_videomaes(shape: str, ratio: float) -> None:
     mask = draw_video_mask(len(video), made.model, made.mask, generator("mask"))
     alone = theirs.get_submodule("videomae")
     found = alone(pixels, bool_masked_pos=hidden(mask, made.model.tubes)).last_hidden_state
-    (encoded,) = ours.encode([Group(ours.tubes(tubes_of(video, made.model), mask.visible))])
+    (encoded,) = ours.encode([Group(ours.tubes(cut_tubes(video, made.model), mask.visible))])
     assert agree(encoded.tokens, found)
     if ratio == 0:
-        (whole,) = ours.encode([Group(ours.tubes(tubes_of(video, made.model)))])
+        (whole,) = ours.encode([Group(ours.tubes(cut_tubes(video, made.model)))])
         assert agree(whole.tokens, alone(pixels).last_hidden_state)
 
     direction = torch.randn(found.shape, generator=generator("direction")) / found.numel() ** 0.5

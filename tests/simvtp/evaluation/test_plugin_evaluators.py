@@ -9,7 +9,7 @@ from simvtp.config.plugins import register_evaluator
 from simvtp.config.presets import preset
 from simvtp.config.schema import override
 from simvtp.errors import ConfigError
-from simvtp.evaluation.evaluators import EncodedGallery, evaluated
+from simvtp.evaluation.evaluator import EncodedGallery, evaluated
 
 
 @pytest.mark.usefixtures("plugins_apart")

@@ -23,7 +23,7 @@ from simvtp.models.embeddings import sine_positions, tube_positions
 from simvtp.models.pretrained_weights import load_pretrained, read_pretrained
 from simvtp.models.simvtp import SimVTPModel
 from simvtp.runtime.seeding import generator
-from tests.simvtp.models.videomae_twins import SHAPES, WORDS, config, pairs, twins
+from tests.simvtp.models.exactness.videomae_twins import SHAPES, WORDS, config, pairs, twins
 
 
 @pytest.fixture(scope="module", params=list(SHAPES))
