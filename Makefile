@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RESULTS ?= results
 
-.PHONY: setup install demo test test-fast test-cluster bench fuzz gpu lint clean
+.PHONY: setup install demo test test-fast test-cluster bench fuzz gpu lint docs clean
 
 install: $(VENV)/installed  ## what runs need
 setup: $(VENV)/ready  ## and what tests and lint need
@@ -60,5 +60,9 @@ GPU_ARGS ?= --minutes 12
 gpu:  ## correctness, the step of base, the loader and the claims of small on a GPU; GPU_ARGS=--rehearse: on the CPU
 	$(or $(wildcard $(BIN)/python),$(PYTHON)) benchmarks/gpu.py $(GPU_ARGS)
 
+docs: setup  ## the site, with the reference, strictly: site/index.html
+	$(PIP) -e '.[docs]'
+	PYTHONPATH=. NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) site .mypy_cache .ruff_cache .pytest_cache

@@ -45,14 +45,14 @@ class MaskedFeatures(PretrainObjective):
 
     def loss(self, head: nn.Module | None, step: Step) -> Tensor:
         """Mean squared error of the histograms of masked tubes."""
-        from simvtp.models.embeddings import gather
+        from simvtp.models.embeddings import gather_rows
         from simvtp.models.objectives import masked_video_loss
 
         assert head is not None
         mask = step.batch.video_mask
         visible = step.passes["joint"].tokens[:, : mask.visible.shape[1]]
         predicted = head(visible, mask.visible, mask.masked)
-        targets = histograms(gather(step.tubes, mask.masked), step.config.model, self.bins)
+        targets = histograms(gather_rows(step.tubes, mask.masked), step.config.model, self.bins)
         return masked_video_loss(predicted, targets)
 
     def flop(self, config: Config) -> float:

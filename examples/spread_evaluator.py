@@ -16,7 +16,7 @@ from simvtp.config.fields import setting
 from simvtp.config.plugins import register_evaluator
 
 if TYPE_CHECKING:
-    from simvtp.evaluation.evaluators import EncodedGallery
+    from simvtp.evaluation.evaluator import EncodedGallery
 
 
 @register_evaluator("spread")

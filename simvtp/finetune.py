@@ -5,6 +5,7 @@ The epoch is chosen on the validation gallery; the test gallery is not looked at
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -23,13 +24,13 @@ from simvtp.evaluation.metrics import both_directions
 from simvtp.models.dual_encoder import DualEncoder
 from simvtp.models.objectives import contrastive_loss
 from simvtp.runtime.files import read_json, write_json
-from simvtp.runtime.log import say
 from simvtp.runtime.signals import stoppable
 from simvtp.training.checkpoint import clear_states, save_weights
-from simvtp.training.device import use_machine, warn_of_slow_bf16
+from simvtp.training.device import copy_to_device, use_machine, warn_of_slow_bf16
 from simvtp.training.load import dual_encoder
 from simvtp.training.trainer import Trainer
-from simvtp.training.transfer import copy_to_device
+
+log = logging.getLogger(__name__)
 
 
 def finetune(experiment: Experiment) -> Path:
@@ -83,10 +84,10 @@ def _train(experiment: Experiment) -> None:
         every = loader.steps_per_epoch * config.evaluate.every
         if trainer.step % every and trainer.step != steps:
             return
-        product = trainer.wrapped.export_model()
-        assert isinstance(product, DualEncoder)
+        trained = trainer.wrapped.export_model()
+        assert isinstance(trained, DualEncoder)
         found = both_directions(
-            *encode_gallery(product, validation, config, device), validation.owner, validation.absent
+            *encode_gallery(trained, validation, config, device), validation.owner, validation.absent
         )
         score = found.metrics["text_to_video"]["R@1"]
         epoch = round(trainer.step / loader.steps_per_epoch, 3)
@@ -95,14 +96,14 @@ def _train(experiment: Experiment) -> None:
         rank = found.metrics["text_to_video"]["MnR"]
         best = trainer.memory.get("best")
         if best is None or (score, -rank) > (best["score"], -best["rank"]):
-            weights = {name: tensor.detach().clone() for name, tensor in product.state_dict().items()}
+            weights = {name: tensor.detach().clone() for name, tensor in trained.state_dict().items()}
             trainer.memory["best"] = {"score": score, "rank": rank, "epoch": epoch, "metrics": found.metrics}
             trainer.memory["weights"] = weights
 
     if steps == 0:  # zero-shot: there is one epoch to choose from, and it is number 0
         validate(trainer)
     trainer.fit(loader, prepare, after_step=validate)
-    product, best = trainer.wrapped.export_model(), trainer.memory["best"]
+    trained, best = trainer.wrapped.export_model(), trainer.memory["best"]
     record = {
         "version": 1,
         "code": decide(lambda: _code_used(experiment)),
@@ -117,9 +118,9 @@ def _train(experiment: Experiment) -> None:
     }
 
     def write() -> None:
-        save_weights(product, folder / "last.safetensors")
-        product.load_state_dict(trainer.memory["weights"])
-        save_weights(product, folder / "finetuned.safetensors")
+        save_weights(trained, folder / "last.safetensors")
+        trained.load_state_dict(trainer.memory["weights"])
+        save_weights(trained, folder / "finetuned.safetensors")
         write_json(folder / "finetuned.json", record)
         clear_states(folder / "checkpoints")
 
@@ -141,7 +142,7 @@ def _main() -> None:
     with joined(experiment.config.machine), stoppable():
         folder = finetune(experiment)
         if leads():
-            say(f"fine-tuned weights: {folder}/finetuned.safetensors")
+            log.info("fine-tuned weights: %s/finetuned.safetensors", folder)
 
 
 if __name__ == "__main__":

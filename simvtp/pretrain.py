@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import torch
@@ -20,13 +21,13 @@ from simvtp.models.flops import pretrain_gflop
 from simvtp.models.masking import MaskedBatch, draw_text_mask, draw_video_mask, drop_masked, select_decoded
 from simvtp.models.objectives import Pretraining, draw_negatives, weights_of
 from simvtp.runtime.files import write_json
-from simvtp.runtime.log import say
 from simvtp.runtime.seeding import generator
 from simvtp.runtime.signals import stoppable
 from simvtp.training.checkpoint import clear_states, save_weights
-from simvtp.training.device import use_machine, warn_of_slow_bf16
+from simvtp.training.device import copy_to_device, use_machine, warn_of_slow_bf16
 from simvtp.training.trainer import Trainer
-from simvtp.training.transfer import copy_to_device
+
+log = logging.getLogger(__name__)
 
 
 def pretrain(experiment: Experiment) -> Path | None:
@@ -67,7 +68,7 @@ def _train(experiment: Experiment, folder: Path) -> None:
     )  # fmt: skip
 
     trainer.fit(loader, lambda batch, draw: (masked(batch, config, tokenizer, draw, device),))
-    product = trainer.wrapped.export_model()
+    trained = trainer.wrapped.export_model()
     stage_record = {
         "version": 1,
         "code": decide(lambda: experiment.code_used("pretrain")),
@@ -83,7 +84,7 @@ def _train(experiment: Experiment, folder: Path) -> None:
 
     def write() -> None:
         write_json(folder / "stage.json", stage_record)
-        save_weights(product, folder / "weights.safetensors")
+        save_weights(trained, folder / "weights.safetensors")
         clear_states(folder / "checkpoints")
 
     decide(write)
@@ -121,7 +122,7 @@ def _main() -> None:
     with joined(experiment.config.machine), stoppable():
         weights = pretrain(experiment)
         if leads():
-            say(f"pre-trained weights: {weights}" if weights else "no pre-training: pretrain.length is 0 steps")
+            log.info("pre-trained weights: %s", weights or "none, pretrain.length is 0 steps")
 
 
 if __name__ == "__main__":

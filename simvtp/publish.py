@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from simvtp.cli import Parser, add_plugin_argument, main
 from simvtp.config.plugins.loading import load_plugins
 from simvtp.inference.retriever import SimVTP
-from simvtp.runtime.log import say
+
+log = logging.getLogger(__name__)
 
 
 def _main() -> None:
@@ -18,7 +20,7 @@ def _main() -> None:
     given = parser.parse_args()
     load_plugins(given.plugins)
     SimVTP.from_run(given.run).save_pretrained(given.to)
-    say(f"model folder: {given.to} (weights, config, tokenizer, model card)")
+    log.info("model folder: %s (weights, config, tokenizer, model card)", given.to)
 
 
 if __name__ == "__main__":

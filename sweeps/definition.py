@@ -52,7 +52,7 @@ class Sweep:
         for key in self.axes:
             known_field(key)
 
-    def around(self, base: Config) -> tuple[Point, ...]:
+    def points_around(self, base: Config) -> tuple[Point, ...]:
         """The base, then the points that differ from it, each once and with only what differs.
 
         Raises ConfigError for an unknown field, a value that a field does not take, and a label of two points.

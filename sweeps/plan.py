@@ -99,7 +99,7 @@ def make_plan(name: str, preset: str, base: Config, seeds: Sequence[int], sweep:
     sweep = sweep or find_sweep(name)
     for part, of in {part: find_sweep(part) for part in sweep.parts}.items() or ((name, sweep),):
         try:
-            points = of.around(base)
+            points = of.points_around(base)
         except ConfigError as error:
             raise ConfigError(f"sweep {part}: {error}") from error
         made = (run for point in points for run in _runs(part, point, base, seeds))

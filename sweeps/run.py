@@ -127,7 +127,7 @@ def show_list(console: Console, base: Config, results: Path) -> int:
     for name in catalogue.names():
         sweep = catalogue.find_sweep(name)
         try:
-            count = str(sum(len(catalogue.find_sweep(part).around(base)) for part in sweep.parts or (name,)))
+            count = str(sum(len(catalogue.find_sweep(part).points_around(base)) for part in sweep.parts or (name,)))
             note = ""
         except ConfigError as error:
             count, note = "-", f" (not with this preset: {error})"

@@ -20,8 +20,8 @@ from simvtp.data.video.video import spread_indices
 from simvtp.models.objectives import Pretraining
 from simvtp.models.simvtp import SimVTPModel
 from simvtp.pretrain import masked
+from simvtp.training.device import copy_to_device
 from simvtp.training.optimizer import make_optimizer
-from simvtp.training.transfer import copy_to_device
 
 READERS = {"pyav": "av", "decord": "decord", "torchcodec": "torchcodec"}
 

@@ -24,7 +24,7 @@ from benchmarks.model.ceiling import fastest
 from benchmarks.model.step import WORDS, config_of, make_batch
 from benchmarks.report import markdown, print_environment
 from simvtp.evaluation.metrics import feature_ranks, matrix_ranks, similarities
-from simvtp.models.dual_encoder import two_encoders
+from simvtp.models.dual_encoder import make_dual_encoder
 from simvtp.models.simvtp import SimVTPModel
 from simvtp.runtime.seeding import generator
 from simvtp.training.device import use_machine
@@ -65,7 +65,7 @@ def encoding_rows() -> list[dict[str, str]]:
     config = config_of("tiny", 128, [])
     use_machine(config.machine)
     known = WORDS[config.data.tokenizer]
-    model, batch = two_encoders(SimVTPModel(config, known.size), config).eval(), make_batch(config)
+    model, batch = make_dual_encoder(SimVTPModel(config, known.size), config).eval(), make_batch(config)
     with torch.inference_mode():
         videos = 128 / fastest(lambda: model.encode_video(batch.video), 3)
         captions = 128 / fastest(lambda: model.encode_text(batch.words, batch.words != known.pad), 3)

@@ -16,13 +16,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from simvtp.config.presets import preset
 from simvtp.config.schema import override
-from simvtp.models.embeddings import gather, tubes_of
+from simvtp.models.embeddings import cut_tubes, gather_rows
 from simvtp.models.masking import draw_video_mask
 from simvtp.models.objectives import masked_video_loss, pixel_targets
 from simvtp.models.transformer import Group
 from simvtp.runtime.constants import IMAGENET_MEAN, IMAGENET_STD
 from simvtp.runtime.seeding import generator
-from tests.simvtp.models.videomae_twins import head_rows, pairs, twins
+from tests.simvtp.models.exactness.videomae_twins import head_rows, pairs, twins
 
 
 def row(name: str, found: list[tuple[torch.Tensor, torch.Tensor]]) -> str:
@@ -46,11 +46,11 @@ def main() -> None:
     mask = draw_video_mask(len(video), made.model, made.mask, generator("mask"))
     hidden = torch.zeros(len(video), made.model.tubes, dtype=torch.bool).scatter(1, mask.masked, True)
 
-    tubes = tubes_of(video, made.model)
+    tubes = cut_tubes(video, made.model)
     (encoded,) = ours.encode([Group(ours.tubes(tubes, mask.visible))])
     assert ours.pixel_decoder is not None
     predicted = ours.pixel_decoder(encoded.tokens, mask.visible, mask.masked)
-    loss = masked_video_loss(predicted, pixel_targets(gather(tubes, mask.masked)))
+    loss = masked_video_loss(predicted, pixel_targets(gather_rows(tubes, mask.masked)))
     loss.backward()  # type: ignore[no-untyped-call]
     wanted = theirs(pixels, bool_masked_pos=hidden)
     wanted.loss.backward()

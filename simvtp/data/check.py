@@ -110,8 +110,8 @@ def report(splits: Sequence[CheckedSplit], deep: bool) -> Table:
         "frames": lambda s: _spread([v.frames for v in s.info.values()]),
         "most common sizes": lambda s: ", ".join(_sizes(s)),
     }  # fmt: skip
-    for name, tell in rows.items():
-        table.add_row(name, *(tell(split) for split in splits))
+    for name, cell in rows.items():
+        table.add_row(name, *(cell(split) for split in splits))
     return table
 
 

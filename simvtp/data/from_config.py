@@ -12,7 +12,7 @@ from simvtp.data.corpora.content import Use, pinned_corpus
 from simvtp.data.corpora.registry import Corpus, load
 from simvtp.data.tokenizer import Tokenizer, load_tokenizer
 from simvtp.data.train_loader import TrainLoader
-from simvtp.data.transforms import Added, Augmentation
+from simvtp.data.transforms import Augmentation, PluginAugmentation
 from simvtp.data.video.sampling import FrameSampling
 from simvtp.data.video.video import Decoding
 from simvtp.distributed.process_group import decide
@@ -73,7 +73,7 @@ def frame_sampling(config: Config, stage: Literal["pretrain", "finetune"]) -> Fr
 def augmentation_of(config: Config, stage: Literal["pretrain", "finetune"]) -> Augmentation:
     """What a stage does to its training clips beside the crop; raises ConfigError where a plugin is not loaded."""
     own: Optimisation = getattr(config, stage)
-    added = (Added(name, chance, change) for name, (chance, change) in active(config, stage).items())
+    added = (PluginAugmentation(name, chance, change) for name, (chance, change) in active(config, stage).items())
     return Augmentation(own.rand_augment, own.flip, own.erasing, tuple(added))
 
 

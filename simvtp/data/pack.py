@@ -56,10 +56,6 @@ def pack(spec: str, out: Path, megabytes: float, skip: str = "") -> dict[str, in
         raise DataError("packing takes the library webdataset, which is not installed: pip install 'simvtp[shards]'")
     if kind_of(spec) == "shards":
         raise DataError(f"{spec} is packed already; name the corpus that it was made from to pack it otherwise")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"--out {out} cannot be made a folder ({error.strerror}); name another") from error
     with Lock(out / "lock"):
         return _pack(spec, out, megabytes, skip)
 

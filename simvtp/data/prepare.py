@@ -9,12 +9,13 @@ are tried again only where the file has changed since, or with --retry.
 from __future__ import annotations
 
 import dataclasses
+import json
 import logging
 import math
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.table import Table
@@ -24,7 +25,6 @@ from simvtp.data.annotations.video_files import find_videos
 from simvtp.data.corpora import skip_list
 from simvtp.data.corpora.registry import each_split, read_records
 from simvtp.data.corpora.spec import LISTS, CorpusSpec
-from simvtp.data.failed_files import FailedFiles
 from simvtp.data.video.clip_paths import split_clip
 from simvtp.data.video.reencode import Encoding, reencode
 from simvtp.data.video.video import Video, dense_indices, spread_indices
@@ -57,6 +57,50 @@ class Prepared:
     seconds: float
 
 
+@dataclass
+class FailedFiles:
+    """Videos that could not be re-encoded: a file of JSON lines beside the copies.
+
+    file: the list; known: video -> (size in bytes, time of change in ns, why).
+
+    The lock of the folder keeps other processes from the file.
+    """
+
+    file: Path
+    known: dict[str, tuple[int, int, str]] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, file: Path) -> FailedFiles:
+        """What the file says, nothing where it is not there; raises DataError where it holds something else."""
+        listed = cls(file)
+        try:
+            text = file.read_text(encoding="utf-8") if file.exists() else ""
+            whole, _, half = text.rpartition("\n")
+            for line in whole.split("\n") if whole else []:
+                video, size, changed, why = json.loads(line)
+                listed.known[str(video)] = int(size), int(changed), str(why)
+        except (ValueError, TypeError, OverflowError, RecursionError, OSError) as error:
+            raise DataError(f"{file} is no list of failed videos ({error}); delete it, and all are tried") from error
+        if half:  # the end of a line that a kill cut off
+            file.write_text(f"{whole}\n" if whole else "", encoding="utf-8")
+        return listed
+
+    def why(self, video: Path) -> str | None:
+        """Why the video, as it is now, could not be re-encoded; None where it was not tried."""
+        size, changed, why = self.known.get(str(video), (-1, 0, ""))
+        state = video.stat()
+        return why if (state.st_size, state.st_mtime_ns) == (size, changed) else None
+
+    def add(self, video: Path, why: str) -> None:
+        """Append a video to the file."""
+        if not video.exists():  # taken away meanwhile: missing from now on
+            return
+        state = video.stat()
+        self.known[str(video)] = state.st_size, state.st_mtime_ns, why
+        with self.file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps([str(video), *self.known[str(video)]]) + "\n")
+
+
 def prepare(name: str, out: Path, encoding: Encoding, seconds: float, *, retry: bool = False) -> Prepared:
     """Make the corpus `out` of re-encoded copies of the corpus `name`.
 
@@ -71,10 +115,6 @@ def prepare(name: str, out: Path, encoding: Encoding, seconds: float, *, retry: 
     base = spec.folder
     if out.resolve() == base.resolve() or base.resolve() in out.resolve().parents:
         raise DataError(f"--out {out} lies in the corpus itself; name a folder outside {base}")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"--out {out} cannot be made a folder ({error.strerror}); name another") from error
     with Lock(out / "lock"):
         return _prepare(spec, out, encoding, seconds, retry)
 

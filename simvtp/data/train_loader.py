@@ -246,7 +246,7 @@ class TrainLoader:
         height, width = frames.shape[1:3]
         box = draw_box(self.crop, height, width, draws[2:], size=self.size, area=self.crop_area)
         clip = crop_and_resize(frames, box, self.size)
-        if self.augmentation.nothing:
+        if self.augmentation.is_identity:
             return clip
         return self.augmentation(clip, self.corpus.samples[index].captions, self.seed, epoch, index)
 

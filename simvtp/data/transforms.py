@@ -1,8 +1,8 @@
-"""What is done to a training clip after its crop: RandAugment, flip, random erasing; the same for all its frames.
+"""Transforms of clips: crops, and augmentation by RandAugment, flip and random erasing, the same for all frames.
 
-A pure function of (seed, epoch, sample). Ranges are those of timm's "rand-m7-n4-mstd0.5-inc1", which VideoMAE's
-fine-tuning recipe and SimVTP's take (Cubuk et al. 2020; SimVTP, MSR-VTT recipe). Unlike there it works on the cropped
-clip, a fraction of the pixels, and interpolates bilinearly throughout.
+Augmentation is a pure function of (seed, epoch, sample). Ranges are those of timm's "rand-m7-n4-mstd0.5-inc1", as in
+the fine-tuning recipes of VideoMAE and SimVTP (Cubuk et al. 2020; SimVTP, MSR-VTT recipe). Unlike there it works on the
+cropped clip, a fraction of the pixels, and interpolates bilinearly throughout.
 """
 
 from __future__ import annotations
@@ -24,28 +24,16 @@ from simvtp.errors import ConfigError
 from simvtp.runtime.constants import IMAGENET_MEAN, IMAGENET_STD
 from simvtp.runtime.timm_compat import InterpolationMode, vision
 
-HIGHEST = 10.0  # magnitude
-
-
-SPREAD = 0.5  # deviation of the magnitude from one operation to the next
-
-
-CHANCE = 0.5  # of each operation drawn to be carried out
-
-
+MAX_MAGNITUDE = 10.0
+MAGNITUDE_STD = 0.5  # from one operation to the next
+APPLY_PROBABILITY = 0.5  # of each operation drawn
 FILL = [round(255 * value) for value in IMAGENET_MEAN]
-
-
-ERASED_AREA = (0.02, 1 / 3)
-
-
+ERASED_AREA = (0.02, 1 / 3)  # share of the frame
 ERASED_ASPECT = (0.3, 1 / 0.3)
-
-
-SIDED = re.compile(
+# In a caption that a mirror image could make wrong.
+DIRECTION_WORDS = re.compile(
     r"\b(left|right)(\b|-|hand|most|ward)|\b(east|west)(\b|er|ward)|clockwise|\bmirror|\bletter|\bwords?\b|\btext\b"
 )
-
 
 Operation = Callable[[Tensor, float, float], Tensor]  # uint8 [T, 3, H, W], magnitude, sign
 
@@ -65,40 +53,40 @@ def _degrees(slope: float) -> float:
 
 
 def _solarize_add(clip: Tensor, m: float, _: float) -> Tensor:
-    brighter = (clip.to(torch.int16) + min(128, int(m / HIGHEST * 110))).clamp(max=255).to(torch.uint8)
+    brighter = (clip.to(torch.int16) + min(128, int(m / MAX_MAGNITUDE * 110))).clamp(max=255).to(torch.uint8)
     return torch.where(clip < 128, brighter, clip)
 
 
 def _factor(m: float, sign: float) -> float:
-    return max(0.1, 1 + sign * 0.9 * m / HIGHEST)
+    return max(0.1, 1 + sign * 0.9 * m / MAX_MAGNITUDE)
 
 
 OPERATIONS: dict[str, Operation] = {
     "AutoContrast": lambda clip, m, sign: vision.autocontrast(clip),  # noqa: ARG005
     "Equalize": lambda clip, m, sign: vision.equalize(clip),  # noqa: ARG005
     "Invert": lambda clip, m, sign: vision.invert(clip),  # noqa: ARG005
-    "Rotate": lambda clip, m, sign: _affine(clip, angle=-sign * 30 * m / HIGHEST),
-    "PosterizeIncreasing": lambda clip, m, sign: vision.posterize(clip, 4 - int(m / HIGHEST * 4)),  # noqa: ARG005
-    "SolarizeIncreasing": lambda clip, m, sign: vision.solarize(clip, 256 - int(m / HIGHEST * 256)),  # noqa: ARG005
+    "Rotate": lambda clip, m, sign: _affine(clip, angle=-sign * 30 * m / MAX_MAGNITUDE),
+    "PosterizeIncreasing": lambda clip, m, sign: vision.posterize(clip, 4 - int(m / MAX_MAGNITUDE * 4)),  # noqa: ARG005
+    "SolarizeIncreasing": lambda clip, m, sign: vision.solarize(clip, 256 - int(m / MAX_MAGNITUDE * 256)),  # noqa: ARG005
     "SolarizeAdd": _solarize_add,
     "ColorIncreasing": lambda clip, m, sign: vision.adjust_saturation(clip, _factor(m, sign)),
     "ContrastIncreasing": lambda clip, m, sign: vision.adjust_contrast(clip, _factor(m, sign)),
     "BrightnessIncreasing": lambda clip, m, sign: vision.adjust_brightness(clip, _factor(m, sign)),
     "SharpnessIncreasing": lambda clip, m, sign: vision.adjust_sharpness(clip, _factor(m, sign)),
-    "ShearX": lambda clip, m, sign: _affine(clip, shear=(_degrees(sign * 0.3 * m / HIGHEST), 0)),
-    "ShearY": lambda clip, m, sign: _affine(clip, shear=(0, _degrees(sign * 0.3 * m / HIGHEST))),
-    "TranslateXRel": lambda clip, m, sign: _affine(clip, move=(-sign * 0.45 * m / HIGHEST * clip.shape[3], 0)),
-    "TranslateYRel": lambda clip, m, sign: _affine(clip, move=(0, -sign * 0.45 * m / HIGHEST * clip.shape[2])),
+    "ShearX": lambda clip, m, sign: _affine(clip, shear=(_degrees(sign * 0.3 * m / MAX_MAGNITUDE), 0)),
+    "ShearY": lambda clip, m, sign: _affine(clip, shear=(0, _degrees(sign * 0.3 * m / MAX_MAGNITUDE))),
+    "TranslateXRel": lambda clip, m, sign: _affine(clip, move=(-sign * 0.45 * m / MAX_MAGNITUDE * clip.shape[3], 0)),
+    "TranslateYRel": lambda clip, m, sign: _affine(clip, move=(0, -sign * 0.45 * m / MAX_MAGNITUDE * clip.shape[2])),
 }
 
 
-def sided(captions: tuple[str, ...]) -> bool:
-    """Whether a mirror image could make one of the captions wrong: it names a side, a turn, or something written."""
-    return any(SIDED.search(caption.lower()) for caption in captions)
+def names_direction(captions: tuple[str, ...]) -> bool:
+    """Whether a caption names a side, a turn or something written, which a mirror image would make wrong."""
+    return any(DIRECTION_WORDS.search(caption.lower()) for caption in captions)
 
 
 @dataclass(frozen=True)
-class Added:
+class PluginAugmentation:
     """An augmentation of a plugin. change: clip and generator -> clip; chance: the share of clips that it changes."""
 
     name: str
@@ -123,16 +111,16 @@ def _generator(text: str) -> np.random.Generator:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """rand_augment: "m7-n4" or nothing; flip: none, safe (not where a caption is `sided`) or all; erasing: chance;
-    added: those of plugins, in their order."""
+    """rand_augment: "m7-n4" or nothing; flip: none, safe (not where a caption `names_direction`) or all; erasing: its
+    probability; added: those of plugins, in their order."""
 
     rand_augment: str = ""
     flip: str = "none"
     erasing: float = 0.0
-    added: tuple[Added, ...] = ()
+    added: tuple[PluginAugmentation, ...] = ()
 
     @property
-    def nothing(self) -> bool:
+    def is_identity(self) -> bool:
         return self == Augmentation()
 
     def __call__(self, clip: Frames, captions: tuple[str, ...], seed: int, epoch: int, index: int) -> Frames:
@@ -142,7 +130,7 @@ class Augmentation:
             clip = rand_augment(clip, self.rand_augment, random)
         if self.flip != "none":
             mirrored = random.random() < 0.5  # drawn for every clip: what a caption says moves no later draw
-            if mirrored and (self.flip == "all" or not sided(captions)):
+            if mirrored and (self.flip == "all" or not names_direction(captions)):
                 clip = np.ascontiguousarray(clip[:, :, ::-1])
         if self.erasing and random.random() < self.erasing:
             clip = erase(clip, random)
@@ -157,10 +145,10 @@ def rand_augment(clip: Frames, recipe: str, random: np.random.Generator) -> Fram
     pixels = torch.from_numpy(np.array(clip)).permute(0, 3, 1, 2)  # a copy: cached frames are read-only
     names = list(OPERATIONS)
     for _ in range(count):
-        name, done = names[random.integers(len(names))], random.random() < CHANCE
-        magnitude = float(np.clip(random.normal(centre, SPREAD), 0, HIGHEST))
+        name, applied = names[random.integers(len(names))], random.random() < APPLY_PROBABILITY
+        magnitude = float(np.clip(random.normal(centre, MAGNITUDE_STD), 0, MAX_MAGNITUDE))
         sign = 1.0 if random.random() < 0.5 else -1.0
-        if done:
+        if applied:
             pixels = OPERATIONS[name](pixels, magnitude, sign)
     return pixels.permute(0, 2, 3, 1).contiguous().numpy()
 
@@ -183,12 +171,12 @@ def erase(clip: Frames, random: np.random.Generator) -> Frames:
 
 
 MULTISCALE = (1.0, 0.875, 0.75, 0.66)
-# Sides of the box, as places in MULTISCALE of height and width: no more than one step apart.
+# Sides of the box, as indices into MULTISCALE of height and width: no more than one step apart.
 MULTISCALE_SIDES = [(i, j) for i in range(4) for j in range(4) if abs(i - j) <= 1]
 # Corners, centre, middles of the sides, and the centres of the quarters: rows and columns in quarters of what is free.
 MULTISCALE_PLACES = ((0, 0), (0, 4), (4, 0), (4, 4), (2, 2), (2, 0), (2, 4), (4, 2), (0, 2), (1, 1), (1, 3), (3, 1),
                      (3, 3))  # fmt: skip
-NEARLY = 3  # pixels: a box that differs less from the size of a clip takes that size, and is not resized
+SIZE_TOLERANCE = 3  # pixels: a box that differs less from the size of a clip takes that size, and is not resized
 
 
 RESIZED_ASPECT = (3 / 4, 4 / 3)
@@ -212,7 +200,7 @@ def draw_box(crop: str, height: int, width: int, draws: Sequence[float], *, size
 
 def _multiscale(height: int, width: int, draws: Sequence[float], size: int) -> Box:
     sides = [int(min(height, width) * scale) for scale in MULTISCALE]
-    sides = [size if abs(side - size) < NEARLY else side for side in sides]
+    sides = [size if abs(side - size) < SIZE_TOLERANCE else side for side in sides]
     shape = MULTISCALE_SIDES[int(draws[0] * len(MULTISCALE_SIDES))]
     tall, wide = min(sides[shape[0]], height), min(sides[shape[1]], width)
     row, column = MULTISCALE_PLACES[int(draws[1] * len(MULTISCALE_PLACES))]
@@ -260,11 +248,11 @@ def views(frames: Frames, crops: int, size: int) -> list[Frames]:
         scale = size / min(height, width)
         frames = _resize(frames, max(size, round(height * scale)), max(size, round(width * scale)))
         height, width = frames.shape[1:3]
-    found = []
+    squares = []
     for place in (0.5,) if crops == 1 else (0.0, 0.5, 1.0):
         top, left = int((height - size) * place), int((width - size) * place)
-        found.append(frames[:, top : top + size, left : left + size])
-    return found
+        squares.append(frames[:, top : top + size, left : left + size])
+    return squares
 
 
 def _resize(frames: Frames, height: int, width: int) -> Frames:

@@ -218,7 +218,7 @@ def filled(rows: Tensor) -> Tensor:
     return rows
 
 
-def tell(lines: Iterable[str]) -> None:
+def log_lines(lines: Iterable[str]) -> None:
     """Log lines; processes other than 0 show none (`joined`)."""
     for line in lines:
         log.info(line)

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import copy
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
 from simvtp.config.experiment import Experiment
+from simvtp.config.plugins.usage import active
+from simvtp.config.schema import Config
+from simvtp.data.corpora.corpus import Sample
 from simvtp.data.corpora.registry import EXTRA_TESTS
 from simvtp.data.gallery_loader import GalleryLoader
 from simvtp.data.tokenizer import Tokenizer
-from simvtp.distributed.process_group import tell
+from simvtp.distributed.process_group import log_lines
+from simvtp.errors import ConfigError
 from simvtp.evaluation.encode import (
     Look,
     as_filmed,
@@ -22,7 +30,6 @@ from simvtp.evaluation.encode import (
     gallery,
     shuffled,
 )
-from simvtp.evaluation.evaluators import EncodedGallery, evaluated
 from simvtp.evaluation.metrics import (
     Floats,
     Retrieval,
@@ -37,6 +44,40 @@ from simvtp.models.dual_encoder import DualEncoder
 from simvtp.runtime.files import read_json
 from simvtp.training.checkpoint import load_weights
 from simvtp.training.load import pretrained_model
+
+
+@dataclass(frozen=True)
+class EncodedGallery:
+    """The test gallery as the chosen epoch encodes it.
+
+    config: of the run. videos, captions: unit features, float [N, D] and [Q, D], in the order of the corpus. owner: the
+    row of each caption's video. samples: ids, paths and captions of the videos. absent: rows of videos that could not
+    be read, whose features mean nothing.
+    """
+
+    config: Config
+    videos: Floats
+    captions: Floats
+    owner: Sequence[int]
+    samples: Sequence[Sample]
+    absent: frozenset[int]
+
+
+def evaluated(gallery: EncodedGallery) -> dict[str, dict[str, float]]:
+    """Plugin evaluator -> number by name, of those that are on (docs/extend.md).
+
+    Raises ConfigError where one gives something else.
+    """
+    results = {}
+    for name, (_, evaluator) in active(gallery.config, "evaluate").items():
+        numbers = evaluator(gallery)
+        if not isinstance(numbers, Mapping) or not numbers:
+            raise ConfigError(f"evaluate.{name}: it gives {numbers!r:.60}; it must give numbers by name")
+        for key, value in numbers.items():
+            if not isinstance(value, int | float | np.number) or not math.isfinite(value):
+                raise ConfigError(f"evaluate.{name}: {key} is {value!r:.60}; it must be a finite number")
+        results[name] = {str(key): float(value) for key, value in numbers.items()}
+    return results
 
 
 def score(model: DualEncoder, experiment: Experiment, tokenizer: Tokenizer, device: torch.device) -> dict[str, Any]:
@@ -77,7 +118,7 @@ def score(model: DualEncoder, experiment: Experiment, tokenizer: Tokenizer, devi
     }
     ranks = {name: found.ranks for name, found in scored.items() if name != "test_last_epoch"}
     if test.absent:
-        tell(f"missed: {test.corpus.samples[index].video_id}: {why}" for index, why in sorted(test.absent.items()))
+        log_lines(f"missed: {test.corpus.samples[index].video_id}: {why}" for index, why in sorted(test.absent.items()))
     result: dict[str, Any] = {
         "metrics": {name: found.metrics for name, found in scored.items()},
         "controls": controls,

@@ -18,7 +18,7 @@ from torch.nn import functional
 from simvtp.config.schema import Config
 from simvtp.data.video.video import Frames
 from simvtp.evaluation.video_baselines import FittedVideo, nearest_visible, oracle
-from simvtp.models.embeddings import gather, tubes_of
+from simvtp.models.embeddings import cut_tubes, gather_rows
 from simvtp.models.masking import MaskedBatch, VideoMask
 from simvtp.models.objectives import contrastive_loss, pair, pixel_targets
 from simvtp.models.simvtp import SimVTPModel
@@ -99,7 +99,7 @@ def _add(total: dict[str, float], part: Mapping[str, float]) -> None:
 
 def _joint(model: SimVTPModel, batch: MaskedBatch, config: Config) -> Group:
     """The joint pass over visible tubes and words."""
-    videos = model.tubes(tubes_of(batch.video, config.model), batch.video_mask.visible)
+    videos = model.tubes(cut_tubes(batch.video, config.model), batch.video_mask.visible)
     (joint,) = model.encode([pair(videos, model.embed_text(batch))])
     return joint
 
@@ -115,8 +115,8 @@ def _video_errors(
     """Mean squared errors of the masked tubes of a clip, summed over the clips. own, other: the batch and its joint
     pass, with the clips' own captions and with others'. clean: the clips without noise, uint8 [B, T, H, W, 3]."""
     assert model.pixel_decoder is not None
-    mask, tubes = own[0].video_mask, tubes_of(own[0].video, config.model)
-    targets = pixel_targets(gather(tubes, mask.masked))
+    mask, tubes = own[0].video_mask, cut_tubes(own[0].video, config.model)
+    targets = pixel_targets(gather_rows(tubes, mask.masked))
     if not targets.numel():
         return {}
 
@@ -126,11 +126,11 @@ def _video_errors(
     found = {
         "count": float(len(targets)),
         "floor": error(fitted.mean[mask.masked]),
-        "copy": error(pixel_targets(gather(tubes, nearest_visible(mask, config.model)))),
+        "copy": error(pixel_targets(gather_rows(tubes, nearest_visible(mask, config.model)))),
         "linear": error(fitted.from_left(tubes, mask.masked)),
     }
     if clean is not None:
-        found["oracle"] = error(oracle(tubes, tubes_of(clean, config.model), mask.masked))
+        found["oracle"] = error(oracle(tubes, cut_tubes(clean, config.model), mask.masked))
     for name, (batch, joint) in (("loss", own), ("wrong_caption", other)):
         visible, masked = batch.video_mask.visible, batch.video_mask.masked
         wanted = targets if batch is own[0] else targets.roll(1, 0)
@@ -179,7 +179,7 @@ def _matches(model: SimVTPModel, joint: Group, mismatched: Group, config: Config
 def _contrast(model: SimVTPModel, given: MaskedBatch, config: Config) -> Found:
     """The contrastive loss of a batch times its clips. Inputs as objective.contrast says, masked or clean."""
     temperature = config.objective.temperature if model.temperature is None else model.temperature()
-    count, tubes = len(given.video), tubes_of(given.video, config.model)
+    count, tubes = len(given.video), cut_tubes(given.video, config.model)
     if config.objective.contrast == "masked":
         groups = [Group(model.tubes(tubes, given.video_mask.visible)), model.embed_text(given)]
     else:

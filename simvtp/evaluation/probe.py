@@ -31,7 +31,7 @@ from simvtp.data.tokenizer import Tokenizer
 from simvtp.errors import DataError
 from simvtp.evaluation.encode import BATCH, Look, as_filmed, encode_videos, inference
 from simvtp.models.dual_encoder import DualEncoder
-from simvtp.models.embeddings import tubes_of
+from simvtp.models.embeddings import cut_tubes
 from simvtp.models.transformer import Group
 from simvtp.runtime.seeding import derived_seed, generator, seeded
 
@@ -139,7 +139,7 @@ def _tokens(model: DualEncoder, loader: GalleryLoader, config: Config, device: t
     """float16 [B, tokens, D] on the CPU, of one view a clip; half precision, since tokens of many clips are kept."""
     with inference(model, config, device):
         for clips in loader.videos():
-            (encoded,) = model.video_encoder([Group(model.tubes(tubes_of(clips[:, 0].to(device), model.shape)))])
+            (encoded,) = model.video_encoder([Group(model.tubes(cut_tubes(clips[:, 0].to(device), model.shape)))])
             yield model.video_norm(encoded.tokens).half().cpu()
 
 

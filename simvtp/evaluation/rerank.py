@@ -18,7 +18,7 @@ from simvtp.data.tokenizer import pad_batch
 from simvtp.distributed.process_group import filled, share
 from simvtp.evaluation.encode import inference
 from simvtp.evaluation.metrics import Floats
-from simvtp.models.embeddings import tubes_of
+from simvtp.models.embeddings import cut_tubes
 from simvtp.models.objectives import pair
 from simvtp.models.simvtp import SimVTPModel
 from simvtp.models.transformer import Group
@@ -58,7 +58,7 @@ def matching(
         for clips in loader.videos(own):
             for views in clips:
                 queries = np.flatnonzero(asked[:, video]).tolist()
-                tubes = model.tubes(tubes_of(views.to(device), config.model))
+                tubes = model.tubes(cut_tubes(views.to(device), config.model))
                 for first in range(0, len(queries), PAIRS):
                     part = queries[first : first + PAIRS]
                     words = pad_batch([captions[query] for query in part], loader.tokenizer.pad).to(device)

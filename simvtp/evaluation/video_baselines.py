@@ -13,7 +13,7 @@ from torch import Tensor
 
 from simvtp.config.schema import Model
 from simvtp.evaluation.ridge_baselines import solved
-from simvtp.models.embeddings import gather
+from simvtp.models.embeddings import gather_rows
 from simvtp.models.masking import VideoMask
 from simvtp.models.objectives import pixel_targets
 
@@ -45,7 +45,7 @@ class FittedVideo:
     def from_left(self, tubes: Tensor, asked: Tensor) -> Tensor:
         """Tubes `asked`, int64 [B, M], of bytes [B, tubes, P], told linearly from the one to their left, whether that
         is visible or not; those of the first column by their mean."""
-        given = pixel_targets(gather(tubes, (asked - 1).clamp(min=0)))
+        given = pixel_targets(gather_rows(tubes, (asked - 1).clamp(min=0)))
         with torch.autocast(tubes.device.type, enabled=False):  # a baseline is not rounded to bf16
             found = given @ self.linear
         has_left = (asked % self.model.grid[2] > 0).unsqueeze(2)
@@ -68,6 +68,6 @@ def oracle(tubes: Tensor, clean: Tensor, asked: Tensor) -> Tensor:
     between the two, so it holds what the codec adds.
     """
     noise = (tubes.float() - clean.float()).square().mean()
-    pixels = gather(clean, asked).unflatten(2, (3, -1)).float()
+    pixels = gather_rows(clean, asked).unflatten(2, (3, -1)).float()
     centred = pixels - pixels.mean(dim=3, keepdim=True)
     return (centred / (pixels.var(dim=3, keepdim=True) + noise + 1e-12).sqrt()).flatten(2)

@@ -26,7 +26,7 @@ from simvtp.evaluation.encode import inference
 from simvtp.evaluation.objective_yardsticks import Found, HeldOut, measure
 from simvtp.evaluation.ridge_baselines import one_clip_each, retrieval_yardsticks, training_loaders
 from simvtp.evaluation.video_baselines import FittedVideo
-from simvtp.models.embeddings import tubes_of
+from simvtp.models.embeddings import cut_tubes
 from simvtp.models.masking import MaskedBatch, draw_text_mask, draw_video_mask, drop_masked
 from simvtp.models.objectives import pixel_targets
 from simvtp.models.simvtp import SimVTPModel
@@ -80,7 +80,7 @@ def _objectives(
         return {}
     fitted = None
     if model.pixel_decoder is not None:
-        tubes = (pixel_targets(tubes_of(clips.to(device), config.model)) for _, clips in _clips(training, FIT))
+        tubes = (pixel_targets(cut_tubes(clips.to(device), config.model)) for _, clips in _clips(training, FIT))
         fitted = FittedVideo.of(tubes, config.model)
     scenes = scenes_of(config.data.finetune, held_out.corpus.split)
     with inference(model, config, device):

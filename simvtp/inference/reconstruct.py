@@ -11,7 +11,7 @@ from torch import Tensor
 from simvtp.config.schema import Config, Model
 from simvtp.data.tokenizer import Tokenizer, pad_batch
 from simvtp.data.video.video import Frames
-from simvtp.models.embeddings import gather, tubes_of
+from simvtp.models.embeddings import cut_tubes, gather_rows
 from simvtp.models.masking import MaskedBatch, VideoMask, draw_text_mask, draw_video_mask, drop_masked
 from simvtp.models.objectives import pair
 from simvtp.models.simvtp import SimVTPModel
@@ -63,11 +63,11 @@ def reconstruct(
         negatives=torch.empty(0, dtype=torch.int64),
         dropped=drop_masked(text, present) if config.mask.words == "dropped" else None,
     )  # fmt: skip
-    tubes = tubes_of(clips, config.model)
+    tubes = cut_tubes(clips, config.model)
     videos = model.tubes(tubes, mask.visible)
     (encoded,) = model.encode([pair(videos, model.embed_text(batch))])
 
-    shown = _fill(tubes, mask, torch.full_like(gather(tubes, mask.masked), HIDDEN))
+    shown = _fill(tubes, mask, torch.full_like(gather_rows(tubes, mask.masked), HIDDEN))
     rebuilt: Tensor | None = None
     errors: list[float | None] = [None] * len(clips)
     if model.pixel_decoder is not None:
@@ -91,7 +91,7 @@ def reconstruct(
 def _pixels(model: SimVTPModel, encoded: Tensor, tubes: Tensor, mask: VideoMask) -> tuple[Tensor, list[float | None]]:
     """Tubes with the masked ones as predicted, uint8 [B, tubes, P], and the error of each clip."""
     assert model.pixel_decoder is not None
-    true = gather(tubes, mask.masked).unflatten(2, (3, -1)).double()
+    true = gather_rows(tubes, mask.masked).unflatten(2, (3, -1)).double()
     if true.numel() == 0:
         return tubes, [None] * len(tubes)
     predicted = model.pixel_decoder(encoded, mask.visible, mask.masked).unflatten(2, (3, -1)).double()
@@ -107,7 +107,7 @@ def _fill(tubes: Tensor, mask: VideoMask, masked: Tensor) -> Tensor:
 
 
 def video_of(tubes: Tensor, model: Model) -> Tensor:
-    """The inverse of `tubes_of`: [B, tubes, P] -> [B, T, H, W, 3]."""
+    """The inverse of `cut_tubes`: [B, tubes, P] -> [B, T, H, W, 3]."""
     side, patch = model.size // model.patch, model.patch
     cut = tubes.view(len(tubes), model.slots, side, side, 3, model.tube_frames, patch, patch)
     return cut.permute(0, 1, 5, 2, 6, 3, 7, 4).reshape(len(tubes), model.frames, model.size, model.size, 3)

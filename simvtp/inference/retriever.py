@@ -24,7 +24,7 @@ from simvtp.data.video.video import Frames, Video
 from simvtp.errors import DataError
 from simvtp.evaluation.encode import inference
 from simvtp.models.build import fresh_model
-from simvtp.models.dual_encoder import DualEncoder, ZeroShot, two_encoders
+from simvtp.models.dual_encoder import DualEncoder, ZeroShot, make_dual_encoder
 from simvtp.models.simvtp import SimVTPModel
 from simvtp.runtime.files import read_json, write_json
 from simvtp.training.checkpoint import load_weights, save_weights
@@ -162,7 +162,7 @@ class SimVTP:
 def _filled(kind: str, config: Config, tokenizer: Tokenizer, weights: Path) -> nn.Module:
     """A model of that kind, on the CPU, with the weights of a file; raises DataError where they do not fit."""
     pretrained = fresh_model(config, tokenizer, added=kind == "pretrained")  # fine-tuned weights have no heads
-    model = two_encoders(pretrained, config) if kind == "finetuned" else pretrained
+    model = make_dual_encoder(pretrained, config) if kind == "finetuned" else pretrained
     try:
         load_weights(model, weights)
     except ValueError as error:

@@ -15,7 +15,7 @@ from simvtp.config.presets import preset
 from simvtp.errors import ConfigError
 from simvtp.inference.retriever import SimVTP
 from simvtp.models.dual_encoder import DualEncoder, ZeroShot
-from simvtp.models.embeddings import tubes_of
+from simvtp.models.embeddings import cut_tubes
 from simvtp.models.simvtp import SimVTPModel
 from simvtp.models.transformer import Group, initialise
 from simvtp.runtime.constants import IMAGENET_MEAN, IMAGENET_STD
@@ -39,7 +39,8 @@ class VideoTower(nn.Module):
         """float [B, 3, T, H, W], normalised by ImageNet's mean and deviation -> tokens of its tubes [B, N, D]."""
         mean, std = (video.new_tensor(value).view(3, 1, 1, 1) for value in (IMAGENET_MEAN, IMAGENET_STD))
         pixels = (video * std + mean) * 255  # the embedding takes bytes' values, and normalises within its product
-        (encoded,) = self.encoder([Group(self.tubes(tubes_of(pixels.permute(0, 2, 3, 4, 1).contiguous(), self.shape)))])
+        tubes = cut_tubes(pixels.permute(0, 2, 3, 4, 1).contiguous(), self.shape)
+        (encoded,) = self.encoder([Group(self.tubes(tubes))])
         return encoded.tokens
 
     def forward_head(self, tokens: Tensor, pre_logits: bool = False) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from simvtp.config.schema import Config
 from simvtp.data.tokenizer import Tokenizer
-from simvtp.distributed.process_group import tell
+from simvtp.distributed.process_group import log_lines
 from simvtp.errors import ConfigError
 from simvtp.models.pretrained_weights import load_pretrained, read_pretrained
 from simvtp.models.simvtp import SimVTPModel
@@ -28,5 +28,5 @@ def starting_model(config: Config, tokenizer: Tokenizer) -> SimVTPModel:
                 f"model.init: {config.model.init} holds two fine-tuned encoders, and pre-training has one; start "
                 'fine-tuning from it with pretrain.length="0 steps"'
             )
-        tell(load_pretrained(given, model, config))
+        log_lines(load_pretrained(given, model, config))
     return model

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from simvtp.config.formats import steps_of
 from simvtp.config.schema import Config
-from simvtp.models.embeddings import tubes_of
+from simvtp.models.embeddings import cut_tubes
 from simvtp.models.simvtp import SimVTPModel, Temperature
 from simvtp.models.transformer import Group, Transformer
 
@@ -40,7 +40,7 @@ class DualEncoder(nn.Module):
 
     def video_features(self, video: Tensor) -> Tensor:
         """uint8 [B, T, H, W, 3] -> features of any length, float [B, D]."""
-        (encoded,) = self.video_encoder([Group(self.tubes(tubes_of(video, self.shape)))])
+        (encoded,) = self.video_encoder([Group(self.tubes(cut_tubes(video, self.shape)))])
         features: Tensor = self.video_norm(encoded.mean()).float()
         return features
 
@@ -97,7 +97,7 @@ class ZeroShot(SharedEncoder):
         self.norm = copy.deepcopy(pretrained.encoder.norm)
 
     def video_features(self, video: Tensor) -> Tensor:
-        (encoded,) = self.encoder([Group(self.tubes(tubes_of(video, self.shape)))])
+        (encoded,) = self.encoder([Group(self.tubes(cut_tubes(video, self.shape)))])
         return self._pooled(encoded)
 
     def text_features(self, words: Tensor, present: Tensor) -> Tensor:
@@ -108,7 +108,7 @@ class ZeroShot(SharedEncoder):
         return Group(self.norm(encoded.tokens), encoded.present).mean(self.shape.text_mean).float()
 
 
-def two_encoders(pretrained: SimVTPModel, config: Config) -> DualEncoder:
+def make_dual_encoder(pretrained: SimVTPModel, config: Config) -> DualEncoder:
     """The encoders of retrieval, started from a pre-trained model; unchanged where the config has no fine-tuning."""
     if steps_of(config.finetune.length, 1_000_000) == 0:
         return ZeroShot(pretrained, config)

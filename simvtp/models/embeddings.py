@@ -12,7 +12,7 @@ from simvtp.config.schema import Model
 from simvtp.runtime.constants import IMAGENET_MEAN, IMAGENET_STD
 
 
-def tubes_of(video: Tensor, model: Model) -> Tensor:
+def cut_tubes(video: Tensor, model: Model) -> Tensor:
     """Cut clips into tubes, still bytes: uint8 [B, T, H, W, 3] -> uint8 [B, tubes, tube_frames * patch * patch * 3].
 
     Tubes are ordered by slot, row, column; the values of a tube by channel, frame, row, column.
@@ -22,7 +22,7 @@ def tubes_of(video: Tensor, model: Model) -> Tensor:
     return cut.permute(0, 1, 3, 5, 7, 2, 4, 6).reshape(batch, model.tubes, -1)
 
 
-def gather(tubes: Tensor, ids: Tensor) -> Tensor:
+def gather_rows(tubes: Tensor, ids: Tensor) -> Tensor:
     """Rows of each clip by index: [B, N, D] and int64 [B, K] -> [B, K, D]."""
     rows = ids + torch.arange(len(ids), device=ids.device).unsqueeze(1) * tubes.shape[1]
     return tubes.flatten(0, 1).index_select(0, rows.flatten()).unflatten(0, ids.shape)
@@ -102,7 +102,7 @@ class TubeEmbedding(nn.Module):
 
     def forward(self, tubes: Tensor, ids: Tensor | None = None) -> Tensor:
         """Bytes [B, tubes, P] and the ids of the tubes to embed, int64 [B, V] (None: all) -> float [B, V, D]."""
-        chosen = tubes if ids is None else gather(tubes, ids)
+        chosen = tubes if ids is None else gather_rows(tubes, ids)
         positions = self.positions if ids is None else self.positions[ids]
         weight = self.proj.weight * self.scale
         return functional.linear(chosen.float(), weight, self.proj.bias - weight @ self.mean) + positions

@@ -24,7 +24,7 @@ from simvtp.config.plugins.usage import active
 from simvtp.config.schema import Config
 from simvtp.distributed.collectives import all_gather_with_grad, all_to_all
 from simvtp.errors import ConfigError
-from simvtp.models.embeddings import gather, tubes_of
+from simvtp.models.embeddings import cut_tubes, gather_rows
 from simvtp.models.masking import MaskedBatch
 from simvtp.models.passes import passes_of
 from simvtp.models.simvtp import SimVTPModel
@@ -72,7 +72,7 @@ def losses(model: SimVTPModel, batch: MaskedBatch, config: Config) -> dict[str, 
     """
     objective, pool, group = config.objective, config.model.text_mean, config.pretrain.group
     temperature = objective.temperature if model.temperature is None else model.temperature()
-    tubes = tubes_of(batch.video, config.model)
+    tubes = cut_tubes(batch.video, config.model)
     videos, texts = model.tubes(tubes, batch.video_mask.visible), model.embed_text(batch)
 
     wanted, passes = passes_of(config), dict[str, Group]()
@@ -100,7 +100,7 @@ def losses(model: SimVTPModel, batch: MaskedBatch, config: Config) -> dict[str, 
     if model.pixel_decoder is not None:
         visible, masked = batch.video_mask.visible, batch.video_mask.masked
         predicted = model.pixel_decoder(encoded["joint"].tokens[:, : visible.shape[1]], visible, masked)
-        found["mvm"] = masked_video_loss(predicted, pixel_targets(gather(tubes, masked)))
+        found["mvm"] = masked_video_loss(predicted, pixel_targets(gather_rows(tubes, masked)))
     if objective.mlm:
         logits = model.predict_words(encoded["joint"], batch)
         found["mlm"] = masked_language_loss(logits, batch.text_mask.targets) * batch.word_weight

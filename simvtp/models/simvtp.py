@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from simvtp.config.plugins.usage import active
 from simvtp.config.schema import Config, Model
-from simvtp.models.embeddings import TubeEmbedding, WordEmbedding, gather, sine_positions, tube_positions
+from simvtp.models.embeddings import TubeEmbedding, WordEmbedding, gather_rows, sine_positions, tube_positions
 from simvtp.models.masking import DroppedText, MaskedBatch
 from simvtp.models.transformer import Group, Transformer, initialise
 from simvtp.runtime.seeding import seeded
@@ -152,7 +152,7 @@ class SimVTPModel(nn.Module):
         words = self.words(batch.text_mask.words)
         if batch.dropped is None:
             return Group(words, batch.present)
-        return Group(gather(words, batch.dropped.visible), batch.dropped.visible_present)
+        return Group(gather_rows(words, batch.dropped.visible), batch.dropped.visible_present)
 
     def predict_words(self, joint: Group, batch: MaskedBatch) -> Tensor:
         """The joint pass, [B, V + words, D] -> logits of the masked words, [K, vocabulary]; there must be MLM."""

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from simvtp.runtime.locks import Busy, Lock
-from simvtp.runtime.log import say as say
 
 log = logging.getLogger(__name__)
 
@@ -26,16 +25,16 @@ def cache_folder() -> Path:
 @contextmanager
 def wait_for(lock: Path, what: str) -> Iterator[None]:
     """Hold the lock file, waiting as long as another live process holds it; `what` names the work in the message."""
-    told = False
+    reported = False
     while True:
         attempt = Lock(lock)
         try:
             attempt.__enter__()
             break
         except Busy as busy:
-            if not told:
+            if not reported:
                 log.info("%s: waiting for another process to finish (%s)", what, busy)
-                told = True
+                reported = True
             time.sleep(POLL_SECONDS)
     try:
         yield

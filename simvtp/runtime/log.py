@@ -1,4 +1,4 @@
-"""What the program tells its user: `logging`, shown by rich in the commands and silent in a library until asked.
+"""Logging: shown by rich in the commands, silent in a library until its user configures it.
 
 And what commands print on stdout. Text from outside, such as names of files, controls no terminal.
 
@@ -65,11 +65,6 @@ class _Lines(RichHandler):
 
     def render(self, *, message_renderable: ConsoleRenderable, **_: object) -> ConsoleRenderable:
         return message_renderable
-
-
-def say(text: str) -> None:
-    """Log one line from wherever there is no logger yet."""
-    logging.getLogger(NAMES[0]).info(text)
 
 
 class PlainConsole(Console):

@@ -52,7 +52,7 @@ def explained(error: OSError, path: Path) -> OSError | ConfigError:
     found = place.stat()
     return ConfigError(
         f"{path}: {error.strerror} for user {_name(os.geteuid())}; {place} belongs to {_name(found.st_uid)} with mode "
-        f"{stat.S_IMODE(found.st_mode):04o}. Use a results folder of your own, or one that the group shares: its owner "
+        f"{stat.S_IMODE(found.st_mode):04o}. Use a folder of your own, or one that the group shares: its owner "
         "runs `chmod -R g+rwX` and `chmod g+s` on it, and all use umask 002"
     )
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from simvtp.config.experiment import Experiment
 from simvtp.data.tokenizer import Tokenizer
-from simvtp.distributed.process_group import decide, tell
+from simvtp.distributed.process_group import decide, log_lines
 from simvtp.errors import ConfigError
 from simvtp.models.build import fresh_model, starting_model
-from simvtp.models.dual_encoder import DualEncoder, two_encoders
+from simvtp.models.dual_encoder import DualEncoder, make_dual_encoder
 from simvtp.models.pretrained_weights import load_pretrained, read_pretrained
 from simvtp.models.simvtp import SimVTPModel
 from simvtp.training.checkpoint import load_weights
@@ -20,7 +20,7 @@ def dual_encoder(experiment: Experiment, tokenizer: Tokenizer) -> DualEncoder:
     """
     config = experiment.config
     if config.is_pretrained or not config.model.init:
-        return two_encoders(pretrained_model(experiment, tokenizer), config)
+        return make_dual_encoder(pretrained_model(experiment, tokenizer), config)
     model, given = fresh_model(config, tokenizer), read_pretrained(config.model.init, config.model)
     if config.evaluate.rerank and "matching_head.weight" not in given.tensors:
         raise ConfigError(
@@ -31,10 +31,10 @@ def dual_encoder(experiment: Experiment, tokenizer: Tokenizer) -> DualEncoder:
         if config.model.towers != "separate":
             raise ConfigError(f"model.towers: {config.model.init} holds two encoders; it takes separate")
         pair = DualEncoder(model, config)
-        tell(load_pretrained(given, pair, config))
+        log_lines(load_pretrained(given, pair, config))
         return pair
-    tell(load_pretrained(given, model, config))
-    return two_encoders(model, config)
+    log_lines(load_pretrained(given, model, config))
+    return make_dual_encoder(model, config)
 
 
 def pretrained_model(experiment: Experiment, tokenizer: Tokenizer) -> SimVTPModel:

@@ -20,8 +20,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from simvtp.errors import ConfigError
 from simvtp.runtime.files import read_json
 from sweeps.plan import Run
-from sweeps.search.sampling import draw
-from sweeps.search.space import Space
+from sweeps.search.space import Space, draw
 from sweeps.state.run_states import RunState
 from sweeps.state.run_summary import score
 from sweeps.study.journal_file import name_objectives

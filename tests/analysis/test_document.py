@@ -52,7 +52,8 @@ def test_latex_sets_every_table_and_figure(tmp_path: Path) -> None:
     done = subprocess.run(words, cwd=folder, capture_output=True, check=False, errors="replace", env=wide)
     assert done.returncode == 0, done.stdout[-3000:]
     figures = list((folder / "figures").glob("*.pdf"))
-    assert len(figures) == 4 * 3 + 3  # level, cost and learning of each; the front; history and importance
+    # level, cost and learning of each; the front; history, importance and settings of the search
+    assert len(figures) == 4 * 3 + 4
     assert set(re.findall(r"<\./figures/(\S+?\.pdf)", done.stdout)) == {path.name for path in figures}
     assert (folder / "all.pdf").read_bytes().startswith(b"%PDF")
     assert "Overfull \\hbox" not in done.stdout

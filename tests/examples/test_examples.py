@@ -22,7 +22,7 @@ from simvtp.data.corpora.registry import load, read_records
 from simvtp.data.from_config import augmentation_of
 from simvtp.data.resolve import resolved
 from simvtp.errors import DataError
-from simvtp.evaluation.evaluators import EncodedGallery, evaluated
+from simvtp.evaluation.evaluator import EncodedGallery, evaluated
 from simvtp.models.flops import pretrain_gflop
 from simvtp.models.masking import draw_video_mask
 from simvtp.run import run
@@ -129,7 +129,7 @@ def test_grey_clips_have_the_light_of_their_colours() -> None:
     assert 150 < len(changed) < 250
     red, green, blue = clip[..., 0].astype(float), clip[..., 1].astype(float), clip[..., 2].astype(float)
     np.testing.assert_array_equal(changed[0][..., 1], np.round(0.299 * red + 0.587 * green + 0.114 * blue))
-    assert augmentation_of(config, "pretrain").nothing
+    assert augmentation_of(config, "pretrain").is_identity
 
 
 def test_alignment_and_uniformity_of_features_that_are_known() -> None:

@@ -23,7 +23,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from simvtp.data.corpora.registry import load
-from simvtp.data.failed_files import FailedFiles
+from simvtp.data.prepare import FailedFiles
 from simvtp.errors import DataError
 from simvtp.runtime.files import settle
 

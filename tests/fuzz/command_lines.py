@@ -128,11 +128,7 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="number of the first (0)")
     parser.add_argument("--limit", type=int, default=LIMIT, metavar="SECONDS", help="of a command (60)")
     arguments = parser.parse_args()
-    counts = fuzz(arguments.first, arguments.count, arguments.limit)
-    for fault in counts.faults[:20]:
-        print(fault)
-    print(counts)
-    return 1 if counts.faults else 0
+    return fuzz(arguments.first, arguments.count, arguments.limit).report()
 
 
 if __name__ == "__main__":

@@ -179,11 +179,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=10_000, help="cases (10000)")
     parser.add_argument("--first", type=int, default=0, help="number of the first (0)")
     arguments = parser.parse_args()
-    counts = fuzz(arguments.first, arguments.count)
-    for fault in counts.faults[:20]:
-        print(fault)
-    print(counts)
-    return 1 if counts.faults else 0
+    return fuzz(arguments.first, arguments.count).report()
 
 
 if __name__ == "__main__":

@@ -58,6 +58,13 @@ class Counts:
         ends = ", ".join(f"{name}: {number}" for name, number in sorted(self.ends.items()))
         return f"{self.cases} cases; {ends}; tracebacks {self.tracebacks}, hangs {self.hangs}"
 
+    def report(self) -> int:
+        """Print the first faults and the counts; the exit code of a command: 1 where there are faults."""
+        for fault in self.faults[:20]:
+            print(fault)
+        print(self)
+        return 1 if self.faults else 0
+
     def judge(self, name: str, case: Callable[[], str], seconds: int) -> None:
         """Run a case, or a part of one, which gives how it ended; what it raises is a fault, as is taking `seconds`."""
         try:

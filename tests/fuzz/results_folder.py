@@ -192,11 +192,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of all cases (0)")
     parser.add_argument("--limit", type=int, default=60, metavar="SECONDS", help="of a command (60)")
     arguments = parser.parse_args()
-    counts = fuzz(arguments.count, arguments.seed, arguments.limit, arguments.first)
-    for fault in counts.faults[:20]:
-        print(fault)
-    print(counts)
-    sys.exit(1 if counts.faults else 0)
+    sys.exit(fuzz(arguments.count, arguments.seed, arguments.limit, arguments.first).report())
 
 
 if __name__ == "__main__":

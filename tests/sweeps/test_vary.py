@@ -13,7 +13,7 @@ BASE = CONFIG
 
 
 def points(sweep: Sweep) -> dict[str, dict[str, object]]:
-    return {point.label: dict(point.set) for point in sweep.around(BASE)}
+    return {point.label: dict(point.set) for point in sweep.points_around(BASE)}
 
 
 def test_every_combination_with_the_base_beside_it() -> None:

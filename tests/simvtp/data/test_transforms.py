@@ -9,14 +9,14 @@ from simvtp.config.presets import preset
 from simvtp.config.schema import override
 from simvtp.data.transforms import (
     OPERATIONS,
-    Added,
     Augmentation,
     Box,
+    PluginAugmentation,
     decoded_side,
     draw_box,
     erase,
+    names_direction,
     rand_augment,
-    sided,
 )
 from simvtp.errors import ConfigError
 from simvtp.runtime.timm_compat import timm
@@ -108,14 +108,14 @@ def test_half_are_mirrored_and_none_whose_caption_names_a_side() -> None:
     ],
 )  # fmt: skip
 def test_what_names_a_side(caption: str, found: bool) -> None:
-    assert sided((caption,)) == found
+    assert names_direction((caption,)) == found
 
 
 def test_erasing_comes_as_often_as_asked() -> None:
     clip = np.zeros((1, SIDE, SIDE, 3), np.uint8)
     erased = [Augmentation(erasing=0.25)(clip, (), 0, 0, index).any() for index in range(800)]
     assert 0.2 < np.mean(erased) < 0.3
-    assert Augmentation().nothing
+    assert Augmentation().is_identity
 
 
 @pytest.mark.parametrize("change", ["finetune.rand_augment=m11-n4", "pretrain.flip=left", "finetune.erasing=2"])
@@ -191,8 +191,8 @@ def test_an_augmentation_of_a_plugin_moves_no_other_draw_and_must_give_a_clip() 
     clip = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3), dtype=np.uint8)
     plain = Augmentation(erasing=1.0)
     for chance in (0.0, 1.0):
-        added = Augmentation(erasing=1.0, added=(Added("as_it_is", chance, lambda given, _: given),))
+        added = Augmentation(erasing=1.0, added=(PluginAugmentation("as_it_is", chance, lambda given, _: given),))
         np.testing.assert_array_equal(added(clip, (), 0, 0, 3), plain(clip, (), 0, 0, 3))
-    wrong = Augmentation(added=(Added("half", 1.0, lambda given, _: given[:1]),))
+    wrong = Augmentation(added=(PluginAugmentation("half", 1.0, lambda given, _: given[:1]),))
     with pytest.raises(ConfigError, match=r"augmentation half: it makes uint8 \(1, 16, 16, 3\)"):
         wrong(clip, (), 0, 0, 3)

@@ -5,7 +5,7 @@ from scipy.stats import rankdata
 
 from simvtp.config.schema import override
 from simvtp.evaluation.metrics import both_directions, dual_softmax, matrix_ranks, metrics, ranked
-from simvtp.models.dual_encoder import ZeroShot, two_encoders
+from simvtp.models.dual_encoder import ZeroShot, make_dual_encoder
 from simvtp.models.simvtp import SimVTPModel
 from simvtp.models.transformer import Group
 from tests.small_config import CONFIG
@@ -92,7 +92,7 @@ def test_without_finetuning_the_features_are_those_of_pretrainings_contrast() ->
     config = override(CONFIG, {"finetune.length": "0 steps"})
     pretrained = SimVTPModel(config, 40).eval()
     torch.nn.init.normal_(pretrained.encoder.norm.weight, generator=torch.Generator().manual_seed(2))
-    model = two_encoders(pretrained, config).eval()
+    model = make_dual_encoder(pretrained, config).eval()
     assert isinstance(model, ZeroShot)
     video = torch.randint(0, 256, (2, 8, 48, 48, 3), dtype=torch.uint8)
     words = torch.tensor([[2, 7, 8, 3], [2, 9, 3, 0]])

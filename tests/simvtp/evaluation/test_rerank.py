@@ -12,7 +12,7 @@ from simvtp.evaluation.encode import gallery
 from simvtp.evaluation.metrics import matrix_ranks
 from simvtp.evaluation.rerank import candidates, matching, reranked
 from simvtp.models.build import fresh_model
-from simvtp.models.embeddings import tubes_of
+from simvtp.models.embeddings import cut_tubes
 from simvtp.models.simvtp import SimVTPModel
 from simvtp.models.transformer import Group
 from tests.small_config import CONFIG
@@ -37,7 +37,7 @@ def test_the_best_k_take_the_order_of_the_judge_and_the_rest_stays_behind() -> N
 
 def alone(model: SimVTPModel, clip: torch.Tensor, words: list[int]) -> float:
     """The chance of one pair, by one joint pass of its own."""
-    tokens = torch.cat((model.tubes(tubes_of(clip[None], CONFIG.model)), model.words(torch.tensor([words]))), 1)
+    tokens = torch.cat((model.tubes(cut_tubes(clip[None], CONFIG.model)), model.words(torch.tensor([words]))), 1)
     (joint,) = model.encode([Group(tokens)])
     assert model.matching_head is not None
     return float(model.matching_head(joint.tokens.mean(dim=1)).softmax(dim=1)[0, 1])

@@ -93,10 +93,9 @@ def test_losses_are_those_of_training_on_the_same_batch(quick: dict[str, str], r
     )
 
 
-def test_dropped_words_and_clean_contrast(quick: dict[str, str], results: Path) -> None:
-    experiment = barely_trained(
-        quick, results, mask__words="dropped", objective__contrast="clean", model__text_mean="padded"
-    )
+@pytest.mark.parametrize("inputs", [{"mask__words": "dropped"}, {"model__text_mean": "padded"}])
+def test_other_inputs_of_text_and_clean_contrast(inputs: dict[str, str], quick: dict[str, str], results: Path) -> None:
+    experiment = barely_trained(quick, results, objective__contrast="clean", **inputs)
     pretrain(experiment)
     found = measured(experiment)
     assert all(math.isfinite(found[name]["loss"]) for name in ("mvm", "mlm", "vtm", "vtc"))

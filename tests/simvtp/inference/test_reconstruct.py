@@ -10,7 +10,7 @@ from simvtp.config.schema import Config, override
 from simvtp.data.tokenizer import Tokenizer, load_tokenizer
 from simvtp.inference.reconstruct import reconstruct, video_of
 from simvtp.models.build import fresh_model
-from simvtp.models.embeddings import tubes_of
+from simvtp.models.embeddings import cut_tubes
 from simvtp.models.objectives import pixel_targets
 from simvtp.models.simvtp import WordHead
 from tests.small_config import CONFIG
@@ -59,13 +59,13 @@ def clips() -> Tensor:
 
 def test_video_of_undoes_tubes_of(vocabulary: Path) -> None:
     config, _ = made(vocabulary)
-    assert torch.equal(video_of(tubes_of(clips(), config.model), config.model), clips())
+    assert torch.equal(video_of(cut_tubes(clips(), config.model), config.model), clips())
 
 
 def test_a_decoder_that_knows_gives_the_clip_back_and_visible_tubes_are_left_alone(vocabulary: Path) -> None:
     config, tokenizer = made(vocabulary, mask__video=0.75)
     model = fresh_model(config, tokenizer)
-    model.pixel_decoder = Knows(tubes_of(clips(), config.model))  # type: ignore[assignment]
+    model.pixel_decoder = Knows(cut_tubes(clips(), config.model))  # type: ignore[assignment]
     ids = tokenizer.encode(["a red disc moves left", "the ring stays still"], 24)
     for clip, found in zip(clips().int(), reconstruct(model, config, tokenizer, clips(), ids), strict=True):
         assert found.rebuilt is not None

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from simvtp.models.dual_encoder import DualEncoder, two_encoders
-from simvtp.models.embeddings import tubes_of
+from simvtp.models.dual_encoder import DualEncoder, make_dual_encoder
+from simvtp.models.embeddings import cut_tubes
 from simvtp.models.objectives import contrastive_loss, losses
 from simvtp.models.simvtp import Temperature
 from simvtp.models.transformer import Group
@@ -18,7 +18,7 @@ from tests.simvtp.models import small_batch
 def test_a_clean_contrast_sees_every_tube_and_word(words: str) -> None:
     made = small_batch.config(objective__contrast="clean", mask__words=words)
     model, data = small_batch.model(made).eval(), small_batch.batch(made)
-    videos = model.encode([Group(model.tubes(tubes_of(data.video, made.model)))])[0].mean()
+    videos = model.encode([Group(model.tubes(cut_tubes(data.video, made.model)))])[0].mean()
     clean = data.text_mask.words.clone()
     clean.view(-1)[data.text_mask.positions] = data.text_mask.targets
     texts = model.encode([Group(model.words(clean))])[0].mean()
@@ -55,7 +55,7 @@ def test_it_is_a_parameter_only_where_it_is_learned_and_goes_on_in_fine_tuning()
     with torch.no_grad():
         assert model.temperature is not None
         model.temperature.log_inverse.fill_(math.log(1 / 0.07))
-    dual = two_encoders(model, learned)
+    dual = make_dual_encoder(model, learned)
     assert dual.temperature is not None
     assert dual.temperature().item() == pytest.approx(0.07)
     assert dual.temperature is not model.temperature
@@ -66,7 +66,7 @@ def test_it_is_a_parameter_only_where_it_is_learned_and_goes_on_in_fine_tuning()
     }
     assert scales[id(dual.temperature.log_inverse)] == (1.0, 0.0)
     no_contrast = small_batch.config(objective__learn_temperature=True, objective__vtc=0)
-    late = two_encoders(small_batch.model(no_contrast), no_contrast)
+    late = make_dual_encoder(small_batch.model(no_contrast), no_contrast)
     assert late.temperature is not None
     assert late.temperature().item() == pytest.approx(0.05)
 
@@ -74,7 +74,7 @@ def test_it_is_a_parameter_only_where_it_is_learned_and_goes_on_in_fine_tuning()
 def test_shared_towers_are_one_set_of_weights() -> None:
     separate, shared = small_batch.config(), small_batch.config(model__towers="shared")
     model = small_batch.model(separate)
-    two, one = two_encoders(model, separate).eval(), two_encoders(model, shared).eval()
+    two, one = make_dual_encoder(model, separate).eval(), make_dual_encoder(model, shared).eval()
     assert isinstance(two, DualEncoder)
     data = small_batch.batch(separate)
     words = data.text_mask.words
@@ -92,7 +92,7 @@ def test_shared_towers_are_one_set_of_weights() -> None:
 
 def test_layer_decay_counts_the_layers_of_a_shared_tower() -> None:
     made = small_batch.config(model__towers="shared", finetune__layer_decay=0.5)
-    one = two_encoders(small_batch.model(made), made)
+    one = make_dual_encoder(small_batch.model(made), made)
     names = {id(parameter): name for name, parameter in one.named_parameters()}
     found = {
         names[id(parameter)]: group["lr_scale"]

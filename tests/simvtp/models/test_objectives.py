@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from simvtp.config.schema import Config, override
-from simvtp.models.embeddings import gather, tubes_of
+from simvtp.models.embeddings import cut_tubes, gather_rows
 from simvtp.models.masking import MaskedBatch, draw_text_mask, draw_video_mask
 from simvtp.models.objectives import (
     contrastive_loss,
@@ -72,7 +72,7 @@ def test_a_flat_tube_has_targets_of_zero() -> None:
 def test_tubes_hold_their_own_pixels() -> None:
     made = config()
     video = torch.arange(4 * 16 * 16 * 3).remainder(251).to(torch.uint8).view(1, 4, 16, 16, 3)
-    tubes = tubes_of(video, made.model)
+    tubes = cut_tubes(video, made.model)
     # tube 5: slot 1 (frames 2, 3), cell 1 (rows 0..7, columns 8..15)
     wanted = [int(video[0, f, y, x, c]) for c in range(3) for f in (2, 3) for y in range(8) for x in range(8, 16)]
     assert tubes[0, 5].tolist() == wanted
@@ -133,7 +133,7 @@ def test_packed_passes_equal_separate_ones() -> None:
     model, data = SimVTPModel(made, WORDS).eval(), batch(made)
     found = losses(model, data, made)
 
-    tubes = tubes_of(data.video, made.model)
+    tubes = cut_tubes(data.video, made.model)
     videos = model.tubes(tubes, data.video_mask.visible)
     texts = model.words(data.text_mask.words)
     seen = videos.shape[1]
@@ -158,7 +158,7 @@ def test_packed_passes_equal_separate_ones() -> None:
         torch.stack([row[:seen] for row in joint]), data.video_mask.visible, data.video_mask.masked
     )
     wanted = {
-        "mvm": masked_video_loss(predicted, pixel_targets(gather(tubes, data.video_mask.masked))),
+        "mvm": masked_video_loss(predicted, pixel_targets(gather_rows(tubes, data.video_mask.masked))),
         "mlm": masked_language_loss(model.word_head(states), data.text_mask.targets),
         "vtc": contrastive_loss(alone, read, made.objective.temperature),
         "vtm": matching_loss(*(model.matching_head(rows) for rows in pooled)),

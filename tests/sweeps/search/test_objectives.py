@@ -12,8 +12,7 @@ from optuna.trial import TrialState
 from simvtp.config.presets import preset
 from simvtp.config.schema import override
 from simvtp.errors import ConfigError
-from sweeps.search.sampling import draw
-from sweeps.search.space import Space
+from sweeps.search.space import Space, draw
 from sweeps.search.trials import Trials, is_promoted
 from sweeps.search_definition import FLOP, SAMPLERS, AtMost, Search, log_uniform, one_of, uniform
 from tests.sweeps.search.test_trials import done, trials_in
