@@ -136,7 +136,7 @@ class Summary:
             return ""
         first = sorted(self.missing, key=lambda name: "(failed" not in name)
         named = "; ".join(first[:8]) + (f"; and {len(self.missing) - 8} more" if len(self.missing) > 8 else "")
-        return f"Unfinished: {self.done} of {self.planned} runs. Missing: {named}."
+        return f"Unfinished: {self.done} of {self.planned} runs are done. Missing: {named}."
 
 
 def summarise(

@@ -113,7 +113,7 @@ def test_an_unfinished_sweep_says_what_is_missing(tmp_path: Path, capsys: pytest
     Builder(tmp_path).sweep("mask_ratio", seeds=(0, 1), unfinished=[(3, 0), (3, 1), (6, 1)])
     assert table.main([str(tmp_path)]) == 0
     text = (tmp_path / "tables/mask_ratio-tiny.md").read_text()
-    assert "Unfinished: 11 of 14 runs. Missing: video 95%, seed 0; video 95%, seed 1; text 90%, seed 1." in text
+    assert "Unfinished: 11 of 14 runs are done. Missing: video 95%, seed 0; video 95%, seed 1; text 90%, seed 1." in text
     assert "| video 95% | 0 | - |" in text
     assert "Unfinished: 11 of 14" in capsys.readouterr().out
 
@@ -226,7 +226,7 @@ def test_a_sweep_with_nothing_finished_makes_the_exit_code_1(
     builder.sweep("objectives")
     builder.sweep("data_fraction", seeds=(5,), unfinished=[(k, 5) for k in range(4)])
     assert table.main([str(tmp_path)]) == 1
-    assert "data_fraction-tiny: nothing finished yet. Unfinished: 0 of 4 runs." in capsys.readouterr().err
+    assert "data_fraction-tiny: nothing finished yet. Unfinished: 0 of 4 runs are done." in capsys.readouterr().err
 
 
 def test_runs_without_a_sweep_are_explained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -147,7 +147,7 @@ def test_points_say_level_seed_and_run(folder: Path, page: Page) -> None:
 def test_unfinished_failed_and_cost_are_told(page: Page) -> None:
     text = " ".join(page.text.split())
     assert "13 finished runs in 1 sweep of preset tiny" in text
-    assert "Unfinished: 13 of 14 runs. Missing: video 95%, seed 0 (failed: ValueError" in text
+    assert "Unfinished: 13 of 14 runs are done. Missing: video 95%, seed 0 (failed: ValueError" in text
     assert "mask_ratio-tiny: video 95%, seed 0 (run " in text
     assert ", in pretrain, step 7, attempt 2" in text
     assert "--set mask.video=0.95 --results reproduced" in text
@@ -241,4 +241,4 @@ def test_a_sweep_with_nothing_finished_is_shown_as_such(tmp_path: Path, capsys: 
     builder.sweep("objectives", seeds=(5,), unfinished=[(k, 5) for k in range(5)])
     assert report.main([str(tmp_path)]) == 1
     assert "objectives-tiny: nothing finished yet" in capsys.readouterr().out
-    assert "Unfinished: 0 of 5 runs." in (tmp_path / "report.html").read_text()
+    assert "Unfinished: 0 of 5 runs are done." in (tmp_path / "report.html").read_text()

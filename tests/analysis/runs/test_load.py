@@ -212,7 +212,7 @@ def test_failures_are_told_with_their_reason(tmp_path: Path) -> None:
     found = load(tmp_path)
     summary = summarise(found.sweeps[0], found)
     assert summary.missing == ["video 95%, seed 0 (failed: loss is NaN at step 7)"]
-    assert summary.state().startswith("Unfinished: 6 of 7 runs.")
+    assert summary.state().startswith("Unfinished: 6 of 7 runs are done.")
 
 
 def test_a_long_error_of_several_lines_is_short_where_it_is_named(tmp_path: Path) -> None:
