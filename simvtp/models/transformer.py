@@ -111,13 +111,22 @@ class Attention(nn.Module):
         outputs = []
         for part, shape in zip(qkv.split([s.tokens for s in shapes]), shapes, strict=True):
             q, k, v = part.view(shape.batch, shape.length, 3, self.heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
-            mixed = functional.scaled_dot_product_attention(q, k, v, attn_mask=shape.attention_mask)
+            mixed = _attend(q, k, v, shape.attention_mask)
             outputs.append(mixed.transpose(1, 2).reshape(shape.tokens, -1))
         return self._project(torch.cat(outputs) if len(outputs) > 1 else outputs[0])
 
     def _project(self, mixed: Tensor) -> Tensor:
         projected: Tensor = self.proj(mixed)
         return projected
+
+
+def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+    """Softmax attention of q, k, v [B, heads, N, d] -> [B, heads, N, d]; on a CPU in float32."""
+    if q.device.type != "cpu" or q.dtype == torch.float32:
+        return functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+    # bfloat16 attention of torch's CPU kernels takes 1.4 to 6 times as long as float32, the backward most of all
+    with torch.autocast("cpu", enabled=False):
+        return functional.scaled_dot_product_attention(q.float(), k.float(), v.float(), attn_mask=mask)
 
 
 class Block(nn.Module):

@@ -139,3 +139,22 @@ def test_drop_path_rises_with_depth_and_is_off_in_evaluation() -> None:
     assert [block.drop_path.drop_prob for block in made.blocks] == pytest.approx([0.0, 0.2, 0.4])
     steady, given = transformer(drop_path=0.9), groups()
     assert torch.equal(steady(given)[0].tokens, transformer()(given)[0].tokens)
+
+
+def test_attention_on_a_cpu_is_in_float32_under_autocast(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[torch.dtype] = []
+    attend = functional.scaled_dot_product_attention
+
+    def spy(q: Tensor, k: Tensor, v: Tensor, attn_mask: Tensor | None = None) -> Tensor:
+        seen.append(q.dtype)
+        return attend(q, k, v, attn_mask=attn_mask)
+
+    monkeypatch.setattr(functional, "scaled_dot_product_attention", spy)
+    made, given = transformer(), groups()
+    exact = made(given)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = made(given)
+    assert seen == [torch.float32] * 8  # of two layers, two groups and both calls
+    for group, wanted, found in zip(given, exact, rounded, strict=True):
+        there = torch.ones(wanted.tokens.shape[:2], dtype=torch.bool) if group.present is None else group.present
+        assert torch.allclose(found.tokens[there], wanted.tokens[there], atol=0.1)
