@@ -44,7 +44,27 @@ VIDEO_REDUNDANCY: Points = [
     ("share 0.7", SHARE, 40.0), ("share 0.7, video 50%", SHARE | {"mask.video": 0.5}, 40.0),
     ("share 0.7, video 75%", SHARE | {"mask.video": 0.75}, 20.0),
 ]  # fmt: skip
+CLAIMS: Points = [
+    ("base", {}, 60.0), ("video 50%", {"mask.video": 0.5}, 60.0), ("video 75%", {"mask.video": 0.75}, 40.0),
+    ("text 15%", {"mask.text": 0.15}, 75.0), ("text 50%", {"mask.text": 0.5}, 40.0),
+    ("no VTM", {"objective.vtm": 0.0}, 60.0), ("no VTC", {"objective.vtc": 0.0}, 40.0),
+    ("no VTC, no VTM", {"objective.vtc": 0.0, "objective.vtm": 0.0}, 30.0),
+    ("data 10%", {"data.fraction": 0.1}, 61.0), ("no pre-training", {"pretrain.length": "0 steps"}, 20.0),
+    ("video 50%, equal compute", {"mask.video": 0.5, "pretrain.length": "400 steps"}, 40.0),
+    ("video 75%, equal compute", {"mask.video": 0.75, "pretrain.length": "600 steps"}, 40.0),
+    ("no pre-training, equal compute", {"pretrain.length": "0 steps", "finetune.length": "900 steps"}, 80.0),
+    ("data 10%, equal epochs", {"data.fraction": 0.1, "pretrain.length": "80 steps"}, 30.0),
+]  # fmt: skip
 AXES = {
+    "claims": [
+        "mask.video",
+        "mask.text",
+        "objective.vtc",
+        "objective.vtm",
+        "data.fraction",
+        "pretrain.length",
+        "finetune.length",
+    ],
     "video_redundancy": ["data.finetune", "mask.video"],
     "mask_ratio_compute": ["mask.video"],
     "mask_ratio": ["mask.video", "mask.text"],
@@ -59,6 +79,7 @@ SWEEPS: dict[str, Points] = {
     "mask_grid": MASK_GRID,
     "mask_ratio_compute": MASK_RATIO_COMPUTE,
     "video_redundancy": VIDEO_REDUNDANCY,
+    "claims": CLAIMS,
 }
 
 
