@@ -34,8 +34,17 @@ QUERY_SECONDS = 60.0
 _EXTERNAL = ("CANCELLED", "NODE_FAIL", "PREEMPTED", "BOOT_FAIL", "REQUEUED", "REVOKED")
 _NOT_ENDED = ("PENDING", "RUNNING", "COMPLETING")
 
-# What srun says where SLURM itself could not start the task, such as while munge is away; sacct calls this FAILED too.
-_NOT_LAUNCHED = ("srun: error: Application launch failed", "srun: error: Task launch for StepId=")
+# What srun says where SLURM itself could not start the task, such as while munge or slurmctld is away; sacct calls this
+# FAILED too.
+_NOT_LAUNCHED = tuple(
+    f"srun: error: {words}"
+    for words in (
+        "Application launch failed",
+        "Task launch for StepId=",
+        "Unable to confirm allocation",
+        "Unable to create step",
+    )
+)
 
 # What sacct says on a cluster that keeps no accounts.
 _NO_ACCOUNTING = "accounting storage is disabled"

@@ -154,6 +154,7 @@ def test_accounting_is_asked_once_for_all_jobs_that_one_look_found_over(
     [
         ("srun: error: Task launch for StepId=77.0 failed on node n1: Protocol authentication error\n", EXTERNAL),
         ("srun: error: Application launch failed: Protocol authentication error\nsrun: Job step aborted\n", EXTERNAL),
+        ("srun: error: Unable to confirm allocation for job 7: Unable to contact slurm controller\n", EXTERNAL),
         ("srun: error: n1: task 0: Exited with exit code 3\n", OWN),
         ("MemoryError\n", OWN),
     ],
