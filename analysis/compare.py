@@ -30,7 +30,7 @@ from analysis.stats.summary import MAIN
 from analysis.tables import columns
 from analysis.tables.markdown import pipe_table
 from simvtp.cli import Parser, boundary
-from simvtp.config.run_dirs import RUNS, homes
+from simvtp.config.run_dirs import RUNS, folders_of
 
 log = logging.getLogger(__name__)
 
@@ -118,7 +118,7 @@ def find_run(name: str, results: Path) -> Run:
     path = Path(name)
     paths = [path] if path.is_file() else [path / "result.json"] if (path / "result.json").is_file() else []
     if not paths:
-        matches = (folder / "result.json" for folder in homes(results, RUNS) if folder.name.startswith(name))
+        matches = (folder / "result.json" for folder in folders_of(results, RUNS) if folder.name.startswith(name))
         paths = [match for match in matches if match.is_file()] if name.isalnum() else []
     if not paths:
         raise Unreadable(f"{name}: no such finished run below {results} (--results), and no path of one")

@@ -110,8 +110,8 @@ class Fake:
 
 def timed(action: Callable[[], Any]) -> tuple[float, Any]:
     began = time.perf_counter()
-    found = action()
-    return time.perf_counter() - began, found
+    value = action()
+    return time.perf_counter() - began, value
 
 
 def measure(runs: int, folder: Path) -> dict[str, float]:
@@ -159,9 +159,9 @@ def main() -> None:
     rows = []
     for count in parser.parse_args().runs:
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as alone:
-            found = alone.submit(measured, count).result()
+            row = alone.submit(measured, count).result()
         digits = dict.fromkeys(WHOLE, 0) | dict.fromkeys(TENTHS, 1)
-        rows.append({name: f"{value:.{digits.get(name, 3)}f}" for name, value in found.items()})
+        rows.append({name: f"{value:.{digits.get(name, 3)}f}" for name, value in row.items()})
     print(markdown(rows))
 
 

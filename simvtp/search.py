@@ -40,8 +40,8 @@ def search(text: str, videos: Path, model: Path, top: int) -> list[Match]:
         if len(retriever.tokenizer.encode([text], LONGEST)[0]) - 2 == len(unknown):
             raise DataError(f"text: the model's vocabulary has no word of {text!r}; see {model}/tokenizer.json")
         log.info("not in the model's vocabulary, and so without effect: %s", ", ".join(unknown))
-    paths, found = features(retriever, videos, index_file(model))
-    scores = (found @ retriever.encode_text([text])[0]).tolist()
+    paths, vectors = features(retriever, videos, index_file(model))
+    scores = (vectors @ retriever.encode_text([text])[0]).tolist()
     return sorted(zip(scores, paths, strict=True), key=lambda match: (-match[0], match[1]))[:top]
 
 

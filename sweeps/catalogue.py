@@ -39,8 +39,8 @@ def searches() -> list[str]:
 
 @functools.cache
 def _ablations() -> dict[str, ModuleType]:
-    found = sorted(module.name for module in pkgutil.iter_modules([str(ABLATIONS)]))
-    return {name: importlib.import_module(f"sweeps.ablations.{name}") for name in found}
+    names = sorted(module.name for module in pkgutil.iter_modules([str(ABLATIONS)]))
+    return {name: importlib.import_module(f"sweeps.ablations.{name}") for name in names}
 
 
 def is_ablation(name: str) -> bool:
@@ -50,10 +50,10 @@ def is_ablation(name: str) -> bool:
 
 def find_sweep(name: str) -> Sweep:
     """The sweep of that name in `sweeps/ablations/`; raises ConfigError that offers the nearest one."""
-    found = find(name)
-    if not isinstance(found, Sweep):
+    sweep = find(name)
+    if not isinstance(sweep, Sweep):
         raise ConfigError(f"{name} is a search, and a sweep is wanted: one of {', '.join(names())}")
-    return found
+    return sweep
 
 
 def find(name: str) -> Sweep | Search:
@@ -91,10 +91,10 @@ def from_file(text: str) -> tuple[str, Sweep | Search]:
         )
     check_name(name, f"{text}: results are called after the file")
     module = _execute(path, text)
-    found = _defined(module, text)
-    if isinstance(found, Sweep) and callable(found.points):
-        found = replace(found, points=_reported(found.points, path, text))
-    return name, found
+    definition = _defined(module, text)
+    if isinstance(definition, Sweep) and callable(definition.points):
+        definition = replace(definition, points=_reported(definition.points, path, text))
+    return name, definition
 
 
 def check_name(name: str, what: str) -> None:
@@ -125,11 +125,11 @@ def _defined(module: ModuleType, text: str) -> Sweep | Search:
         hint = f"; {other[0]} of it is one: call it so" if other and not defined else ""
         count = "both SWEEP and SEARCH" if defined else "neither SWEEP nor SEARCH"
         raise ConfigError(f"{text}: it defines {count}, and one of them is wanted{hint}")
-    found = getattr(module, defined[0])
+    definition = getattr(module, defined[0])
     kind: type[Sweep | Search] = Sweep if defined[0] == "SWEEP" else Search
-    if not isinstance(found, kind):
-        raise ConfigError(f"{text}: its {defined[0]} is of type {type(found).__name__}, not {kind.__name__}")
-    return found
+    if not isinstance(definition, kind):
+        raise ConfigError(f"{text}: its {defined[0]} is of type {type(definition).__name__}, not {kind.__name__}")
+    return definition
 
 
 def _reported(

@@ -57,14 +57,14 @@ class Sweep:
 
         Raises ConfigError for an unknown field, a value that a field does not take, and a label of two points.
         """
-        found = distinct(self.points(base) if callable(self.points) else self.points, base)
+        points = distinct(self.points(base) if callable(self.points) else self.points, base)
         labels: dict[str, Point] = {}
-        for point in found:
+        for point in points:
             if point.label in labels:
                 settings = " and ".join(map(_typed, (labels[point.label].set, point.set)))
                 raise ConfigError(f"label {point.label!r} stands for two points, {settings}; give each its own")
             labels[point.label] = point
-        return tuple(found)
+        return tuple(points)
 
     def axes_of(self, points: Iterable[Point]) -> tuple[str, ...]:
         """The sweep's axes, or the fields that the points set."""
@@ -115,12 +115,12 @@ def paired(axes: Mapping[str, Sequence[Any]]) -> list[Point]:
 
 def _labelled(axes: Mapping[str, Any], settings: Iterable[tuple[Any, ...]]) -> list[Point]:
     names = {key: name_of(key, axes) for key in axes}
-    found = []
+    labelled = []
     for values in settings:
         setting = {key: FIELDS[key].normal(value) for key, value in zip(axes, values, strict=True)}
         label = ", ".join(f"{names[key]} {FIELDS[key].show(value)}" for key, value in setting.items())
-        found.append(Point(label, setting))
-    return found
+        labelled.append(Point(label, setting))
+    return labelled
 
 
 def name_of(key: str, axes: Collection[str] = ()) -> str:
@@ -139,7 +139,7 @@ def distinct(points: Iterable[Point], base: Config) -> list[Point]:
     Raises ConfigError, naming the point, for an unknown field and for a value that a field does not take.
     """
     own = flatten(base)
-    found: dict[tuple[tuple[str, Any], ...], Point] = {}
+    by_changes: dict[tuple[tuple[str, Any], ...], Point] = {}
     for point in points:
         try:
             values = {key: FIELDS[known_field(key)].normal(value) for key, value in point.set.items()}
@@ -147,8 +147,8 @@ def distinct(points: Iterable[Point], base: Config) -> list[Point]:
             raise ConfigError(f"point {point.label!r}: {error}") from error
         changed = {key: value for key, value in values.items() if value != own[key]}
         if changed:
-            found.setdefault(tuple(sorted(changed.items())), Point(point.label, changed))
-    return [BASE, *found.values()]
+            by_changes.setdefault(tuple(sorted(changed.items())), Point(point.label, changed))
+    return [BASE, *by_changes.values()]
 
 
 def at_equal_compute(points: Sequence[Point], base: Config) -> list[Point]:
@@ -157,12 +157,12 @@ def at_equal_compute(points: Sequence[Point], base: Config) -> list[Point]:
     Raises ConfigError where the base's length is given in epochs, whose steps depend on the corpus.
     """
     number = _steps("pretrain.length", base.pretrain.length)
-    found = []
+    lengthened = []
     for point in points:
         cost = pretrain_gflop(override(base, point.set)) / pretrain_gflop(base)
         length = {"pretrain.length": f"{round(number / cost)} steps"} if cost != 1 else {}
-        found.append(Point(point.label, {**point.set, **length}))
-    return found
+        lengthened.append(Point(point.label, {**point.set, **length}))
+    return lengthened
 
 
 def all_in_finetuning(base: Config) -> Point:

@@ -111,7 +111,7 @@ def make_plan(name: str, preset: str, base: Config, seeds: Sequence[int], sweep:
 def equal_points(plan: Plan) -> list[str]:
     """A line for points of a table that are one experiment under several names, each trained all the same: ratios that
     round to the same number of tubes."""
-    found = []
+    lines = []
     for table in plan.tables:
         groups: dict[str, list[int]] = {}
         for number in range(len(table.points)):
@@ -121,8 +121,8 @@ def equal_points(plan: Plan) -> list[str]:
                 labels = ", ".join(table.points[number].label for number in numbers)
                 config = plan.runs[table.of(numbers[0])[0]].settings
                 tubes = f"{tubes_masked(config.model, config.mask)} of {config.model.tubes} tubes"
-                found.append(f"{table.folder}: these points are the same experiment, as each masks {tubes}: {labels}")
-    return found
+                lines.append(f"{table.folder}: these points are the same experiment, as each masks {tubes}: {labels}")
+    return lines
 
 
 def _masked_alike(config: Config) -> str:

@@ -71,16 +71,16 @@ def _run_command(arguments: argparse.Namespace, words: list[str]) -> int:
     heartbeat.limit_seconds()
     registry = RunRegistry(arguments.results)
     registry.check_readable()
-    name, found = find(arguments, base)
-    if isinstance(found, Search):
+    name, definition = find(arguments, base)
+    if isinstance(definition, Search):
         from sweeps.search import run_search, spec  # Optuna takes a second to load: not for sweeps
 
-        asked = spec.parse_search(name, found, arguments, base, seeds)
+        asked = spec.parse_search(name, definition, arguments, base, seeds)
         return run_search.run_command(asked, arguments, registry, console, words)
     for option in options.SEARCH_OPTIONS:
         if getattr(arguments, option) is not None:
             raise ConfigError(f"--{option}: that is for a search, such as {catalogue.searches()[0]}")
-    return _run_sweep(make_plan(name, arguments.preset, base, seeds, found), registry, arguments, console, words)
+    return _run_sweep(make_plan(name, arguments.preset, base, seeds, definition), registry, arguments, console, words)
 
 
 def find(arguments: argparse.Namespace, base: Config) -> tuple[str, Sweep | Search]:

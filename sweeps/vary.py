@@ -78,17 +78,17 @@ def _values(field: Field, text: str) -> list[Any]:
         raise ConfigError(f"--vary {field.path}: it has no value; write {field.path}=value,value")
     if text.lstrip()[:1] in ("[", "(", "{"):
         raise ConfigError(f"--vary {field.path}={text}: {_COMMAS}")
-    found: list[Any] = []
+    values: list[Any] = []
     for part in parts:
         try:
             value = field.normal(part.strip())
         except ConfigError as error:
             hint = f" ({_COMMAS})" if field.kind is str and not field.choices and len(parts) > 1 else ""
             raise ConfigError(f"--vary {error}{hint}") from error
-        if value in found:
+        if value in values:
             raise ConfigError(f"--vary {field.path}: {field.show(value)} is there twice")
-        found.append(value)
-    return found
+        values.append(value)
+    return values
 
 
 def _sorted(field: Field, values: list[Any]) -> list[Any]:

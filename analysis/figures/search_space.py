@@ -142,7 +142,7 @@ def front(study: optuna.Study, name: str) -> Figure | None:
 def _steps(best: Sequence[FrozenTrial]) -> list[tuple[tuple[float, float], tuple[float, float]]]:
     """The front as a staircase: what R@1 is reached by a cost."""
     corners = sorted((trial.values[1], value_of(trial)) for trial in best)
-    found = []
+    segments = []
     for (x, y), (to_x, to_y) in itertools.pairwise(corners):
-        found += [((x, y), (to_x, y)), ((to_x, y), (to_x, to_y))]
-    return found
+        segments += [((x, y), (to_x, y)), ((to_x, y), (to_x, to_y))]
+    return segments

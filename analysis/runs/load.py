@@ -14,7 +14,7 @@ from typing import Any
 
 from analysis.runs.schema import DIRECTIONS, Run, Sweep, Unreadable, read_json, read_run, read_sweep
 from analysis.runs.text import is_plain_name, one_line, printable
-from simvtp.config.run_dirs import RUNS, homes
+from simvtp.config.run_dirs import RUNS, folders_of
 from simvtp.config.run_id import run_id
 from simvtp.config.schema import unflatten
 from simvtp.errors import ConfigError, DataError
@@ -78,13 +78,13 @@ def _nothing(collection: Collection) -> str:
         text += f" {len(collection.failures)} runs failed, the first with: {next(iter(collection.failures.values()))}."
     text += " Train some with `python sweeps/run.py mask_ratio`."
     reference = Path(__file__).resolve().parents[2] / REFERENCE
-    if folder.resolve() != reference and homes(reference, RUNS):
+    if folder.resolve() != reference and folders_of(reference, RUNS):
         text += f" Or look at the committed reference: name {REFERENCE} instead of {folder}."
     return text
 
 
 def _load_runs(collection: Collection) -> None:
-    for folder in homes(collection.folder, RUNS):
+    for folder in folders_of(collection.folder, RUNS):
         if not _has_plain_name(folder, collection):
             continue
         outcome = _read(folder)

@@ -12,7 +12,7 @@ from typing import Any
 from analysis.runs.schema import Run, Sweep, Unreadable, read_json
 from simvtp.config.plugins.record import options_of
 from simvtp.config.presets import PRESETS, preset
-from simvtp.config.run_dirs import RUNS, home
+from simvtp.config.run_dirs import RUNS, folder_of
 from simvtp.config.run_id import run_id
 from simvtp.config.schema import flatten, override, unflatten
 from simvtp.errors import ConfigError
@@ -60,7 +60,7 @@ def environments(folder: Path, runs: Iterable[str]) -> tuple[list[Environment], 
     without = []
     for run in runs:
         try:
-            content = read_json(home(folder, RUNS, run) / "environment.json")
+            content = read_json(folder_of(folder, RUNS, run) / "environment.json")
         except Unreadable:
             without.append(run)
             continue
@@ -107,7 +107,7 @@ def failures(folder: Path, runs: Mapping[str, str], sweeps: Iterable[Sweep]) -> 
                 commands[run] = _command_or_why({**sweep.base, **point.set, "seed": seed}, sweep.preset, run)
     records = []
     for run, error in runs.items():
-        content = read_json(home(folder, RUNS, run) / "failure.json")
+        content = read_json(folder_of(folder, RUNS, run) / "failure.json")
         stage, step, attempts = (content.get(name) for name in ("stage", "step", "attempts"))
         where = f"in {stage}, step {step}, attempt {attempts}" if stage else "where is not recorded"
         traceback = str(content.get("traceback") or "No traceback was recorded.")

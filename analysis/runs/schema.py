@@ -50,8 +50,8 @@ class Run:
     @property
     def code(self) -> Mapping[str, str]:
         """Stage -> digest of the code that carried it out; empty where that is not recorded."""
-        found = self.rest.get("code")
-        return found if isinstance(found, dict) else {}
+        recorded = self.rest.get("code")
+        return recorded if isinstance(recorded, dict) else {}
 
     def metric(self, name: str, direction: str = "text_to_video", split: str = "test") -> float:
         """Percent (R@K) or rank (MdR, MnR); NaN where the run has no such split."""

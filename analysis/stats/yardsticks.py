@@ -47,13 +47,13 @@ class Yardstick:
 
 def of_row(row: Row) -> dict[str, Yardstick]:
     """Objective -> its yardstick, of those that some seed measured; in the order MVM, MLM, VTM, VTC."""
-    found = {}
+    by_key = {}
     for key, name in OBJECTIVES.items():
         parts = [run.yardsticks[key] for run in row.runs.values() if key in run.yardsticks]
         if parts:
             learned = sum(part.get("learned") is True for part in parts)
-            found[key] = Yardstick(name, _means(parts), len(parts), learned)
-    return found
+            by_key[key] = Yardstick(name, _means(parts), len(parts), learned)
+    return by_key
 
 
 def retrieval(row: Row) -> dict[str, float]:

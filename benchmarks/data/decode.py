@@ -70,7 +70,7 @@ def rows(path: Path, name: str) -> list[dict[str, str]]:
         "spread": [spread_indices(count, FRAMES, start) for start in starts],
         f"{STRIDE} apart": [dense_indices(count, FRAMES, STRIDE, start) for start in starts],
     }
-    found = []
+    table = []
     for frames, asked in ways.items():
         apart = np.abs(plain(path, asked[0]).astype(int) - ours(path, asked[0])).mean()
         assert apart < 8, f"{name}, {frames}: the two ways differ by {apart:.1f} of 255"  # two resizes of one frame
@@ -79,9 +79,9 @@ def rows(path: Path, name: str) -> list[dict[str, str]]:
             theirs, mine = (float(np.median(column)) for column in zip(*turns, strict=True))
             ratio = float(np.median([b / a for a, b in turns]))
             row = {"preset": "base", "video": name, "frames": frames, "processes": str(processes)}
-            found.append(row | {"plain, clips/s": f"{theirs:.1f}", "ours, clips/s": f"{mine:.1f}",
+            table.append(row | {"plain, clips/s": f"{theirs:.1f}", "ours, clips/s": f"{mine:.1f}",
                                 "ratio": f"{ratio:.1f}x"})  # fmt: skip
-    return found
+    return table
 
 
 def main() -> None:

@@ -81,15 +81,15 @@ def main() -> None:
     presets = parser.parse_args().presets or ["tiny", "base"]
     report.print_environment()
     with tempfile.TemporaryDirectory() as folder:
-        found = []
+        rows = []
         for name in presets:
             place: dict[str, object] = {}
             if name == "base":
                 place = {"data.pretrain": f"csv:{clips(Path(folder), CLIPS)}", "data.tokenizer": "corpus",
                          "pretrain.batch": 4, "pretrain.precision": "fp32"}  # fmt: skip
             config = override(preset(name), place)
-            found += [row(name, override(config, {"machine.workers": count}), STEPS[name]) for count in (0, 2)]
-    print(report.markdown(found))
+            rows += [row(name, override(config, {"machine.workers": count}), STEPS[name]) for count in (0, 2)]
+    print(report.markdown(rows))
 
 
 if __name__ == "__main__":

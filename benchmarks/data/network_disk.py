@@ -118,15 +118,15 @@ def measure(folder: Path, copies: Path, place: Path, milliseconds: float) -> dic
         "shards, eight at a time": {"data.pretrain": "shards:{}/shards", "data.order": "shards"},
         "and streamed": {"data.pretrain": "shards:{}/shards", "data.order": "shards", "machine.stream": str(copies)},
     }
-    found, digests = {"round trip, ms": f"{milliseconds:g}"}, []
+    row, digests = {"round trip, ms": f"{milliseconds:g}"}, []
     for name, settings in ways.items():
         with mounted(folder, place, milliseconds) as root:
             seconds, digest = read(override(base, {key: value.format(root) for key, value in settings.items()}))
-        found[f"{name}, s"] = f"{seconds:.1f}"
+        row[f"{name}, s"] = f"{seconds:.1f}"
         digests.append(digest)
     assert digests[0] == digests[1], "batches from shards are not those of the folder"
     assert digests[2] == digests[3], "batches of streamed shards are not those of shards at their place"
-    return found
+    return row
 
 
 def main() -> None:
@@ -146,8 +146,8 @@ def main() -> None:
         folder, copies = Path(parent, "disk"), Path(parent, "copies")
         folder.mkdir()
         disk(folder)
-        found = [measure(folder, copies, Path(parent, "mount"), delay) for delay in arguments.round_trips]
-    print(report.markdown(found))
+        rows = [measure(folder, copies, Path(parent, "mount"), delay) for delay in arguments.round_trips]
+    print(report.markdown(rows))
 
 
 if __name__ == "__main__":

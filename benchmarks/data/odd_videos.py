@@ -46,9 +46,9 @@ def by_ffmpeg(path: Path) -> Frames | None:
         width, height = height, width
     command = ["ffmpeg", "-v", "error", "-i", f"file:{path.absolute()}", "-map", "0:v:0", "-fps_mode", "passthrough",
                "-f", "rawvideo", "-pix_fmt", "rgb24", "-sws_flags", "bilinear", "-"]  # fmt: skip
-    found = subprocess.run(command, capture_output=True, check=False).stdout
+    output = subprocess.run(command, capture_output=True, check=False).stdout
     size = width * height * 3
-    return np.frombuffer(found[: len(found) // size * size], np.uint8).reshape(-1, height, width, 3)
+    return np.frombuffer(output[: len(output) // size * size], np.uint8).reshape(-1, height, width, 3)
 
 
 def compared(path: Path, reader: str, right: Frames | None) -> str:

@@ -93,8 +93,8 @@ def main() -> None:
     count = int(rows["SimVTP"]["gallery"])
     chance = "".join(f" {100 * k / count:.1f} |" for k in (1, 5, 10))
     print(f"| chance ({count} clips) |{chance} {(count + 1) / 2:.0f} |")
-    for name, found in rows.items():
-        print(f"| {name} | " + " | ".join(f"{found[key]:.1f}" for key in ("R@1", "R@5", "R@10", "MdR")) + " |")
+    for name, scores in rows.items():
+        print(f"| {name} | " + " | ".join(f"{scores[key]:.1f}" for key in ("R@1", "R@5", "R@10", "MdR")) + " |")
 
 
 if __name__ == "__main__":

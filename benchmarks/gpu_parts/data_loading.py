@@ -115,7 +115,7 @@ def arrivals(scale: Scale) -> list[Row]:
         copied = copy_to_device(batch, device)
         busy = torch.tanh(busy @ busy)
         sums.append(copied.sum(dtype=torch.int64))
-    wrong = sum(int(found) != int(batch.sum(dtype=torch.int64)) for found, batch in zip(sums, batches, strict=True))
+    wrong = sum(int(total) != int(batch.sum(dtype=torch.int64)) for total, batch in zip(sums, batches, strict=True))
     return [{"batches": str(count), "wrong": str(wrong), "ok": "no" if wrong else "yes"}]
 
 

@@ -52,10 +52,10 @@ def ranking_rows(sizes: list[int], width: int) -> list[dict[str, str]]:
         for way in ("blocks", "matrix") if size <= WHOLE else ("blocks",):
             words = [sys.executable, __file__, "--one", way, str(size), "--width", str(width)]
             done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True)
-            found = json.loads(done.stdout)
+            cost = json.loads(done.stdout)
             rows.append({
-                "gallery": f"{size:,} x {size:,}, width {width}", "by": way, "seconds": f"{found['seconds']:.2f}",
-                "GB more": f"{found['GB']:.2f}", "GB of the matrix": f"{8 * size * size / 1e9:.2f}",
+                "gallery": f"{size:,} x {size:,}, width {width}", "by": way, "seconds": f"{cost['seconds']:.2f}",
+                "GB more": f"{cost['GB']:.2f}", "GB of the matrix": f"{8 * size * size / 1e9:.2f}",
             })  # fmt: skip
     return rows
 

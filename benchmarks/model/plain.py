@@ -36,7 +36,7 @@ def plain_losses(model: SimVTPModel, batch: MaskedBatch, config: Config) -> dict
     asked = torch.full((batch.present.numel(),), -100, device=device)
     asked[batch.text_mask.positions] = batch.text_mask.targets
     logits = model.word_head(joint[:, count:])
-    found = {
+    losses = {
         "mvm": functional.mse_loss(decode(model, joint[:, :count], hidden), targets(pixels, hidden, config)),
         "mlm": functional.cross_entropy(logits.flatten(0, 1), asked, ignore_index=-100),
     }
@@ -46,7 +46,7 @@ def plain_losses(model: SimVTPModel, batch: MaskedBatch, config: Config) -> dict
     texts = (words * batch.present.unsqueeze(2)).sum(dim=1) / batch.present.sum(dim=1, keepdim=True)
     cosine = functional.normalize(films) @ functional.normalize(texts).T / config.objective.temperature
     own = torch.arange(rows, device=device)
-    found["vtc"] = functional.cross_entropy(cosine, own) + functional.cross_entropy(cosine.T, own)
+    losses["vtc"] = functional.cross_entropy(cosine, own) + functional.cross_entropy(cosine.T, own)
 
     matched = encode_pair(model, config, frames, hidden, batch)
     negatives = batch.negatives.to(device)
@@ -55,8 +55,8 @@ def plain_losses(model: SimVTPModel, batch: MaskedBatch, config: Config) -> dict
     present = torch.cat((batch.present.new_ones(rows, count), batch.present), dim=1).unsqueeze(2)
     pooled = [(pairs * present).sum(dim=1) / present.sum(dim=1) for pairs in (matched, mismatched)]
     labels = torch.cat((torch.ones(rows, device=device), torch.zeros(rows, device=device))).long()
-    found["vtm"] = functional.cross_entropy(model.matching_head(torch.cat(pooled)), labels)
-    return found
+    losses["vtm"] = functional.cross_entropy(model.matching_head(torch.cat(pooled)), labels)
+    return losses
 
 
 def embed(model: SimVTPModel, config: Config, frames: Tensor, hidden: Tensor) -> Tensor:

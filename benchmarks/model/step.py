@@ -122,10 +122,10 @@ def serve(kind: str, config: Config) -> None:
     """
     with joined(config.machine):
         step, losses = make_step(kind, config)
-        found: dict[str, Tensor] = {}
+        last: dict[str, Tensor] = {}
         with torch.no_grad():
-            forward = gflop(lambda: found.update(losses()))
-        print(json.dumps({name: float(value) for name, value in found.items()}), flush=True)
+            forward = gflop(lambda: last.update(losses()))
+        print(json.dumps({name: float(value) for name, value in last.items()}), flush=True)
         whole = gflop(step)
         for _ in range(WARM):
             step()
@@ -173,8 +173,8 @@ class Child:
 
     def losses(self) -> dict[str, float]:
         """The first line that it prints."""
-        found: dict[str, float] = self._read()
-        return found
+        losses: dict[str, float] = self._read()
+        return losses
 
     def ask(self, what: str) -> None:
         assert self._process.stdin is not None
@@ -182,9 +182,9 @@ class Child:
         self._process.stdin.flush()
 
     def answer(self, what: str) -> float:
-        found: float = self._read()
-        self.said.setdefault(what, []).append(found)
-        return found
+        value: float = self._read()
+        self.said.setdefault(what, []).append(value)
+        return value
 
     def tell(self, what: str) -> float:
         self.ask(what)
@@ -221,16 +221,16 @@ def compare(name: str, batch: int, steps: int, assignments: list[str]) -> list[d
         kind: statistics.median(p / o for p, o in zip(plain, child.said["step"], strict=True))
         for kind, child in children.items()
     }
-    found = {kind: child.end() for kind, child in children.items()}
-    title, reference = f"{name}, batch {batch}", found["plain fp32"]
-    return [row(title, kind, one, reference, faster[kind], batch) for kind, one in found.items()]
+    costs = {kind: child.end() for kind, child in children.items()}
+    title, reference = f"{name}, batch {batch}", costs["plain fp32"]
+    return [row(title, kind, one, reference, faster[kind], batch) for kind, one in costs.items()]
 
 
-def check_losses(found: dict[str, dict[str, float]]) -> None:
+def check_losses(losses: dict[str, dict[str, float]]) -> None:
     """Raise AssertionError where a loss is not the plain one to rounding."""
     for kind, tolerance in TOLERANCE.items():
-        for name, wanted in found["plain fp32"].items():
-            given = found[kind][name]
+        for name, wanted in losses["plain fp32"].items():
+            given = losses[kind][name]
             assert abs(given - wanted) <= tolerance * abs(wanted), (kind, name, given, wanted)
 
 

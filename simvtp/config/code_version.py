@@ -50,7 +50,7 @@ class OtherCode(ConfigError):
 @cache
 def files_of(stage: Stage) -> Mapping[str, str]:
     """Path from the root -> digest of its syntax tree, of every counted file that the stage's command imports."""
-    found: dict[str, str] = {}
+    digests: dict[str, str] = {}
     todo, seen = [f"simvtp/{stage}.py"], set[str]()
     while todo:
         name = todo.pop()
@@ -60,9 +60,9 @@ def files_of(stage: Stage) -> Mapping[str, str]:
         if name.startswith(NOT_COUNTED) and name not in COUNTED:
             continue
         digest, imported = _read((ROOT / name).read_bytes())
-        found[name] = digest
+        digests[name] = digest
         todo += imported
-    return dict(sorted(found.items()))
+    return dict(sorted(digests.items()))
 
 
 def digest_of(stage: Stage) -> str:
@@ -91,11 +91,11 @@ def changed_files(results: Path, recorded: Any, wanted: Mapping[str, str]) -> li
     """
     if recorded == dict(wanted):
         return []
-    found: set[str] = set()
+    changed: set[str] = set()
     for stage in STAGES:
         if stage in wanted:
-            found.update(_changed(results, stage, recorded.get(stage) if isinstance(recorded, Mapping) else None))
-    return sorted(found)
+            changed.update(_changed(results, stage, recorded.get(stage) if isinstance(recorded, Mapping) else None))
+    return sorted(changed)
 
 
 def _changed(results: Path, stage: Stage, digest: Any) -> Iterator[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from simvtp.config import code_version
 from simvtp.config.code_version import STARTED, OtherCode, Stage
-from simvtp.config.run_dirs import RUNS, STAGES, home
+from simvtp.config.run_dirs import RUNS, STAGES, folder_of
 from simvtp.config.run_id import pretrain_id, run_id
 from simvtp.config.schema import Config, flatten, unflatten
 from simvtp.errors import ConfigError, DataError
@@ -81,7 +81,7 @@ class Experiment:
     @cached_property
     def dir(self) -> Path:
         """Folder of the run, there or not yet."""
-        return home(self.results, RUNS, self.id)
+        return folder_of(self.results, RUNS, self.id)
 
     @cached_property
     def pretrain_id(self) -> str | None:
@@ -91,7 +91,7 @@ class Experiment:
     @cached_property
     def pretrain_dir(self) -> Path | None:
         """Folder of the pre-training stage, there or not yet; None where the config has none."""
-        return None if self.pretrain_id is None else home(self.results, STAGES, self.pretrain_id)
+        return None if self.pretrain_id is None else folder_of(self.results, STAGES, self.pretrain_id)
 
     def code(self, stage: Stage) -> dict[str, str]:
         """The record of this code for a stage (simvtp/config/code_version.py)."""

@@ -143,21 +143,21 @@ class Field:
         A value that has this spelling is given back itself.
         """
         try:
-            found = _CONVERT[self.kind](value)
+            converted = _CONVERT[self.kind](value)
         except (ValueError, KeyError, TypeError, ArithmeticError):
             raise ConfigError(f"{self.path}: {quoted(value)} is not {_WANTED[self.kind]}") from None
-        if self.kind is float and not math.isfinite(found):
-            raise self._refusal(found, "a finite number")
-        if self.choices and found not in self.choices and not self.is_open:
-            raise self._refusal(found, self.takes + (nearest(found, self.choices) if self.kind is str else ""))
-        if self.within is not None and found not in self.within:
-            raise self._refusal(found, self.takes)
+        if self.kind is float and not math.isfinite(converted):
+            raise self._refusal(converted, "a finite number")
+        if self.choices and converted not in self.choices and not self.is_open:
+            raise self._refusal(converted, self.takes + (nearest(converted, self.choices) if self.kind is str else ""))
+        if self.within is not None and converted not in self.within:
+            raise self._refusal(converted, self.takes)
         if self.form is not None:
             try:
-                found = self.form(found)
+                converted = self.form(converted)
             except ValueError as takes:
-                raise self._refusal(found, str(takes)) from None
-        return value if self.kind is not float and type(found) is type(value) and found == value else found
+                raise self._refusal(converted, str(takes)) from None
+        return value if self.kind is not float and type(converted) is type(value) and converted == value else converted
 
     def _refusal(self, value: Any, takes: str) -> ConfigError:
         return ConfigError(f"{self.path}: {quoted(value)} is not possible; it takes {takes}")
@@ -184,8 +184,8 @@ def _bool(value: Any) -> bool:
 def _float(value: Any) -> float:
     if isinstance(value, str):
         value = _BOOLS.get(value.strip().lower(), value)
-    found = float(value)
-    return found if found or math.copysign(1, found) > 0 else 0.0  # -0.0 is 0.0
+    number = float(value)
+    return number if number or math.copysign(1, number) > 0 else 0.0  # -0.0 is 0.0
 
 
 def _int(value: Any) -> int:
@@ -223,29 +223,29 @@ def normalised(fields: Iterable[Field], values: Iterable[Any], config: Any) -> d
 
 def fields_of(config: type) -> dict[str, Field]:
     """Path -> field, of every field of a config class, in the order of the definition."""
-    found = {}
+    fields = {}
     for part, kind in get_type_hints(config).items():
         outer = config.__dataclass_fields__[part]  # type: ignore[attr-defined]
         if not outer.metadata:  # no setting
             continue
         if not dataclasses.is_dataclass(kind):
-            found[part] = _field(part, kind, outer, {"in_id": BOTH, "source": ""})
+            fields[part] = _field(part, kind, outer, {"in_id": BOTH, "source": ""})
             continue
         assert isinstance(kind, type)
-        found |= section_fields(part, kind, **outer.metadata)
-    return found
+        fields |= section_fields(part, kind, **outer.metadata)
+    return fields
 
 
 def section_fields(part: str, section: type, in_id: tuple[str, ...], source: str = "") -> dict[str, Field]:
     """Path -> field, of a dataclass whose fields are settings. part: the path of the section; in_id, source: of fields
     that state none themselves. Raises ConfigError for a field that is no setting."""
-    hints, found = get_type_hints(section), {}
+    hints, fields = get_type_hints(section), {}
     for leaf in dataclasses.fields(section):
         if "meaning" not in leaf.metadata:
             raise ConfigError(f"{part}.{leaf.name}: it is declared without `setting`; write its meaning and default so")
         path = f"{part}.{leaf.name}"
-        found[path] = _field(path, hints[leaf.name], leaf, {"in_id": in_id, "source": source})
-    return found
+        fields[path] = _field(path, hints[leaf.name], leaf, {"in_id": in_id, "source": source})
+    return fields
 
 
 def extension_field(

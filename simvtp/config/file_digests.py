@@ -20,19 +20,19 @@ _PINNED = re.compile(r"(.+)#([0-9a-f]{16})", re.DOTALL)
 
 def split(value: str) -> tuple[str, str]:
     """What a setting names, and the digest that it was given; "" where it was given none."""
-    found = _PINNED.fullmatch(value)
-    return (found[1], found[2]) if found else (value, "")
+    match = _PINNED.fullmatch(value)
+    return (match[1], match[2]) if match else (value, "")
 
 
-def pin(key: str, value: str, found: str) -> str:
+def pin(key: str, value: str, digest: str) -> str:
     """The setting with the digest that was found; raises ConfigError where it was given another."""
     place, wanted = split(value)
-    if wanted and found != wanted:
+    if wanted and digest != wanted:
         raise ConfigError(
-            f"{key}: what is in {place} is not what was asked for (digest {found}, not {wanted}); put the right file "
+            f"{key}: what is in {place} is not what was asked for (digest {digest}, not {wanted}); put the right file "
             "there, or leave out the part from # on to take this one"
         )
-    return f"{place}#{found}"
+    return f"{place}#{digest}"
 
 
 # The files that model.init names: the same weights give the same ids wherever they lie.
@@ -107,8 +107,8 @@ def _digest_weights(init: str) -> str:
     whole = hashlib.sha256()
     for source in weight_sources(init):
         for path in weight_files(source):
-            found = path.stat()
-            whole.update(_digest_of(path.resolve(), found.st_size, found.st_mtime_ns).encode())
+            status = path.stat()
+            whole.update(_digest_of(path.resolve(), status.st_size, status.st_mtime_ns).encode())
     return whole.hexdigest()[:16]
 
 

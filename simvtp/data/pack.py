@@ -61,13 +61,13 @@ def pack(spec: str, out: Path, megabytes: float, skip: str = "") -> dict[str, in
 
 
 def _pack(spec: str, out: Path, megabytes: float, skip: str) -> dict[str, int]:
-    found = each_split(spec, lambda name: load(spec, name, skip=skip).samples)  # none without a video of its gallery
-    clips = [sample for samples in found.values() for sample in samples if split_clip(sample.path)[1]]
+    splits = each_split(spec, lambda name: load(spec, name, skip=skip).samples)  # none without a video of its gallery
+    clips = [sample for samples in splits.values() for sample in samples if split_clip(sample.path)[1]]
     if clips:
         raise DataError(
             f"{spec} lists clips of longer videos, such as {clips[0].path}; shards hold whole videos: cut them first"
         )
-    plan = {name: _shards(name, samples, megabytes * 2**20) for name, samples in found.items()}
+    plan = {name: _shards(name, samples, megabytes * 2**20) for name, samples in splits.items()}
     settle(out, SETTINGS, {"corpus": spec, "megabytes": megabytes, "videos": _digest(plan)})
     for half in out.glob("*/.0*"):  # what a kill cut off; the lock keeps others from writing here
         half.unlink()
@@ -161,10 +161,10 @@ def _ending(sample: Sample) -> str:
 def _positions(path: Path, shard: Shard) -> Iterator[dict[str, Any]]:
     """What the list says of each video: where the tar file has its bytes."""
     with tarfile.open(path) as tar:
-        members = {found.name: found for found in tar}
+        members = {member.name: member for member in tar}
     for place, sample in shard.samples:
-        found = members[f"{KEYS.format(place)}.{_ending(sample)}"]
-        where = {"name": found.name, "start": found.offset_data, "size": found.size}
+        member = members[f"{KEYS.format(place)}.{_ending(sample)}"]
+        where = {"name": member.name, "start": member.offset_data, "size": member.size}
         yield {"video_id": sample.video_id, "captions": sample.captions, **where}
 
 

@@ -75,12 +75,12 @@ def labels_of(corpus: Corpus) -> dict[str, list[str]]:
     spec = CorpusSpec.parse(split_digest(corpus.name)[0])
     if spec.kind == "sprites":
         keys = {clip.video_id: clip.key for part in PARTS for clip in plan(parse_spec(spec.place))[part]}
-        found = [keys[sample.video_id] for sample in corpus.samples]
+        drawn = [keys[sample.video_id] for sample in corpus.samples]
         return {
-            "shape": [key.shape for key in found],
-            "colour": [key.first for key in found],
-            "ground": [key.second for key in found],
-            "motion": [key.motion for key in found],
+            "shape": [key.shape for key in drawn],
+            "colour": [key.first for key in drawn],
+            "ground": [key.second for key in drawn],
+            "motion": [key.motion for key in drawn],
         }
     without = [sample.video_id for sample in corpus.samples if not sample.label]
     if without:
@@ -100,7 +100,7 @@ def probe(
     out, and counted in the log. Raises DataError where the corpus cannot be read or has no labels.
     """
     train, val, test = (_clips(model, config, tokenizer, data, part, head, device) for part in PARTS)
-    found = {}
+    accuracies = {}
     for name, classes_of in train.labels.items():
         classes = sorted(set(classes_of))
         target = [_numbers(part.labels[name], classes) for part in (train, val, test)]
@@ -109,8 +109,8 @@ def probe(
             predicted = _linear(features, target[0], target[1], len(classes))
         else:
             predicted = _attentive(features, target[0], target[1], len(classes), derived_seed(config.seed, name))
-        found[name] = _accuracy(predicted, target[0], target[2], len(classes))
-    return found
+        accuracies[name] = _accuracy(predicted, target[0], target[2], len(classes))
+    return accuracies
 
 
 def _clips(
@@ -170,9 +170,9 @@ def _logistic(features: Tensor, target: Tensor, classes: int, penalty: float) ->
 
     def loss() -> Tensor:
         optimizer.zero_grad()
-        found = functional.cross_entropy(inputs @ weights, target) + penalty / 2 * weights[:-1].square().sum()
-        found.backward()
-        return found
+        value = functional.cross_entropy(inputs @ weights, target) + penalty / 2 * weights[:-1].square().sum()
+        value.backward()
+        return value
 
     optimizer.step(loss)
     return weights.detach().float()

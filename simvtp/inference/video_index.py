@@ -76,8 +76,8 @@ def _each(retriever: SimVTP, paths: list[Path], store: sqlite3.Connection) -> It
     encoded = 0
     for number, path in enumerate(paths, start=1):
         digest = _known_digest(path, store)
-        found = store.execute("select vector from features where digest = ?", (digest,)).fetchone()
-        if found is None:
+        row = store.execute("select vector from features where digest = ?", (digest,)).fetchone()
+        if row is None:
             try:
                 vector = retriever.encode_video([path])[0].numpy().astype(np.float32).tobytes()
             except DataError as error:
@@ -89,7 +89,7 @@ def _each(retriever: SimVTP, paths: list[Path], store: sqlite3.Connection) -> It
             if encoded % EVERY == 0:
                 log.info("indexed %d of %d videos", number, len(paths))
         else:
-            vector = found[0]
+            vector = row[0]
         yield path, vector
     if encoded:
         log.info("indexed %d new videos of %d", encoded, len(paths))

@@ -54,7 +54,7 @@ def write_parts(path: Path, parts: Iterable[bytes]) -> None:
 def write_json(path: Path, content: Any) -> None:
     """JSON with an end-of-line; a list of numbers stands on one line. NaN and infinity are refused (ValueError)."""
     text = json.dumps(content, indent=1, allow_nan=False)
-    write_bytes(path, _NUMBERS.sub(lambda found: f"[{' '.join(found[1].split())}]", text).encode() + b"\n")
+    write_bytes(path, _NUMBERS.sub(lambda match: f"[{' '.join(match[1].split())}]", text).encode() + b"\n")
 
 
 def settle(folder: Path, name: str, wanted: dict[str, Any]) -> None:

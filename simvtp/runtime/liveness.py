@@ -62,7 +62,7 @@ def read_lock(path: Path) -> LockFile | None:
     for _ in range(3):
         try:
             with path.open("rb") as file:
-                found, content = os.fstat(file.fileno()), file.read()
+                status, content = os.fstat(file.fileno()), file.read()
             break
         except FileNotFoundError:
             return None
@@ -71,7 +71,7 @@ def read_lock(path: Path) -> LockFile | None:
                 raise
     else:
         return None  # replaced at every look: not there as it was
-    return LockFile(_owner(content), found.st_ino, found.st_mtime_ns)
+    return LockFile(_owner(content), status.st_ino, status.st_mtime_ns)
 
 
 def _owner(content: bytes) -> Owner | None:

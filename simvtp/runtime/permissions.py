@@ -49,10 +49,10 @@ def explained(error: OSError, path: Path) -> OSError | ConfigError:
     if error.errno not in REFUSED:
         return OSError(error.errno, error.strerror, str(path)) if error.errno else OSError(f"{path}: {error}")
     place = next(place for place in (path, *path.parents) if os.access(place, os.F_OK))
-    found = place.stat()
+    status = place.stat()
     return ConfigError(
-        f"{path}: {error.strerror} for user {_name(os.geteuid())}; {place} belongs to {_name(found.st_uid)} with mode "
-        f"{stat.S_IMODE(found.st_mode):04o}. Use a folder of your own, or one that the group shares: its owner "
+        f"{path}: {error.strerror} for user {_name(os.geteuid())}; {place} belongs to {_name(status.st_uid)} with mode "
+        f"{stat.S_IMODE(status.st_mode):04o}. Use a folder of your own, or one that the group shares: its owner "
         "runs `chmod -R g+rwX` and `chmod g+s` on it, and all use umask 002"
     )
 

@@ -115,12 +115,12 @@ class Worker:
                 self.process.kill()
                 self._ended()
                 return Failure(f"not read within {self.seconds:g} s")
-            found = pickle.load(self.process.stdout)
+            answer = pickle.load(self.process.stdout)
         except (EOFError, BrokenPipeError, ConnectionResetError):
             return Failure(f"the process that read it ended (exit code {self._ended()})")
-        if isinstance(found, DataError):
-            raise found
-        return list(found)
+        if isinstance(answer, DataError):
+            raise answer
+        return list(answer)
 
     def stop(self) -> None:
         """End the process; the worker is not used again."""

@@ -34,10 +34,10 @@ def detect() -> str:
     if shutil.which("sbatch") is None or shutil.which("sinfo") is None:
         return "local"
     try:
-        found = subprocess.run(
+        answer = subprocess.run(
             ["sinfo", "--noheader"], capture_output=True, text=True, timeout=PING_SECONDS, check=False
         )
-        code, words = found.returncode, found.stderr.strip()
+        code, words = answer.returncode, answer.stderr.strip()
     except subprocess.TimeoutExpired:
         code, words = 1, f"no answer to sinfo within {PING_SECONDS:.0f} s"
     if code == 0:
@@ -67,10 +67,10 @@ def make_executor(
     if cluster == "debug":
         return Debug(registry, preset)
     if cluster != "local":
-        found = Cluster() if cluster == "slurm" else cluster_config.read(cluster)
+        resources = Cluster() if cluster == "slurm" else cluster_config.read(cluster)
         # Exported also where a cluster passes nothing of this environment on to jobs.
-        setup = (*found.setup, tracker_names.export(), heartbeat.export())
-        return Slurm(registry, preset, dataclasses.replace(found, setup=setup, pack=pack or found.pack), jobs)
+        setup = (*resources.setup, tracker_names.export(), heartbeat.export())
+        return Slurm(registry, preset, dataclasses.replace(resources, setup=setup, pack=pack or resources.pack), jobs)
     cores = len(os.sched_getaffinity(0))
     at_once = max(1, cores // threads) if threads else max(1, len(visible_gpus()))
     return Local(registry, preset, jobs or at_once)

@@ -126,8 +126,8 @@ def _minutes(path: Path, value: Any) -> int:
     """ "days-hours:minutes:seconds" with days and seconds left out at will, or a number of minutes."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    found = re.fullmatch(r"(?:(\d+)-)?(\d+):(\d\d)(?::(\d\d))?", value) if isinstance(value, str) else None
-    if found is None:
+    match = re.fullmatch(r"(?:(\d+)-)?(\d+):(\d\d)(?::(\d\d))?", value) if isinstance(value, str) else None
+    if match is None:
         raise ConfigError(f'{path}, time: {value!r} is not a time; write minutes, "24:00:00" or "2-12:00:00"')
-    days, hours, minutes = (int(part or 0) for part in found.groups()[:3])
+    days, hours, minutes = (int(part or 0) for part in match.groups()[:3])
     return (days * 24 + hours) * 60 + minutes

@@ -120,7 +120,7 @@ def _run_submission(folder: Path, item: int | None) -> None:
     os.environ["SUBMITIT_FOLDER"] = str(folder)
     environment = JobEnvironment()
     if environment.global_rank == 0:
-        packed = PackedTasks(folder, [submissions.home(entry) for entry in items])
+        packed = PackedTasks(folder, [submissions.folder_of(entry) for entry in items])
         call = DelayedSubmission(tasks[0] if len(tasks) == 1 else packed)
         call.set_timeout(60 * 24 * 365, REQUEUES)
         path = environment.paths.submitted_pickle

@@ -37,8 +37,10 @@ def arrays(runs: Sequence[Run], made: Mapping[str, bool], pack: int, longest: in
             plain.append(run)
         else:
             users.setdefault(run.stage, []).append(run)
-    plain += [found[0] for found in users.values() if len(found) == 1]
-    shared = sorted((stage for stage, found in users.items() if len(found) > 1), key=lambda stage: -len(users[stage]))
+    plain += [waiting[0] for waiting in users.values() if len(waiting) == 1]
+    shared = sorted(
+        (stage for stage, waiting in users.items() if len(waiting) > 1), key=lambda stage: -len(users[stage])
+    )
     number = 0  # of arrays so far
     for part in chunks(shared, pack * longest):
         stages = tuple(

@@ -33,8 +33,8 @@ def visible_gpus() -> list[int]:
         return [int(part) for part in named.split(",") if part.strip().isdigit()]
     if shutil.which("nvidia-smi") is None:
         return []
-    found = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True, check=False)
-    return list(range(found.stdout.count("UUID"))) if found.returncode == 0 else []
+    listed = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True, check=False)
+    return list(range(listed.stdout.count("UUID"))) if listed.returncode == 0 else []
 
 
 @dataclass(frozen=True)

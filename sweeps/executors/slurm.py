@@ -67,10 +67,10 @@ class Slurm:
         """
         if self._max_array is None:
             code, out, words = _ask("scontrol", "show", "config")
-            found = re.search(r"^MaxArraySize\s*=\s*(\d+)", out, re.MULTILINE)
-            if code or not found:
+            match = re.search(r"^MaxArraySize\s*=\s*(\d+)", out, re.MULTILINE)
+            if code or not match:
                 raise Refused(f"cluster {self.cluster.name}: scontrol does not answer: {words}", transient=True)
-            self._max_array = min(FEW, max(1, int(found[1]) - 1))
+            self._max_array = min(FEW, max(1, int(match[1]) - 1))
         return self._max_array
 
     def check(self) -> None:
@@ -125,9 +125,9 @@ class Slurm:
             longest = self.max_array()
         except Refused as error:
             return [f"{error}; the arrays are not known until it does"]
-        found = list(arrays(wanted, made, self.cluster.pack, longest))
+        planned = list(arrays(wanted, made, self.cluster.pack, longest))
         lines = []
-        for number, array in enumerate(found):
+        for number, array in enumerate(planned):
             kind = "stages" if array.tasks[0][0].kind == "pretrain" else "runs"
             items = sum(map(len, array.tasks))
             after = "" if array.after is None else f", after array {array.after + 1}"
@@ -135,8 +135,8 @@ class Slurm:
             lines.append(f"array {number + 1}: {len(array.tasks)} jobs of {items} {kind}{after}")
         if len(runs) > len(wanted):
             lines.append(f"{len(runs) - len(wanted)} runs wait for a stage that another sweep has submitted")
-        jobs = sum(len(array.tasks) for array in found)
-        return [*lines, f"would submit {jobs} jobs in {len(found)} arrays to {self.cluster.name}"]
+        jobs = sum(len(array.tasks) for array in planned)
+        return [*lines, f"would submit {jobs} jobs in {len(planned)} arrays to {self.cluster.name}"]
 
     def _is_claimed(self, stage: str) -> bool:
         claim = self.submissions.claim("pretrain", stage)
@@ -247,7 +247,7 @@ class Slurm:
     def stop(self, jobs: Sequence[Claim]) -> None:
         """Cancel jobs; each is sent SIGTERM first, so its run writes a checkpoint."""
         records = {job: self._record(job.token) for job in jobs}
-        numbers = {found.number(job.task) for job, found in records.items() if found is not None and found.job}
+        numbers = {record.number(job.task) for job, record in records.items() if record is not None and record.job}
         for part in chunks(sorted(numbers), 500):
             code, _, words = _ask("scancel", *part)
             if code:

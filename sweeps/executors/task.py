@@ -17,7 +17,7 @@ from submitit.helpers import DelayedSubmission
 
 from simvtp.config.experiment import Experiment
 from simvtp.config.plugins.loading import load_recorded
-from simvtp.config.run_dirs import RUNS, STAGES, home
+from simvtp.config.run_dirs import RUNS, STAGES, folder_of
 from simvtp.config.schema import flatten, unflatten
 from simvtp.runtime import heartbeat
 from sweeps.plan import Run
@@ -113,7 +113,7 @@ class Task:
         return Experiment(unflatten(self.values), self.preset, self.results)
 
     def _folder(self) -> Path:
-        return home(self.results, RUNS if self.kind == "run" else STAGES, self.name)
+        return folder_of(self.results, RUNS if self.kind == "run" else STAGES, self.name)
 
     def _record(self, error: Exception) -> None:
         """A death before the pre-training is done belongs to it: every run that shares it would die alike."""

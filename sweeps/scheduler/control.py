@@ -31,12 +31,12 @@ FOLLOW_SECONDS = 1.0
 
 def find_run(plan: Plan, text: str) -> Run:
     """The run of an id, of the beginning of one, or of a label; raises ConfigError."""
-    found = [run for run in plan.runs.values() if run.id.startswith(text) or run.label == text]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        names = ", ".join(f"{run.id} ({run.label}, seed {run.seed})" for run in found[:6])
-        raise ConfigError(f"run {text!r}: {len(found)} runs of {plan.folder} are meant, such as {names}")
+    runs = [run for run in plan.runs.values() if run.id.startswith(text) or run.label == text]
+    if len(runs) == 1:
+        return runs[0]
+    if runs:
+        names = ", ".join(f"{run.id} ({run.label}, seed {run.seed})" for run in runs[:6])
+        raise ConfigError(f"run {text!r}: {len(runs)} runs of {plan.folder} are meant, such as {names}")
     known = [name for run in plan.runs.values() for name in (run.id, run.label)]
     raise ConfigError(f"run {text!r}: {plan.folder} has no such run{nearest(text, known)}; --status names them")
 

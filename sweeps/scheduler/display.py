@@ -116,14 +116,14 @@ def _cells(state: RunState) -> list[str]:
         hours = f"{state.summary.pretrain_hours + state.summary.hours:.2f}"
     elif "since" in line:
         hours = f"{(line['time'] - line['since']) / 3600:.2f}"
-    found = line.get("R@1") if state.summary is None else state.summary.test
+    score = line.get("R@1") if state.summary is None else state.summary.test
     return [
         f"{state.name} ({state.reason})" if state.reason not in ("", "None") else state.name,
         str(line.get("stage", "")),
         f"{line['step']}/{line['steps']}" if "steps" in line else "",
         f"{line['epoch']:.1f}" if "epoch" in line else "",
         f"{line['loss']:.3f}" if "loss" in line else "",
-        f"{found:.1f}" if found is not None else "",
+        f"{score:.1f}" if score is not None else "",
         f"{max(0, time.time() - line['time']):.0f} s ago" if "time" in line else "",
         f"{line['seconds_left']:.0f} s" if "seconds_left" in line and state.name == "running" else "",
         hours,
@@ -151,8 +151,8 @@ def result_table(plan: Plan, states: Mapping[str, RunState]) -> Table:
         table.add_column(name, justify="right" if name in ("R@1", "seeds") else "left")
     for part in plan.tables:
         for number, point in enumerate(part.points):
-            found = [states[run].summary for run in part.of(number)]
-            scores = [summary.test for summary in found if summary is not None]
+            summaries = [states[run].summary for run in part.of(number)]
+            scores = [summary.test for summary in summaries if summary is not None]
             mean = f"{sum(scores) / len(scores):.1f}" if scores else "-"
             table.add_row(part.name, point.label, mean, f"{len(scores)} of {len(plan.seeds)}")
     return table

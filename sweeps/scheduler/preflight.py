@@ -89,8 +89,8 @@ def _videos(spec: str, split: str, missing: str, skip: str) -> Sequence[str]:
         raise DataError(f"{spec}, split {split}: its annotations list no video; {HINT}")
     looked_at = records[:: max(1, len(records) // LOOKED_AT)] if training else records
     strict = not training and missing == "error"
-    found, lost = find_videos(looked_at, root, strict=strict, corpus=f"{spec}, split {split}")
-    if not found:
+    existing, lost = find_videos(looked_at, root, strict=strict, corpus=f"{spec}, split {split}")
+    if not existing:
         raise DataError(
             f"{spec}, split {split}: none of {len(looked_at)} videos is there (the first would be {lost[0]}); {HINT}"
         )
@@ -147,13 +147,13 @@ def _check_tokenizer(name: str, spec: str) -> None:
             return
         from simvtp.data.corpora import registry
 
-        found = registry.vocabulary(spec)
-        if found is None:
+        vocabulary = registry.vocabulary(spec)
+        if vocabulary is None:
             raise DataError(
                 f"data.tokenizer: corpus, but there is no vocab.txt beside {spec}; put one there or name another, such "
                 "as bert-base-uncased"
             )
-        _check_vocabulary(found)
+        _check_vocabulary(vocabulary)
     elif path.is_dir():
         if not (path / "tokenizer.json").is_file():
             _check_vocabulary(path / "vocab.txt")

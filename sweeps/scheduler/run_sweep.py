@@ -14,7 +14,7 @@ from types import FrameType
 
 from rich.console import Console
 
-from simvtp.config.run_dirs import RUNS, home
+from simvtp.config.run_dirs import RUNS, folder_of
 from simvtp.runtime import heartbeat
 from simvtp.runtime.locks import Busy, Lock, holder
 from simvtp.runtime.signals import leave_terminal
@@ -47,9 +47,9 @@ def run_sweep(
                 states = _control(plan, registry, executor, arguments, command)
             break
         except Busy:
-            found = _watch(plan, registry, folder / "lock")
-            if found is not None:
-                states = found
+            watched = _watch(plan, registry, folder / "lock")
+            if watched is not None:
+                states = watched
                 break
     return print_summary(console, plan, states, arguments)
 
@@ -136,7 +136,7 @@ def print_summary(console: Console, plan: Plan, states: Mapping[str, RunState], 
     failed = [run for run in plan.runs.values() if states[run.id].name == "failed"]
     for run in failed:
         failure = states[run.id].failure or {}
-        where = home(arguments.results, RUNS, run.id) / "failure.json"
+        where = folder_of(arguments.results, RUNS, run.id) / "failure.json"
         log.error(f"failed: {run.label}, seed {run.seed}: {failure.get('error')} (traceback in {where})")
     if failed:
         show(

@@ -107,7 +107,7 @@ def record(spec: SearchSpec, trials: Trials, command: str) -> dict[str, Any]:
     return {
         "version": 1, "name": spec.name, "preset": spec.preset, "title": own.title, "command": command,
         "storage": str(spec.database) if spec.database else "study.journal",
-        "space": {key: found._asdict() for key, found in spec.space.ranges.items()}, "sampler": own.sampler,
+        "space": {key: values._asdict() for key, values in spec.space.ranges.items()}, "sampler": own.sampler,
         "objectives": spec.space.objectives,
         "constraints": {part.measure.name: {"at_most_of_base": part.factor} for part in own.constraints},
         "budget": own.budget, "rungs": [str(share) for share in own.shares],

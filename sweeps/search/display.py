@@ -77,21 +77,21 @@ def _word(trial: Trial, states: Mapping[str, RunState]) -> str:
         return INFEASIBLE
     if trial.state in WORDS:
         return WORDS[trial.state]
-    found = [states[run.id].name for run in trial.current_runs]
+    names = [states[run.id].name for run in trial.current_runs]
     order = ("running", "queued", "interrupted", "failed", "waiting", "done")
-    return next(name for name in order if name in found)
+    return next(name for name in order if name in names)
 
 
 def describe_search(space: Space, trials: Trials, wanted: int) -> list[str]:
     """--dry-run: the space, the budgets and what they come to."""
     lines = []
-    for key, found in space.ranges.items():
-        if isinstance(found, CategoricalDistribution):
-            lines.append(f"{key}: {' or '.join(FIELDS[key].show(value) for value in found.choices)}")
+    for key, values in space.ranges.items():
+        if isinstance(values, CategoricalDistribution):
+            lines.append(f"{key}: {' or '.join(FIELDS[key].show(value) for value in values.choices)}")
             continue
-        digits = "whole numbers" if isinstance(found, IntDistribution) else "of two digits"
-        how = f"on a log scale, {digits}" if found.log else f"in steps of {found.step:g}"
-        lines.append(f"{key}: {found.low:g} to {found.high:g}, {how}")
+        digits = "whole numbers" if isinstance(values, IntDistribution) else "of two digits"
+        how = f"on a log scale, {digits}" if values.log else f"in steps of {values.step:g}"
+        lines.append(f"{key}: {values.low:g} to {values.high:g}, {how}")
     lines.append(f"sampler {space.search.sampler}; objectives: {', '.join(space.objectives)}")
     for part in space.search.constraints:
         limit = part.factor * part.measure.of(space.base)

@@ -103,10 +103,10 @@ class Space:
             config = self.config(params, Fraction(1), self.seeds[0])
         except (ConfigError, DataError):
             return {RUNNABLE: 1.0}
-        found = {RUNNABLE: 0.0}
+        excess = {RUNNABLE: 0.0}
         for part in self.search.constraints:
-            found[part.measure.name] = part.measure.of(config) - part.factor * part.measure.of(self.base)
-        return found
+            excess[part.measure.name] = part.measure.of(config) - part.factor * part.measure.of(self.base)
+        return excess
 
 
 def distribution(axis: Axis, base: Config) -> Distribution:
@@ -152,12 +152,12 @@ def shortened(length: str, share: Fraction) -> str:
 def shares_of(text: str) -> tuple[Fraction, ...]:
     """ "1/9,1/3,1" -> shares; raises ConfigError unless they rise to 1."""
     try:
-        found = tuple(Fraction(part.strip()) for part in text.split(","))
+        shares = tuple(Fraction(part.strip()) for part in text.split(","))
     except (ValueError, ZeroDivisionError):
-        found = ()
-    if not found or found[0] <= 0 or found[-1] != 1 or any(a >= b for a, b in pairwise(found)):
+        shares = ()
+    if not shares or shares[0] <= 0 or shares[-1] != 1 or any(a >= b for a, b in pairwise(shares)):
         raise ConfigError(f"--rungs {text!r}: write rising shares of the budget that end with 1, such as 1/9,1/3,1")
-    return found
+    return shares
 
 
 def chosen_axes(axes: Sequence[Axis], text: str) -> tuple[Axis, ...]:

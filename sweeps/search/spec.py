@@ -73,16 +73,16 @@ def parse_search(
     name: str, usual: Search, arguments: argparse.Namespace, base: Config, seeds: tuple[int, ...]
 ) -> SearchSpec:
     """The search of that name, as a command line changes it; raises ConfigError."""
-    found = usual
+    changed = usual
     if arguments.over is not None:
-        found = dataclasses.replace(found, axes=chosen_axes(found.axes, arguments.over))
+        changed = dataclasses.replace(changed, axes=chosen_axes(changed.axes, arguments.over))
     if arguments.rungs is not None:
-        found = dataclasses.replace(found, shares=shares_of(arguments.rungs))
+        changed = dataclasses.replace(changed, shares=shares_of(arguments.rungs))
     if arguments.budget is not None:
-        found = dataclasses.replace(found, budget=arguments.budget)
+        changed = dataclasses.replace(changed, budget=arguments.budget)
     if arguments.sampler is not None:
-        found = dataclasses.replace(found, sampler=arguments.sampler)
-    space = Space(found, base, seeds)
+        changed = dataclasses.replace(changed, sampler=arguments.sampler)
+    space = Space(changed, base, seeds)
     trials = arguments.trials or TRIALS
     return SearchSpec(name, usual, space, arguments.preset, trials, storage.chosen(arguments.storage))
 

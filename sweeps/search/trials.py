@@ -104,7 +104,7 @@ class Trials:
         if self.study.metric_names is None and not isinstance(self.place, Copy):
             name_objectives(self.study, names)
         self._check_owner()
-        self.trials = [self._trial(found) for found in self.study.get_trials(deepcopy=False)]
+        self.trials = [self._trial(stored) for stored in self.study.get_trials(deepcopy=False)]
 
     def _check_owner(self) -> None:
         """A database may be shared: a study belongs to one results folder, where its runs are."""
@@ -120,17 +120,17 @@ class Trials:
                 "folder, or another database"
             )
 
-    def _trial(self, found: FrozenTrial) -> Trial:
+    def _trial(self, stored: FrozenTrial) -> Trial:
         """A trial of the study; raises ValueError where it is of another search, or of code with other ids."""
-        if INFEASIBLE in found.user_attrs:
-            return Trial(found.number, found.state, dict(found.params), [], 0)
-        rungs = self._rungs(found.number, found.params)
+        if INFEASIBLE in stored.user_attrs:
+            return Trial(stored.number, stored.state, dict(stored.params), [], 0)
+        rungs = self._rungs(stored.number, stored.params)
         ids = [[run.id for run in rung] for rung in rungs]
-        if found.user_attrs["runs"] != ids:
-            raise ValueError(f"the runs of trial {found.number} have other ids now")
-        scores = [found.intermediate_values[step] for step in sorted(found.intermediate_values)]
-        return Trial(found.number, found.state, dict(found.params), rungs, int(found.user_attrs.get("passed", 0)),
-                     scores, found.user_attrs.get("retry_of"), self.space.costs(found.params))  # fmt: skip
+        if stored.user_attrs["runs"] != ids:
+            raise ValueError(f"the runs of trial {stored.number} have other ids now")
+        scores = [stored.intermediate_values[step] for step in sorted(stored.intermediate_values)]
+        return Trial(stored.number, stored.state, dict(stored.params), rungs, int(stored.user_attrs.get("passed", 0)),
+                     scores, stored.user_attrs.get("retry_of"), self.space.costs(stored.params))  # fmt: skip
 
     def _rungs(self, number: int, params: Mapping[str, Any]) -> list[list[Run]]:
         name = f"trial {number}" if number or params != self.space.base_params() else f"trial 0 ({BASE})"

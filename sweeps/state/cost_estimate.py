@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from simvtp.config.run_dirs import RUNS, homes
+from simvtp.config.run_dirs import RUNS, folders_of
 from simvtp.models.flops import pretrain_gflop
 from sweeps.plan import Plan, Run
 from sweeps.state.run_states import RunRegistry, RunState
@@ -33,9 +33,9 @@ def hours_spent(plan: Plan, states: Mapping[str, RunState]) -> float:
 
 def cost_line(plan: Plan, states: Mapping[str, RunState]) -> str:
     """One line: what the finished runs of the plan took."""
-    found = [state.summary for state in states.values() if state.summary is not None]
-    devices = " and ".join(sorted({summary.device for summary in found})) or "no device"
-    return f"cost: {hours_spent(plan, states):.2f} hours of {devices} for {len(found)} runs"
+    summaries = [state.summary for state in states.values() if state.summary is not None]
+    devices = " and ".join(sorted({summary.device for summary in summaries})) or "no device"
+    return f"cost: {hours_spent(plan, states):.2f} hours of {devices} for {len(summaries)} runs"
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def earlier_rates(registry: RunRegistry, preset: str) -> Rates | None:
 
 
 def _earlier(registry: RunRegistry, preset: str) -> Iterator[Mapping[str, Any]]:
-    for folder in homes(registry.results, RUNS):
+    for folder in folders_of(registry.results, RUNS):
         result = registry.result(folder.name)
         if result is not None and result.get("preset") == preset:
             yield result

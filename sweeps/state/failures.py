@@ -38,10 +38,10 @@ def last_line(path: Path) -> dict[str, Any]:
     """The last whole line of a log; empty where there is none."""
     for line in reversed(_last_bytes(path, 4096).splitlines()):
         try:
-            found: dict[str, Any] = json.loads(line)
+            entry: dict[str, Any] = json.loads(line)
         except ValueError:
             continue
-        return found
+        return entry
     return {}
 
 
@@ -55,14 +55,14 @@ def progress(path: Path) -> dict[str, Any]:
             continue  # the first is cut by the reading, the last one perhaps by a kill
     if not lines:
         return {}
-    found: dict[str, Any] = next((line for line in reversed(lines) if "steps" in line), lines[-1])
+    last: dict[str, Any] = next((line for line in reversed(lines) if "steps" in line), lines[-1])
     score = next((line["R@1"] for line in reversed(lines) if "R@1" in line), None)
     with path.open("rb") as file:
         try:
             since = {"since": json.loads(file.readline())["time"]}
         except (ValueError, KeyError):
             since = {}
-    return {**found, **since, **({} if score is None else {"R@1": score})}
+    return {**last, **since, **({} if score is None else {"R@1": score})}
 
 
 def tail(path: Path) -> list[str]:
@@ -86,13 +86,13 @@ def read_deaths(folder: Path) -> list[dict[str, Any]]:
         lines = (folder / "deaths.jsonl").read_text(errors="replace").splitlines()
     except FileNotFoundError:
         return []
-    found = []
+    deaths = []
     for line in lines:
         try:
-            found.append(json.loads(line))
+            deaths.append(json.loads(line))
         except ValueError:
             continue  # cut by a kill
-    return found
+    return deaths
 
 
 def record_death(
@@ -141,9 +141,11 @@ def clear_failure(folder: Path) -> None:
 def read_failure(path: Path) -> dict[str, Any] | None:
     """Content of a failure.json; None where there is none. A damaged one still says that the run failed."""
     try:
-        found = read_json(path)
+        failure = read_json(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except ValueError:
-        found = None
-    return found if isinstance(found, dict) and "error" in found else {"error": f"unknown: {path.name} is damaged"}
+        failure = None
+    return (
+        failure if isinstance(failure, dict) and "error" in failure else {"error": f"unknown: {path.name} is damaged"}
+    )

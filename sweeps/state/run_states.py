@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from simvtp.config.run_dirs import RUNS, STAGES, home, prepare
+from simvtp.config.run_dirs import RUNS, STAGES, folder_of, prepare
 from simvtp.errors import ConfigError
 from simvtp.runtime import heartbeat
 from simvtp.runtime.files import read_json, write_json
@@ -75,19 +75,19 @@ class RunRegistry:
             ) from error
 
     def folder(self, run: str) -> Path:
-        return home(self.results, RUNS, run)
+        return folder_of(self.results, RUNS, run)
 
     def stage_folder(self, stage: str) -> Path:
-        return home(self.results, STAGES, stage)
+        return folder_of(self.results, STAGES, stage)
 
     def result(self, run: str) -> Mapping[str, Any] | None:
         """result.json of a run; None where there is none. A damaged one is logged and moved aside."""
         path = self.folder(run) / "result.json"
         try:
-            found: dict[str, Any] = read_json(path)
-            if found["version"] != 1 or found["run"] != run:
+            result: dict[str, Any] = read_json(path)
+            if result["version"] != 1 or result["run"] != run:
                 raise ValueError(f"{path} is not the result of run {run}")
-            summarize(found)
+            summarize(result)
         except FileNotFoundError:
             return None
         except ValueError as error:
@@ -96,7 +96,7 @@ class RunRegistry:
         except (KeyError, TypeError) as error:
             self._set_aside(path, f"{path} lacks what a result has ({error})")
             return None
-        return found
+        return result
 
     def _set_aside(self, path: Path, why: str) -> None:
         aside = path.with_suffix(".json.damaged")
@@ -194,11 +194,11 @@ class RunRegistry:
 
     def earlier(self, plan: Plan) -> dict[str, str]:
         """Runs of earlier commands, with other seeds, that the plan's sweep.json files name -> their labels."""
-        found: dict[str, str] = {}
+        labels: dict[str, str] = {}
         for table in plan.tables:
             record = read_sweep(self.results / "sweeps" / table.folder / "sweep.json", plan) or {"runs": []}
-            found |= {entry["run"]: record["points"][entry["point"]]["label"] for entry in record["runs"]}
-        return found
+            labels |= {entry["run"]: record["points"][entry["point"]]["label"] for entry in record["runs"]}
+        return labels
 
 
 def is_retried(state: RunState, which: str | None) -> bool:
@@ -218,9 +218,9 @@ def read_sweep(path: Path, plan: Plan) -> dict[str, Any] | None:
         return None if entry.keys() == {"point", "seed", "run"} and entry["run"] in plan.runs else entry
 
     try:
-        found = json.loads(path.read_bytes(), object_hook=unless_known)
+        record = json.loads(path.read_bytes(), object_hook=unless_known)
     except (FileNotFoundError, ValueError):
         return None
-    if not isinstance(found, dict) or not {"points", "base", "runs"} <= found.keys():
+    if not isinstance(record, dict) or not {"points", "base", "runs"} <= record.keys():
         return None
-    return {**found, "runs": [entry for entry in found["runs"] if entry is not None]}
+    return {**record, "runs": [entry for entry in record["runs"] if entry is not None]}

@@ -57,8 +57,8 @@ class SlurmQueue:
     def read_cached(self) -> QueueSnapshot:
         """The newest snapshot on disk, whoever took it; asks SLURM nothing."""
         try:
-            found: Any = read_json(self.path)
-            self.last = QueueSnapshot(float(found["time"]), found["jobs"], found["tasks"])
+            cached: Any = read_json(self.path)
+            self.last = QueueSnapshot(float(cached["time"]), cached["jobs"], cached["tasks"])
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             pass  # none yet, or one that a full disk cut: it is derived, and written anew
         return self.last
@@ -83,8 +83,8 @@ class SlurmQueue:
         """
         path = self.submissions.folder / "accounts.json"
         try:
-            found: Any = read_json(path)
-            asked, known = float(found["time"]), dict(found["jobs"])
+            cached: Any = read_json(path)
+            asked, known = float(cached["time"]), dict(cached["jobs"])
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             asked, known = 0.0, {}
         wait = asked + QUERY_SECONDS - time.time()

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from simvtp.config.run_dirs import RUNS, STAGES, home
+from simvtp.config.run_dirs import RUNS, STAGES, folder_of
 from simvtp.config.schema import Config, flatten, unflatten
 from simvtp.runtime.files import read_json, write_json
 from simvtp.runtime.locks import Busy, Lock
@@ -97,18 +97,18 @@ class Submissions:
         finally:
             lock.__exit__(None, None, None)
 
-    def home(self, item: Item) -> Path:
+    def folder_of(self, item: Item) -> Path:
         return self._home(item.kind, item.id)
 
     def _home(self, kind: str, name: str) -> Path:
-        return home(self.results, RUNS if kind == "run" else STAGES, name)
+        return folder_of(self.results, RUNS if kind == "run" else STAGES, name)
 
     def claim(self, kind: str, name: str) -> Claim | None:
         """The last claim on a run or stage; None where there is none or a damaged one."""
         path = self._home(kind, name) / "job.json"
         try:
-            found = read_json(path)
-            return Claim(found["token"], int(found["task"]))
+            content = read_json(path)
+            return Claim(content["token"], int(content["task"]))
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
 
@@ -124,7 +124,7 @@ class Submissions:
         marker.touch()
         for number, task in enumerate(tasks):
             for item in task:
-                self._write_claim(self.home(item), token, number)
+                self._write_claim(self.folder_of(item), token, number)
                 if item.kind == "run" and item.id in stages:
                     self._write_claim(self._home("pretrain", stages[item.id]), token, number)
         return record
@@ -138,9 +138,9 @@ class Submissions:
 
     def set_job_id(self, record: Record, job: str) -> Record:
         """The same record with the job's number in it, on disk too."""
-        found = replace(record, job=job)
-        self._write(found)
-        return found
+        submitted = replace(record, job=job)
+        self._write(submitted)
+        return submitted
 
     def close(self, token: str) -> None:
         """Nothing of it can run any more."""
@@ -167,11 +167,16 @@ class Submissions:
     def read(self, token: str) -> Record | None:
         """None where there is no such record."""
         try:
-            found = read_json(self.folder / token / "record.json")
+            content = read_json(self.folder / token / "record.json")
         except FileNotFoundError:
             return None
         return Record(
-            found["token"], found["job"], float(found["created"]), found["preset"], found["base"], found["tasks"]
+            content["token"],
+            content["job"],
+            float(content["created"]),
+            content["preset"],
+            content["base"],
+            content["tasks"],
         )
 
 

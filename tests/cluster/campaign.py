@@ -151,9 +151,9 @@ def _sweep(results: Path, place: str, few: int, wanted: dict[str, str], tally: T
         time.sleep(1)
     scene.look()
     scene.end()
-    found = outcomes(results)
-    missing = wanted.keys() - found.keys()
-    different = [run for run, outcome in wanted.items() if run in found and found[run] != outcome]
+    actual = outcomes(results)
+    missing = wanted.keys() - actual.keys()
+    different = [run for run, outcome in wanted.items() if run in actual and actual[run] != outcome]
     for what in scene.twice:
         print(f"twice: {what}", flush=True)
     submitted = len(list((results / "jobs").glob("*/record.json")))

@@ -41,7 +41,7 @@ def pending(pid: int) -> int | None:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    found = dict(line.split(":", 1) for line in lines)
-    if found["State"].strip()[0] in "ZX":
+    states = dict(line.split(":", 1) for line in lines)
+    if states["State"].strip()[0] in "ZX":
         return None
-    return int(found["SigPnd"], 16) | int(found["ShdPnd"], 16)
+    return int(states["SigPnd"], 16) | int(states["ShdPnd"], 16)

@@ -67,7 +67,7 @@ def run_line(spec: Spec, words: Sequence[str]) -> str:
 
 def _own(module: Any) -> set[str]:
     """Functions that a module defines itself."""
-    return {name for name, found in vars(module).items() if getattr(found, "__module__", "") == module.__name__}
+    return {name for name, member in vars(module).items() if getattr(member, "__module__", "") == module.__name__}
 
 
 @contextlib.contextmanager

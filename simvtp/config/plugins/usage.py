@@ -72,8 +72,8 @@ def settle(config: Config, kinds: tuple[str, ...]) -> dict[str, Any]:
 
 def _chosen(config: Config, kinds: tuple[str, ...], recorded: Mapping[str, Entry]) -> set[str]:
     """Extensions that a value of an own field names: a kind of mask, and kinds of corpora."""
-    found = {f"corpus.{name.partition(':')[0]}" for name in (config.data.pretrain, config.data.finetune)}
-    found &= {*EXTENSIONS, *recorded}
+    names = {f"corpus.{name.partition(':')[0]}" for name in (config.data.pretrain, config.data.finetune)}
+    names &= {*EXTENSIONS, *recorded}
     kind = config.mask.kind
     if kind not in kinds:
         key = f"mask.{kind}"
@@ -83,8 +83,8 @@ def _chosen(config: Config, kinds: tuple[str, ...], recorded: Mapping[str, Entry
                 f"mask.kind: {kind!r} is not possible; it takes {' or '.join(known)}{nearest(kind, known)}, or that of "
                 f"a plugin: {LOAD}"
             )
-        found.add(key)
-    return found
+        names.add(key)
+    return names
 
 
 def _normalised(key: str, own: Mapping[str, Any], is_on: bool) -> tuple[dict[str, Any], bool]:
@@ -117,15 +117,15 @@ def active(config: Config, section: str) -> dict[str, tuple[Any, Any]]:
 
     section: objective, evaluate, pretrain or finetune. Raises ConfigError where a plugin is not loaded.
     """
-    found = {}
+    extensions = {}
     for path, value in config.extra:
         parts = path.split(".")
         if parts[0] == section and len(parts) == 2 and value:
             extension = _loaded(config, path)
             options = {name: dict(config.extra)[f"{path}.{name}"] for name in extension.options}
             is_class = isinstance(extension.made, type)
-            found[parts[1]] = (value, extension.made(**options) if is_class else extension.made)
-    return found
+            extensions[parts[1]] = (value, extension.made(**options) if is_class else extension.made)
+    return extensions
 
 
 def names_on(config: Config, section: str) -> list[str]:

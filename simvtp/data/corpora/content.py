@@ -59,15 +59,15 @@ def _digest(spec: str, use: Use) -> str:
     for digest, stats in _kept(key, file):
         if all(_stat(path) == stat for path, stat in stats.items()):
             return digest
-    found, folders, videos = hashlib.sha256(), set[Path](), 0
+    hashed, folders, videos = hashlib.sha256(), set[Path](), 0
     for name in SPLITS[use]:
         records, root = read_records(spec, name)
         files = [file_on_disk(path_below(root, record.file)) for record in records]
         folders |= {path.parent for path in files}
         videos += len(files)
         for line in _lines(name, records, files):
-            found.update(line)
-    digest = found.hexdigest()[:16]
+            hashed.update(line)
+    digest = hashed.hexdigest()[:16]
     stats = _stats(CorpusSpec.parse(spec), folders)
     if stats:
         _known[key] = digest, stats
@@ -106,16 +106,16 @@ def _stats(spec: CorpusSpec, folders: set[Path]) -> Stats:
             paths += [os.path.join(folder, name) for name in names if not name.lower().endswith(ENDINGS)]  # noqa: PTH118
             if len(paths) > _MOST_FILES:
                 return {}
-    found = {path: _stat(path) for path in paths}
-    return {path: stat for path, stat in found.items() if stat is not None}
+    stats = {path: _stat(path) for path in paths}
+    return {path: stat for path, stat in stats.items() if stat is not None}
 
 
 def _stat(path: str) -> list[int] | None:
     try:
-        found = os.stat(path)  # noqa: PTH116
+        status = os.stat(path)  # noqa: PTH116
     except OSError:
         return None
-    return [0 if os.path.isdir(path) else found.st_size, found.st_mtime_ns]  # noqa: PTH112
+    return [0 if os.path.isdir(path) else status.st_size, status.st_mtime_ns]  # noqa: PTH112
 
 
 def _kept(key: str, file: Path) -> Iterator[tuple[str, Stats]]:

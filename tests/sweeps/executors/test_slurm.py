@@ -32,14 +32,14 @@ def run(stage: int, number: int = 0) -> Run:
     return Run(run_id(config), pretrain_id(config), config, f"{stage}/{number}", stage)
 
 
-def names(found: Iterable[Array]) -> list[tuple[list[list[str]], int | None, int | None]]:
+def names(actual: Iterable[Array]) -> list[tuple[list[list[str]], int | None, int | None]]:
     """Arrays with items named by seed (and rate of fine-tuning for runs)."""
 
     def name(item: Item) -> str:
         number = round(item.config.finetune.lr / 0.001) - 1
         return f"stage {item.config.seed}" if item.kind == "pretrain" else f"{item.config.seed}/{number}"
 
-    return [([[name(item) for item in task] for task in a.tasks], a.after, a.task) for a in found]
+    return [([[name(item) for item in task] for task in a.tasks], a.after, a.task) for a in actual]
 
 
 def unmade(runs: list[Run]) -> dict[str, bool]:
@@ -86,14 +86,14 @@ def test_what_is_made_is_not_waited_for_and_long_arrays_are_cut() -> None:
 @pytest.mark.parametrize(("pack", "longest"), list(itertools.product((1, 2, 3), (1, 2, 7))))
 def test_every_run_once_after_its_own_stage(pack: int, longest: int) -> None:
     runs = [run(stage, number) for stage, count in enumerate((1, 4, 2, 2, 3, 1, 9)) for number in range(count)]
-    found = list(arrays(runs, unmade(runs), pack, longest))
-    items = [item.id for array in found for task in array.tasks for item in task if item.kind == "run"]
+    actual = list(arrays(runs, unmade(runs), pack, longest))
+    items = [item.id for array in actual for task in array.tasks for item in task if item.kind == "run"]
     assert sorted(items) == sorted(r.id for r in runs)
-    assert all(len(array.tasks) <= longest and all(len(task) <= pack for task in array.tasks) for array in found)
-    for array in found:
+    assert all(len(array.tasks) <= longest and all(len(task) <= pack for task in array.tasks) for array in actual)
+    for array in actual:
         for number, task in enumerate(array.tasks):
             if array.after is not None:
-                followed = found[array.after].tasks[number if array.task is None else array.task]
+                followed = actual[array.after].tasks[number if array.task is None else array.task]
                 assert {pretrain_id(item.config) for item in task} <= {item.id for item in followed}
 
 
@@ -138,9 +138,9 @@ def test_squeue_is_asked_once_in_ten_seconds_by_all_together(tmp_path: Path, mon
             now += 1
     assert len((tmp_path / "squeue.calls").read_text().splitlines()) == 1
     assert f"--name=simvtp-{record.token}" in (tmp_path / "squeue.calls").read_text()
-    found = submissions.read(record.token)
-    assert found is not None
-    assert found.job == "77"  # as after a kill of the controller between sbatch and its answer
+    actual = submissions.read(record.token)
+    assert actual is not None
+    assert actual.job == "77"  # as after a kill of the controller between sbatch and its answer
     (tmp_path / "squeue.answer").write_text("")
     now += 10
     assert queues[1].current() == QueueSnapshot(now, {}, {})
@@ -243,9 +243,9 @@ def test_no_accounting_is_not_an_accounting_that_is_away(
 def test_jobs_caps_the_runs_in_all_arrays_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert slurm_of(tmp_path, monkeypatch).capacity == sys.maxsize
     assert slurm_of(tmp_path, monkeypatch, at_once=3).capacity == 3
-    found = make_executor("slurm", RunRegistry(tmp_path), "tiny", 3, 1)
-    assert isinstance(found, Slurm)
-    assert (found.capacity, found.cluster.parallel) == (3, Cluster().parallel)
+    actual = make_executor("slurm", RunRegistry(tmp_path), "tiny", 3, 1)
+    assert isinstance(actual, Slurm)
+    assert (actual.capacity, actual.cluster.parallel) == (3, Cluster().parallel)
 
 
 def test_a_busy_accounting_is_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

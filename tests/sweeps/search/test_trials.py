@@ -90,8 +90,8 @@ def test_less_data_is_a_budget_only_where_it_costs_less() -> None:
     ):
         Space(Search("", SMALL.axes, SMALL.shares, "data"), TINY, (0,))
     base = override(TINY, {"pretrain.length": "20 epochs"})
-    found = Space(Search("", SMALL.axes, SMALL.shares, "data"), base, (0,))
-    config = found.config({"mask.video": 0.5, "mask.text": 0.15}, Fraction(1, 3), 4)
+    space = Space(Search("", SMALL.axes, SMALL.shares, "data"), base, (0,))
+    config = space.config({"mask.video": 0.5, "mask.text": 0.15}, Fraction(1, 3), 4)
     assert (config.data.fraction, config.pretrain.length, config.seed) == (0.333333, "20 epochs", 4)
 
 

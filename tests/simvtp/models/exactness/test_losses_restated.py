@@ -85,20 +85,20 @@ def restated(weights: dict[str, Array], batch: MaskedBatch, temperature: float) 
     seen, asked = batch.video_mask.visible.tolist(), batch.video_mask.masked.tolist()
 
     def tubes(row: int) -> list[Array]:
-        found = []
+        collected = []
         for number in seen[row]:
             pixels = tube(videos[row], number)
             normal = np.concatenate([(pixels[c] - MEAN[c]) / STD[c] for c in range(3)])
-            found.append(linear(normal, weights, "tubes.proj") + sine(number, len(weights["tubes.proj.bias"])))
-        return found
+            collected.append(linear(normal, weights, "tubes.proj") + sine(number, len(weights["tubes.proj.bias"])))
+        return collected
 
     def words(row: int) -> list[Array]:
-        found = []
+        collected = []
         for place, word in enumerate(batch.text_mask.words[row].tolist()):
             if word != PAD:
                 parts = weights["words.word.weight"][word], weights["words.position.weight"][place]
-                found.append(norm(sum(parts) + weights["words.kind.weight"][0], weights, "words.norm", 1e-12))
-        return found
+                collected.append(norm(sum(parts) + weights["words.kind.weight"][0], weights, "words.norm", 1e-12))
+        return collected
 
     def encoded(tokens: list[Array]) -> list[Array]:
         return transformer(tokens, weights, "encoder", HEADS)
@@ -158,9 +158,9 @@ def test_four_losses_of_a_batch_from_bytes_and_words(video: float, text: float, 
         draw_video_mask(3, made.model, made.mask, random), draw_text_mask(words, text, MASK, (PAD, CLS, SEP), random),
         sample_negatives(3, random),
     )  # fmt: skip
-    found = losses(model, batch, made)
+    computed = losses(model, batch, made)
     weights = {name: value.double().numpy() for name, value in model.state_dict().items()}
     wanted = restated(weights, batch, made.objective.temperature)
     assert len(batch.text_mask.targets) > 0
     for name, value in wanted.items():
-        assert found[name].item() == pytest.approx(value, abs=1e-5, rel=1e-5), name
+        assert computed[name].item() == pytest.approx(value, abs=1e-5, rel=1e-5), name
