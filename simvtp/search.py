@@ -57,8 +57,8 @@ def contact_sheet(text: str, matches: Sequence[Match], folder: Path) -> Image.Im
         draw.text((MARGIN, top), f"{rank}   {score:.3f}   {path.relative_to(folder)}", "dimgray", font)
         video = Video(path)
         frames = video.frames(segment_indices(video.frame_count, FRAMES, 0, 1), SIDE)
-        for place, frame in enumerate(views(frames, 1, SIDE)[0]):
-            left = MARGIN + place * (SIDE + MARGIN)
+        for column, frame in enumerate(views(frames, 1, SIDE)[0]):
+            left = MARGIN + column * (SIDE + MARGIN)
             sheet.paste(Image.fromarray(np.ascontiguousarray(frame)), (left, top + LINE))
     return sheet
 

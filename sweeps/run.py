@@ -75,8 +75,8 @@ def _run_command(arguments: argparse.Namespace, words: list[str]) -> int:
     if isinstance(definition, Search):
         from sweeps.search import run_search, spec  # Optuna takes a second to load: not for sweeps
 
-        asked = spec.parse_search(name, definition, arguments, base, seeds)
-        return run_search.run_command(asked, arguments, registry, console, words)
+        search = spec.parse_search(name, definition, arguments, base, seeds)
+        return run_search.run_command(search, arguments, registry, console, words)
     for option in options.SEARCH_OPTIONS:
         if getattr(arguments, option) is not None:
             raise ConfigError(f"--{option}: that is for a search, such as {catalogue.searches()[0]}")
@@ -198,9 +198,9 @@ def show_plan(
     console.print(plan_table(plan, states))
     stages = {run.stage for run in missing if run.stage is not None and not registry.is_pretrained(run.stage)}
     cached = sum(state.name == "done" for state in states.values())
-    asked = sum(len(table.ids) for table in plan.tables)
+    total = sum(len(table.ids) for table in plan.tables)
     lines = [
-        f"{asked} asked for, {len(plan.runs)} different; {cached} cached, {len(missing)} would start "
+        f"{total} asked for, {len(plan.runs)} different; {cached} cached, {len(missing)} would start "
         f"with {len(stages)} pre-trainings; nothing was started",
         forecast(registry, plan.preset, missing),
         *executor.describe_plan(missing),

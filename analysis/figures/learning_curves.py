@@ -63,8 +63,8 @@ def averaged(curves: Sequence[dict[float, float]]) -> tuple[list[float], list[fl
     if not len(xs):
         return [], []
     if len(set(xs)) <= _BINS:
-        places = sorted(set(xs))
-        return places, [float(ys[xs == x].mean()) for x in places]
+        steps = sorted(set(xs))
+        return steps, [float(ys[xs == x].mean()) for x in steps]
     edges = np.linspace(xs.min(), xs.max(), _BINS + 1)
     which = np.clip(np.digitize(xs, edges) - 1, 0, _BINS - 1)
     bins = sorted(set(which))

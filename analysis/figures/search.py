@@ -77,10 +77,10 @@ def importance(study: optuna.Study, name: str) -> Figure | None:
     names = sorted(shares, key=lambda key: shares[key])
     figure, panel = plt.subplots(figsize=style.look().size(1.3 + 0.3 * len(names)), layout="constrained")
     panel.barh(names, [100 * shares[key] for key in names], color=style.BLUE, height=0.6)
-    for place, key in enumerate(names):
-        panel.annotate(f"{100 * shares[key]:.0f}%", (100 * shares[key], place), (3, 0), textcoords="offset points",
+    for position, key in enumerate(names):
+        panel.annotate(f"{100 * shares[key]:.0f}%", (100 * shares[key], position), (3, 0), textcoords="offset points",
                        va="center", fontsize=style.small())  # fmt: skip
-        tooltips.mark(panel, 100 * shares[key], place, f"{key}: {100 * shares[key]:.1f}% of the importance")
+        tooltips.mark(panel, 100 * shares[key], position, f"{key}: {100 * shares[key]:.1f}% of the importance")
     panel.grid(visible=False, axis="y")
     panel.set_xlim(0, 112 * max(shares.values(), default=1) or 1)
     panel.set_xlabel("share of the importance (%)")

@@ -47,7 +47,7 @@ def settings(study: optuna.Study, name: str) -> Figure | None:
     style.no_grid(panel)
     colours = plt.colormaps["cividis_r"]
     for k, trial in enumerate(trials):
-        heights = [*(places[k] for places, _ in columns), shares[k]]
+        heights = [*(positions[k] for positions, _ in columns), shares[k]]
         best = k == len(trials) - 1
         colour = style.RED if best else colours(0.1 + 0.9 * shares[k])
         panel.plot(range(len(heights)), heights, color=colour, linewidth=1.8 if best else 0.8, zorder=3 if best else 2)
@@ -70,13 +70,14 @@ def settings(study: optuna.Study, name: str) -> Figure | None:
 
 
 def _column(values: Sequence[Any], key: str, trial: FrozenTrial) -> tuple[list[float], dict[float, str]]:
-    """Places of the values of one setting between 0 and 1, and the labels of its axis by their places."""
+    """Positions of the values of one setting between 0 and 1, and the labels of its axis by their positions."""
     kind = trial.distributions[key]
     if isinstance(kind, CategoricalDistribution):
         shown = [choice for choice in kind.choices if choice in values]
         step = 1 / max(1, len(shown) - 1)
-        places = {choice: number * step for number, choice in enumerate(shown)}
-        return [places[value] for value in values], {place: _show(key, choice) for choice, place in places.items()}
+        positions = {choice: number * step for number, choice in enumerate(shown)}
+        labels = {position: _show(key, choice) for choice, position in positions.items()}
+        return [positions[value] for value in values], labels
     scaled = np.log if getattr(kind, "log", False) else np.asarray
     ends = [min(values), max(values)]
     low, high = scaled(ends)
@@ -84,10 +85,10 @@ def _column(values: Sequence[Any], key: str, trial: FrozenTrial) -> tuple[list[f
     return ((scaled(values) - low) / (high - low)).tolist(), labels
 
 
-def _axis(panel: Axes, place: float, ticks: dict[float, str]) -> None:
-    panel.plot([place, place], [0, 1], color=style.QUIET, linewidth=0.7, zorder=1)
+def _axis(panel: Axes, x: float, ticks: dict[float, str]) -> None:
+    panel.plot([x, x], [0, 1], color=style.QUIET, linewidth=0.7, zorder=1)
     for height, text in ticks.items():
-        panel.annotate(text, (place, height), (3, 0), textcoords="offset points", va="center", fontsize=style.small(),
+        panel.annotate(text, (x, height), (3, 0), textcoords="offset points", va="center", fontsize=style.small(),
                        zorder=5, bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none",
                                        "alpha": 0.8})  # fmt: skip
 

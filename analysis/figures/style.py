@@ -226,15 +226,15 @@ def ratio_axis(panel: Axes, x: Sequence[float], axis: Axis, columns: int = 1) ->
 
 def _apart(x: Sequence[float], log: bool, columns: int) -> list[str]:
     """The values as labels; '' for one that would touch the label before it."""
-    places = [math.log(place) if log else place for place in x]  # of values, in the panel's own scale
-    room = 72 * 0.68 * _look.width / columns / ((max(places) - min(places)) or 1)  # points a unit
+    positions = [math.log(position) if log else position for position in x]  # of values, in the panel's own scale
+    room = 72 * 0.68 * _look.width / columns / ((max(positions) - min(positions)) or 1)  # points a unit
     letter = 0.62 * points("xtick.labelsize")
     texts, end = [], -math.inf
-    for place, value in sorted(zip(places, x, strict=True)):
+    for position, value in sorted(zip(positions, x, strict=True)):
         half = letter * len(f"{value:g}") / 2
-        free = room * place - half > end
+        free = room * position - half > end
         texts.append((value, f"{value:g}" if free else ""))
-        end = room * place + half + 2 if free else end
+        end = room * position + half + 2 if free else end
     of = dict(texts)
     return [of[value] for value in x]
 

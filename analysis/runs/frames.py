@@ -113,9 +113,9 @@ class Results:
         rows = []
         for run in self.collection.runs.values():
             for line in lines_of(run, self.collection.folder):
-                place = {"run": run.id, "stage": line.get("stage"), "step": line.get("step", math.nan),
+                row = {"run": run.id, "stage": line.get("stage"), "step": line.get("step", math.nan),
                          "epoch": line.get("epoch", math.nan)}  # fmt: skip
-                rows += [place | {"name": name, "value": float(value)} for name, value in line.items()
+                rows += [row | {"name": name, "value": float(value)} for name, value in line.items()
                          if name not in _PLACES and isinstance(value, int | float)]  # fmt: skip
         names = ["run", "stage", "step", "epoch", "name", "value"]
         frame = pd.DataFrame(rows, columns=names)

@@ -146,10 +146,10 @@ def _trusted(sweep: Sweep, collection: Collection) -> Sweep:
     """The sweep, refusing runs that are not what it asked for, or that were tested or trained on another corpus."""
     refused: dict[tuple[int, int], str] = {}
     done = {key: collection.runs[name] for key, name in sweep.runs.items() if name in collection.runs}
-    asked = [{**sweep.base, **point.set} for point in sweep.points]
+    defined = [{**sweep.base, **point.set} for point in sweep.points]
     machine = {name: value for name, value in sweep.base.items() if name.startswith("machine.")}
     for key, run in done.items():
-        wanted = {**asked[key[0]], "seed": key[1]}
+        wanted = {**defined[key[0]], "seed": key[1]}
         if {**run.config, **machine} != wanted and (wrong := _disagreement(wanted, run)):
             refused[key] = wrong
     for kind in ("test", "finetune", "pretrain"):

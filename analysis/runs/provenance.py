@@ -100,9 +100,9 @@ def failures(folder: Path, runs: Mapping[str, str], sweeps: Iterable[Sweep]) -> 
     rows: dict[str, list[str]] = {}
     commands: dict[str, tuple[str, str]] = {}
     for sweep in sweeps:
-        for (place, seed), run in sweep.runs.items():
+        for (index, seed), run in sweep.runs.items():
             if run in runs:
-                point = sweep.points[place]
+                point = sweep.points[index]
                 rows.setdefault(run, []).append(f"{sweep.folder}: {point.label}, seed {seed}")
                 commands[run] = _command_or_why({**sweep.base, **point.set, "seed": seed}, sweep.preset, run)
     records = []

@@ -176,7 +176,7 @@ def _differing(
     """Settings, corpora, code and environment of two runs of one point and seed, where they are not the same."""
     differing = _differing_values(one.config, other.config)
     differing |= {f"corpus {key}": value for key, value in _differing_values(one.corpus, other.corpus).items()}
-    here, there = (places.get(run.id) for places, run in zip(environments_of, (one, other), strict=True))
+    here, there = (environments.get(run.id) for environments, run in zip(environments_of, (one, other), strict=True))
     if here is None or there is None:
         known = ["not recorded" if group is None else "recorded" for group in (here, there)]
         return differing | ({"environment": (known[0], known[1])} if known[0] != known[1] else {})

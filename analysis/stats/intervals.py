@@ -217,8 +217,8 @@ def holm(p: Sequence[float]) -> list[float]:
     """Holm's step-down adjusted p values (1979) of M tests, in the order given: M values of at most 1."""
     order = sorted(range(len(p)), key=lambda k: p[k])
     adjusted, highest = [0.0] * len(p), 0.0
-    for place, k in enumerate(order):
-        highest = max(highest, min(1.0, (len(p) - place) * p[k]))
+    for rank, k in enumerate(order):
+        highest = max(highest, min(1.0, (len(p) - rank) * p[k]))
         adjusted[k] = highest
     return adjusted
 

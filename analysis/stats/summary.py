@@ -149,12 +149,12 @@ def summarise(
     """
     missing = []
     rows: list[tuple[Point, dict[int, Run]]] = [(point, {}) for point in sweep.points]
-    for (place, seed), name in sorted(sweep.runs.items()):
-        point, runs = rows[place]
-        if name in collection.runs and (place, seed) not in sweep.refused:
+    for (index, seed), name in sorted(sweep.runs.items()):
+        point, runs = rows[index]
+        if name in collection.runs and (index, seed) not in sweep.refused:
             runs[seed] = collection.runs[name]
         else:
-            missing.append(f"{point.label}, seed {seed}{_why(name, (place, seed), sweep, collection)}")
+            missing.append(f"{point.label}, seed {seed}{_why(name, (index, seed), sweep, collection)}")
     base = next((runs for point, runs in rows if point.base), {})
     compared = {k: tuple(_paired(runs, base)) for k, (point, runs) in enumerate(rows) if not point.base}
     compared = {k: seeds for k, seeds in compared.items() if seeds}

@@ -83,11 +83,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         rows = []
         for name in presets:
-            place: dict[str, object] = {}
+            corpus: dict[str, object] = {}
             if name == "base":
-                place = {"data.pretrain": f"csv:{clips(Path(folder), CLIPS)}", "data.tokenizer": "corpus",
+                corpus = {"data.pretrain": f"csv:{clips(Path(folder), CLIPS)}", "data.tokenizer": "corpus",
                          "pretrain.batch": 4, "pretrain.precision": "fp32"}  # fmt: skip
-            config = override(preset(name), place)
+            config = override(preset(name), corpus)
             rows += [row(name, override(config, {"machine.workers": count}), STEPS[name]) for count in (0, 2)]
     print(report.markdown(rows))
 

@@ -83,8 +83,8 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.results.mkdir(parents=True, exist_ok=True)
     table = prepare(arguments.clips, arguments.results)
-    places = {"data.pretrain": f"csv:{table}", "data.finetune": f"csv:{table}", "data.tokenizer": arguments.vocabulary}
-    config = override(preset("tiny"), SETTINGS | places | parse_assignments(arguments.assignments))
+    corpus = {"data.pretrain": f"csv:{table}", "data.finetune": f"csv:{table}", "data.tokenizer": arguments.vocabulary}
+    config = override(preset("tiny"), SETTINGS | corpus | parse_assignments(arguments.assignments))
     rows = {"nearest pixels": nearest_pixels(config)}
     for name, made in (("SimVTP", config), ("no pre-training", override(config, {"pretrain.length": "0 steps"}))):
         result = json.loads(run(Experiment(resolved(made), "tiny", arguments.results)).read_text())

@@ -133,9 +133,9 @@ def fed(scale: Scale) -> list[Row]:
             if number == 3:
                 wait(device)
                 began, waits = time.perf_counter(), []
-            asked = time.perf_counter()
+            before = time.perf_counter()
             batch = next(batches)
-            waits.append(time.perf_counter() - asked)
+            waits.append(time.perf_counter() - before)
             inputs = masked(batch, config, tokenizer, number, device)
             with torch.autocast(device.type, torch.bfloat16):
                 loss = torch.stack(list(objective(inputs).values())).sum()

@@ -162,12 +162,12 @@ class Child:
     """One kind of step in a living process, so that several can take turns and a slow minute is slow for all."""
 
     def __init__(
-        self, kind: str, name: str, batch: int, assignments: Sequence[str], place: Mapping[str, str] | None = None
+        self, kind: str, name: str, batch: int, assignments: Sequence[str], environment: Mapping[str, str] | None = None
     ) -> None:
         words = [sys.executable, str(Path(__file__).resolve()), "--one", kind, "--preset", name, "--batch", str(batch)]
         words += [f"--set={text}" for text in assignments]
         self._process = subprocess.Popen(
-            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **(place or {})}
+            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **(environment or {})}
         )
         self.said: dict[str, list[float]] = {}
 

@@ -141,9 +141,9 @@ def contact_sheet(split: CheckedSplit) -> Image.Image:
     for number, record in enumerate(chosen):
         left, top = (number % 2) * width + MARGIN, MARGIN + (number // 2) * row
         video = Video(files[record.file])
-        for place, frame in enumerate(video.frames(spread_indices(video.frame_count, FRAMES, 0.5), SIDE)):
+        for column, frame in enumerate(video.frames(spread_indices(video.frame_count, FRAMES, 0.5), SIDE)):
             square = ImageOps.fit(Image.fromarray(frame), (SIDE, SIDE))
-            sheet.paste(square, (left + place * (SIDE + MARGIN), top))
+            sheet.paste(square, (left + column * (SIDE + MARGIN), top))
         draw.text((left, top + SIDE), record.file[-70:], "dimgray", font)
         draw.text((left, top + SIDE + LINE), " ".join(record.captions[:1])[:75], "black", font)
     return sheet

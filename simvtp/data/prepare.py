@@ -223,8 +223,8 @@ def _main() -> None:
     log.info("%d videos re-encoded now, %d before, in %.0f s", done.fresh, len(done.copies) - done.fresh, done.seconds)
     if done.known:
         log.info("%d videos that could not be decoded before were not tried again (--retry tries them)", done.known)
-    place = given.out / spec.path.name if spec.kind in LISTS else given.out
-    log.info("the new corpus: %s", dataclasses.replace(spec, place=str(place)))
+    written = given.out / spec.path.name if spec.kind in LISTS else given.out
+    log.info("the new corpus: %s", dataclasses.replace(spec, place=str(written)))
 
 
 if __name__ == "__main__":

@@ -145,8 +145,8 @@ def _tokens(model: DualEncoder, loader: GalleryLoader, config: Config, device: t
 
 def _numbers(labels: Sequence[str], classes: Sequence[str]) -> Tensor:
     """int64 [N]: the place of each label among the classes; -1 for one that training does not show."""
-    place = {name: number for number, name in enumerate(classes)}
-    return torch.tensor([place.get(label, -1) for label in labels])
+    index = {name: number for number, name in enumerate(classes)}
+    return torch.tensor([index.get(label, -1) for label in labels])
 
 
 def _linear(features: tuple[Tensor, Tensor, Tensor], train: Tensor, val: Tensor, classes: int) -> Tensor:

@@ -97,14 +97,14 @@ def _each(retriever: SimVTP, paths: list[Path], store: sqlite3.Connection) -> It
 
 def _known_digest(path: Path, store: sqlite3.Connection) -> str:
     """sha256 of a file's content; read again only where its size or time of change is another."""
-    place, stat = str(path.resolve()), path.stat()
+    name, stat = str(path.resolve()), path.stat()
     stamp = (stat.st_size, stat.st_mtime_ns)
-    row = store.execute("select size, changed, digest from files where path = ?", (place,)).fetchone()
+    row = store.execute("select size, changed, digest from files where path = ?", (name,)).fetchone()
     if row is not None and row[:2] == stamp:
         return str(row[2])
     digest = _digest(path)
     with store:
-        store.execute("insert or replace into files values (?, ?, ?, ?)", (place, *stamp, digest))
+        store.execute("insert or replace into files values (?, ?, ?, ?)", (name, *stamp, digest))
     return digest
 
 

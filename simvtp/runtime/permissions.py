@@ -48,10 +48,10 @@ def explained(error: OSError, path: Path) -> OSError | ConfigError:
         return ConfigError(f"{path}: there is a file where a folder is meant; name another folder")
     if error.errno not in REFUSED:
         return OSError(error.errno, error.strerror, str(path)) if error.errno else OSError(f"{path}: {error}")
-    place = next(place for place in (path, *path.parents) if os.access(place, os.F_OK))
-    status = place.stat()
+    base = next(parent for parent in (path, *path.parents) if os.access(parent, os.F_OK))
+    status = base.stat()
     return ConfigError(
-        f"{path}: {error.strerror} for user {_name(os.geteuid())}; {place} belongs to {_name(status.st_uid)} with mode "
+        f"{path}: {error.strerror} for user {_name(os.geteuid())}; {base} belongs to {_name(status.st_uid)} with mode "
         f"{stat.S_IMODE(status.st_mode):04o}. Use a folder of your own, or one that the group shares: its owner "
         "runs `chmod -R g+rwX` and `chmod g+s` on it, and all use umask 002"
     )

@@ -163,7 +163,7 @@ class Controller:
                 folder, name, cause = self.registry.stage_folder(stage), "pretrain", stage_job
         known = {self.executor.describe(job), self.executor.describe(cause)}
         folders = {folder, self.registry.folder(run.id)}
-        if any(death["job"] in known for place in folders for death in read_deaths(place)):
+        if any(death["job"] in known for path in folders for death in read_deaths(path)):
             self._forget_job(run)
             self.registry.fail_with_stage(run)
             return

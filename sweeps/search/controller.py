@@ -56,14 +56,14 @@ class SearchController(Controller):
     def _ask(self) -> bool:
         """Choose points until enough runs are at work; whether there was need of one."""
         seeds, busy = len(self.spec.space.seeds), len(self.open)
-        wanted = min(-(-(self.at_once - busy) // seeds), self.spec.trials - self.trials.asked)
+        wanted = min(-(-(self.at_once - busy) // seeds), self.spec.trials - self.trials.chosen)
         if self.ended.exists():
             wanted = 0
         for _ in range(wanted):
             self.trials.ask()
-        if self.recorded != self.trials.asked:
+        if self.recorded != self.trials.chosen:
             write_json(self.folder / "search.json", record(self.spec, self.trials, self.command))
-            self.recorded = self.trials.asked
+            self.recorded = self.trials.chosen
         return wanted > 0
 
     def _open(self) -> None:

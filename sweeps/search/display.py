@@ -51,7 +51,7 @@ def search_table(plan: Plan, trials: Trials, states: Mapping[str, RunState], mos
     shown = [trial for trial in trials.trials if trial.rungs]
     if most is not None and len(shown) > most - 6:
         shown = sorted(shown, key=lambda trial: (trial.state != TrialState.RUNNING, -trial.number))[: max(1, most - 7)]
-    hidden = trials.asked - len(shown)
+    hidden = trials.chosen - len(shown)
     table = Table(title=title, title_justify="left", caption=f"and {hidden} more" if hidden else None)
     shares = trials.space.search.shares
     numbers = [
@@ -66,8 +66,8 @@ def search_table(plan: Plan, trials: Trials, states: Mapping[str, RunState], mos
         scores = [f"{score:.1f}" for score in trial.scores] + [""] * (len(shares) - len(trial.scores))
         values = [FIELDS[key].show(value) for key, value in trials.space.rounded(trial.params).items()]
         costs = [f"{cost:.4g}" for cost in trial.costs]
-        present: Run = trial.rungs[trial.passed][0]
-        table.add_row(str(trial.number), _word(trial, states), *scores, *costs, *values, present.id)
+        current: Run = trial.rungs[trial.passed][0]
+        table.add_row(str(trial.number), _word(trial, states), *scores, *costs, *values, current.id)
     return table
 
 
@@ -96,14 +96,14 @@ def describe_search(space: Space, trials: Trials, wanted: int) -> list[str]:
     for part in space.search.constraints:
         limit = part.factor * part.measure.of(space.base)
         lines.append(f"{part.measure.name}: at most {limit:.4g}, {part.factor:g} times that of the base")
-    shares, left = space.search.shares, max(0, wanted - trials.asked)
+    shares, left = space.search.shares, max(0, wanted - trials.chosen)
     what = {"length": "both schedules", "data": "the pre-training data"}[space.search.budget]
     runs, compute, reach = [], Fraction(0), Fraction(left)
     for share, before in zip(shares, (None, *shares), strict=False):
         reach *= before / share if before is not None else 1
         runs.append(f"{float(reach) * len(space.seeds):.3g} runs at {share}")
         compute += reach * share * len(space.seeds)
-    lines.append(f"{trials.asked} trials chosen so far, {left} more to choose; about {', '.join(runs)} of {what}: "
+    lines.append(f"{trials.chosen} trials chosen so far, {left} more to choose; about {', '.join(runs)} of {what}: "
                  f"the work of {float(compute):.3g} full runs")  # fmt: skip
     return [*lines, "nothing was started"]
 
@@ -123,11 +123,11 @@ def sum_up(console: Console, plan: Plan, trials: Trials, registry: RunRegistry) 
     if failed:
         show(
             console,
-            f"{len(failed)} of {trials.asked} trials failed; the same command with --retry failed tries them again",
+            f"{len(failed)} of {trials.chosen} trials failed; the same command with --retry failed tries them again",
         )
     best = trials.best()
     if best is not None:
-        figure = f"trial {best.number}, validation R@1 {best.scores[-1]:.1f}, the luckiest of {trials.asked}"
+        figure = f"trial {best.number}, validation R@1 {best.scores[-1]:.1f}, the luckiest of {trials.chosen}"
         show(console, f"best: {figure}; with a new seed: {again(plan, best)}")
         if len(trials.space.objectives) > 1:
             show(console, f"on the front: trials {', '.join(str(trial.number) for trial in trials.front())}")

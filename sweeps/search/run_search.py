@@ -35,14 +35,14 @@ WATCH_SECONDS = 5.0
 
 
 def run_command(
-    asked: SearchSpec, arguments: argparse.Namespace, registry: RunRegistry, console: Console, words: Sequence[str]
+    spec: SearchSpec, arguments: argparse.Namespace, registry: RunRegistry, console: Console, words: Sequence[str]
 ) -> int:
     """What a command line asks of a search; gives the exit code."""
     if arguments.status:
-        return show_status(console, asked, registry, watch=arguments.watch)
+        return show_status(console, spec, registry, watch=arguments.watch)
     for name in ("log", "why"):
         if getattr(arguments, name) is not None:
-            plan = with_runs(asked.plan(), asked.look(registry))
+            plan = with_runs(spec.plan(), spec.look(registry))
             run = control.find_run(plan, getattr(arguments, name))
             return (
                 control.follow(console, registry, run)
@@ -51,8 +51,8 @@ def run_command(
             )
     if arguments.cancel is not None:
         registry.check_writable()
-        return cancel(console, asked, registry, arguments.cancel)
-    return start(console, asked, registry, arguments, words)
+        return cancel(console, spec, registry, arguments.cancel)
+    return start(console, spec, registry, arguments, words)
 
 
 def start(
@@ -92,14 +92,14 @@ def _begun(spec: SearchSpec, registry: RunRegistry) -> Plan:
         return spec.plan()
 
 
-def show_status(console: Console, asked: SearchSpec, registry: RunRegistry, *, watch: bool) -> int:
+def show_status(console: Console, spec: SearchSpec, registry: RunRegistry, *, watch: bool) -> int:
     """--status: one screen, from the study and the folder."""
     screen = Screen(console) if watch and console.is_terminal else None
     with screen or nullcontext():
         while True:
             registry.queue.refresh()
-            trials = asked.look(registry)
-            plan = with_runs(asked.plan(), trials)
+            trials = spec.look(registry)
+            plan = with_runs(spec.plan(), trials)
             states = registry.states(plan)
             if screen is None:
                 console.print(search_table(plan, trials, states, most=console.height if watch else None))
@@ -111,12 +111,12 @@ def show_status(console: Console, asked: SearchSpec, registry: RunRegistry, *, w
             time.sleep(WATCH_SECONDS)
 
 
-def cancel(console: Console, asked: SearchSpec, registry: RunRegistry, which: str) -> int:
+def cancel(console: Console, spec: SearchSpec, registry: RunRegistry, which: str) -> int:
     """End a run, whose trial then fails, or all that are at work, and choose no more."""
-    plan = with_runs(asked.plan(), asked.look(registry))
+    plan = with_runs(spec.plan(), spec.look(registry))
     if which != "all":
         return control.cancel(console, plan, registry, [control.find_run(plan, which)])
-    mark = registry.results / "sweeps" / asked.folder / CANCELLED
+    mark = registry.results / "sweeps" / spec.folder / CANCELLED
     mark.parent.mkdir(parents=True, exist_ok=True)
     mark.touch()
     return control.cancel(console, plan, registry, list(plan.runs.values()))
@@ -145,7 +145,7 @@ def _control(
     """Be the search's controller; the caller holds its lock."""
     trials = spec.study(registry)
     (registry.results / "sweeps" / spec.folder / CANCELLED).unlink(missing_ok=True)
-    if trials.asked < spec.trials or any(trials.under_way()) or arguments.retry:
+    if trials.chosen < spec.trials or any(trials.under_way()) or arguments.retry:
         preflight.prepare_corpora(example_plan(spec))
     for trial in trials.failed():
         runs = [run for rung in trial.rungs for run in rung]

@@ -58,14 +58,14 @@ class SearchSpec:
     def study(self, registry: RunRegistry) -> Trials:
         """The study, to be written to; the caller holds the lock of the folder."""
         folder = registry.results / "sweeps" / self.folder
-        return Trials(self.space, folder, self._place(folder))
+        return Trials(self.space, folder, self._backend(folder))
 
     def look(self, registry: RunRegistry) -> Trials:
         """The study as it is at the moment; what is written to it is lost."""
         folder = registry.results / "sweeps" / self.folder
-        return Trials(self.space, folder, Copy(self._place(folder), self.folder))
+        return Trials(self.space, folder, Copy(self._backend(folder), self.folder))
 
-    def _place(self, folder: Path) -> Database | Journal:
+    def _backend(self, folder: Path) -> Database | Journal:
         return self.database or Journal((folder / "study.journal").resolve())
 
 

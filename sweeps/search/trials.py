@@ -35,9 +35,9 @@ def is_promoted(values: Sequence[float], others: Sequence[Sequence[float]], keep
     values: of the trial, one for each objective, the more the better. A trial stands behind those that are as good in
     all objectives. Of equal ones the earlier have the places: R@1 of a small gallery takes few values.
     """
-    places = max(1, int((len(others) + 1) * keep))
+    kept = max(1, int((len(others) + 1) * keep))
     behind = sum(all(theirs >= own for theirs, own in zip(other, values, strict=True)) for other in others)
-    return behind < places
+    return behind < kept
 
 
 BASE = "base"
@@ -70,9 +70,9 @@ class Trial:
 class Trials:
     """The study: validation text-to-video R@1, the mean over the seeds, to be maximised; costs to be minimised."""
 
-    def __init__(self, space: Space, folder: Path, place: Database | Journal | Copy) -> None:
+    def __init__(self, space: Space, folder: Path, backend: Database | Journal | Copy) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self.space, self.folder, self.place = space, folder, place
+        self.space, self.folder, self.backend = space, folder, backend
         self.outcomes: dict[str, float | None] = {}  # run -> its R@1; None: failed
         self.reload()
 
@@ -84,31 +84,31 @@ class Trials:
             raise
         except (KeyError, TypeError, ValueError, AssertionError, IndexError) as error:  # what Optuna raises on nonsense
             why = f"{type(error).__name__}: {error}"
-            if not isinstance(self.place, Journal):
+            if not isinstance(self.backend, Journal):
                 raise ConfigError(
                     f"the study {self.folder.name} is not of this search, or of other code ({why}); name another "
                     "--storage or --results"
                 ) from error
-            self.place.set_aside(why)
+            self.backend.set_aside(why)
             self._load()
         self._recover()
 
     def _load(self) -> None:
-        self.storage = self.place.open()
+        self.storage = self.backend.open()
         names, directions = zip(*self.space.objectives.items(), strict=True)
         self.study = optuna.create_study(
             study_name=self.folder.name, storage=self.storage, directions=directions, load_if_exists=True
         )
         if [direction.name.lower() for direction in self.study.directions] != list(directions):
             raise ValueError(f"its objectives are {len(self.study.directions)}, those of the search {len(directions)}")
-        if self.study.metric_names is None and not isinstance(self.place, Copy):
+        if self.study.metric_names is None and not isinstance(self.backend, Copy):
             name_objectives(self.study, names)
         self._check_owner()
         self.trials = [self._trial(stored) for stored in self.study.get_trials(deepcopy=False)]
 
     def _check_owner(self) -> None:
         """A database may be shared: a study belongs to one results folder, where its runs are."""
-        if not isinstance(self.place, Database):
+        if not isinstance(self.backend, Database):
             return
         here = str(self.folder.resolve().parent.parent)
         owner = self.study.user_attrs.get("results")
@@ -116,7 +116,7 @@ class Trials:
             self.study.set_user_attr("results", here)
         elif owner != here:
             raise ConfigError(
-                f"--storage {self.place}: its study {self.folder.name} is of the results folder {owner}; use that "
+                f"--storage {self.backend}: its study {self.folder.name} is of the results folder {owner}; use that "
                 "folder, or another database"
             )
 
@@ -152,7 +152,7 @@ class Trials:
             self._add(params)
 
     @property
-    def asked(self) -> int:
+    def chosen(self) -> int:
         """Points that were chosen so far; a failed one that is tried again is the same point."""
         return len(self.points())
 
@@ -277,7 +277,7 @@ class Trials:
 
     def close(self) -> None:
         """With a database, leave a copy as a journal, which is what analysis reads."""
-        if isinstance(self.place, Database):
+        if isinstance(self.backend, Database):
             copy_to_journal(self.study, self.folder / "study.journal")
 
 

@@ -84,10 +84,10 @@ class SlurmQueue:
         path = self.submissions.folder / "accounts.json"
         try:
             cached: Any = read_json(path)
-            asked, known = float(cached["time"]), dict(cached["jobs"])
+            queried, known = float(cached["time"]), dict(cached["jobs"])
         except (FileNotFoundError, ValueError, KeyError, TypeError):
-            asked, known = 0.0, {}
-        wait = asked + QUERY_SECONDS - time.time()
+            queried, known = 0.0, {}
+        wait = queried + QUERY_SECONDS - time.time()
         if jobs and shutil.which("sacct") is not None and not (wait > 0 and known.keys() >= set(jobs)):
             time.sleep(min(max(wait, 0.0), QUERY_SECONDS))  # somebody asked of other jobs a moment ago
             words = [

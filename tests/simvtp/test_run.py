@@ -103,8 +103,8 @@ def test_bad_input_is_a_paragraph_and_exit_code_2(words: list[str], message: str
 def test_zero_shot_with_every_column_and_each_video_decoded_once(
     quick: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = {"finetune.length": "0 steps", "evaluate.dual_softmax": "true", "evaluate.rerank": "3"}
-    config = override(preset("tiny"), {**quick, **asked})
+    settings = {"finetune.length": "0 steps", "evaluate.dual_softmax": "true", "evaluate.rerank": "3"}
+    config = override(preset("tiny"), {**quick, **settings})
     decoded: list[tuple[str, int]] = []
     read = GalleryLoader._views
 

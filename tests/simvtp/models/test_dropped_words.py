@@ -63,10 +63,10 @@ def test_the_word_decoder_sees_no_padding() -> None:
     made = small_batch.config()
     decoder = WordDecoder(made.model, 12).eval()
     torch.nn.init.normal_(decoder.mask_token)
-    tokens, present = torch.randn(1, 5, 16), torch.ones(1, 5, dtype=torch.bool)
+    tokens, is_word = torch.randn(1, 5, 16), torch.ones(1, 5, dtype=torch.bool)
     text = DroppedText(torch.tensor([[0, 2, 4]]), torch.ones(1, 3, dtype=torch.bool), torch.tensor([[1, 3]]),
                        torch.ones(1, 2, dtype=torch.bool), torch.tensor([0, 1]))  # fmt: skip
-    wanted = decoder(Group(tokens, present), text)
+    wanted = decoder(Group(tokens, is_word), text)
     assert wanted.shape == (2, 12)
     padded = DroppedText(torch.tensor([[0, 2, 4, 1]]), torch.tensor([[True, True, True, False]]),
                          torch.tensor([[1, 3, 0]]), torch.tensor([[True, True, False]]), text.masked_index)  # fmt: skip

@@ -25,9 +25,9 @@ def transformer(**named: float) -> Transformer:
 
 def groups() -> list[Group]:
     random = generator("tokens")
-    present = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0], [1, 0, 0, 0]], dtype=torch.bool)
+    is_token = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0], [1, 0, 0, 0]], dtype=torch.bool)
     first, second = (torch.randn(shape, generator=random) for shape in ((2, 5, WIDTH), (3, 4, WIDTH)))
-    return [Group(first), Group(second, present)]
+    return [Group(first), Group(second, is_token)]
 
 
 def slow_sequence(made: Transformer, tokens: Tensor) -> Tensor:

@@ -42,7 +42,7 @@ def test_several_objectives_with_choices_whole_numbers_and_constraints(sampler: 
         trials.ask()
         train(trials)
     limit = 2 * space.costs({})[0]
-    assert trials.asked == 14
+    assert trials.chosen == 14
     trained = [trial for trial in trials.trials if trial.rungs]
     assert trained[0].params == space.base_params()
     assert all(trial.costs[0] <= limit and trial.params["model.heads"] != 3 for trial in trained)
@@ -70,7 +70,7 @@ def test_a_trial_that_nobody_beats_in_all_objectives_goes_on() -> None:
 
 def test_a_study_of_other_objectives_is_set_aside(tmp_path: Path) -> None:
     trials_in(tmp_path, of=Space(replace(SEVERAL, minimise=()), SIZE, (0,))).ask()
-    assert trials_in(tmp_path, of=Space(SEVERAL, SIZE, (0,))).asked == 0
+    assert trials_in(tmp_path, of=Space(SEVERAL, SIZE, (0,))).chosen == 0
     assert (tmp_path / "search-tiny/study.journal.old").exists()
 
 

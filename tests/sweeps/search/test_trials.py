@@ -146,7 +146,7 @@ def play(folder: Path, kill_every: int) -> list[tuple[str, dict[str, float], lis
             for run in trial.current_runs:
                 trials.tell(run.id, done(50 * trial.params["mask.video"] + trial.number))
         if not trials.settle():
-            if trials.asked == 10:
+            if trials.chosen == 10:
                 break
             for _ in range(2):
                 trials.ask()
@@ -179,9 +179,9 @@ def test_a_failed_point_counts_once_and_is_tried_again_only_when_asked(tmp_path:
     trials.settle()
     assert first.state == TrialState.FAIL
     again = trials_in(tmp_path)
-    assert (list(again.under_way()), again.asked, [trial.number for trial in again.failed()]) == ([], 1, [0])
+    assert (list(again.under_way()), again.chosen, [trial.number for trial in again.failed()]) == ([], 1, [0])
     again.retry(again.failed()[0])
-    assert (again.asked, again.failed(), again.trials[1].params) == (1, [], first.params)
+    assert (again.chosen, again.failed(), again.trials[1].params) == (1, [], first.params)
     finish(again, {})
     assert again.trials[1].state == TrialState.COMPLETE
 

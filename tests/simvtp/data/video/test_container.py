@@ -202,11 +202,11 @@ def test_a_name_is_never_taken_for_a_protocol(tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_folder_named_http_is_no_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    asked: list[str] = []
+    requests: list[str] = []
 
     class Server(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked.append(self.path)
+            requests.append(self.path)
             self.send_error(404)
 
     monkeypatch.chdir(tmp_path)
@@ -218,4 +218,4 @@ def test_a_folder_named_http_is_no_address(tmp_path: Path, monkeypatch: pytest.M
         for reader in ("auto", "decord"):
             assert Video(path, reader).frame_count == 10
         server.shutdown()
-    assert asked == []
+    assert requests == []

@@ -54,8 +54,8 @@ def test_masked_video_modelling_is_videomaes(shape: str, ratio: float, normed: b
     (encoded,) = ours.encode([Group(ours.tubes(tubes, mask.visible))])
     assert ours.pixel_decoder is not None
     predicted = ours.pixel_decoder(encoded.tokens, mask.visible, mask.masked)
-    asked = gather_rows(tubes, mask.masked)
-    loss = masked_video_loss(predicted, pixel_targets(asked) if normed else asked.float() / 255)
+    masked = gather_rows(tubes, mask.masked)
+    loss = masked_video_loss(predicted, pixel_targets(masked) if normed else masked.float() / 255)
     loss.backward()  # type: ignore[no-untyped-call]
 
     actual = theirs(pixels, bool_masked_pos=hidden(mask, made.model.tubes))

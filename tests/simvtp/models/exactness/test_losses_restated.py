@@ -82,7 +82,7 @@ def entropy(scores: list[float] | Array, right: int) -> float:
 def restated(weights: dict[str, Array], batch: MaskedBatch, temperature: float) -> dict[str, float]:
     """The four losses (SimVTP section 3.3)."""
     videos, rows = batch.video.numpy().astype(np.float64), len(batch.video)
-    seen, asked = batch.video_mask.visible.tolist(), batch.video_mask.masked.tolist()
+    seen, masked = batch.video_mask.visible.tolist(), batch.video_mask.masked.tolist()
 
     def tubes(row: int) -> list[Array]:
         collected = []
@@ -111,9 +111,9 @@ def restated(weights: dict[str, Array], batch: MaskedBatch, temperature: float) 
             linear(x, weights, "pixel_decoder.embed") + sine(place, width)
             for x, place in zip(joint[row][:count], seen[row], strict=True)
         ]
-        given += [weights["pixel_decoder.mask_token"] + sine(place, width) for place in asked[row]]
+        given += [weights["pixel_decoder.mask_token"] + sine(place, width) for place in masked[row]]
         decoded = transformer(given, weights, "pixel_decoder.layers", DECODER_HEADS)[count:]
-        for number, state in zip(asked[row], decoded, strict=True):
+        for number, state in zip(masked[row], decoded, strict=True):
             predicted = linear(state, weights, "pixel_decoder.head").reshape(3, -1)
             for channel, pixels in enumerate(tube(videos[row], number)):
                 wanted = (pixels - pixels.mean()) / (pixels.std(ddof=1) + 1e-6)

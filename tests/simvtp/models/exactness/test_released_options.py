@@ -94,9 +94,9 @@ def test_matching_counts_padding_where_the_config_says_so() -> None:
     padded = small_batch.config(objective__mvm=0, objective__mlm=0, objective__vtc=0, model__text_mean="padded")
     model, data = small_batch.model(made).eval(), small_batch.batch(made)
     assert losses(model, data, padded)["vtm"].item() == losses(model, data, made)["vtm"].item()  # nothing is padded
-    present = data.present.clone()
-    present[:, 7:] = False
-    short = replace(data, present=present)
+    is_word = data.present.clone()
+    is_word[:, 7:] = False
+    short = replace(data, present=is_word)
     assert losses(model, short, padded)["vtm"].item() != losses(model, short, made)["vtm"].item()
 
 
