@@ -114,7 +114,7 @@ def _cells(diff: PointDiff) -> list[str]:
 
 
 def find_run(name: str, results: Path) -> Run:
-    """The finished run of that id, beginning of an id, or path; raises Unreadable where there is not exactly one."""
+    """The finished run of that id, beginning of an id, or path; raises Unreadable if there is not exactly one."""
     path = Path(name)
     paths = [path] if path.is_file() else [path / "result.json"] if (path / "result.json").is_file() else []
     if not paths:
@@ -132,7 +132,7 @@ def find_run(name: str, results: Path) -> Run:
 
 
 def run_blocks(first: Run, second: Run) -> list[Block]:
-    """R@1/5/10 of two runs and the difference, second minus first; raises Unreadable where the tests differ."""
+    """R@1/5/10 of two runs and the difference, second minus first; raises Unreadable if the tests differ."""
     if not first.same_queries(second):
         raise Unreadable(f"{first.id} and {second.id} {_unlike(first, second)}: nothing can be paired")
     rows = []

@@ -35,7 +35,7 @@ _HEAD = r"""\documentclass[10pt]{article}
 
 
 def document(folder: Path, sweeps: Sequence[Sweep]) -> str:
-    """The document, with paths relative to the folder; raises DataError where there is nothing to include."""
+    """The document, with paths relative to the folder; raises DataError if there is nothing to include."""
     parts = []
     titles = {sweep.folder: sweep.title for sweep in sweeps}
     for name, title in titles.items():

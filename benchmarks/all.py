@@ -38,7 +38,7 @@ def benchmarks() -> list[str]:
 
 
 def run(name: str) -> str | None:
-    """What it prints, passed on as it comes; None where it fails."""
+    """What it prints, passed on as it comes; None if it fails."""
     print(f"== {name}", flush=True)
     (path,) = (ROOT / "benchmarks").rglob(f"{name}.py")
     command = [sys.executable, "-W", "ignore", str(path.relative_to(ROOT))]

@@ -2,7 +2,7 @@
 
 Nothing is trained: its executor is a fake that writes a result for a run as soon as it is submitted, of
 the length that a test of 1000 queries gives. All else is what `sweeps/run.py` does: the plan, the scan of the folder,
-the study, the records of submissions, the status. Seconds; MB is the most that a process of its own took for that many
+the study, the records of submissions, the status. Seconds; MB is the most that its own process took for that many
 runs, and the most that any one of its children did; entries are those of the fullest folder.
 """
 

@@ -21,7 +21,7 @@ results.points.groupby(["sweep", "point"])["state"].value_counts().unstack(fill_
 # %% [markdown]
 # ## A metric that the product does not have: mean reciprocal rank
 #
-# `queries` has a row for each query of each run, so a metric of one's own is one line.
+# `queries` has a row for each query of each run, so a metric of your own is one line.
 
 # %%
 queries = results.queries.query("direction == 'text_to_video'")

@@ -107,7 +107,7 @@ def main(command: Callable[[], object]) -> None:
 
 
 def boundary(command: Callable[[], object]) -> int:
-    """The exit code of a command: what it gives, 0 where that is no number.
+    """The exit code of a command: what it gives, 0 if that is no number.
 
     What a user can cause is one paragraph on stderr. 2: bad input, or a loss that diverged; 3: another process is at
     it; 130: interrupted, and resumable; 1: an error that is not known, whose full report is in a file that is named.

@@ -1,4 +1,4 @@
-"""Which sweeps there are: by name those of `sweeps/ablations/`, by path a file of one's own."""
+"""Finds sweeps and searches: those of `sweeps/ablations/` by name, a user's file by its path."""
 
 from __future__ import annotations
 
@@ -66,12 +66,12 @@ def find(name: str) -> Sweep | Search:
 
 
 def is_file(text: str) -> bool:
-    """Whether what was typed for a sweep is meant as a path, there or not."""
+    """Whether the argument for a sweep is a path, existing or not."""
     return text.endswith(".py") or "/" in text
 
 
 def from_file(text: str) -> tuple[str, Sweep | Search]:
-    """The name and content of a sweep's file: what its SWEEP or SEARCH is, named after the file.
+    """The name of a sweep's file, without extension, and its SWEEP or SEARCH.
 
     Its folder can be imported from. Raises ConfigError that names the file, and the line where its own code fails.
     """
@@ -111,14 +111,14 @@ def _execute(path: Path, text: str) -> ModuleType:
     sys.modules[module.__name__] = module  # dataclasses of the file look it up
     folder = str(path.resolve().parent)
     if folder not in sys.path:
-        sys.path.append(folder)  # behind all else: nothing there hides an installed module
+        sys.path.append(folder)  # last, so that no file there hides an installed module
     with _errors_of(path, text):
         spec.loader.exec_module(module)
     return module
 
 
 def _defined(module: ModuleType, text: str) -> Sweep | Search:
-    """What the module defines; raises ConfigError."""
+    """SWEEP or SEARCH of a module; raises ConfigError."""
     defined = [name for name in ("SWEEP", "SEARCH") if hasattr(module, name)]
     if len(defined) != 1:
         other = [key for key, value in vars(module).items() if isinstance(value, Sweep | Search)]
@@ -144,7 +144,7 @@ def _reported(
 
 @contextmanager
 def _errors_of(path: Path, text: str) -> Iterator[None]:
-    """What the code of a sweep's file raises, as ConfigError that names the file and the line."""
+    """Turn errors in the code of a sweep's file into ConfigError that names the file and the line."""
     try:
         yield
     except SyntaxError as error:

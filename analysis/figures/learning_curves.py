@@ -31,7 +31,7 @@ class Panel:
     title: str
     x: str
     label: str
-    unit: str  # what the axis is called where there is no room for more
+    unit: str  # what the axis is called if there is no room for more
 
 
 PANELS = (
@@ -83,7 +83,7 @@ def chosen(rows: Sequence[Row]) -> list[Row]:
 
 
 def draw(summary: Summary, folder: Path) -> Figure | None:
-    """A panel per loss and for validation R@1, a line per point (mean over seeds); None where nothing was logged."""
+    """A panel per loss and for validation R@1, a line per point (mean over seeds); None if nothing was logged."""
     shown = chosen(summary.finished_rows)
     logs = {run.id: lines_of(run, folder) for row in shown for run in row.runs.values()}
     panels = [p for p in PANELS if any(series(lines, p) for lines in logs.values())]

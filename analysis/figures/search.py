@@ -60,12 +60,12 @@ def history(study: optuna.Study, name: str) -> Figure:
 
 
 def _reached(trial: FrozenTrial) -> float:
-    """What a trial without value had when it was stopped; 0 where nothing is known of it."""
+    """What a trial without value had when it was stopped; 0 if nothing is known of it."""
     return trial.intermediate_values[max(trial.intermediate_values)] if trial.intermediate_values else 0.0
 
 
 def importance(study: optuna.Study, name: str) -> Figure | None:
-    """Bars of Optuna's own estimate (PED-ANOVA); None where there are too few trials or nothing varies."""
+    """Bars of Optuna's own estimate (PED-ANOVA); None if there are too few trials or nothing varies."""
     done = finished(study)
     varied = sorted({key for trial in done for key in trial.params if len({str(t.params.get(key)) for t in done}) > 1})
     if len(done) < FEWEST or not varied:

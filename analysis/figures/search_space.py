@@ -33,7 +33,7 @@ def varied_settings(trials: Sequence[FrozenTrial]) -> list[str]:
 def settings(study: optuna.Study, name: str) -> Figure | None:
     """Parallel coordinates (Inselberg 1985): an axis for each setting and for R@1, a line for each finished trial.
 
-    None where fewer than FEWEST trials are finished or nothing varies.
+    None if fewer than FEWEST trials are finished or nothing varies.
     """
     trials = finished(study)[::-1]  # the best ones on top
     keys = varied_settings(trials)
@@ -105,7 +105,7 @@ def _show(key: str, value: Any) -> str:
 def front(study: optuna.Study, name: str) -> Figure | None:
     """R@1 against each cost, and the front: trials that no other one beats in all objectives.
 
-    None where there is one objective, or no finished trial.
+    None if there is one objective, or no finished trial.
     """
     names, trials = objectives(study), finished(study)
     if len(names) < 2 or not trials:

@@ -23,7 +23,7 @@ def load_results(folder: str | Path) -> Results:
     """All of a results folder that can be trusted, as frames.
 
     folder: such as "results/". What is damaged, of another version or not what its sweep asked for is in no frame, but
-    in `Results.left_out`. Raises DataError where the folder holds no finished run.
+    in `Results.left_out`. Raises DataError if the folder holds no finished run.
     """
     return Results(load(Path(folder)))
 
@@ -103,9 +103,9 @@ class Results:
 
     @cached_property
     def curves(self) -> pd.DataFrame:
-        """A row for each value that a run or its pre-training logged; empty where no log is left.
+        """A row for each value that a run or its pre-training logged; empty if no log is left.
 
-        Columns: run, stage ('pretrain', 'finetune', 'validation'), step, epoch (NaN where not logged), name ('loss',
+        Columns: run, stage ('pretrain', 'finetune', 'validation'), step, epoch (NaN if not logged), name ('loss',
         'mvm', 'R@1', ...), value. Where a resumed run logged a step twice, the later value counts.
         """
         import pandas as pd

@@ -48,7 +48,7 @@ class Collection:
 
 
 def load(folder: Path) -> Collection:
-    """Everything in a results folder; raises DataError where it holds no finished run at all."""
+    """Everything in a results folder; raises DataError if it holds no finished run at all."""
     collection = Collection(folder)
     if folder.is_dir():
         _load_runs(collection)
@@ -97,7 +97,7 @@ def _load_runs(collection: Collection) -> None:
 
 
 def _read(folder: Path) -> Run | Unreadable | str | None:
-    """The run of a folder, why it cannot be trusted, or the line of its failure; None where it has neither."""
+    """The run of a folder, why it cannot be trusted, or the line of its failure; None if it has neither."""
     path = folder / "result.json"
     try:
         if path.exists():
@@ -169,7 +169,7 @@ def _trusted(sweep: Sweep, collection: Collection) -> Sweep:
 
 
 def _disagreement(wanted: Mapping[str, Any], run: Run) -> str | None:
-    """Why the run is not of the wanted settings; None where it is. Settings of the machine may differ."""
+    """Why the run is not of the wanted settings; None if it is. Settings of the machine may differ."""
     differing = [name for name in wanted.keys() | run.config.keys()
                  if not name.startswith("machine.") and wanted.get(name) != run.config.get(name)]  # fmt: skip
     if not differing:
@@ -184,7 +184,7 @@ def _disagreement(wanted: Mapping[str, Any], run: Run) -> str | None:
 
 
 def _corpus_mark(run: Run, kind: str) -> tuple[tuple[Any, ...], str] | None:
-    """What must agree (the key) and the fingerprint with the gallery's size; None where the run has no such corpus."""
+    """What must agree (the key) and the fingerprint with the gallery's size; None if the run has no such corpus."""
     fingerprint = run.corpus.get(kind)
     if not fingerprint and kind != "test":  # how many queries there were counts in any case
         return None

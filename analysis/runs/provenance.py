@@ -21,7 +21,7 @@ AGAIN = "reproduced"  # the results folder that the commands write: not the one 
 
 
 def command(run: Run) -> str:
-    """The line that trains and tests the run once more; raises ConfigError where this code cannot give that run."""
+    """The line that trains and tests the run once more; raises ConfigError if this code cannot give that run."""
     return command_of(run.config, run.preset, run.id)
 
 

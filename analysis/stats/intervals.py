@@ -125,7 +125,7 @@ class Spread:
 def spread(values: Values) -> Spread:
     """The variance of the mean of values [..., S, Q], in parts of shape [...] (see the module's head).
 
-    Raises ValueError where there is no seed or no query.
+    Raises ValueError if there is no seed or no query.
     """
     values = np.asarray(values, dtype=np.float64)
     if values.ndim < 2 or 0 in values.shape[-2:]:
@@ -241,7 +241,7 @@ def seeds_needed(
 ) -> int | None:
     """Fewest seeds with which `detectable` is no more than `wanted`.
 
-    None where no number of seeds up to 10,000 does: then the test queries are too few.
+    None if no number of seeds up to 10,000 does: then the test queries are too few.
     """
     for seeds in (*range(2, 200), *range(200, 10_001, 50)):
         if detectable(seeds, deviation, query_variance, power, rows) <= wanted:

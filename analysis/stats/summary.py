@@ -53,7 +53,7 @@ class Row:
         return self.level[self.metric.direction]
 
     def score(self, split: str = "test") -> float:
-        """The metric's mean over seeds, percent; NaN where there is none, or where a run has no such split."""
+        """The metric's mean over seeds, percent; NaN if there is none, or where a run has no such split."""
         return self.mean(self.metric.name, self.metric.direction, split)
 
     def scores(self, split: str = "test") -> npt.NDArray[np.float64]:
@@ -66,7 +66,7 @@ class Row:
         return values if np.isfinite(values).all() else np.array([])
 
     def mean(self, name: str, direction: str = MAIN, split: str = "test") -> float:
-        """Mean over seeds; NaN where there is none, or where a run has no such split."""
+        """Mean over seeds; NaN if there is none, or where a run has no such split."""
         key = (name, direction, split)
         if key not in self._means:  # every form of the table asks again
             values = [run.metric(name, direction, split) for run in self.runs.values()]
@@ -269,7 +269,7 @@ class Power:
 
 
 def power(summary: Summary) -> Power | None:
-    """None where no row has two seeds in common with the base, or nothing varies."""
+    """None if no row has two seeds in common with the base, or nothing varies."""
     gaps = [row.difference for row in summary.finished_rows if row.difference and row.difference.interval.seeds > 1]
     deviation = math.sqrt(float(np.mean([gap.interval.deviation**2 for gap in gaps]))) if gaps else 0.0
     if not deviation:
@@ -283,7 +283,7 @@ def power(summary: Summary) -> Power | None:
 
 
 def power_note(summary: Summary) -> str:
-    """`power` in words; '' where there is none."""
+    """`power` in words; '' if there is none."""
     result = power(summary)
     if result is None:
         return ""

@@ -57,7 +57,7 @@ def of_row(row: Row) -> dict[str, Yardstick]:
 
 
 def retrieval(row: Row) -> dict[str, float]:
-    """chance, ceiling, and the ridge baselines by name: R@1 of text-to-video in percent; empty where none measured."""
+    """chance, ceiling, and the ridge baselines by name: R@1 of text-to-video in percent; empty if none measured."""
     return _means([run.yardsticks[RETRIEVAL] for run in row.runs.values() if RETRIEVAL in run.yardsticks])
 
 

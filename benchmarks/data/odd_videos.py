@@ -25,7 +25,7 @@ FRAMES, CLOSE = 12, 6.0
 
 
 def by_ffmpeg(path: Path) -> Frames | None:
-    """Every frame, upright, uint8 [T, H, W, 3]; None where ffmpeg gives none."""
+    """Every frame, upright, uint8 [T, H, W, 3]; None if ffmpeg gives none."""
     show = [
         "ffprobe",
         "-v",

@@ -1,4 +1,4 @@
-"""A part in a process of its own: time limits, kills, restarts."""
+"""A part in its own process: time limits, kills, restarts."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def _began(pid: int) -> str:
 
 
 def _fields(folder: Path) -> list[str]:
-    """/proc/PID/stat from the state on (proc(5): 0 state, 1 parent, 19 start time); empty where it has ended."""
+    """/proc/PID/stat from the state on (proc(5): 0 state, 1 parent, 19 start time); empty if it has ended."""
     try:
         return (folder / "stat").read_text().rpartition(")")[2].split()
     except OSError:

@@ -1,7 +1,7 @@
 """`python benchmarks/model/evaluate.py`: what the evaluation costs, apart from decoding.
 
 Ranking: seconds and memory for both directions of a gallery of random features with as many captions as videos, by
-blocks and, where it fits, from the whole matrix; each in a process of its own. Encoding: videos and captions a second
+blocks and, where it fits, from the whole matrix; each in its own process. Encoding: videos and captions a second
 through the two encoders of preset tiny.
 """
 

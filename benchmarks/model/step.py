@@ -3,7 +3,7 @@
 Four steps for each preset: the release's design in fp32 (`benchmarks/model/plain.py`, PyTorch's default AdamW), ours
 in fp32,
 ours in fp32 with `machine.checkpointing`, and ours in bf16; same weights, clips, captions and masks, no dropout. Each
-runs in a process of its own, and they take turns: medians over --steps turns of the seconds, and of the ratio to
+runs in its own process, and they take turns: medians over --steps turns of the seconds, and of the ratio to
 the
 plain step of the same turn; highest memory of the process, FLOP counted (`benchmarks/model/flop.py`), and their
 share of the
@@ -227,7 +227,7 @@ def compare(name: str, batch: int, steps: int, assignments: list[str]) -> list[d
 
 
 def check_losses(losses: dict[str, dict[str, float]]) -> None:
-    """Raise AssertionError where a loss is not the plain one to rounding."""
+    """Raise AssertionError if a loss is not the plain one to rounding."""
     for kind, tolerance in TOLERANCE.items():
         for name, wanted in losses["plain fp32"].items():
             given = losses[kind][name]

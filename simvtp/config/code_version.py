@@ -85,9 +85,9 @@ def keep(results: Path, code: Mapping[str, str]) -> None:
 
 
 def changed_files(results: Path, recorded: Any, wanted: Mapping[str, str]) -> list[str]:
-    """Files that differ between the code of a record and `wanted`, which is of this code; empty where none does.
+    """Files that differ between the code of a record and `wanted`, which is of this code; empty if none does.
 
-    recorded: the `code` of a record, None where it has none.
+    recorded: the `code` of a record, None if it has none.
     """
     if recorded == dict(wanted):
         return []

@@ -36,7 +36,7 @@ def discard(folder: Path, stage: Stage) -> None:
 def read_config(folder: Path) -> tuple[Config, str]:
     """The config of a run or stage from its folder, and the name of its preset.
 
-    Raises DataError that names the file where there is none, or it is not one of this version.
+    Raises DataError that names the file if there is none, or it is not one of this version.
     """
     path = folder / "config.json"
     if not path.is_file():
@@ -51,7 +51,7 @@ def read_config(folder: Path) -> tuple[Config, str]:
 
 
 def _code_of(record: Path) -> dict[str, str] | None:
-    """The code that a record names; None where it names none, or cannot be read."""
+    """The code that a record names; None if it names none, or cannot be read."""
     try:
         content = read_json(record)
     except (OSError, ValueError):
@@ -85,12 +85,12 @@ class Experiment:
 
     @cached_property
     def pretrain_id(self) -> str | None:
-        """Id of the pre-training stage, which runs may share; None where the config has none."""
+        """Id of the pre-training stage, which runs may share; None if the config has none."""
         return pretrain_id(self.config)
 
     @cached_property
     def pretrain_dir(self) -> Path | None:
-        """Folder of the pre-training stage, there or not yet; None where the config has none."""
+        """Folder of the pre-training stage, there or not yet; None if the config has none."""
         return None if self.pretrain_id is None else folder_of(self.results, STAGES, self.pretrain_id)
 
     def code(self, stage: Stage) -> dict[str, str]:
@@ -101,7 +101,7 @@ class Experiment:
         """Whether the stage's record is there and may be used: machine.other_code says what of other code may.
 
         is_locked: whether the caller holds the stage's lock. With redo, what is of other code is not done, and is
-        deleted under the lock alone. Raises OtherCode where it is of other code and machine.other_code is refuse.
+        deleted under the lock alone. Raises OtherCode if it is of other code and machine.other_code is refuse.
         """
         folder = self._folder(stage)
         path = folder / RECORDS[stage]

@@ -25,7 +25,7 @@ def split(value: str) -> tuple[str, str]:
 
 
 def pin(key: str, value: str, digest: str) -> str:
-    """The setting with the digest that was found; raises ConfigError where it was given another."""
+    """The setting with the digest that was found; raises ConfigError if it was given another."""
     place, wanted = split(value)
     if wanted and digest != wanted:
         raise ConfigError(
@@ -43,7 +43,7 @@ IN_FOLDER = ("model.safetensors", "weights.safetensors", "pytorch_model.bin")
 def pinned_weights(init: str) -> str:
     """model.init with absolute paths and a digest of its files.
 
-    Raises ConfigError where one is missing or is not what its digest says.
+    Raises ConfigError if one is missing or is not what its digest says.
     """
     if not init:
         return init
@@ -53,13 +53,13 @@ def pinned_weights(init: str) -> str:
 
 
 def digest_of_weights(init: str) -> str:
-    """The digest that model.init was given; without one, that of its files; raises ConfigError where one is missing."""
+    """The digest that model.init was given; without one, that of its files; raises ConfigError if one is missing."""
     place, given = split(init)
     return given or _digest_weights(place)
 
 
 def weight_sources(init: str) -> list[Path]:
-    """The files and folders of "videomae.pth+bert-folder", in that order; raises ConfigError where one is missing."""
+    """The files and folders of "videomae.pth+bert-folder", in that order; raises ConfigError if one is missing."""
     place, _ = split(init)
     whole = expanded(place)
     parts = [whole] if _exists(whole) else [expanded(part.strip()) for part in place.split("+")]

@@ -38,7 +38,7 @@ def run_id(config: Config) -> str:
 def _content(config: Config, stage: str) -> dict[str, Any]:
     """The fields that count in an id, without those that came later and stand at what the code did before.
 
-    Raises ConfigError where a corpus or list comes without a digest, or model.init does and a file is not there.
+    Raises ConfigError if a corpus or list comes without a digest, or model.init does and a file is not there.
     """
     content, values = {}, flatten(config)
     for path, field in OWN_FIELDS.items():

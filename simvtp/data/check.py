@@ -61,7 +61,7 @@ class CheckedSplit:
 def check(name: str, split: str, *, deep: bool, seconds: float) -> CheckedSplit:
     """Look for the videos of a split of the corpus `name`, and open some.
 
-    deep: decode every frame of every video. seconds: time limit of one video. Raises DataError where the annotations
+    deep: decode every frame of every video. seconds: time limit of one video. Raises DataError if the annotations
     cannot be read.
     """
     records, root = read_records(name, split)

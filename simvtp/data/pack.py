@@ -49,7 +49,7 @@ class Shard:
 def pack(spec: str, out: Path, megabytes: float, skip: str = "") -> dict[str, int]:
     """Write shards of every split; gives how many videos of each they hold.
 
-    megabytes: MiB of videos in a shard. skip: list of training videos to leave out. Raises DataError where the corpus
+    megabytes: MiB of videos in a shard. skip: list of training videos to leave out. Raises DataError if the corpus
     cannot be read or DIR holds others, locks.Busy where another process packs there.
     """
     if webdataset is None:

@@ -70,7 +70,7 @@ class Clips:
 def labels_of(corpus: Corpus) -> dict[str, list[str]]:
     """Name of a label -> class of each sample: of the embedded corpus what its clips show, else ?label=COLUMN.
 
-    Raises DataError where the corpus has no labels, or a sample has none.
+    Raises DataError if the corpus has no labels, or a sample has none.
     """
     spec = CorpusSpec.parse(split_digest(corpus.name)[0])
     if spec.kind == "sprites":
@@ -97,7 +97,7 @@ def probe(
     """Accuracy of each label of the corpus `data`, which has the splits train, val and test.
 
     model: the frozen encoders; config, tokenizer: of the run that trained them. Videos that cannot be decoded are left
-    out, and counted in the log. Raises DataError where the corpus cannot be read or has no labels.
+    out, and counted in the log. Raises DataError if the corpus cannot be read or has no labels.
     """
     train, val, test = (_clips(model, config, tokenizer, data, part, head, device) for part in PARTS)
     accuracies = {}

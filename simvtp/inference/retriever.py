@@ -65,7 +65,7 @@ class SimVTP:
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> SimVTP:
-        """The model of a model folder; raises DataError where the folder is none."""
+        """The model of a model folder; raises DataError if the folder is none."""
         folder = Path(folder).expanduser()
         if not (folder / "config.json").is_file() or not (folder / "model.safetensors").is_file():
             raise DataError(f"{folder} is no model folder: it takes config.json and model.safetensors there")
@@ -95,7 +95,7 @@ class SimVTP:
 
     @classmethod
     def from_run(cls, folder: str | Path) -> SimVTP:
-        """The model of a run's folder (fine-tuned) or a pre-training stage's; raises DataError where not finished."""
+        """The model of a run's folder (fine-tuned) or a pre-training stage's; raises DataError if not finished."""
         folder = Path(folder)
         kinds = {"finetuned": "finetuned.safetensors", "pretrained": "weights.safetensors"}
         kind = next((kind for kind, name in kinds.items() if (folder / name).is_file()), None)
@@ -119,7 +119,7 @@ class SimVTP:
     def encode_video(self, videos: Sequence[str | Path | FrameSource]) -> Tensor:
         """N videos -> unit vectors, float [N, D] on the CPU, averaged over the config's segments and crops.
 
-        videos: paths, or open videos of any reader. Raises DataError where a video cannot be decoded, TypeError for a
+        videos: paths, or open videos of any reader. Raises DataError if a video cannot be decoded, TypeError for a
         single path.
         """
         if isinstance(videos, str | Path):
@@ -160,7 +160,7 @@ class SimVTP:
 
 
 def _filled(kind: str, config: Config, tokenizer: Tokenizer, weights: Path) -> nn.Module:
-    """A model of that kind, on the CPU, with the weights of a file; raises DataError where they do not fit."""
+    """A model of that kind, on the CPU, with the weights of a file; raises DataError if they do not fit."""
     pretrained = fresh_model(config, tokenizer, added=kind == "pretrained")  # fine-tuned weights have no heads
     model = make_dual_encoder(pretrained, config) if kind == "finetuned" else pretrained
     try:

@@ -45,7 +45,7 @@ def features(retriever: SimVTP, folder: Path, index: Path) -> tuple[list[Path], 
     """Videos that can be decoded and their unit vectors [N, D]; those in the index are not decoded.
 
     Every vector is kept as soon as it is there, so a call that is cut off is continued by the next. A video that
-    cannot be decoded is named in the log, counted, and tried again by the next call. Raises DataError where the index
+    cannot be decoded is named in the log, counted, and tried again by the next call. Raises DataError if the index
     is damaged or cannot be written.
     """
     paths, vectors, broken = [], [], []

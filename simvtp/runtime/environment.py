@@ -37,7 +37,7 @@ def describe(device: torch.device) -> dict[str, Any]:
 
 
 def _driver() -> str | None:
-    """Version of the NVIDIA driver; None where the kernel names none."""
+    """Version of the NVIDIA driver; None if the kernel names none."""
     try:
         first = Path("/proc/driver/nvidia/version").read_text().splitlines()[0]
     except (OSError, IndexError):

@@ -33,7 +33,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_parts(path: Path, parts: Iterable[bytes]) -> None:
     """`write_bytes` of what comes piece by piece, and is never whole in memory.
 
-    The file gets the mode that the umask leaves of 0666. Raises locks.LockLost where this process held the lock of a
+    The file gets the mode that the umask leaves of 0666. Raises locks.LockLost if this process held the lock of a
     folder above and lost it, ConfigError where the user may not write there, OSError where the disk is full.
     """
     make_folder(path.parent)
@@ -58,7 +58,7 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def settle(folder: Path, name: str, wanted: dict[str, Any]) -> None:
-    """Record the settings of an output folder; raises DataError where it was begun with others.
+    """Record the settings of an output folder; raises DataError if it was begun with others.
 
     name: the JSON file in `folder` that keeps them; wanted: the settings of this call.
     """

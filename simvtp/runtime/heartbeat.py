@@ -61,7 +61,7 @@ _watched = _Watched()
 def limit_seconds() -> float:
     """Seconds without a step after which a process counts as hung, of the environment; 0: never.
 
-    Raises ConfigError where the variable is no number from 0.
+    Raises ConfigError if the variable is no number from 0.
     """
     text = os.environ.get(VARIABLE, "")
     try:

@@ -20,7 +20,7 @@ def make_folder(folder: Path) -> None:
     """Make a folder and those above it, with the modes that the umask leaves.
 
     Below a folder with the setgid bit that its group may write to (`chmod 2775`), new folders are writable for the
-    group too, unless the umask keeps the group out altogether (077). Raises ConfigError where it may not be made.
+    group too, unless the umask keeps the group out altogether (077). Raises ConfigError if it may not be made.
     """
     try:
         if folder.is_dir():

@@ -36,7 +36,7 @@ class Interrupted(Exception):
 
 
 def raise_if_stopped(text: str) -> None:
-    """Raise Interrupted where a signal came."""
+    """Raise Interrupted if a signal came."""
     if stop_requested.number:
         raise Interrupted(text)
 

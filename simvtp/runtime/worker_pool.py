@@ -130,7 +130,7 @@ class Worker:
             self.process.wait()
 
     def _started(self) -> subprocess.Popen[bytes]:
-        """A process that has imported the function; raises RuntimeError where it cannot."""
+        """A process that has imported the function; raises RuntimeError if it cannot."""
         paths = os.pathsep.join(path or os.getcwd() for path in sys.path)  # noqa: PTH109
         command = [sys.executable, "-m", "simvtp.runtime.worker_pool"]
         environment = os.environ | {"PYTHONPATH": paths}
@@ -196,7 +196,7 @@ def _serve(source: IO[bytes], results: IO[bytes]) -> None:
 
 
 def check_seconds(seconds: float) -> None:
-    """Raise DataError where --seconds is no time limit."""
+    """Raise DataError if --seconds is no time limit."""
     if not 0 < seconds < 1e9:
         raise DataError(f"--seconds {seconds:g}: it takes more than 0, such as 60")
 

@@ -22,14 +22,14 @@ from sweeps.state.run_states import RunRegistry
 log = logging.getLogger(__name__)
 
 PING_SECONDS = 30.0
-# What the commands of SLURM say on a machine that has them but belongs to no cluster.
+# Messages of SLURM's commands on a machine that has them but belongs to no cluster.
 _NO_CLUSTER = ("configuration source", "process configuration file")
 
 
 def detect() -> str:
-    """What `--cluster auto` stands for: "slurm" where this machine belongs to a cluster, else "local".
+    """The meaning of `--cluster auto`: "slurm" if this machine belongs to a cluster, else "local".
 
-    A SLURM that does not answer at the moment is still a SLURM: its login node is no place to train.
+    It is "slurm" even if SLURM does not answer now, so that nothing is trained on a login node.
     """
     if shutil.which("sbatch") is None or shutil.which("sinfo") is None:
         return "local"

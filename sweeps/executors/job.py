@@ -1,8 +1,8 @@
 """Entry point of a job: `python -m sweeps.executors.job results/jobs/<token>` or `.../runs/<id>/jobs/task.json`.
 
-A folder is a submission to SLURM: the items of the array task are read from its record, so a job needs nothing of the
-controller that submitted it. Submitit runs it: its handler of SIGUSR2 requeues the job once the checkpoint is written.
-A file is one task on this machine.
+The argument is the folder of a submission to SLURM, or the file of one task on this machine. An array task reads its
+items from the submission's record, so it does not need the controller. Submitit's handler of SIGUSR2 requeues the job
+once the checkpoint is written.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ GRACE_SECONDS = 15.0  # less than the controller's
 
 
 class PackedTasks:
-    """Several runs side by side in one job, each in a process of its own, on the job's cores and GPUs.
+    """Several runs side by side in one job, each in its own process, sharing the job's cores and GPUs.
 
     folder: of the submission. run_folders: of the runs, in the order of the items.
     """

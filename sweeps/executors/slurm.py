@@ -1,4 +1,4 @@
-"""Job arrays of SLURM. Pre-training that several runs share is done once, and arrays of those runs follow it."""
+"""Executor for SLURM: submits job arrays, reads their states and ends, cancels them."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ log = logging.getLogger(__name__)
 
 QUERY_SECONDS = 60.0
 
-# How the accounting calls the end of a job that was not of its own making.
+# States of the accounting for jobs that were ended from outside.
 _EXTERNAL = ("CANCELLED", "NODE_FAIL", "PREEMPTED", "BOOT_FAIL", "REQUEUED", "REVOKED")
 _NOT_ENDED = ("PENDING", "RUNNING", "COMPLETING")
 
-# What sacct says on a cluster that keeps no accounts.
+# Messages of sacct on a cluster without accounting.
 _NO_ACCOUNTING = "accounting storage is disabled"
 
 
@@ -74,7 +74,7 @@ class Slurm:
         return self._max_array
 
     def check(self) -> None:
-        """Ask SLURM whether it would take a job of this cluster; raises Refused for what it will never take."""
+        """Ask SLURM whether it would accept a job of this cluster; raises Refused if it never will."""
         script = sbatch.batch_script(self.submissions.folder, self._options(None), (), 1, 1)
         try:
             sbatch.try_out(script, self.cluster.name)
@@ -92,7 +92,7 @@ class Slurm:
         return {run: claim for run, claim in claims.items() if claim is not None and not self.is_over(claim)}
 
     def submit(self, runs: Sequence[Run]) -> dict[str, Claim]:
-        """Submit the runs that nobody has submitted yet; gives the job of each run that is submitted."""
+        """Submit the runs that no controller has submitted yet; returns the job of each submitted run."""
         jobs: dict[str, Claim] = {}
         with self.submissions.exclusive():
             jobs |= self.attach(runs)
@@ -113,7 +113,7 @@ class Slurm:
         return jobs
 
     def _missing(self, runs: Sequence[Run]) -> tuple[list[Run], dict[str, bool]]:
-        """Runs whose pre-training no other submission does at the moment, and whether each stage is done."""
+        """Runs whose pre-training is not in another submission, and stage -> whether it is done."""
         made = {run.stage: self.registry.is_pretrained(run.stage) for run in runs if run.stage is not None}
         elsewhere = {stage for stage, ready in made.items() if not ready and self._is_claimed(stage)}
         return [run for run in runs if run.stage not in elsewhere], made
@@ -155,7 +155,7 @@ class Slurm:
         return sbatch.submit(script, self.cluster.name)
 
     def _options(self, config: Config | None) -> dict[str, str | int | bool | None]:
-        """What a job asks SLURM for. config: of its first run, for the number of threads."""
+        """Options of sbatch for a job. config: of its first run, for the number of threads."""
         cluster = self.cluster
         threads = max(1, config.machine.threads or config.machine.workers) if config is not None else 1
         return {
@@ -177,7 +177,7 @@ class Slurm:
         return state is not None and state[0] in PENDING
 
     def is_over(self, job: Claim) -> bool:
-        """Whether SLURM has the job no more. A job submitted after the last look at the queue is not over."""
+        """Whether SLURM no longer has the job. A job submitted after the last query of the queue is not over."""
         snapshot = self.queue.current()
         if snapshot.state(job.token, job.task) is not None:
             return False
@@ -185,10 +185,10 @@ class Slurm:
         return record is None or snapshot.time > record.created + 1
 
     def end_of(self, job: Claim) -> JobEnd:
-        """By the accounting; a job that it does not list and that wrote no output never began.
+        """How the job ended, by the accounting; a job that it does not list and that wrote no output never began.
 
-        UNKNOWN also while the accounting has not heard of the end yet. On a cluster without accounting every end
-        counts as the job's own.
+        UNKNOWN also while the accounting does not list the end yet. On a cluster without accounting every end counts
+        as the job's own.
         """
         record, output, ends = self._record(job.token), self.log_path(job), self._ends_of_jobs()
         if record is None or output is None:
@@ -208,9 +208,9 @@ class Slurm:
         return claim or job
 
     def _ends_of_jobs(self) -> Mapping[str, str] | None:
-        """Job -> how the accounting calls its end, for all arrays known here; None where it does not answer.
+        """Job -> its end by the accounting, for all arrays of this executor; None if it does not answer.
 
-        Asked once after each look at the queue: what that look found to be over had ended before.
+        Asked once after each query of the queue: jobs that are over by that query had ended before.
         """
         looked = self.queue.current().time
         if self._ends[0] != looked or self._ends[1] is None:
@@ -225,7 +225,7 @@ class Slurm:
         return self._ends[1]
 
     def _record(self, token: str) -> Record | None:
-        """None where there is no such record; one that had no number yet is read again."""
+        """None if there is no such record; one that had no number yet is read again."""
         known = self.records.get(token)
         if known is None or known.job is None:
             known = self.submissions.read(token)

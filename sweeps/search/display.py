@@ -1,4 +1,4 @@
-"""What the user sees of a search: what it would do, its trials, the best of them."""
+"""Output of a search: its plan for --dry-run, the table of trials, the summary at the end."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ WORDS = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialStat
 
 
 class SearchScreen(Screen):
-    """Shows validation figures: test figures must not guide a choice."""
+    """Shows validation R@1, since test results must not guide the search."""
 
     def score(self, summary: RunSummary) -> str:
         return f"validation R@1 {summary.validation:.1f}"
 
 
 def with_runs(plan: Plan, trials: Trials) -> Plan:
-    """The plan of the runs that the trials have come to."""
+    """The plan with the runs of all rungs that the trials have reached."""
     runs = {run.id: run for trial in trials.trials for rung in trial.rungs[: trial.passed + 1] for run in rung}
     return dataclasses.replace(plan, runs=runs)
 
 
 def search_table(plan: Plan, trials: Trials, states: Mapping[str, RunState], most: int | None = None) -> Table:
-    """A row a trial: how far it is, validation R@1 at each rung, its settings. most: lines of the screen."""
+    """A row a trial: its state, validation R@1 at each rung, its settings. most: lines of the screen."""
     counts = Counter(_word(trial, states) for trial in trials.trials)
     summary = ", ".join(f"{number} {word}" for word, number in counts.items()) or "no trial yet"
     title = f"{plan.folder}: {summary}; {hours_spent(plan, states):.2f} hours of a device so far"
@@ -72,7 +72,7 @@ def search_table(plan: Plan, trials: Trials, states: Mapping[str, RunState], mos
 
 
 def _word(trial: Trial, states: Mapping[str, RunState]) -> str:
-    """Of a trial that is under way, the state of its runs that is furthest from done."""
+    """State of a trial in a word; of a running one, the first state in `order` that one of its current runs has."""
     if not trial.rungs:
         return INFEASIBLE
     if trial.state in WORDS:
@@ -83,7 +83,7 @@ def _word(trial: Trial, states: Mapping[str, RunState]) -> str:
 
 
 def describe_search(space: Space, trials: Trials, wanted: int) -> list[str]:
-    """--dry-run: the space, the budgets and what they come to."""
+    """Lines of --dry-run: the space, the objectives, the constraints, and the expected number of runs."""
     lines = []
     for key, values in space.ranges.items():
         if isinstance(values, CategoricalDistribution):
@@ -109,7 +109,10 @@ def describe_search(space: Space, trials: Trials, wanted: int) -> list[str]:
 
 
 def sum_up(console: Console, plan: Plan, trials: Trials, registry: RunRegistry) -> int:
-    """The trials, the best one and how to try it over new seeds, what failed, the cost_line; gives the exit code."""
+    """Print the trials, the failures, the best trial with the command that repeats it, and the cost.
+
+    Returns the exit code: 1 if a trial failed or none is complete.
+    """
     plan = with_runs(plan, trials)
     states = registry.states(plan)
     console.print(search_table(plan, trials, states))
@@ -127,7 +130,7 @@ def sum_up(console: Console, plan: Plan, trials: Trials, registry: RunRegistry) 
         )
     best = trials.best()
     if best is not None:
-        figure = f"trial {best.number}, validation R@1 {best.scores[-1]:.1f}, the luckiest of {trials.chosen}"
+        figure = f"trial {best.number}, validation R@1 {best.scores[-1]:.1f}, the highest of {trials.chosen}"
         show(console, f"best: {figure}; with a new seed: {again(plan, best)}")
         if len(trials.space.objectives) > 1:
             show(console, f"on the front: trials {', '.join(str(trial.number) for trial in trials.front())}")
@@ -137,7 +140,7 @@ def sum_up(console: Console, plan: Plan, trials: Trials, registry: RunRegistry) 
 
 
 def again(plan: Plan, trial: Trial) -> str:
-    """The command that tries a trial's settings with a seed that the search did not see."""
+    """The command that trains a trial's settings with a seed that the search did not use."""
     usual = flatten(preset(plan.preset))
     own = {key: value for key, value in flatten(plan.base).items() if value != usual[key] and key != "seed"}
     loaded = options_of(own.pop("plugins", ""))

@@ -1,4 +1,4 @@
-"""What there is of a plan that other code made, and what becomes of it (simvtp/config/code_version.py)."""
+"""Results of a plan that were made by other code: found, named, reused or deleted (simvtp/config/code_version.py)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Difference:
 
 
 def differences(plan: Plan, results: Path) -> list[Difference]:
-    """All results, stages and checkpoints of the plan's runs that are of other code than this; nothing is changed."""
+    """All results, stages and checkpoints of the plan's runs that were made by other code; nothing is changed."""
     by_stage: dict[tuple[str, Stage], Difference] = {}
     for run in plan.runs.values():
         for difference in _of_run(Experiment(run.config, plan.preset, results)):
@@ -44,7 +44,7 @@ def _of_run(experiment: Experiment) -> Iterator[Difference]:
 
 
 def note(changed: list[Difference], *, redo: bool = True) -> str:
-    """A paragraph on what is of other code; "" where nothing is. redo: whether --redo is a way to go on."""
+    """A paragraph that names results of other code; "" if there is none. redo: whether --redo is possible."""
     if not changed:
         return ""
     names = list(dict.fromkeys(difference.name for difference in changed))
@@ -55,9 +55,9 @@ def note(changed: list[Difference], *, redo: bool = True) -> str:
 
 
 def settle(plan: Plan, results: Path) -> None:
-    """Before work begins: with machine.other_code=redo, delete what is of other code; with reuse, let it stay.
+    """Before any run starts: delete results of other code with machine.other_code=redo, keep them with reuse.
 
-    Raises OtherCode where something is and neither was asked for, locks.Busy where a run that is to go is at work.
+    Raises OtherCode if there are any and the policy is refuse, locks.Busy if a run to delete is running.
     """
     changed, policy = differences(plan, results), plan.base.machine.other_code
     if changed and policy == "refuse":
@@ -72,9 +72,9 @@ def settle(plan: Plan, results: Path) -> None:
 
 
 def settle_search(plan: Plan, results: Path) -> None:
-    """`settle` of a search, whose points were chosen by what is there: with redo it raises ConfigError.
+    """`settle` for a search. Its points depend on its earlier results, so redo raises ConfigError.
 
-    plan: of the runs that its trials have come to.
+    plan: with the runs of its trials.
     """
     changed, policy = differences(plan, results), plan.base.machine.other_code
     if changed and policy == "refuse":

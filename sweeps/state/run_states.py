@@ -31,10 +31,10 @@ NO_LINE: Mapping[str, Any] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class RunState:
-    """What is known of one run.
+    """The state of one run.
 
-    name: one of STATES. summary: figures of a finished run. failure: content of failure.json. owner: the process at
-    work. line: the last line of log.jsonl, empty where there is none. reason: why SLURM keeps the job pending.
+    name: one of STATES. summary: results of a finished run. failure: content of failure.json. owner: the process that
+    works on it. line: the last line of log.jsonl, empty if there is none. reason: why SLURM keeps the job pending.
     """
 
     name: str
@@ -48,8 +48,8 @@ class RunState:
 class RunRegistry:
     """Reads and writes the run folders below one results folder.
 
-    results: the results folder. submissions: records of what was submitted to SLURM from it. queue: the last answer of
-    squeue about them.
+    results: the results folder. submissions: records of its submissions to SLURM. queue: the last answer of squeue
+    about them.
     """
 
     def __init__(self, results: Path) -> None:
@@ -58,12 +58,12 @@ class RunRegistry:
         self.queue = SlurmQueue(self.submissions)
 
     def check_readable(self) -> None:
-        """Raise ConfigError where results is there, but no folder."""
+        """Raise ConfigError if results is there, but no folder."""
         if self.results.exists() and not self.results.is_dir():
             raise ConfigError(f"--results {self.results}: that is a file, not a folder; name another")
 
     def check_writable(self) -> None:
-        """Raise ConfigError where results cannot be written."""
+        """Raise ConfigError if results cannot be written."""
         try:
             self.results.mkdir(parents=True, exist_ok=True)
             probe = self.results / ".writable"
@@ -81,7 +81,7 @@ class RunRegistry:
         return folder_of(self.results, STAGES, stage)
 
     def result(self, run: str) -> Mapping[str, Any] | None:
-        """result.json of a run; None where there is none. A damaged one is logged and moved aside."""
+        """result.json of a run; None if there is none. A damaged one is logged and moved aside."""
         path = self.folder(run) / "result.json"
         try:
             result: dict[str, Any] = read_json(path)
@@ -135,7 +135,7 @@ class RunRegistry:
         return {run.id: self.state(run) for run in plan.runs.values()}
 
     def last_beat(self, run: Run) -> float:
-        """Time of the last sign of progress of the run, or of its pre-training while that is not done; 0: none yet."""
+        """Time of the last heartbeat of the run, or of its pre-training while that is unfinished; 0: none yet."""
         folders = [self.folder(run.id)]
         if run.stage is not None and not self.is_pretrained(run.stage):
             folders.append(self.stage_folder(run.stage))
@@ -148,7 +148,7 @@ class RunRegistry:
         return max(times)
 
     def _silence(self, run: Run) -> str:
-        """A remark on a run at work whose last step is long ago; empty otherwise."""
+        """A remark on a running run whose last step is long ago; empty otherwise."""
         limit, silent = heartbeat.limit_seconds(), time.time() - self.last_beat(run)
         return f"no step for {silent / 60:.0f} min" if limit and max(60.0, limit / 2) < silent < 1e8 else ""
 
@@ -171,13 +171,13 @@ class RunRegistry:
         return True
 
     def retry(self, run: Run) -> None:
-        """Let a failed run, and its pre-training, be tried again; the number of attempts is kept."""
+        """Reset a failed run and its pre-training, so that they are tried again; the number of attempts is kept."""
         clear_failure(self.folder(run.id))
         if run.stage is not None:
             clear_failure(self.stage_folder(run.stage))
 
     def prepare(self, runs: Iterable[Run]) -> None:
-        """Make sharded folders where the runs are very many: see simvtp/config/run_dirs.py."""
+        """Make nested folders if there are very many runs: see simvtp/config/run_dirs.py."""
         stages = {run.id: run.stage for run in runs}
         prepare(self.results, RUNS, stages)
         prepare(self.results, STAGES, {stage for stage in stages.values() if stage is not None})
@@ -211,7 +211,7 @@ def is_retried(state: RunState, which: str | None) -> bool:
 def read_sweep(path: Path, plan: Plan) -> dict[str, Any] | None:
     """Content of a sweep.json, but for the runs of the plan itself, which may be ten thousand.
 
-    None where there is none, or a damaged one: it is derived, and written anew.
+    None if there is none, or a damaged one: it is derived, and written anew.
     """
 
     def unless_known(entry: dict[str, Any]) -> dict[str, Any] | None:

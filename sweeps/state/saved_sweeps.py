@@ -1,4 +1,4 @@
-"""Sweeps as results keep them: sweep.json holds the points, so a sweep is known by name without what defined it."""
+"""Sweeps saved in results: sweep.json holds the points, so the name is enough without the file or options."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sweeps.plan import suffix_of
 
 
 def saved_sweep(results: Path, name: str, preset: str, base: Config) -> Sweep | None:
-    """The sweep of that name that was started with this preset and these changes to it; None where none was."""
+    """The sweep of that name that was started with this preset and these changes to it; None if none was."""
     suffix = suffix_of(preset, base)
     record = _read(results / "sweeps" / f"{name}{suffix}" / "sweep.json")
     if record is None or record.get("name") != name:

@@ -47,7 +47,7 @@ class Tally:
         self.faults, self.bad = Counter[str](before.get("faults", {})), Counter[str](before.get("bad", {}))
         self.sweeps, self.began = Counter[str](before.get("sweeps", {})), time.monotonic()
         self.seconds = float(before.get("seconds", 0.0))
-        self.planned = self.faults.copy()  # with those of sweeps under way
+        self.planned = self.faults.copy()  # with those of sweeps running
 
     def choose(self, place: str, kinds: tuple[Fault, ...]) -> Fault:
         """One of the kinds that were done the least at this place."""

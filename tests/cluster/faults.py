@@ -1,4 +1,4 @@
-"""What goes wrong on clusters, done on purpose. Each fault gives False where there was nothing to hit."""
+"""What goes wrong on clusters, done on purpose. Each fault gives False if there was nothing to hit."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def requeue(scene: Scene) -> bool:
 
 
 def requeue_in_a_checkpoint(scene: Scene) -> bool:
-    """At the moment a checkpoint's temporary file is there; False where none comes within two seconds."""
+    """At the moment a checkpoint's temporary file is there; False if none comes within two seconds."""
     tasks, until = tasks_of(scene, "R"), time.monotonic() + 2
     while tasks and time.monotonic() < until:
         if list(scene.results.glob("*/*/checkpoints/.step-*")):
@@ -234,7 +234,7 @@ def hang(scene: Scene) -> bool:
 
 
 def die_at_start(scene: Scene) -> bool:
-    """A job's process is killed before it has done anything; False where none starts within twenty seconds."""
+    """A job's process is killed before it has done anything; False if none starts within twenty seconds."""
     known, until = set(_workers(scene)), time.monotonic() + 20
     while time.monotonic() < until:
         for pid in set(_workers(scene)) - known:

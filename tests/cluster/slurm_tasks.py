@@ -36,7 +36,7 @@ def cancel(scene: Scene) -> bool:
 
 
 def pending(pid: int) -> int | None:
-    """Signals that wait for a process, as bits; None where it is gone."""
+    """Signals that wait for a process, as bits; None if it is gone."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except (FileNotFoundError, ProcessLookupError):

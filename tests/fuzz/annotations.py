@@ -244,7 +244,7 @@ def case(seed: int, folder: Path) -> str:
 
 
 def _serve(pipe: Connection) -> None:
-    """In a process of its own: answer seeds until the pipe closes."""
+    """In its own process: answer seeds until the pipe closes."""
     with contextlib.suppress(EOFError):
         while True:
             seed = pipe.recv()

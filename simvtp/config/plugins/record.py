@@ -21,7 +21,7 @@ class Entry:
 
 
 def parse_record(text: str) -> dict[str, Entry]:
-    """Extension -> its plugin; raises ValueError where the text is no such record."""
+    """Extension -> its plugin; raises ValueError if the text is no such record."""
     entries, end = {}, 0
     for match in _ENTRY.finditer(text):
         if match.start() != end:

@@ -31,7 +31,7 @@ class Plugin:
 
     @staticmethod
     def of(path: Path) -> Plugin:
-        """The plugin of a .py file or the folder of a package; raises ConfigError where it cannot be read as Python."""
+        """The plugin of a .py file or the folder of a package; raises ConfigError if it cannot be read as Python."""
         path = path.absolute()
         files = sorted(path.rglob("*.py")) if path.is_dir() else [path]
         sources, whole = {}, hashlib.sha256()

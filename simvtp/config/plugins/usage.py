@@ -33,7 +33,7 @@ def is_extra(path: str) -> bool:
 
 
 def settle(config: Config, kinds: tuple[str, ...]) -> dict[str, Any]:
-    """The `extra` and `plugins` of a config as they are kept; raises ConfigError where a plugin is missing, is not the
+    """The `extra` and `plugins` of a config as they are kept; raises ConfigError if a plugin is missing, is not the
     recorded one, or a value cannot be.
 
     kinds: of masks that need no plugin.
@@ -115,7 +115,7 @@ def used(config: Config, ids: Mapping[str, tuple[str, ...]], stage: str) -> Iter
 def active(config: Config, section: str) -> dict[str, tuple[Any, Any]]:
     """Name -> (value of its field, what to call) of the extensions of a section that are on.
 
-    section: objective, evaluate, pretrain or finetune. Raises ConfigError where a plugin is not loaded.
+    section: objective, evaluate, pretrain or finetune. Raises ConfigError if a plugin is not loaded.
     """
     extensions = {}
     for path, value in config.extra:
@@ -135,7 +135,7 @@ def names_on(config: Config, section: str) -> list[str]:
 
 
 def made(kind: Kind, name: str) -> Any:
-    """The `Mask` or `CorpusKind` of a plugin; raises ConfigError where none that is loaded has it."""
+    """The `Mask` or `CorpusKind` of a plugin; raises ConfigError if none that is loaded has it."""
     key = f"{SECTIONS[kind][0]}.{name}"
     if key not in EXTENSIONS:
         raise ConfigError(f"{kind} {name}: no plugin that is loaded has it; {LOAD}")

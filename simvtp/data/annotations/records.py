@@ -95,7 +95,7 @@ def text_field(entry: Any, name: str, where: str) -> str:
 
 
 def check_ids(records: Iterable[Record], where: str) -> None:
-    """Raises DataError where an id, used as the name of a file, would lead out of a folder, or is there twice."""
+    """Raises DataError if an id, used as the name of a file, would lead out of a folder, or is there twice."""
     seen: set[str] = set()
     for record in records:
         pure = PurePath(record.video_id)

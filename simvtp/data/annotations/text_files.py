@@ -90,7 +90,7 @@ def read_lines(path: Path) -> list[str]:
 
 
 def read_json_file(path: Path) -> Any:
-    """The value of a JSON file; raises DataError where it is missing, no JSON, or a mapping has a key twice."""
+    """The value of a JSON file; raises DataError if it is missing, no JSON, or a mapping has a key twice."""
     try:
         with _open_text(path) as file:
             return _parsed(file.read(), f"{path}")

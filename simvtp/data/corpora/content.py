@@ -39,7 +39,7 @@ _known: dict[str, tuple[str, Stats]] = {}  # of this process: a plan asks for ea
 def pinned_corpus(use: Use, spec: str) -> str:
     """A corpus with an absolute path and the digest of what `use` reads of it; the embedded one as it is.
 
-    Raises DataError where it cannot be read, ConfigError where it is not the one of a digest that is given.
+    Raises DataError if it cannot be read, ConfigError where it is not the one of a digest that is given.
     """
     named, wanted = split(spec)
     parsed = CorpusSpec.parse(named)
@@ -96,7 +96,7 @@ def _sizes(folder: Path) -> dict[str, int]:
 
 
 def _stats(spec: CorpusSpec, folders: set[Path]) -> Stats:
-    """Of all that a digest hangs on; nothing where that is too much to compare."""
+    """Of all that a digest hangs on; nothing if that is too much to compare."""
     paths = [str(folder) for folder in folders]
     if is_list(spec.kind):
         paths += map(str, spec.lists)

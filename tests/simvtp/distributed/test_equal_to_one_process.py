@@ -122,7 +122,7 @@ def interrupted_pretraining(changes: dict[str, str], results: Path, step: int) -
         if self.step == step and rank() == size() - 1:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    Trainer._note = note  # type: ignore[method-assign]  # in a process of its own
+    Trainer._note = note  # type: ignore[method-assign]  # in its own process
     with stoppable(), pytest.raises(Interrupted) as stopped:
         pretrain(Experiment(config_of(changes), "tiny", results))
     return str(stopped.value), stopped.value.signal

@@ -26,8 +26,8 @@ SIZE = override(preset("tiny"), {"model.width": 64, "model.heads": 4, "model.dep
 
 def train(trials: Trials) -> None:
     """Deep models with tube masks are the best."""
-    while any(True for _ in trials.under_way()):
-        for trial in trials.under_way():
+    while any(True for _ in trials.running()):
+        for trial in trials.running():
             score = 10 * trial.params["model.depth"] + 3 * (trial.params["mask.kind"] == "tube")
             for run in trial.current_runs:
                 trials.tell(run.id, done(score))

@@ -46,7 +46,7 @@ def done(score: float) -> RunState:
 def finish(trials: Trials, scores: dict[int, list[float]]) -> None:
     """Train what waits, trial by trial; scores[number] are those of its rungs, else 10 x the video ratio."""
     while True:
-        for trial in trials.under_way():
+        for trial in trials.running():
             for run in trial.current_runs:
                 trials.tell(run.id, done(scores.get(trial.number, [10 * trial.params["mask.video"]] * 2)[trial.passed]))
         if not trials.settle():
@@ -142,7 +142,7 @@ def play(folder: Path, kill_every: int) -> list[tuple[str, dict[str, float], lis
             old, trials = trials, trials_in(folder)
             trials.outcomes = {}
             del old
-        for trial in trials.under_way():
+        for trial in trials.running():
             for run in trial.current_runs:
                 trials.tell(run.id, done(50 * trial.params["mask.video"] + trial.number))
         if not trials.settle():
@@ -179,7 +179,7 @@ def test_a_failed_point_counts_once_and_is_tried_again_only_when_asked(tmp_path:
     trials.settle()
     assert first.state == TrialState.FAIL
     again = trials_in(tmp_path)
-    assert (list(again.under_way()), again.chosen, [trial.number for trial in again.failed()]) == ([], 1, [0])
+    assert (list(again.running()), again.chosen, [trial.number for trial in again.failed()]) == ([], 1, [0])
     again.retry(again.failed()[0])
     assert (again.chosen, again.failed(), again.trials[1].params) == (1, [], first.params)
     finish(again, {})

@@ -1,4 +1,4 @@
-"""A video inside a tar file is read as if it were a file of its own."""
+"""A video inside a tar file is read as if it were its own file."""
 
 import tarfile
 from pathlib import Path

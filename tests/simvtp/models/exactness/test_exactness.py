@@ -33,7 +33,7 @@ def clips(made: Config, rows: int = 3) -> tuple[Tensor, Tensor]:
 
 
 def hidden(mask: VideoMask, tubes: int) -> Tensor:
-    """bool [B, tubes], True where masked."""
+    """bool [B, tubes], True if masked."""
     return torch.zeros(len(mask.masked), tubes, dtype=torch.bool).scatter(1, mask.masked, True)
 
 
