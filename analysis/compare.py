@@ -1,4 +1,4 @@
-"""`python analysis/compare.py A B`: two results folders, or two runs, and what their difference is worth.
+"""`python analysis/compare.py A B`: the differences of two results folders, or of two runs, with their intervals.
 
 Folders: which runs differ in what and by how much, sweep by sweep. Runs: R@1, R@5 and R@10 on the same test queries. A
 run is an id (or its first letters) below --results, or the path of a run's folder or result.json.
@@ -149,7 +149,7 @@ def run_blocks(first: Run, second: Run) -> list[Block]:
 
 
 def _unlike(first: Run, second: Run) -> str:
-    """In what their tests differ."""
+    """How the tests of two runs differ, as the end of a sentence."""
     if first.corpus.get("test") != second.corpus.get("test"):
         return "were tested on different corpora"
     for way in DIRECTIONS:
@@ -165,7 +165,7 @@ def markdown(blocks: Sequence[Block]) -> str:
 
 
 def show(blocks: Sequence[Block]) -> None:
-    """Print the blocks; what results say is text, never markup or codes of a terminal."""
+    """Print the blocks; text from results is never interpreted as markup or terminal codes."""
     console = Console(width=None if sys.stdout.isatty() else _WIDTH)
     for block in blocks:
         if isinstance(block, str):
@@ -181,7 +181,7 @@ def show(blocks: Sequence[Block]) -> None:
 
 
 def _is_results(path: Path) -> bool:
-    """Whether a path is meant as a results folder: it holds runs or sweeps."""
+    """Whether a path is a results folder: it holds runs or sweeps."""
     return (path / RUNS).is_dir() or (path / "sweeps").is_dir()
 
 

@@ -1,4 +1,4 @@
-"""Points beside each other: toggles with their paired differences."""
+"""Horizontal bars of a sweep whose points are not on numeric axes, with their paired differences to the base."""
 
 from __future__ import annotations
 

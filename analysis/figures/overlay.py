@@ -1,4 +1,4 @@
-"""The same sweep in two results folders, in one figure: curves over each other, or rows beside each other."""
+"""A sweep of two results folders in one figure: overlaid curves, or rows side by side."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A search: the history of its trials, and which settings mattered."""
+"""Figures of a search: the history of its trials, and the importance of its settings."""
 
 from __future__ import annotations
 

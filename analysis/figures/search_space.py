@@ -1,4 +1,4 @@
-"""A search: all settings of its trials beside each other, and the trials that no other one beats in all objectives."""
+"""Figures of a search: parallel coordinates of its settings, and the Pareto front of its objectives."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def _show(key: str, value: Any) -> str:
 
 
 def front(study: optuna.Study, name: str) -> Figure | None:
-    """R@1 against each cost, and the front: trials that no other one beats in all objectives.
+    """R@1 against each cost, with the Pareto front.
 
     None if there is one objective, or no finished trial.
     """
@@ -141,7 +141,7 @@ def front(study: optuna.Study, name: str) -> Figure | None:
 
 
 def _steps(best: Sequence[FrozenTrial]) -> list[tuple[tuple[float, float], tuple[float, float]]]:
-    """The front as a staircase: what R@1 is reached by a cost."""
+    """The front as a step function: R@1 by cost."""
     corners = sorted((trial.values[1], value_of(trial)) for trial in best)
     segments = []
     for (x, y), (to_x, to_y) in itertools.pairwise(corners):

@@ -1,4 +1,4 @@
-"""What a figure says under the pointer: the points of its panels, their words, and where they lie on the picture."""
+"""Tooltips of figures: the points of their panels, with text and position in the picture."""
 
 from __future__ import annotations
 

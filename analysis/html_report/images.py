@@ -1,4 +1,4 @@
-"""Figures and pictures as parts of one HTML file: base64, with their words for those who do not see them."""
+"""Figures and pictures as parts of one HTML file: base64, with alternative texts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the report says, section by section, before it is a page: from a results folder, nothing typed by hand."""
+"""Content of the report's sections, from a results folder."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to get one run again."""
+    """The command that repeats a run."""
 
     label: str
     seed: int
@@ -73,7 +73,7 @@ class Search:
 
 @dataclass(frozen=True)
 class RunLine:
-    """A run in the list of all: its figures, where it stands, what of its config is not the usual of its preset."""
+    """A run in the list of all runs: its results, its sweeps, its settings that differ from the usual of its preset."""
 
     id: str
     preset: str
@@ -170,7 +170,7 @@ def fronts(sections: Sequence[Section], measure: Measure) -> list[Picture]:
 
 
 def overview(collection: Collection, sections: Sequence[Section]) -> list[str]:
-    """The first lines: how much there is, of what scale, what it cost, what is wrong."""
+    """The first lines of the report: number of runs, preset, cost, problems."""
     presets = sorted({run.preset for run in collection.runs.values()})
     dates = sorted(str(run.rest["finished"])[:10] for run in collection.runs.values() if run.rest.get("finished"))
     hours = ", ".join(f"{cost.hours:.3g} {cost.device} hours" for cost in provenance.costs(collection.runs.values()))

@@ -20,20 +20,20 @@ _PLACES = ("time", "stage", "step", "steps", "epoch")  # of a line of a log: not
 
 
 def load_results(folder: str | Path) -> Results:
-    """All of a results folder that can be trusted, as frames.
+    """All valid results of a folder, as frames.
 
-    folder: such as "results/". What is damaged, of another version or not what its sweep asked for is in no frame, but
-    in `Results.left_out`. Raises DataError if the folder holds no finished run.
+    folder: such as "results/". Results that are damaged, of another version or of another config than their sweep
+    defines are listed in `Results.left_out` only. Raises DataError if the folder holds no finished run.
     """
     return Results(load(Path(folder)))
 
 
 class Results:
-    """The frames of one results folder, each made when it is first asked for.
+    """The frames of one results folder, each computed at its first use.
 
-    They join by `run`, the id of a run: `results.points.merge(results.queries, on="run")` has the ranks of a sweep.
+    They join on `run`, the id of a run: `results.points.merge(results.queries, on="run")` has the ranks of a sweep.
 
-    collection: the same as records, which tables and figures are made of.
+    collection: the same data as records, from which tables and figures are made.
     """
 
     def __init__(self, collection: Collection) -> None:
@@ -123,7 +123,7 @@ class Results:
 
     @cached_property
     def left_out(self) -> pd.DataFrame:
-        """What is in no other frame: where (its path inside the folder) and why."""
+        """Results that are in no other frame. Columns: where (the path inside the folder), why."""
         import pandas as pd
 
         return pd.DataFrame([(skip.where, skip.why) for skip in self.collection.skipped], columns=["where", "why"])

@@ -1,7 +1,7 @@
-"""results/ -> runs and sweeps that can be trusted (as pandas frames: analysis/runs/frames.py).
+"""results/ -> checked runs and sweeps (as pandas frames: analysis/runs/frames.py).
 
-The run folders are the truth. Whatever cannot be trusted (cut in half, of an unknown version, in the wrong folder, not
-what the sweep asked for, from another corpus) is left out, counted and named: see `Collection.skipped`.
+All data come from the run folders. Results that are cut, of an unknown version, in the wrong folder, of another config
+than the sweep defines, or from another corpus are left out, counted and named: see `Collection.skipped`.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ def _load_sweeps(collection: Collection) -> None:
 
 
 def _trusted(sweep: Sweep, collection: Collection) -> Sweep:
-    """The sweep, refusing runs that are not what it asked for, or that were tested or trained on another corpus."""
+    """The sweep without runs of another config than it defines, or of another training or test corpus."""
     refused: dict[tuple[int, int], str] = {}
     done = {key: collection.runs[name] for key, name in sweep.runs.items() if name in collection.runs}
     defined = [{**sweep.base, **point.set} for point in sweep.points]

@@ -1,4 +1,4 @@
-"""Where a number comes from: the command that gives a run again, its environment, its failure, what all runs cost."""
+"""Provenance of numbers: the command that repeats a run, its environment, its failure, the cost of all runs."""
 
 from __future__ import annotations
 

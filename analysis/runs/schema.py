@@ -1,4 +1,4 @@
-"""One result.json or sweep.json -> a record that can be trusted, or Unreadable, which says why not."""
+"""One result.json or sweep.json -> a checked record, or Unreadable with the reason."""
 
 from __future__ import annotations
 

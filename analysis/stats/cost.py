@@ -1,4 +1,4 @@
-"""What the runs of a row cost: time as measured, or operations, which other work on the machine does not change."""
+"""Cost of the runs of a row: measured time, or operations, which do not depend on the load of the machine."""
 
 from __future__ import annotations
 

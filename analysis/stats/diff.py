@@ -1,4 +1,4 @@
-"""Two results folders side by side: which runs differ in what, by how much, and what only one of them has."""
+"""Differences of two results folders: settings and results of their common points, and points that only one has."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class ResultsDiff:
 
 
 def diff_results(first: Collection, second: Collection) -> ResultsDiff:
-    """Sweeps are matched by their folder's name, then by their own where that is unmistakable."""
+    """The differences of two results folders. Sweeps are matched by folder name, then by their name if it is unique."""
     matched = _matched(first.sweeps, second.sweeps)
     environments_of = (_environments(first), _environments(second))
     pairs = [_pair(summarise(one, first), summarise(other, second), environments_of) for one, other in matched]

@@ -1,4 +1,4 @@
-"""Which retrieval metric of the test a summary compares rows by."""
+"""The retrieval metric of the test by which a summary compares rows."""
 
 from __future__ import annotations
 

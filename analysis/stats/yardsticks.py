@@ -1,4 +1,4 @@
-"""What each objective reaches on held-out clips beside what reaches it without learning, of a row (means over seeds).
+"""Each objective of a row on held-out clips, beside baselines that need no learning (means over seeds).
 
 The figures are those that a run measured itself (simvtp/evaluation/yardsticks.py); runs without them have none here.
 An objective counts as learned by a row where every seed that measured it learned it.

@@ -113,7 +113,7 @@ def marks(summary: Summary, column: Column) -> dict[int, str]:
 
 
 def notes(summary: Summary) -> list[str]:
-    """What a reader must know to read the table; plain sentences."""
+    """Notes below the table, as plain sentences."""
     rows, sweep = summary.finished_rows, summary.sweep
     lines = [summary.state()] if summary.missing else []
     lines.append(

@@ -1,4 +1,4 @@
-"""The small table of a sweep's base: each objective beside its floor, retrieval beside what needs no learning."""
+"""The small table of a sweep's base: each objective beside its floor, retrieval beside baselines without learning."""
 
 from __future__ import annotations
 
