@@ -61,7 +61,7 @@ def _evaluate(experiment: Experiment) -> None:
 
 
 def _record(experiment: Experiment) -> dict[str, Any]:
-    """Everything in result.json but what the test found."""
+    """Everything in result.json but the results of the test."""
     finetuned = read_json(experiment.dir / "finetuned.json")
     stage = experiment.pretrain_dir
     pretrained = read_json(stage / "stage.json") if stage else None

@@ -1,6 +1,6 @@
 """The best videos of a folder for a text. `python -m simvtp.search "a red star moves left" --videos DIR --model DIR`.
 
-The folder is indexed once per model, in the cache folder; later searches decode only what is new or was changed.
+The folder is indexed once per model, in the cache folder; later searches decode only new and changed videos.
 """
 
 from __future__ import annotations

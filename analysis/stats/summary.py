@@ -181,19 +181,19 @@ def summarise(
     )
 
 
-def base_of(sweep: Sweep, place: int) -> int | None:
-    """Place of the point that a point is compared with; None for one that others are compared with.
+def base_of(sweep: Sweep, index: int) -> int | None:
+    """Index of the point that a point is compared with; None for one that others are compared with.
 
     It is the sweep's base; on another test corpus the point with the base's settings there, if the sweep has it.
     """
-    point = sweep.points[place]
+    point = sweep.points[index]
     if _TEST_CORPUS in point.set:
         corpora = {key: value for key, value in point.set.items() if key in CORPORA}
         own = next((k for k, other in enumerate(sweep.points) if other.set == corpora), None)
         if own is not None:
-            return own if own != place else None
+            return own if own != index else None
     base = next((k for k, other in enumerate(sweep.points) if other.base), None)
-    return base if base != place else None
+    return base if base != index else None
 
 
 def _why(name: str, key: tuple[int, int], sweep: Sweep, collection: Collection) -> str:

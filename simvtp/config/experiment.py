@@ -1,4 +1,4 @@
-"""One run, as every stage is handed it: its config, its ids and its folders."""
+"""One run: its config, its ids and its folders. Every stage takes an `Experiment`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from simvtp.runtime.files import read_json, write_json
 
 log = logging.getLogger(__name__)
 
-# The file whose being there says that a stage is done; it names the code.
+# The file that exists once a stage is done; it names the code.
 RECORDS: dict[Stage, str] = {"pretrain": "stage.json", "finetune": "finetuned.json", "evaluate": "result.json"}
 _MADE: dict[Stage, tuple[str, ...]] = {
     "pretrain": ("stage.json", "weights.safetensors", STARTED, "log.jsonl", "checkpoints/step-*.pt"),
@@ -27,7 +27,7 @@ _MADE: dict[Stage, tuple[str, ...]] = {
 
 
 def discard(folder: Path, stage: Stage) -> None:
-    """Delete what a stage made in its folder, its record first, and so what hangs on it there."""
+    """Delete the files of a stage, its record first, and the files that depend on them."""
     for pattern in _MADE[stage]:
         for path in folder.glob(pattern):
             path.unlink(missing_ok=True)
@@ -110,7 +110,7 @@ class Experiment:
         return self._settle(stage, path, f"{folder} is a result", is_locked=is_locked) != "redone"
 
     def begin(self, stage: Stage) -> None:
-        """Before a stage is carried out: its config.json, and what becomes of checkpoints of other code, as `is_done`.
+        """Before a stage starts: write its config.json, and handle checkpoints of other code like `is_done`.
 
         The caller holds the stage's lock.
         """
@@ -127,11 +127,11 @@ class Experiment:
         write_json(started, code)
 
     def code_used(self, stage: Stage) -> dict[str, str]:
-        """The code of a stage that has begun, for its record: of several where it was resumed by another."""
+        """The code of a stage that has begun, for its record; several digests if other code resumed it."""
         return _code_of(self._folder(stage) / STARTED) or self.code(stage)
 
     def changed_files(self, stage: Stage) -> list[str]:
-        """Files by which what is there of a stage, its record or its checkpoints, is of other code; often none."""
+        """Files in which the code of a stage's record or checkpoints differs from this code; often none."""
         record = self._folder(stage) / RECORDS[stage]
         if not record.exists():
             if not self._has_checkpoints(stage):

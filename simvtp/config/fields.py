@@ -1,4 +1,4 @@
-"""What a config field is: `setting` states its facts once, and everything else is derived from them.
+"""Definition of a config field: `setting` has all its properties, from which everything else is derived.
 
 Type and choices come from the annotation (`Literal["tube", "frame"]` is a choice), the rest from `setting`. Derived are
 validation and the one spelling of each value, `python -m simvtp.config show`, the ids, and labels of sweeps and tables.
@@ -45,11 +45,11 @@ def setting(
     """A field of a section, or one of the config itself.
 
     meaning: a phrase for `show` and the docs.
-    default: of a field that came later, what the code did before the field was there. Configs on disk that lack the
-        field mean that value, presets need not name it, and at that value it is in no id, so a new field leaves all
-        that was trained before it valid.
+    default: for a field that was added later: the behaviour of the code without it. Configs on disk that lack the
+        field have this value, presets need not name it, and with this value it is in no id, so existing results stay
+        valid.
     within: numbers that it takes, such as "[0, 1)" or "[1, inf)".
-    form: for text of a form of its own: gives the one spelling, raises ValueError with what the field takes.
+    form: for text with a syntax: returns the canonical spelling, raises ValueError with what the field takes.
     unit: how labels show it: a share as percent, a rate as 3e-3; by default a number, count or name, by its type.
     label: its word in labels; by default its name.
     axis: its name on the axes of figures, behind that of its stage; by default its label, behind its section's name.
@@ -138,9 +138,9 @@ class Field:
         return {bool: "true or false", int: "a whole number", float: "a number", str: "text"}[self.kind]
 
     def normal(self, value: Any) -> Any:
-        """The one spelling of a value, typed or from JSON, in the field's type; raises ConfigError.
+        """The canonical form of a value from the command line or from JSON, in the field's type; raises ConfigError.
 
-        A value that has this spelling is given back itself.
+        A value in canonical form is returned unchanged.
         """
         try:
             converted = _CONVERT[self.kind](value)
@@ -211,7 +211,7 @@ _CONVERT: dict[type, Callable[[Any], Any]] = {bool: _bool, int: _int, float: _fl
 
 
 def normalised(fields: Iterable[Field], values: Iterable[Any], config: Any) -> dict[str, Any]:
-    """Attributes of a config that take another value, once each field has its one spelling; raises ConfigError."""
+    """Attributes of a config whose canonical value differs from the given one; raises ConfigError."""
     changed: dict[str, dict[str, Any]] = {}
     for field, value in zip(fields, values, strict=True):
         normal = field.normal(value)

@@ -1,7 +1,7 @@
 """Files that a setting names, with a digest of their content: `bad.txt` -> `bad.txt#3f0c...`.
 
-The command that makes a config adds the digest to what was typed. From then on the config says which content is meant,
-also where the file is not, ids hang on the content alone, and a file that was changed since is refused.
+The command that makes a config adds the digest to the given name. From then on the config identifies the content, even
+without the file; ids depend on the content only, and a file that has changed is refused.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _PINNED = re.compile(r"(.+)#([0-9a-f]{16})", re.DOTALL)
 
 
 def split(value: str) -> tuple[str, str]:
-    """What a setting names, and the digest that it was given; "" where it was given none."""
+    """The path or name in a setting, and its digest; "" if it has none."""
     match = _PINNED.fullmatch(value)
     return (match[1], match[2]) if match else (value, "")
 

@@ -1,7 +1,7 @@
-"""Settings that are text with a form of their own: lengths, grids of tubes, RandAugment recipes.
+"""Settings that are text with a syntax: lengths, grids of tubes, RandAugment recipes.
 
-Each reader gives the one spelling that a config keeps, so that equal settings have equal ids, and raises ValueError
-with what the setting takes where the text has another form.
+Each function returns the canonical spelling, so that equal settings have equal ids, and raises ValueError with what the
+setting takes if the text has another syntax.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The process group of one training: rank, size, and what the processes do together.
+"""The process group of a training: rank, size, and operations of all processes.
 
 It is started by `torchrun`, as the tasks of a Submitit job, or by `srun`. With one process every function here is the
 identity. Process 0 leads: it alone writes and logs, and what it reads from disk holds for all (`decide`), so that the

@@ -1,4 +1,4 @@
-"""Features of the videos of a folder, kept on disk: each is encoded once by a model, wherever it lies."""
+"""Features of the videos of a folder, stored on disk: a model encodes each video once, by its content."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a result was computed with: packages, code, machine, job; without what looks like a secret."""
+"""The environment of a result: packages, code, machine, job; without anything that looks like a secret."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """One owner for a run folder or a shared stage, on one machine or many.
 
-A lock is a file that names its owner and is touched every few seconds (`liveness` says when an owner counts as dead).
-A dead lock is taken over by the one process that holds the lock of the take-over, `lock.<token of the dead owner>`; it
-replaces the file in one step. An owner that was taken for dead while it was suspended finds out by `verify`, which
-every write below the folder of a lock calls (`simvtp.runtime.files`).
+A lock is a file that names its owner. The owner touches it every few seconds: its heartbeat (`liveness` decides when an
+owner counts as dead). A dead lock is taken over by the process that holds `lock.<token of the dead owner>`, which
+replaces the file in one step. An owner that was suspended and replaced finds out by `verify`, which every write below
+the folder of a lock calls (`simvtp.runtime.files`).
 """
 
 from __future__ import annotations

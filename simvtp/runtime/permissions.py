@@ -1,4 +1,4 @@
-"""Folders that a group shares, and what is said where the file system refuses."""
+"""Folders that a group shares, and messages for refusals of the file system."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signals that stop training: noted when they come, acted on between two steps."""
+"""Signals that stop training: recorded when they arrive, handled between two steps."""
 
 from __future__ import annotations
 

@@ -180,7 +180,7 @@ def _feed(
 
 
 def _serve(source: IO[bytes], results: IO[bytes]) -> None:
-    """A worker's life: the function first, then items until the pipe closes."""
+    """Loop of a worker: reads the function, then items until the pipe closes."""
     module, name, shared = pickle.load(source)
     function = getattr(importlib.import_module(module), name)
     answer: Any = "ready"

@@ -1,4 +1,4 @@
-"""The source of a plugin: a file or a package, told apart by a digest of its content.
+"""The source of a plugin: a file or a package, identified by a digest of its content.
 
 As with the code of the project (`simvtp/config/code_version.py`), files are compared as syntax trees without docstrings
 and log lines, so comments and formatting change no digest.

@@ -1,4 +1,4 @@
-"""What of plugins a config uses: the values of their fields, the record of their source, and the objects to call.
+"""The plugins that a config uses: values of their fields, the record of their source, and the objects to call.
 
 Fields of extensions are in `Config.extra`, as (path, value) pairs: all fields of an extension that is on, and of one
 that is off only what differs from the defaults. A config of which the plugins are not loaded keeps what it says, so
