@@ -1,4 +1,4 @@
-"""What of a corpus is there. `python -m simvtp.data.check webvid:ROOT`; --deep decodes every video.
+"""Checks a corpus: `python -m simvtp.data.check webvid:ROOT`; --deep decodes every video.
 
 Without --deep it lists every file and opens a sample of them. With it, each video that cannot be decoded is a line of
 its own with the reason, and a list of them is written that training then skips (--set data.skip=FILE). A folder in

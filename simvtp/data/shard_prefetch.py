@@ -1,4 +1,4 @@
-"""Prefetching of shards: copied from a slow disk as wholes, ahead of the steps that show their videos.
+"""Prefetching of shards: whole shards are copied from a slow disk before the steps that use their videos.
 
 One process of each machine has a thread that copies the shards of the current and the next window (`sampler`) to a
 folder on a fast disk, for itself, its workers and the other processes of the machine; what has been shown is deleted.

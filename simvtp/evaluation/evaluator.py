@@ -1,4 +1,4 @@
-"""What is measured on the test galleries: the chosen epoch, the last one, controls, and what the config asks beside."""
+"""Measurements on the test galleries: of the chosen epoch, of the last one, controls, and options of the config."""
 
 from __future__ import annotations
 

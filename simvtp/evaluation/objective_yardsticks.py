@@ -1,4 +1,4 @@
-"""What each objective of pre-training reaches on held-out clips, and what reaches it without learning.
+"""Each objective of pre-training measured on held-out clips, with baselines that need no learning.
 
 Every clip is seen twice, with its own caption and with another clip's; all objectives are measured on these two passes.
 """

@@ -1,4 +1,4 @@
-"""What fills masked tubes without learning a representation, beside masked video modelling (MVM).
+"""Baselines of masked video modelling (MVM): predictions of masked tubes without a learned representation.
 
 Shapes: B clips, V visible and M masked tubes of P normalised pixel values each (`pixel_targets`).
 """

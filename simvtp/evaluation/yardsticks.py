@@ -1,4 +1,4 @@
-"""Yardsticks of a run: what each objective reaches on held-out clips, beside what reaches it without learning.
+"""Yardsticks of a run: each objective on held-out clips, beside baselines that need no learning.
 
 For masked video (MVM): a mean for each position that sees nothing, the nearest visible tube copied, a linear map from
 the left neighbour, and, where the corpus knows its scenes, an oracle that knows the picture without noise. For masked

@@ -1,4 +1,4 @@
-"""What the readers of annotation files give: records of videos with their captions."""
+"""Records of videos with their captions, as the readers of annotation files return them."""
 
 from __future__ import annotations
 

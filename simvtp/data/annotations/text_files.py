@@ -1,4 +1,4 @@
-"""Text, CSV, JSON and JSON-lines files of annotations: read whole, or a DataError that names the file and line.
+"""Readers of text, CSV, JSON and JSON-lines files; errors are DataError that names the file and line.
 
 Lines end at a newline (LF, CR or CR LF) and nowhere else: captions and words may hold other separators of Unicode,
 such as U+2028, at which `str.splitlines` cuts.

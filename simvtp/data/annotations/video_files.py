@@ -1,4 +1,4 @@
-"""Where the videos of a corpus lie on the disk: paths below its folder, their endings, and which of them exist."""
+"""Video files of a corpus: paths below its folder, extensions, and which files exist."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What a corpus holds, as one digest: its videos with their captions and sizes, in their order, wherever they lie.
+"""The content of a corpus as one digest: its videos with captions and sizes, in their order, independent of its path.
 
-Videos are told apart by name and size, never opened. Digests of large corpora are kept in the cache folder for as long
-as their annotation files (size, time of change) and the folders of their videos (time of change) stay as they were.
+Videos are identified by name and size and not opened. Digests of large corpora are cached for as long as their
+annotation files (size, modification time) and the folders of their videos (modification time) are unchanged.
 """
 
 from __future__ import annotations
