@@ -87,8 +87,8 @@ def importance(study: optuna.Study, name: str) -> Figure | None:
     count = len(done)
     best = math.ceil(count / 10)
     hint = f"stands first, by {count} trials: a hint"
-    told = "mattered most to reach the best trials" if best >= TELLING else hint
-    title = style.caption(figure, f"{name}, importance of settings", f"{names[-1]} {told}")
+    words = "mattered most to reach the best trials" if best >= TELLING else hint
+    title = style.caption(figure, f"{name}, importance of settings", f"{names[-1]} {words}")
     panel.set_title(wrap(title, 0.9), loc="left")
     note = (f"PED-ANOVA over {count} finished trials (Watanabe, Bansal and Hutter 2023, as in Optuna): which tell the "
             f"best tenth, here {best}, from the rest. An estimate of one search, without interval.")  # fmt: skip

@@ -238,9 +238,9 @@ def _check_ranks(ranks: npt.NDArray[np.float32], metrics: Mapping[str, float], w
     if wrong:
         raise ValueError(f"metrics.test.{way}.{wrong[0]} is not a number")
     for first in (1, 5, 10):
-        seen, stored = 100 * int(np.count_nonzero(ranks <= first)) / ranks.size, float(metrics[f"R@{first}"])
-        if abs(seen - stored) > _ROUNDING:
-            raise ValueError(f"metrics.test.{way}.R@{first} is {stored}, but its ranks give {seen:.2f}")
+        counted, stored = 100 * int(np.count_nonzero(ranks <= first)) / ranks.size, float(metrics[f"R@{first}"])
+        if abs(counted - stored) > _ROUNDING:
+            raise ValueError(f"metrics.test.{way}.R@{first} is {stored}, but its ranks give {counted:.2f}")
     middle = float(metrics["MdR"])
     if 2 * max(int(np.count_nonzero(ranks < middle)), int(np.count_nonzero(ranks > middle))) > ranks.size:
         raise ValueError(f"metrics.test.{way}.MdR is {middle}, but that is not the middle of its ranks")

@@ -96,8 +96,8 @@ def operations(rows: Sequence[Row]) -> Cost:
 def _gflop(run: Run) -> float:
     gflop = run.cost.get("pretrain_gflop")
     if gflop is None or not float(gflop) >= 0:
-        told = "has no cost.pretrain_gflop" if gflop is None else f"has cost.pretrain_gflop {gflop}"
-        raise DataError(f"run {run.id}: its result.json {told}; draw it with --cost time")
+        content = "has no cost.pretrain_gflop" if gflop is None else f"has cost.pretrain_gflop {gflop}"
+        raise DataError(f"run {run.id}: its result.json {content}; draw it with --cost time")
     return float(gflop)
 
 

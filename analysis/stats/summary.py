@@ -113,8 +113,8 @@ class Summary:
         runs = [run for row in self.rows for run in row.runs.values()]
         if not runs:
             return 0
-        told = runs[0].metric("gallery")
-        return int(told) if math.isfinite(told) else len(runs[0].ranks["video_to_text"])
+        gallery = runs[0].metric("gallery")
+        return int(gallery) if math.isfinite(gallery) else len(runs[0].ranks["video_to_text"])
 
     @property
     def queries(self) -> int:

@@ -132,7 +132,7 @@ def _clips(
     if loader.absent:
         log.warning("%s, split %s: %d of %d videos cannot be read and are left out", data, part, len(loader.absent),
                     len(corpus.samples))  # fmt: skip
-    return Clips(features[kept], {name: [told[i] for i in kept] for name, told in labels_of(corpus).items()})
+    return Clips(features[kept], {name: [classes[i] for i in kept] for name, classes in labels_of(corpus).items()})
 
 
 def _tokens(model: DualEncoder, loader: GalleryLoader, config: Config, device: torch.device) -> Iterator[Tensor]:

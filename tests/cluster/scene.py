@@ -68,8 +68,8 @@ class Scene:
         for pattern in FINAL:
             for path in self.results.glob(pattern):
                 status = path.stat()
-                seen = (status.st_ino, status.st_mtime_ns)
-                if self.made.setdefault(path, seen) != seen:
+                version = (status.st_ino, status.st_mtime_ns)
+                if self.made.setdefault(path, version) != version:
                     self.twice.add(f"{path} was written again")
         for path in self.results.glob("*/*/log.jsonl"):
             steps = Counter(

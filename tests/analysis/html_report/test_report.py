@@ -211,10 +211,10 @@ def test_the_config_of_every_run_can_be_read_off(folder: Path) -> None:
     assert len(lines) == 13
     for line in lines:
         config = collection.runs[line.id].config
-        told = {key: str(value) for key, value in usual[line.preset].items()} | dict(
+        shown = {key: str(value) for key, value in usual[line.preset].items()} | dict(
             own.split(" ", 1) for own in line.own
         )
-        assert told == {key: str(value) for key, value in config.items()}
+        assert shown == {key: str(value) for key, value in config.items()}
 
 
 def test_shared_pretraining_costs_once(folder: Path) -> None:

@@ -31,8 +31,8 @@ def test_every_axis_is_counted(changes: dict[str, Any], monkeypatch: pytest.Monk
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         computed = losses(small_batch.model(config), small_batch.batch(config), config)
     rows, width, masked = small_batch.ROWS, config.model.width, 4 * small_batch.ROWS
-    told = config.model.decoder_width if config.mask.words == "dropped" else width
-    heads = 2 * masked * told * small_batch.WORDS  # the word head, which the cost leaves out
+    inputs = config.model.decoder_width if config.mask.words == "dropped" else width
+    heads = 2 * masked * inputs * small_batch.WORDS  # the word head, which the cost leaves out
     if "vtm" in computed:
         heads += 2 * 2 * rows * width * 2  # and what costs next to nothing
     if "vtc" in computed:

@@ -176,8 +176,8 @@ def test_accounting_is_asked_once_in_ten_seconds_by_whoever_wonders_why(
     monkeypatch.setattr("time.time", lambda: now)
     monkeypatch.setattr("time.sleep", sleep)
     queues = [SlurmQueue(Submissions(tmp_path)) for _ in range(2)]
-    told = {"7_0": ["PREEMPTED n1 00:00:09 0:0", "RUNNING n2 00:00:03 0:0"], "8_0": ["COMPLETED n1 00:01:00 0:0"]}
-    assert [queue.accounting(["7_0", "8_0"]) for queue in queues] == [told, told]
+    ends = {"7_0": ["PREEMPTED n1 00:00:09 0:0", "RUNNING n2 00:00:03 0:0"], "8_0": ["COMPLETED n1 00:01:00 0:0"]}
+    assert [queue.accounting(["7_0", "8_0"]) for queue in queues] == [ends, ends]
     assert len((tmp_path / "sacct.calls").read_text().splitlines()) == 1
     now += 4
     assert queues[0].accounting(["9_1"]) == {}

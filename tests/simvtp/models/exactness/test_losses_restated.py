@@ -119,10 +119,10 @@ def restated(weights: dict[str, Array], batch: MaskedBatch, temperature: float) 
                 wanted = (pixels - pixels.mean()) / (pixels.std(ddof=1) + 1e-6)
                 squares += list((predicted[channel] - wanted) ** 2)
 
-    length, told = batch.text_mask.words.shape[1], []
+    length, entropies = batch.text_mask.words.shape[1], []
     for position, target in zip(batch.text_mask.positions.tolist(), batch.text_mask.targets.tolist(), strict=True):
         row, place = divmod(position, length)
-        told.append(entropy(linear(joint[row][len(seen[row]) + place], weights, "word_head"), target))
+        entropies.append(entropy(linear(joint[row][len(seen[row]) + place], weights, "word_head"), target))
 
     films = [np.mean(encoded(tubes(row)), axis=0) for row in range(rows)]
     texts = [np.mean(encoded(words(row)), axis=0) for row in range(rows)]
@@ -137,7 +137,7 @@ def restated(weights: dict[str, Array], batch: MaskedBatch, temperature: float) 
         matches.append(entropy(linear(np.mean(wrong, axis=0), weights, "matching_head"), 0))
     return {
         "mvm": float(np.mean(squares)),
-        "mlm": float(np.mean(told)),
+        "mlm": float(np.mean(entropies)),
         "vtc": by_film + by_text,
         "vtm": float(np.mean(matches)),
     }
