@@ -1,32 +1,27 @@
-"""How runs become job arrays, and how submissions are found again; on a SLURM, see tests/cluster."""
+"""How submissions are found again, and what SLURM's programs say of them; on a real SLURM, see tests/cluster."""
 
 import errno
-import itertools
 import json
 import sys
 import time
-from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
-from simvtp.config.presets import preset
-from simvtp.config.run_id import pretrain_id, run_id
-from simvtp.config.schema import override
 from simvtp.errors import ConfigError
 from sweeps.executors.base import JobEnd
 from sweeps.executors.choose import make_executor
 from sweeps.executors.cluster_config import Cluster
-from sweeps.executors.job_arrays import Array, arrays
 from sweeps.executors.slurm import Slurm
-from sweeps.plan import Run
 from sweeps.state.run_states import RunRegistry
 from sweeps.state.squeue import QueueSnapshot, SlurmQueue
 from sweeps.state.submissions import Claim, Item, Submissions
+from tests.sweeps.executors.test_job_arrays import run
 
 EXTERNAL, OWN = JobEnd.EXTERNAL, JobEnd.OWN
 
 
+<<<<<<< HEAD
 def run(stage: int, number: int = 0) -> Run:
     config = override(preset("tiny"), {"seed": stage, "finetune.lr": 0.001 * (number + 1)})
     return Run(run_id(config), pretrain_id(config), config, f"{stage}/{number}", stage)
@@ -97,6 +92,8 @@ def test_every_run_once_after_its_own_stage(pack: int, longest: int) -> None:
                 assert {pretrain_id(item.config) for item in task} <= {item.id for item in followed}
 
 
+=======
+>>>>>>> main
 def test_a_record_gives_back_the_items(tmp_path: Path) -> None:
     submissions, first, second = Submissions(tmp_path), run(0), run(1, 3)
     tasks = [[Item("run", r.id, r.config)] for r in (first, second)]
@@ -223,6 +220,28 @@ def test_accounting_is_asked_once_for_all_jobs_that_one_look_found_over(
     now += 20
     assert slurm.end_of(claims[1]) == EXTERNAL
     assert len((tmp_path / "sacct.calls").read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("output", "end"),
+    [
+        ("srun: error: Task launch for StepId=77.0 failed on node n1: Protocol authentication error\n", EXTERNAL),
+        ("srun: error: Application launch failed: Protocol authentication error\nsrun: Job step aborted\n", EXTERNAL),
+        ("srun: error: n1: task 0: Exited with exit code 3\n", OWN),
+        ("MemoryError\n", OWN),
+    ],
+)
+def test_a_task_that_slurm_could_not_start_died_from_outside(
+    output: str, end: JobEnd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slurm, r = slurm_of(tmp_path, monkeypatch), run(0)
+    fake("sacct", tmp_path, monkeypatch).write_text("77_0|FAILED\n")
+    record = slurm.submissions.open("tiny", [[Item("run", r.id, r.config)]], {})
+    slurm.submissions.set_job_id(record, "77")
+    path = slurm.log_path(Claim(record.token, 0))
+    assert path is not None
+    path.write_text(output)
+    assert slurm.end_of(Claim(record.token, 0)) == end
 
 
 @pytest.mark.parametrize(
