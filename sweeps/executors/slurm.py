@@ -34,14 +34,10 @@ QUERY_SECONDS = 60.0
 _EXTERNAL = ("CANCELLED", "NODE_FAIL", "PREEMPTED", "BOOT_FAIL", "REQUEUED", "REVOKED")
 _NOT_ENDED = ("PENDING", "RUNNING", "COMPLETING")
 
-<<<<<<< HEAD
-# Messages of sacct on a cluster without accounting.
-=======
-# What srun says where SLURM itself could not start the task, such as while munge is away; sacct calls this FAILED too.
+# Messages of srun if SLURM itself could not start the task, as while munge is down; sacct reports FAILED for it too.
 _NOT_LAUNCHED = ("srun: error: Application launch failed", "srun: error: Task launch for StepId=")
 
-# What sacct says on a cluster that keeps no accounts.
->>>>>>> main
+# Messages of sacct on a cluster without accounting.
 _NO_ACCOUNTING = "accounting storage is disabled"
 
 
@@ -193,12 +189,9 @@ class Slurm:
         return record is None or snapshot.time > record.created + 1
 
     def end_of(self, job: Claim) -> JobEnd:
-<<<<<<< HEAD
-        """How the job ended, by the accounting; a job that it does not list and that wrote no output never began.
-=======
-        """By the accounting; a job that it does not list and that wrote no output, or whose task SLURM could not start,
-        never began.
->>>>>>> main
+        """How the job ended, by the accounting.
+
+        A job that it does not list and that wrote no output, or whose task SLURM could not start, never began.
 
         UNKNOWN also while the accounting does not list the end yet. On a cluster without accounting every end counts
         as the job's own.
