@@ -1,4 +1,4 @@
-"""What every benchmark prints: the machine it ran on, and one Markdown table."""
+"""Output of benchmarks: the machine, and one Markdown table."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _cells(line: str) -> list[str]:
 
 
 def _processor() -> str:
-    """The processor's name, and what it has for wide and short numbers."""
+    """The processor's name, and its vector and bf16 instructions."""
     path = Path("/proc/cpuinfo")
     if not path.exists():
         return platform.processor() or platform.machine()

@@ -1,4 +1,4 @@
-"""What a sweep costs beside its runs, against their number: `python benchmarks/sweep.py 10 100 1000 10000`.
+"""Cost of a sweep beside its runs, by their number: `python benchmarks/sweep.py 10 100 1000 10000`.
 
 Nothing is trained: its executor is a fake that writes a result for a run as soon as it is submitted, of
 the length that a test of 1000 queries gives. All else is what `sweeps/run.py` does: the plan, the scan of the folder,

@@ -3,7 +3,7 @@
 Real steps of pre-training (forward and backward of the four losses) on batches of the real loader: `tiny` from the
 cache of the embedded corpus, and `base` (4 clips a step, on this machine's CPU) from 320x240 H.264 files. The wait is
 the time in which the step has no batch; the first batches, for which workers are started, are not counted. Then as many
-steps are made on the last batch, without a loader: what reading ahead takes from the step shows as the difference.
+steps are made on the last batch, without a loader: the difference is the cost of prefetching.
 """
 
 from __future__ import annotations

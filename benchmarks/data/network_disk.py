@@ -77,7 +77,7 @@ def _line(source: int, sink: int, delay: float) -> Iterator[threading.Thread]:
 
 @contextmanager
 def mounted(folder: Path, mount: Path, milliseconds: float) -> Iterator[Path]:
-    """`folder` at `place`, so many milliseconds of round trip away; 0: itself, without a network."""
+    """`folder` mounted at `mount` with a round trip of so many milliseconds; 0: the folder itself, without network."""
     if not milliseconds:
         yield folder
         return

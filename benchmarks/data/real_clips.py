@@ -1,10 +1,9 @@
 """Real clips from end to end: learn from the first half of each clip, find its second half by the caption.
 
-`python benchmarks/data/real_clips.py CLIPS --vocabulary vocab.txt`: CLIPS holds captions.csv (video, caption),
-first/ and
-second/. Pre-trains and fine-tunes on the first halves, retrieves among the second halves, and sets the R@1 beside
-chance, beside the same without pre-training, and beside a baseline that learns nothing: the caption's own first half,
-and the second half whose mean frame has the nearest pixels.
+`python benchmarks/data/real_clips.py CLIPS --vocabulary vocab.txt`: CLIPS holds captions.csv (video, caption), first/
+and second/. Pre-trains and fine-tunes on the first halves, retrieves among the second halves, and compares R@1 with
+chance, with fine-tuning alone, and with a baseline that learns nothing: it takes the second half whose mean frame has
+the nearest pixels to that of the caption's own first half.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Part (b): one step of preset `base`, in every way it can be computed, against the measured ceiling of the card.
+"""Part (b): one step of preset `base` with every backend, compared with the measured ceiling of the card.
 
 The plain step is the release's design in fp32 (`benchmarks/model/plain.py`), on the same weights, clips and masks.
 """

@@ -1,4 +1,4 @@
-"""Part (c): clips from files to the device, against what the `base` step eats."""
+"""Part (c): clips a second from files to the device, compared with those that the `base` step consumes."""
 
 from __future__ import annotations
 

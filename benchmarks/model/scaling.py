@@ -1,11 +1,10 @@
 """`python benchmarks/model/scaling.py`: a step of pre-training against mask ratio, frames, batch and processes.
 
-One row for each change to the preset. `predicted` is the cost that the count of tokens gives
-(`simvtp/models/flops.py`) as a
-multiple of the preset's own; `measured` the seconds, the same way, as the median over turns in which all configs of an
-axis step one after another. Processes: one batch shared by two that train together, and two jobs side by side, against
-one process doing the same work. All of this for `tiny`; of `small`, whose products are large enough to fill a core, the
-mask ratio alone.
+One row for each change to the preset. `predicted` is the cost by the number of tokens (`simvtp/models/flops.py`) as a
+multiple of the preset's own; `measured` is the multiple of its seconds, as the median over turns in which all configs
+of an axis step one after another. Processes: one batch shared by two that train together, and two jobs side by side,
+compared with one process doing the same work. All of this for `tiny`; for `small`, whose matrix products are large
+enough to fill a core, the mask ratio only.
 """
 
 from __future__ import annotations

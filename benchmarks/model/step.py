@@ -1,16 +1,12 @@
 """`python benchmarks/model/step.py`: a step of pre-training against a plain one with the same losses.
 
-Four steps for each preset: the release's design in fp32 (`benchmarks/model/plain.py`, PyTorch's default AdamW), ours
-in fp32,
-ours in fp32 with `machine.checkpointing`, and ours in bf16; same weights, clips, captions and masks, no dropout. Each
-runs in its own process, and they take turns: medians over --steps turns of the seconds, and of the ratio to
-the
-plain step of the same turn; highest memory of the process, FLOP counted (`benchmarks/model/flop.py`), and their
-share of the
-fastest matrix product that the same process measures beside its steps. `of its own shapes` is the least time of the
-step's products, each alone (`benchmarks/model/shapes.py`), as a share of the step. That the losses agree is checked,
-not
-printed. Three steps go before those that are timed: in them a process takes its memory from the system.
+Four steps for each preset: the release's design in fp32 (`benchmarks/model/plain.py`, PyTorch's default AdamW), ours in
+fp32, ours in fp32 with `machine.checkpointing`, and ours in bf16; same weights, clips, captions and masks, no dropout.
+Each runs in its own process, and they take turns. Printed are medians over --steps turns of the seconds and of the
+ratio to the plain step of the same turn; highest memory of the process; FLOP (`benchmarks/model/flop.py`), and their
+rate as a share of the fastest matrix product that the same process measures. `of its own shapes` is the least time of
+the step's products, each alone (`benchmarks/model/shapes.py`), as a share of the step. The losses are checked to agree.
+Three steps before the timed ones are not counted: in them a process takes its memory from the system.
 """
 
 from __future__ import annotations
