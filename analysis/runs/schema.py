@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
+from analysis.runs.metric_names import DIRECTIONS, METRICS
 from analysis.runs.text import changed_settings, is_plain_name, one_line, printable
 from simvtp.config.schema import completed
 from simvtp.errors import DataError
@@ -21,8 +22,6 @@ _NUMBERS: frozenset[type] = frozenset({int, float})
 _MEASURED: frozenset[type] = frozenset({int, float, bool})
 _PLAIN: frozenset[type] = frozenset({int, float, bool, str, type(None)})
 _COSTS = ("pretrain_seconds", "pretrain_steps", "pretrain_gflop", "finetune_seconds", "evaluate_seconds", "devices")
-DIRECTIONS = ("text_to_video", "video_to_text")
-METRICS = ("R@1", "R@5", "R@10", "MdR", "MnR")
 _ROUNDING = 0.06  # percentage points between a stored R@1 and the one of its ranks
 
 

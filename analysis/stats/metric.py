@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from analysis.runs.schema import DIRECTIONS, Run
+from analysis.runs.metric_names import DIRECTIONS
+
+if TYPE_CHECKING:
+    from analysis.runs.schema import Run
 
 RECALLS = {"R@1": 1, "R@5": 5, "R@10": 10}
 
