@@ -106,7 +106,8 @@ def curves(summary: Summary, cost: Cost) -> Figure:
     rows = summary.finished_rows
     circles = [value for row in rows for value in row.scores()]
     seen = [value for row in rows if math.isfinite(value := row.score("test_seen"))]
-    note = headroom(uppers[0], rows, [*circles, *seen])
+    scratch = [summary.unpretrained.score()] if summary.unpretrained and summary.metric.is_rank else []
+    note = headroom(uppers[0], rows, [*circles, *seen, *scratch])
     if summary.unpretrained and str(summary.unpretrained.seeds) != summary.seed_counts:
         note = f"{note} No pre-training: n = {summary.unpretrained.seeds}.".strip()
     handles = dict(zip(*reversed(uppers[0].get_legend_handles_labels()), strict=True))
@@ -157,7 +158,8 @@ def _levels(panel: Axes, x: Sequence[float], rows: Sequence[Row], summary: Summa
                        label=BASE, zorder=4)  # fmt: skip
     if summary.unpretrained:
         panel.axhline(summary.unpretrained.score(), color="0.25", dashes=(5, 3), linewidth=1, label="no pre-training")
-    panel.axhline(summary.chance, color="0.25", linestyle=":", linewidth=1, label=CHANCE)
+    if not summary.metric.is_rank:  # of ranks far outside, and in the caption
+        panel.axhline(summary.chance, color="0.25", linestyle=":", linewidth=1, label=CHANCE)
     panel.set_ylabel(summary.metric.short if style.look().narrow else summary.metric.label)
 
 
@@ -214,11 +216,13 @@ def heat_map(summary: Summary) -> Figure:
     figure, panel = plt.subplots(figsize=style.look().size(4.2, share), layout="constrained")
     style.no_grid(panel)
     panel.set_facecolor("0.93")
-    drawn = panel.imshow(image, origin="lower", cmap="cividis", aspect="auto")
+    drawn = panel.imshow(
+        image, origin="lower", cmap="cividis_r" if summary.metric.is_rank else "cividis", aspect="auto"
+    )
     bright = (np.nanmin(image) + np.nanmax(image)) / 2
     for (x, y), row in cells.items():
         place = (xs.index(x), ys.index(y))
-        _cell(panel, place, row, "black" if row.runs and row.score() > bright else "white")
+        _cell(panel, place, row, "black" if row.runs and row.metric.merit(row.score() - bright) > 0 else "white")
     for number, name, values in ((0, across, xs), (1, up, ys)):
         factor = axis_of(name).factor
         ticks = [f"{factor * value:g}" for value in values]

@@ -41,16 +41,20 @@ def toggles(summary: Summary) -> Figure:
             _seeds(right, _gaps(row, summary.base), place, style.RED)
         elif row.point.base and row.runs:
             right.plot([0], [place], "D", color=style.BLACK, markersize=4)
-    left.axvline(summary.chance, color="0.25", linestyle=":", linewidth=1)
-    left.annotate("chance", (summary.chance, places[0] + 0.42), (2, 0), textcoords="offset points", color="0.25",
-                  fontsize=style.small())  # fmt: skip
+    if not summary.metric.is_rank:  # of ranks far outside, and in the caption
+        left.axvline(summary.chance, color="0.25", linestyle=":", linewidth=1)
+        left.annotate("chance", (summary.chance, places[0] + 0.42), (2, 0), textcoords="offset points", color="0.25",
+                      fontsize=style.small())  # fmt: skip
     right.axvline(0, color="0.25", linewidth=0.8)
     left.set_yticks(places, [textwrap.fill(row.label, 24 if narrow else 36) for row in rows])
     left.set_ylim(-0.6, len(rows) - 0.4)
     left.set_xlabel(summary.metric.label)
-    difference = f"difference to the base, {summary.metric.name} (points)"
+    difference = f"difference to the base, {summary.metric.name} ({summary.metric.unit})"
     right.set_xlabel(style.wrap_label(difference, 0.7 if narrow else 0.33))
     cut = _limits(left, right, summary)
+    if summary.metric.is_rank:  # better is further right
+        left.invert_xaxis()
+        right.invert_xaxis()
     left.set_title("Level", loc="left")
     right.set_title("Paired difference", loc="left")
     title = style.caption(figure, summary.sweep.title, sentences.against_base(rows))

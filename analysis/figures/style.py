@@ -249,9 +249,12 @@ CUT = "Intervals that reach beyond the panel are cut."
 
 
 def headroom(panel: Axes, rows: Sequence[Row], marks: Iterable[float] = ()) -> str:
-    """From 0 to a little above the highest mean or other mark; returns a note where an interval is cut there."""
+    """From 0 to a little above the highest mean or other mark; returns a note where an interval is cut there.
+
+    Of ranks the axis runs down, so that better is higher.
+    """
     highest = max(*(row.score() for row in rows), *marks, 0.0)
     end = max(row.main.high for row in rows)
     limit = min(1.08 * max(highest, end), 1.5 * highest) or 1.0
-    panel.set_ylim(0, limit)
+    panel.set_ylim(*((limit, 0) if rows[0].metric.is_rank else (0, limit)))
     return CUT if end > limit else ""
