@@ -94,7 +94,7 @@ def curves(summary: Summary, cost: Cost) -> Figure:
         ratio_axis(lower, x, axis_of(name), columns)
         finding = sentences.against_base(rows, _base_value(summary, name))
         further = any(set(row.point.set) - {name} for row in rows)
-        words = summary.sweep.title if further else axis_of(name).words
+        words = sentences.heading(summary) if further else axis_of(name).words
         upper.set_title(wrap(style.caption(figure, words, finding), 0.85 / columns), loc="left")
         upper.tick_params(labelbottom=False)
         if column:

@@ -10,7 +10,6 @@ from typing import Any
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
 
 from analysis.figures import labels, style, tooltips
 from analysis.figures.style import headroom, wrap
@@ -30,7 +29,7 @@ def draw(summary: Summary, measure: Measure = time) -> Figure:
     front = pareto_front(rows, cost)
     _marks(panel, rows, front, cost)
     note = f"{headroom(panel, rows)} {cost.note(rows)}".strip()
-    panel.set_title(wrap(style.caption(figure, summary.sweep.title, _words(front, rows, cost)), 0.9), loc="left")
+    panel.set_title(wrap(style.caption(figure, sentences.heading(summary), _words(front, rows, cost)), 0.9), loc="left")
     end = 1.15 * max(cost.typical(row) for row in rows) or 1.0  # room for a name
     panel.set_xlim(0 if all(cost.typical(row) > 0 for row in rows) else -0.03 * end, end)  # a mark at 0 stays whole
     _finish(figure, panel, rows[0], cost)
@@ -136,13 +135,11 @@ def overall(summaries: Sequence[Summary], measure: Measure = time) -> Figure:
     _marks(panel, shown, front, cost)
     highest = max(row.score() for row in shown)
     limit = min(1.5 * highest, 1.05 * max(row.main.high for row in shown))
-    panel.set_ylim(*((limit, 0) if shown[0].metric.is_rank else (0, limit)))  # better is higher
+    style.level_axis(panel, "y", shown, limit)
     log = all(cost.typical(row) > 0 for row in shown)
     if log:
         panel.set_xscale("log")
-        panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        panel.xaxis.set_major_formatter("{x:g}")
-        panel.xaxis.set_minor_locator(NullLocator())
+        style.plain_logarithms(panel.xaxis)
     title = style.caption(figure, f"All rows of preset {summaries[0].sweep.preset}", _words(front, shown, cost))
     panel.set_title(wrap(title, 0.9), loc="left")
     _finish(figure, panel, shown[0], cost, ", log scale" if log else "")

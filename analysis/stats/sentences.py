@@ -81,6 +81,11 @@ def seed_words(row: Row, seed: int) -> str:
     return f"{row.label}, seed {seed}: {row.metric.name} {row.metric.show(row.metric.of(run))} (run {run.id})"
 
 
+def heading(summary: Summary) -> str:
+    """The title of a figure whose footnote has the sweep's setting."""
+    return summary.sweep.title.removesuffix(f" ({summary.sweep.changes})")
+
+
 def footnote(summary: Summary, also: str = "") -> str:
     """How to read the marks of a figure, and what is missing from it."""
     several = any(row.seeds > 1 for row in summary.finished_rows)
