@@ -228,7 +228,9 @@ def heat_map(summary: Summary) -> Figure:
         ticks = [f"{factor * value:g}" for value in values]
         (panel.set_xticks if number == 0 else panel.set_yticks)(range(len(values)), ticks)
         (panel.set_xlabel if number == 0 else panel.set_ylabel)(axis_of(name).label)
-    figure.colorbar(drawn, ax=panel, label=summary.metric.label)
+    bar = figure.colorbar(drawn, ax=panel, label=summary.metric.label)
+    if summary.metric.is_rank:  # better is higher
+        bar.ax.invert_yaxis()
     words = f"{axis_of(across).words} by {axis_of(up).words}"
     panel.set_title(wrap(style.caption(figure, words, sentences.against_base(summary.rows)), 0.7), loc="left")
     note = sentences.footnote(summary, "Outlined: base. *: a difference to it is shown.").replace(", small circles", "")
