@@ -20,7 +20,7 @@ from analysis.figures import style
 from analysis.runs.text import file_name, one_line
 from simvtp.config.experiment import Experiment, read_config
 from simvtp.config.plugins.loading import load_plugins
-from simvtp.config.run_dirs import RUNS, home
+from simvtp.config.run_dirs import RUNS, folder_of
 from simvtp.config.schema import Config, override
 from simvtp.data.from_config import tokenizer_of
 from simvtp.errors import DataError
@@ -164,7 +164,7 @@ def animate(rebuilt: Rebuilt, scale: int) -> bytes:
 
 
 def _folder_of(run: str, results: Path) -> Path:
-    return Path(run) if "/" in run or Path(run).is_dir() else home(results, RUNS, run)
+    return Path(run) if "/" in run or Path(run).is_dir() else folder_of(results, RUNS, run)
 
 
 def write_pictures(chosen: argparse.Namespace) -> int:

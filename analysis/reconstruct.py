@@ -1,7 +1,7 @@
-"""`python analysis/reconstruct.py results/runs/ID`: what a run's pre-trained model makes of masked clips and captions.
+"""`python analysis/reconstruct.py results/runs/ID`: masked clips and captions, reconstructed by a pre-trained model.
 
 Writes figures/reconstruct-<run>-<video>.png and .gif beside the runs folder: original, masked and rebuilt frames at
-several video mask ratios, and the caption with its masked words as the model fills them in.
+several video mask ratios, and the caption with the model's predictions of its masked words.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`python analysis/report.py results/`: report.html, one file that needs no network, with everything the runs show."""
+"""`python analysis/report.py results/`: report.html, one file without network access, with all tables and figures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which retrieval metric of the test a summary compares rows by, and which way is better."""
+"""The retrieval metric of the test by which a summary compares rows, and which way is better."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Metric:
         return f"{'' if self.name == 'R@1' else '-' + self.name.replace('@', '')}{ways}"
 
     def of(self, run: Run, split: str = "test") -> float:
-        """Percent or rank; NaN where the run has no such split."""
+        """Percent or rank; NaN if the run has no such split."""
         return run.metric(self.name, self.direction, split)
 
     def chance(self, gallery: int) -> float:

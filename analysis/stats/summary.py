@@ -18,11 +18,12 @@ from analysis.stats.per_query import level, stacked
 from analysis.stats.published import VARIED, Published, published
 from simvtp.config.fields import RUN
 from simvtp.config.plugins.registry import IDS
-from simvtp.config.run_id import content_of
+from simvtp.config.run_id import CORPORA, content_of
 from simvtp.config.schema import FIELDS
 
 MAIN = "text_to_video"
 WANTED = 3.0
+_TEST_CORPUS = "data.finetune"
 _ERROR = 80  # letters of an error that tables and figures have room for; the report has all of it
 
 
@@ -31,7 +32,8 @@ class Row:
     """One point of a sweep.
 
     runs: seed -> finished run; level: direction -> the metric with its interval; difference: of the metric, to the
-    base, None for the base and where nothing pairs; published: what the paper has for this point.
+    base, None for the base and where nothing pairs; published: what the paper has for this point; is_base: whether
+    other rows are compared with it, the sweep's base or that of a corpus (`base_of`).
     """
 
     point: Point
@@ -41,6 +43,7 @@ class Row:
     difference: Difference | None
     published: Published | None
     metric: Metric = R1
+    is_base: bool = False
     _means: dict[tuple[str, str, str], float] = field(default_factory=dict, repr=False, compare=False)  # of `mean`
 
     @property
@@ -53,7 +56,7 @@ class Row:
         return self.level[self.metric.direction]
 
     def score(self, split: str = "test") -> float:
-        """The metric's mean over seeds, percent or rank; NaN where there is none, or where a run has no such split."""
+        """The metric's mean over seeds, percent or rank; NaN if there is none, or where a run has no such split."""
         return self.mean(self.metric.name, self.metric.direction, split)
 
     def scores(self, split: str = "test") -> npt.NDArray[np.float64]:
@@ -66,7 +69,7 @@ class Row:
         return values if np.isfinite(values).all() else np.array([])
 
     def mean(self, name: str, direction: str = MAIN, split: str = "test") -> float:
-        """Mean over seeds; NaN where there is none, or where a run has no such split."""
+        """Mean over seeds; NaN if there is none, or where a run has no such split."""
         key = (name, direction, split)
         if key not in self._means:  # every form of the table asks again
             values = [run.metric(name, direction, split) for run in self.runs.values()]
@@ -110,8 +113,8 @@ class Summary:
         runs = [run for row in self.rows for run in row.runs.values()]
         if not runs:
             return 0
-        told = runs[0].metric("gallery")
-        return int(told) if math.isfinite(told) else len(runs[0].ranks["video_to_text"])
+        gallery = runs[0].metric("gallery")
+        return int(gallery) if math.isfinite(gallery) else len(runs[0].ranks["video_to_text"])
 
     @property
     def queries(self) -> int:
@@ -149,22 +152,25 @@ def summarise(
     """
     missing = []
     rows: list[tuple[Point, dict[int, Run]]] = [(point, {}) for point in sweep.points]
-    for (place, seed), name in sorted(sweep.runs.items()):
-        point, runs = rows[place]
-        if name in collection.runs and (place, seed) not in sweep.refused:
+    for (index, seed), name in sorted(sweep.runs.items()):
+        point, runs = rows[index]
+        if name in collection.runs and (index, seed) not in sweep.refused:
             runs[seed] = collection.runs[name]
         else:
-            missing.append(f"{point.label}, seed {seed}{_why(name, (place, seed), sweep, collection)}")
+            missing.append(f"{point.label}, seed {seed}{_why(name, (index, seed), sweep, collection)}")
     base = next((runs for point, runs in rows if point.base), {})
-    compared = {k: tuple(_paired(runs, base)) for k, (point, runs) in enumerate(rows) if not point.base}
-    compared = {k: seeds for k, seeds in compared.items() if seeds}
-    against = {seeds: stacked(base, seeds, metric) for seeds in set(compared.values())}  # mostly one for all rows
-    pairs = [(stacked(rows[k][1], seeds, metric), against[seeds]) for k, seeds in compared.items()]
+    bases = {k: b for k in range(len(rows)) if (b := base_of(sweep, k)) is not None}
+    compared = {k: (b, tuple(_paired(rows[k][1], rows[b][1]))) for k, b in bases.items()}
+    compared = {k: (b, seeds) for k, (b, seeds) in compared.items() if seeds}
+    against = {
+        (b, seeds): stacked(rows[b][1], seeds, metric) for b, seeds in set(compared.values())
+    }  # mostly one for all
+    pairs = [(stacked(rows[k][1], seeds, metric), against[b, seeds]) for k, (b, seeds) in compared.items()]
     tested = dict(zip(compared, differences(pairs), strict=True))
     return Summary(
         sweep,
         [
-            _row(sweep, point, runs, metric, tested.get(k), with_published=with_published)
+            _row(sweep, point, runs, metric, tested.get(k), with_published=with_published, is_base=k not in bases)
             for k, (point, runs) in enumerate(rows)
         ],
         missing,
@@ -173,6 +179,21 @@ def summarise(
         wanted,
         metric,
     )
+
+
+def base_of(sweep: Sweep, index: int) -> int | None:
+    """Index of the point that a point is compared with; None for one that others are compared with.
+
+    It is the sweep's base; on another test corpus the point with the base's settings there, if the sweep has it.
+    """
+    point = sweep.points[index]
+    if _TEST_CORPUS in point.set:
+        corpora = {key: value for key, value in point.set.items() if key in CORPORA}
+        own = next((k for k, other in enumerate(sweep.points) if other.set == corpora), None)
+        if own is not None:
+            return own if own != index else None
+    base = next((k for k, other in enumerate(sweep.points) if other.base), None)
+    return base if base != index else None
 
 
 def _why(name: str, key: tuple[int, int], sweep: Sweep, collection: Collection) -> str:
@@ -190,12 +211,12 @@ def _paired(runs: dict[int, Run], base: dict[int, Run]) -> list[int]:
 
 def _row(
     sweep: Sweep, point: Point, runs: dict[int, Run], metric: Metric, difference: Difference | None, *,
-    with_published: bool = False,
+    with_published: bool = False, is_base: bool = False,
 ) -> Row:  # fmt: skip
     levels = {way: level(runs, replace(metric, direction=way)) for way in DIRECTIONS if runs}
     shown = with_published and set(point.set) <= VARIED
     paper = published({**sweep.base, **point.set}, sweep.preset, runs.values()) if shown else None
-    return Row(point, _label(sweep, point), runs, levels, difference, paper, metric)
+    return Row(point, _label(sweep, point), runs, levels, difference, paper, metric, is_base)
 
 
 def _label(sweep: Sweep, point: Point) -> str:
@@ -260,7 +281,7 @@ class Power:
 
 
 def power(summary: Summary) -> Power | None:
-    """None where no row has two seeds in common with the base, or nothing varies."""
+    """None if no row has two seeds in common with the base, or nothing varies."""
     gaps = [row.difference for row in summary.finished_rows if row.difference and row.difference.interval.seeds > 1]
     deviation = math.sqrt(float(np.mean([gap.interval.deviation**2 for gap in gaps]))) if gaps else 0.0
     if not deviation:
@@ -274,7 +295,7 @@ def power(summary: Summary) -> Power | None:
 
 
 def power_note(summary: Summary) -> str:
-    """`power` in words; '' where there is none."""
+    """`power` in words; '' if there is none."""
     result = power(summary)
     if result is None:
         return ""

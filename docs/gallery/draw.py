@@ -19,7 +19,7 @@ if __name__ == "__main__":  # run as a file: Python put docs/gallery/ on the pat
 from matplotlib.figure import Figure
 from PIL import Image
 
-from analysis.figures import ablation, learning_curves, looks, pareto, search, style
+from analysis.figures import ablation, corpus_curves, learning_curves, looks, pareto, search, style
 from analysis.runs import journal
 from analysis.runs.load import Collection, load
 from analysis.stats.metric import R1, Metric
@@ -49,7 +49,11 @@ def pictures(results: Collection, logged: Collection | None) -> Iterator[Picture
     all_of = [summarise(sweep, results) for sweep in results.sweeps]
     curves = _first(all_of, lambda one: ablation.is_curves(one) and len(one.sweep.axes) == 2)
     grid = _first(all_of, lambda one: ablation.is_grid(one) and not ablation.is_curves(one))
-    toggles = _first(all_of, lambda one: not ablation.is_curves(one) and not ablation.is_grid(one))
+    corpora = _first(all_of, lambda one: corpus_curves.axis(one) is not None)
+    toggles = _first(
+        all_of,
+        lambda one: not (ablation.is_curves(one) or ablation.is_grid(one) or corpus_curves.axis(one) is not None),
+    )
     if curves:
         only = f"--only {curves.sweep.folder}"
         yield Picture("curves", "A setting from least to most", only, "default", partial(ablation.draw, curves))
@@ -63,6 +67,9 @@ def pictures(results: Collection, logged: Collection | None) -> Iterator[Picture
     if grid:
         yield Picture("grid", "Two settings against each other", f"--only {grid.sweep.folder}", "default",
                       partial(ablation.draw, grid))  # fmt: skip
+    if corpora:
+        yield Picture("corpora", "A setting on several corpora", f"--only {corpora.sweep.folder}", "default",
+                      partial(ablation.draw, corpora))  # fmt: skip
     if toggles:
         yield Picture("toggles", "Rows with their paired differences", f"--only {toggles.sweep.folder}", "default",
                       partial(ablation.draw, toggles))  # fmt: skip
@@ -105,20 +112,26 @@ def small_png(figure: Figure) -> bytes:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, nargs="?", default=ROOT / "results/reference")
+    folders = [ROOT / "results/reference", ROOT / "results/examples"]
+    parser.add_argument("folders", type=Path, nargs="*", default=folders, help="the first figure of each kind is drawn")
     parser.add_argument("--logs", type=Path, metavar="RESULTS", help="a folder with logs, such as a demo's results/")
     parser.add_argument("--page", type=Path, default=ROOT / "docs/gallery.md", help="the page; pictures go beside it")
     given = parser.parse_args(arguments)
     folder = given.page.parent / "gallery"
     folder.mkdir(exist_ok=True)
-    parts = []
-    for picture in pictures(load(given.folder), load(given.logs) if given.logs else None):
+    parts, drawn = [], set[str]()
+    logged = load(given.logs) if given.logs else None
+    found = [(place, picture) for place in given.folders for picture in pictures(load(place), logged)]
+    for place, picture in sorted(found, key=lambda one: one[1].name == "learning"):
+        if picture.name in drawn:
+            continue
+        drawn.add(picture.name)
         style.apply(looks.of_style(picture.style_name))
         figure = picture.draw()
         caption = style.caption_of(figure)
         (folder / f"{picture.name}.png").write_bytes(small_png(figure))
-        shown = "" if picture.name == "learning" else "results/reference "
-        command = f"python analysis/plot.py {shown or 'results/ '}{picture.options}".rstrip()
+        shown = "results/" if picture.name == "learning" else f"results/{place.name}"
+        command = f"python analysis/plot.py {shown} {picture.options}".rstrip()
         parts.append(
             f"### {picture.title}\n\n`{command}`\n\n![{picture.title}](gallery/{picture.name}.png)\n\n{caption}"
         )
