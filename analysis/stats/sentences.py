@@ -39,9 +39,9 @@ def _claims(compared: Sequence[Row], base: str) -> list[str]:
         return [f"no difference to {base} shown"]
     ranked = sorted(shown, key=lambda row: -abs(row.difference.interval.mean if row.difference else 0))
     parts = [
-        f"{_with_caveat(row)} is {row.difference.verdict} than {base} by {abs(row.difference.interval.mean):.1f} points"
+        f"{_with_caveat(row)} is {gap.verdict} than {base} by {abs(gap.interval.mean):.1f} {row.metric.unit}"
         for row in ranked[:2]
-        if row.difference
+        if (gap := row.difference)
     ]
     if len(shown) > 2:
         parts.append(f"{len(shown) - 2} more {'differs' if len(shown) == 3 else 'differ'}")
@@ -60,7 +60,9 @@ def row_words(row: Row, cost: str = "") -> str:
     if not row.runs:
         return f"{row.label}: not finished"
     level, seeds = row.main, "1 seed, queries only" if row.seeds == 1 else f"{row.seeds} seeds"
-    parts = [f"{row.label}: {row.metric.name} {level.mean:.1f}% [{level.low:.1f}, {level.high:.1f}], {seeds}"]
+    parts = [
+        f"{row.label}: {row.metric.name} {row.metric.show(level.mean)} [{level.low:.1f}, {level.high:.1f}], {seeds}"
+    ]
     if row.difference:
         parts.append(difference_words(row))
     return "; ".join([*parts, cost or f"{row.minutes:.3g} min a run"])
@@ -71,12 +73,17 @@ def difference_words(row: Row) -> str:
     if row.difference is None:
         return ""
     gap = row.difference.interval
-    return f"{gap.mean:+.1f} [{gap.low:+.1f}, {gap.high:+.1f}] points to the base: {row.difference.verdict}"
+    return f"{gap.mean:+.1f} [{gap.low:+.1f}, {gap.high:+.1f}] {row.metric.unit} to the base: {row.difference.verdict}"
 
 
 def seed_words(row: Row, seed: int) -> str:
     run = row.runs[seed]
-    return f"{row.label}, seed {seed}: {row.metric.name} {row.metric.of(run):.1f}% (run {run.id})"
+    return f"{row.label}, seed {seed}: {row.metric.name} {row.metric.show(row.metric.of(run))} (run {run.id})"
+
+
+def heading(summary: Summary) -> str:
+    """The title of a figure whose footnote has the sweep's setting."""
+    return summary.sweep.title.removesuffix(f" ({summary.sweep.changes})")
 
 
 def footnote(summary: Summary, also: str = "") -> str:
@@ -93,5 +100,6 @@ def footnote(summary: Summary, also: str = "") -> str:
         row.seeds == 1 or (row.difference and row.difference.interval.queries_only) for row in summary.finished_rows
     )
     short = "Of a single seed, or paired over one, they cover queries only and are too short." if lone else ""
-    parts = [bars, short, f"Preset {summary.sweep.setting}.", also, summary.state()]
+    chance = f"Chance: {summary.metric.show(summary.chance)}." if summary.metric.is_rank else ""
+    parts = [bars, short, chance, f"Preset {summary.sweep.setting}.", also, summary.state()]
     return " ".join(part for part in parts if part)
