@@ -35,7 +35,7 @@ def corpus(scale: Scale) -> list[Row]:
 
 def command(scale: Scale) -> list[str]:
     words = [sys.executable, "sweeps/run.py", "claims", "--preset", "small", "--seeds", scale.seeds]
-    words += ["--cluster", "local", "--jobs", str(scale.jobs), "--results", str(results_of(scale.out))]
+    words += ["--cluster", "local", "--pack", str(scale.pack), "--results", str(results_of(scale.out))]
     return [*words, *(f"--set={key}={value}" for key, value in scale.small.items())]
 
 
