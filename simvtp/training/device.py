@@ -70,9 +70,10 @@ def copy_to_device(tensor: Tensor, device: torch.device) -> Tensor:
     """The tensor on the device; the CPU does not wait for the copy.
 
     On a GPU it is copied from pinned memory on a stream of its own, so a batch travels while the step before it is
-    still computed. What is computed from it afterwards waits for the copy, on the GPU.
+    still computed. What is computed from it afterwards waits for the copy, on the GPU. A tensor that is there already
+    is returned as it is.
     """
-    if device.type != "cuda":
+    if device.type != "cuda" or tensor.device.type == "cuda":
         return tensor.to(device)
     copies, current = _copy_stream(device), torch.cuda.current_stream(device)
     with torch.cuda.stream(copies):

@@ -16,9 +16,16 @@ from sweeps.plan import make_plan
 from sweeps.state.run_states import RunRegistry
 
 
-@pytest.mark.parametrize(("named", "gpus"), [
-    ("2,3", ["2", "3"]), ("", []), ("0", ["0"]), ("GPU-8f0e, MIG-77", ["GPU-8f0e", "MIG-77"]), ("NoDevFiles", []),
-])
+@pytest.mark.parametrize(
+    ("named", "gpus"),
+    [
+        ("2,3", ["2", "3"]),
+        ("", []),
+        ("0", ["0"]),
+        ("GPU-8f0e, MIG-77", ["GPU-8f0e", "MIG-77"]),
+        ("NoDevFiles", []),
+    ],
+)
 def test_gpus_are_those_that_this_process_may_use(named: str, gpus: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
     assert visible_gpus() == gpus
