@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from types import FrameType
 
 import torch
@@ -20,7 +22,7 @@ from benchmarks.report import ROOT
 from simvtp.config.presets import preset
 from simvtp.config.schema import override
 from simvtp.data.from_config import build_train_loader, pretraining_corpus, tokenizer_of
-from simvtp.data.train_loader import CPU
+from simvtp.data.train_loader import CPU, Batch
 from simvtp.training.device import copy_to_device
 
 STOP_SECONDS = 12.0  # for the runs to write their checkpoints
@@ -46,13 +48,16 @@ def cached_clips(scale: Scale) -> list[Row]:
     for name, place in (("on the CPU", CPU), ("on the device", device)):
         batches = build_train_loader(config, "pretrain", corpus, tokenizer, place).batches(0)
         shown.append(copy_to_device(next(batches).video, device))
-        seconds = seconds_of(lambda: copy_to_device(next(batches).video, device), device, scale.seconds)  # noqa: B023
+        seconds = seconds_of(functools.partial(_next_clips, batches, device), device, scale.seconds)
         rows.append({
             "frames": name, "batch": str(len(shown[-1])), "ms": f"{1000 * seconds:.2f}",
             "clips/s": f"{len(shown[-1]) / seconds:.0f}", "ok": "yes" if torch.equal(shown[0], shown[-1]) else "no",
         })  # fmt: skip
-        del batches
     return rows
+
+
+def _next_clips(batches: Iterator[Batch], device: torch.device) -> Tensor:
+    return copy_to_device(next(batches).video, device)
 
 
 def command(scale: Scale) -> list[str]:

@@ -36,11 +36,12 @@ def on_device(monkeypatch: pytest.MonkeyPatch, corpus_cache: object) -> None:  #
     monkeypatch.setattr(device_frames, "fits", lambda size, device: size > 0 and device == CPU)
 
 
+@pytest.mark.usefixtures("on_device")
 @pytest.mark.parametrize("changes", [
     {}, {"data.fraction": 0.4, "seed": 7}, {"data.stride": 2, "model.frames": 4, "model.tube_frames": 2},
     {"pretrain.accumulate": 2}, {"machine.workers": 2},
 ], ids=str)  # fmt: skip
-def test_batches_are_those_of_the_loader(changes: dict[str, Any], on_device: None) -> None:
+def test_batches_are_those_of_the_loader(changes: dict[str, Any]) -> None:
     found = first(loader(**changes), 8, step=3)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(device_frames, "fits", lambda size, device: False)  # noqa: ARG005
@@ -53,6 +54,7 @@ def test_batches_are_those_of_the_loader(changes: dict[str, Any], on_device: Non
         assert torch.equal(one.words, other.words)
 
 
+@pytest.mark.usefixtures("on_device")
 @pytest.mark.parametrize(
     ("changes", "dtype"),
     [
@@ -66,7 +68,7 @@ def test_batches_are_those_of_the_loader(changes: dict[str, Any], on_device: Non
     ids=str,
 )
 def test_clips_that_are_no_cached_frames_as_they_are_are_made_on_the_cpu(
-    changes: dict[str, Any], dtype: torch.dtype, on_device: None
+    changes: dict[str, Any], dtype: torch.dtype
 ) -> None:
     assert loader(**changes).make(0).video.dtype == dtype
 

@@ -22,7 +22,7 @@ def test_executors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         make_executor("slurm", registry, "tiny", None, 1)
     with pytest.raises(ConfigError, match="--cluster moon"):
         make_executor("moon", registry, "tiny", None, 1)
-    with pytest.raises(ConfigError, match="--pack 2.*--cluster local"):
+    with pytest.raises(ConfigError, match=r"--pack 2.*--cluster local"):
         make_executor("debug", registry, "tiny", None, 1, 2)
 
 

@@ -95,7 +95,7 @@ def test_the_runs_of_a_pack_share_each_gpu(tmp_path: Path, monkeypatch: pytest.M
     assert here.describe_plan(runs) == ["would start 4 processes on 2 GPUs of this machine, 4 at once"]
     started: list[str] = []
 
-    def start(words: list[str], env: dict[str, str], **options: object) -> object:
+    def start(_: list[str], env: dict[str, str], **options: object) -> object:
         started.append(env["CUDA_VISIBLE_DEVICES"])
         return popen(["/bin/sleep", "600"], **options)
 
