@@ -182,8 +182,8 @@ class Transformer(nn.Module):
             keys = None if group.present is None else group.present[:, None, None, :]
             shapes.append(GroupShape(batch, length, keys))
         x = torch.cat([g.tokens.flatten(0, 1) for g in groups])
-        halved = torch.is_autocast_enabled(x.device.type) or x.dtype != torch.float32
-        boundaries = sequence_boundaries(groups) if self.varlen and halved else None
+        varlen = self.varlen and (torch.is_autocast_enabled(x.device.type) or x.dtype != torch.float32)
+        boundaries = sequence_boundaries(groups) if varlen else None
         for block in self.blocks:
             x = block(x, shapes, boundaries)
         parts = self.norm(x).split([s.tokens for s in shapes])

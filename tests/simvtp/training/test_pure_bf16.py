@@ -17,6 +17,7 @@ from simvtp.pretrain import pretrain
 from simvtp.run import run
 from simvtp.runtime.signals import Interrupted, stoppable
 from simvtp.training.parallelize import WrappedModel
+from tests.simvtp.processes import together
 from tests.simvtp.training.test_trainer import interrupt_after
 
 CPU = torch.device("cpu")
@@ -88,6 +89,17 @@ def test_a_run_is_fine_tuned_and_tested(quick: dict[str, str], tmp_path: Path) -
                "objective.learn_temperature": "on"}  # fmt: skip
     result = json.loads(run(Experiment(override(preset("tiny"), changes), "tiny", tmp_path)).read_text())
     assert result["metrics"]["test"]["text_to_video"]["gallery"] == 16
+
+
+@pytest.mark.slow
+def test_two_processes_learn_what_one_learns(quick: dict[str, str], tmp_path: Path) -> None:
+    changes = {**quick, "pretrain.precision": "bf16-pure", "pretrain.length": "4 steps"}
+    wanted, right = trained(changes, tmp_path / "one")
+    for weights, losses in together(2, tmp_path, trained, changes, tmp_path / "two"):
+        assert losses == pytest.approx(right, rel=0.01)
+        for name, tensor in wanted.items():
+            if tensor.dim() > 1:
+                assert (weights[name] - tensor).norm() <= 0.02 * tensor.norm(), name
 
 
 def test_weights_of_bf16_are_not_shared_out() -> None:
