@@ -151,6 +151,24 @@ def distinct(points: Iterable[Point], base: Config) -> list[Point]:
     return [BASE, *found.values()]
 
 
+def with_option(corpus: str, option: str) -> str:
+    """A corpus with one more option: ("sprites:tiny", "share=0.7") -> "sprites:tiny?share=0.7"."""
+    return f"{corpus}{'&' if '?' in corpus else '?'}{option}"
+
+
+def on_corpora(corpora: Mapping[str, Setting], points: Sequence[Point]) -> list[Point]:
+    """The points on the base's corpora, then a point for each of the others, and the points on it.
+
+    corpora: label -> data.pretrain and data.finetune. Tables compare a point on another corpus with the point that has
+    the base's settings there.
+    """
+    found = list(points)
+    for label, corpus in corpora.items():
+        found.append(Point(label, corpus))
+        found += [Point(f"{label}, {point.label}", {**corpus, **point.set}) for point in points]
+    return found
+
+
 def at_equal_compute(points: Sequence[Point], base: Config) -> list[Point]:
     """The same points, each with as many steps of pre-training as the FLOP of the base's pay for.
 

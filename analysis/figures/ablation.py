@@ -1,4 +1,4 @@
-"""The figure of a sweep: curves along each axis, a heat map of two, or toggles (analysis/figures/bars.py)."""
+"""The figure of a sweep: curves along each axis, a heat map of two, curves of several corpora, or toggles."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import offset_copy
 
-from analysis.figures import style, tooltips
+from analysis.figures import corpus_curves, style, tooltips
 from analysis.figures.bars import toggles
 from analysis.figures.style import axis_of, headroom, ratio_axis, wrap
 from analysis.stats import published, sentences
@@ -33,6 +33,8 @@ def varying(summary: Summary, axis: str) -> list[Row]:
 
 def draw(summary: Summary, measure: Measure = time) -> Figure:
     """The figure that fits the sweep's points."""
+    if (axis := corpus_curves.axis(summary)) is not None:
+        return corpus_curves.draw(summary, axis)
     if is_curves(summary):
         return curves(summary, measure(summary.rows))
     return heat_map(summary) if is_grid(summary) else toggles(summary)

@@ -21,7 +21,7 @@ def against_base(rows: Sequence[Row], base: str = "the base") -> str:
         if all(row.seeds == 1 for row in compared):
             return "one seed, so no difference can be claimed"
         return "no row shares two seeds with the base, so no difference can be claimed"
-    own = next((row for row in rows if row.point.base), None)
+    own = next((row for row in rows if row.is_base), None)
     unclaimed = {row.label: missing for row in compared if (missing := yardsticks.without_claim(row, own))}
     claimed = [row for row in compared if row.label not in unclaimed]
     parts = _claims(claimed, base) if claimed else []

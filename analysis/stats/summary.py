@@ -18,11 +18,12 @@ from analysis.stats.metric import R1, Metric
 from analysis.stats.published import VARIED, Published, published
 from simvtp.config.fields import RUN
 from simvtp.config.plugins.registry import IDS
-from simvtp.config.run_id import content_of
+from simvtp.config.run_id import CORPORA, content_of
 from simvtp.config.schema import FIELDS
 
 MAIN = "text_to_video"
 WANTED = 3.0
+_TEST_CORPUS = "data.finetune"
 _ERROR = 80  # letters of an error that tables and figures have room for; the report has all of it
 
 
@@ -31,7 +32,8 @@ class Row:
     """One point of a sweep.
 
     runs: seed -> finished run; level: direction -> interval of the metric's recall; difference: of the metric, to the
-    base, None for the base and where nothing pairs; published: what the paper has for this point.
+    base, None for the base and where nothing pairs; published: what the paper has for this point; is_base: whether
+    other rows are compared with it, the sweep's base or that of a corpus (`base_of`).
     """
 
     point: Point
@@ -41,6 +43,7 @@ class Row:
     difference: Difference | None
     published: Published | None
     metric: Metric = R1
+    is_base: bool = False
     _means: dict[tuple[str, str, str], float] = field(default_factory=dict, repr=False, compare=False)  # of `mean`
 
     @property
@@ -156,15 +159,18 @@ def summarise(
         else:
             missing.append(f"{point.label}, seed {seed}{_why(name, (place, seed), sweep, collection)}")
     base = next((runs for point, runs in rows if point.base), {})
-    compared = {k: tuple(_paired(runs, base)) for k, (point, runs) in enumerate(rows) if not point.base}
-    compared = {k: seeds for k, seeds in compared.items() if seeds}
-    against = {seeds: _hits(base, seeds, metric) for seeds in set(compared.values())}  # mostly one for all rows
-    pairs = [(_hits(rows[k][1], seeds, metric), against[seeds]) for k, seeds in compared.items()]
+    bases = {k: b for k in range(len(rows)) if (b := base_of(sweep, k)) is not None}
+    compared = {k: (b, tuple(_paired(rows[k][1], rows[b][1]))) for k, b in bases.items()}
+    compared = {k: (b, seeds) for k, (b, seeds) in compared.items() if seeds}
+    against = {
+        (b, seeds): _hits(rows[b][1], seeds, metric) for b, seeds in set(compared.values())
+    }  # mostly one for all
+    pairs = [(_hits(rows[k][1], seeds, metric), against[b, seeds]) for k, (b, seeds) in compared.items()]
     tested = dict(zip(compared, differences(pairs), strict=True))
     return Summary(
         sweep,
         [
-            _row(sweep, point, runs, metric, tested.get(k), with_published=with_published)
+            _row(sweep, point, runs, metric, tested.get(k), with_published=with_published, is_base=k not in bases)
             for k, (point, runs) in enumerate(rows)
         ],
         missing,
@@ -173,6 +179,21 @@ def summarise(
         wanted,
         metric,
     )
+
+
+def base_of(sweep: Sweep, place: int) -> int | None:
+    """Place of the point that a point is compared with; None for one that others are compared with.
+
+    It is the sweep's base; on another test corpus the point with the base's settings there, if the sweep has it.
+    """
+    point = sweep.points[place]
+    if _TEST_CORPUS in point.set:
+        corpora = {key: value for key, value in point.set.items() if key in CORPORA}
+        own = next((k for k, other in enumerate(sweep.points) if other.set == corpora), None)
+        if own is not None:
+            return own if own != place else None
+    base = next((k for k, other in enumerate(sweep.points) if other.base), None)
+    return base if base != place else None
 
 
 def _why(name: str, key: tuple[int, int], sweep: Sweep, collection: Collection) -> str:
@@ -198,13 +219,13 @@ def _hits(runs: dict[int, Run], seeds: Sequence[int], metric: Metric) -> npt.NDA
 
 def _row(
     sweep: Sweep, point: Point, runs: dict[int, Run], metric: Metric, difference: Difference | None, *,
-    with_published: bool = False,
+    with_published: bool = False, is_base: bool = False,
 ) -> Row:  # fmt: skip
     seeds = sorted(runs)
     level = {way: interval(_hits(runs, seeds, replace(metric, direction=way))) for way in DIRECTIONS if runs}
     shown = with_published and set(point.set) <= VARIED
     paper = published({**sweep.base, **point.set}, sweep.preset, runs.values()) if shown else None
-    return Row(point, _label(sweep, point), runs, level, difference, paper, metric)
+    return Row(point, _label(sweep, point), runs, level, difference, paper, metric, is_base)
 
 
 def _label(sweep: Sweep, point: Point) -> str:

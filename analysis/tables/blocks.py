@@ -6,6 +6,7 @@ KIND is one of:
   grid SWEEP         R@1 over the product of the sweep's two axes; * where a difference is shown
   beside SWEEP ...   the differences of several sweeps, by the labels of the first one's points
   trials SEARCH      the finished trials of a search with their settings
+  claims SWEEP       the paper's claims, with the differences that bear on each (analysis/tables/claims.py)
   yardsticks SWEEP   what the base reaches in each objective beside its floor, and whether it is learned
   power              of every sweep: seeds, the difference that they show, the seeds that a difference of 3 points takes
 SWEEP is a folder below sweeps/. R@1 is text-to-video, in percent.
@@ -17,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from analysis.runs.load import Collection
 from analysis.stats.summary import WANTED, Row, Summary, power, summarise
-from analysis.tables import columns, yardsticks
+from analysis.tables import claims, columns, yardsticks
 from analysis.tables.markdown import block_names, fill_block, pipe_table
 from simvtp.errors import DataError, nearest
 
@@ -69,6 +70,10 @@ def _yardsticks(names: Sequence[str], collection: Collection) -> str:
     if not lines:
         raise DataError(f"the base of {names[0]} has no yardsticks: its runs did not measure them")
     return pipe_table(yardsticks.HEADINGS, lines)
+
+
+def _claims(names: Sequence[str], collection: Collection) -> str:
+    return pipe_table(claims.HEADINGS, claims.rows(_one(names, collection)))
 
 
 def _seeds(names: Sequence[str], collection: Collection) -> str:
@@ -143,5 +148,5 @@ def _power(names: Sequence[str], collection: Collection) -> str:
 
 _KINDS: Mapping[str, Callable[[Sequence[str], Collection], str]] = {
     "table": _table, "seeds": _seeds, "grid": _grid, "beside": _beside, "trials": _trials, "power": _power,
-    "yardsticks": _yardsticks,
+    "yardsticks": _yardsticks, "claims": _claims,
 }  # fmt: skip

@@ -42,7 +42,7 @@ def level(interval: Interval | None) -> str:
 
 def difference(row: Row) -> str:
     if row.difference is None:
-        return "base" if row.point.base and row.runs else "-"
+        return "base" if row.is_base and row.runs else "-"
     shared = row.difference.interval.seeds
     return gap(row.difference) + (f" (n={shared})" if shared != row.seeds else "")
 
@@ -156,7 +156,7 @@ def mixed_stages(summary: Summary) -> list[str]:
 def _not_compared(summary: Summary) -> list[str]:
     """Which differences are of fewer seeds than their rows, and why some rows have none."""
     base, lines = summary.base, []
-    others = [row for row in summary.finished_rows if not row.point.base]
+    others = [row for row in summary.finished_rows if not row.is_base]
     if any(row.difference and row.difference.interval.seeds != row.seeds for row in others):
         lines.append("(n=) at a difference: it is over the seeds that row and base share, fewer than the row has.")
     alone = [row for row in others if row.difference is None]

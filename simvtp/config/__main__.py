@@ -17,7 +17,7 @@ from simvtp.config.presets import BASE, PRESETS, preset
 from simvtp.config.schema import FIELDS, flatten, override
 from simvtp.runtime.log import stdout_console
 
-SCALES = {"tiny": "tiny: minutes on one CPU core", "evidence": "evidence: five minutes on one CPU core",
+SCALES = {"tiny": "tiny: minutes on one CPU core", "evidence": "evidence: eight minutes on one CPU core",
           "small": "small: half a minute on one GPU"}  # fmt: skip
 NARROWEST = 130  # columns of the table where the output is no terminal, or a narrow one
 

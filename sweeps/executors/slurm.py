@@ -21,6 +21,7 @@ from sweeps.executors.cluster_config import Cluster
 from sweeps.executors.code_snapshot import snapshot_code
 from sweeps.executors.job_arrays import Array, arrays
 from sweeps.plan import Run, chunks
+from sweeps.state.failures import tail
 from sweeps.state.run_states import RunRegistry
 from sweeps.state.squeue import PENDING
 from sweeps.state.submissions import PREFIX, Claim, Record
@@ -32,6 +33,18 @@ QUERY_SECONDS = 60.0
 # How the accounting calls the end of a job that was not of its own making.
 _EXTERNAL = ("CANCELLED", "NODE_FAIL", "PREEMPTED", "BOOT_FAIL", "REQUEUED", "REVOKED")
 _NOT_ENDED = ("PENDING", "RUNNING", "COMPLETING")
+
+# What srun says where SLURM itself could not start the task, such as while munge or slurmctld is away; sacct calls this
+# FAILED too.
+_NOT_LAUNCHED = tuple(
+    f"srun: error: {words}"
+    for words in (
+        "Application launch failed",
+        "Task launch for StepId=",
+        "Unable to confirm allocation",
+        "Unable to create step",
+    )
+)
 
 # What sacct says on a cluster that keeps no accounts.
 _NO_ACCOUNTING = "accounting storage is disabled"
@@ -185,7 +198,8 @@ class Slurm:
         return record is None or snapshot.time > record.created + 1
 
     def end_of(self, job: Claim) -> JobEnd:
-        """By the accounting; a job that it does not list and that wrote no output never began.
+        """By the accounting; a job that it does not list and that wrote no output, or whose task SLURM could not start,
+        never began.
 
         UNKNOWN also while the accounting has not heard of the end yet. On a cluster without accounting every end
         counts as the job's own.
@@ -193,6 +207,8 @@ class Slurm:
         record, output, ends = self._record(job.token), self.log_path(job), self._ends_of_jobs()
         if record is None or output is None:
             return JobEnd.EXTERNAL  # it was never submitted: sbatch refused it, or its controller was killed
+        if not _was_launched(output):
+            return JobEnd.EXTERNAL
         if ends is None:
             return JobEnd.UNKNOWN
         if not ends and not self._has_accounting:
@@ -255,6 +271,11 @@ class Slurm:
 
     def kill(self, job: Claim) -> None:
         self.stop([job])
+
+
+def _was_launched(output: Path) -> bool:
+    """Whether SLURM could start the task, by what srun wrote."""
+    return not any(line.startswith(_NOT_LAUNCHED) for line in tail(output))
 
 
 def _dependency(array: Array, sent: Sequence[Record]) -> str | None:

@@ -38,7 +38,34 @@ MASK_RATIO_COMPUTE: Points = [
     ("base", {}, 20.0), ("video 50%", {"mask.video": 0.5, "pretrain.length": "266 steps"}, 15.0),
     ("video 95%", {"mask.video": 0.95, "pretrain.length": "420 steps"}, 13.0),
 ]  # fmt: skip
+SHARE: dict[str, Any] = {"data.pretrain": "sprites:tiny?share=0.7", "data.finetune": "sprites:tiny?share=0.7"}
+VIDEO_REDUNDANCY: Points = [
+    ("base", {}, 60.0), ("video 50%", {"mask.video": 0.5}, 70.0), ("video 75%", {"mask.video": 0.75}, 66.0),
+    ("share 0.7", SHARE, 40.0), ("share 0.7, video 50%", SHARE | {"mask.video": 0.5}, 40.0),
+    ("share 0.7, video 75%", SHARE | {"mask.video": 0.75}, 20.0),
+]  # fmt: skip
+CLAIMS: Points = [
+    ("base", {}, 60.0), ("video 50%", {"mask.video": 0.5}, 60.0), ("video 75%", {"mask.video": 0.75}, 40.0),
+    ("text 15%", {"mask.text": 0.15}, 75.0), ("text 50%", {"mask.text": 0.5}, 40.0),
+    ("no VTM", {"objective.vtm": 0.0}, 60.0), ("no VTC", {"objective.vtc": 0.0}, 40.0),
+    ("no VTC, no VTM", {"objective.vtc": 0.0, "objective.vtm": 0.0}, 30.0),
+    ("data 10%", {"data.fraction": 0.1}, 61.0), ("no pre-training", {"pretrain.length": "0 steps"}, 20.0),
+    ("video 50%, equal compute", {"mask.video": 0.5, "pretrain.length": "400 steps"}, 40.0),
+    ("video 75%, equal compute", {"mask.video": 0.75, "pretrain.length": "600 steps"}, 40.0),
+    ("no pre-training, equal compute", {"pretrain.length": "0 steps", "finetune.length": "900 steps"}, 80.0),
+    ("data 10%, equal epochs", {"data.fraction": 0.1, "pretrain.length": "80 steps"}, 30.0),
+]  # fmt: skip
 AXES = {
+    "claims": [
+        "mask.video",
+        "mask.text",
+        "objective.vtc",
+        "objective.vtm",
+        "data.fraction",
+        "pretrain.length",
+        "finetune.length",
+    ],
+    "video_redundancy": ["data.finetune", "mask.video"],
     "mask_ratio_compute": ["mask.video"],
     "mask_ratio": ["mask.video", "mask.text"],
     "mask_grid": ["mask.video", "mask.text"],
@@ -51,6 +78,8 @@ SWEEPS: dict[str, Points] = {
     "data_fraction": DATA_FRACTION,
     "mask_grid": MASK_GRID,
     "mask_ratio_compute": MASK_RATIO_COMPUTE,
+    "video_redundancy": VIDEO_REDUNDANCY,
+    "claims": CLAIMS,
 }
 
 
@@ -107,7 +136,8 @@ class Builder:
             "losses": {"mvm": 0.9, "mlm": 1.5} if stage else {},
             "cost": {"pretrain_seconds": seconds, "finetune_seconds": 20.0, "evaluate_seconds": 2.0,
                      "pretrain_steps": 800, "pretrain_gflop": 1.0, "device": "cpu", "devices": 1},
-            "corpus": {"pretrain": f"p{config.data.fraction}" if stage else None, "finetune": "f1", "test": "t1"},
+            "corpus": {"pretrain": f"p{config.data.fraction}" if stage else None, "finetune": config.data.finetune,
+                       "test": config.data.finetune},
             "finished": "2026-11-23T12:00:00Z",
         }  # fmt: skip
         if self.videos and stage:

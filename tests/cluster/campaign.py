@@ -22,7 +22,7 @@ from collections import Counter
 from pathlib import Path
 
 from simvtp.runtime.files import read_json, write_json
-from tests.cluster.faults import LOCALLY, ON_SLURM, SETUP_MARK, Fault, is_fragile, resume_drained
+from tests.cluster.faults import DEADLY, LOCALLY, ON_SLURM, SETUP_MARK, Fault, deaths, is_fragile, resume_drained
 from tests.cluster.scene import CHANGES, Scene
 from tests.cluster.slurm_tasks import shell
 from tests.sweeps.test_command import call, outcomes
@@ -34,6 +34,7 @@ signal_seconds = 60
 setup = ["if rm MARK 2>/dev/null; then echo died in setup; exit 3; fi"]
 """
 HUNG_MINUTES = "0.75"
+NOTED_SECONDS = 120.0  # until the controller has surely seen a death
 SUBMISSIONS = 60  # of one sweep: more is without end
 BAD = ("lost", "twice", "different", "endless", "hung")
 
@@ -132,15 +133,19 @@ def _sweep(results: Path, place: str, few: int, wanted: dict[str, str], tally: T
     scene.start()
     threading.Thread(target=scene.witness, daemon=True).start()
     until, due = time.monotonic() + PATIENCE_SECONDS, time.monotonic() + random.uniform(2, 10)
+    before, noted_until = 0, 0.0
     while time.monotonic() < until:
         if scene.controller is None or scene.controller.poll() is not None:
             if scene.controller is not None and scene.controller.returncode == 0:
                 break
             scene.start()
-        if faults.total() < few and time.monotonic() > due and not is_fragile(scene):
+        is_noted = deaths(scene) > before or time.monotonic() > noted_until  # a slow controller notes a death late
+        if faults.total() < few and time.monotonic() > due and is_noted and not is_fragile(scene):
             fault = tally.choose(place, kinds)
             name = f"{place} {fault.__name__}"
+            before = deaths(scene)
             if fault(scene):
+                noted_until = time.monotonic() + (NOTED_SECONDS if fault in DEADLY else 0)
                 faults[name] += 1
                 tally.planned[name] += 1
                 print(f"{time.strftime('%H:%M:%S')} {results.name} {fault.__name__}", flush=True)

@@ -263,6 +263,11 @@ def die_in_setup(scene: Scene) -> bool:
     return hit
 
 
+def deaths(scene: Scene) -> int:
+    """How many deaths the controller has noted so far, of runs and of shared stages."""
+    return sum(len(read_deaths(path.parent)) for path in scene.results.glob("*/*/deaths.jsonl"))
+
+
 def is_fragile(scene: Scene) -> bool:
     """Whether one more death could be the third at its place, which rightly fails a run: not a moment for faults."""
     hanging = sum(_state(pid) == "T" for pid in _workers(scene))
@@ -284,6 +289,7 @@ def _deaths_at_one_place(path: Path) -> int:
     return len(list(itertools.takewhile(lambda place: place == places[-1], reversed(places))))
 
 
+DEADLY: tuple[Fault, ...] = (kill_job, hang, die_at_start, die_in_setup)
 LOCALLY: tuple[Fault, ...] = (
     kill_controller, log_out, second_controller, cut_journal, full_disk, kill_job, terminate_job, stall, hang,
     die_at_start,

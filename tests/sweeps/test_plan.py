@@ -117,7 +117,8 @@ def test_every_sweep_of_the_folder_has_a_title_and_points() -> None:
     assert names() == [
         "batch_lengths", "claims", "contrast_inputs", "contrast_inputs_compute", "data_fraction", "data_scarce",
         "decoded_tubes", "decoder", "finetune_lr", "loss_weights", "mask_grid", "mask_kind", "mask_ratio",
-        "mask_ratio_compute", "masked_words", "negatives", "objectives", "paper", "temperature", "towers",
+        "mask_ratio_compute", "masked_words", "negatives", "objectives", "paper", "temperature", "text_redundancy",
+        "towers", "video_redundancy",
     ]  # fmt: skip
     for name in names():
         assert find_sweep(name).title

@@ -46,6 +46,15 @@ def test_differences_pair_only_seeds_that_both_have(tmp_path: Path) -> None:
     )
 
 
+def test_a_row_on_another_corpus_is_compared_with_the_base_settings_there(tmp_path: Path) -> None:
+    Builder(tmp_path).sweep("video_redundancy", seeds=(0, 1, 2))
+    rows = summary_of(tmp_path, "video_redundancy").rows
+    assert [row.difference is None for row in rows] == [True, False, False, True, False, False]
+    for row, own in ((rows[2], rows[0]), (rows[4], rows[3]), (rows[5], rows[3])):
+        assert row.difference is not None
+        assert row.difference.interval.mean == pytest.approx(row.score() - own.score(), abs=1e-3)
+
+
 def test_without_a_base_there_is_nothing_to_compare(tmp_path: Path) -> None:
     Builder(tmp_path).sweep("mask_ratio", unfinished=[(2, 0)])
     summary = summary_of(tmp_path, "mask_ratio")
