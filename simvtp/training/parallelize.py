@@ -159,8 +159,8 @@ class Bf16Copy:
 
     def __init__(self, module: nn.Module) -> None:
         self.copy = copy.deepcopy(module).to(torch.bfloat16)
-        self._masters = list(module.parameters())
-        self._copies = list(self.copy.parameters())  # in the same order
+        self._masters: list[Tensor] = list(module.parameters())
+        self._copies: list[Tensor] = list(self.copy.parameters())  # in the same order
 
     def move_gradients(self) -> None:
         """Gradients of the copy -> fp32 gradients of the module; the copy has none afterwards."""
