@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace, show: Show) -> int:
 
 
 def _chosen(collection: Collection, only: str | None) -> list[Sweep]:
-    """The sweeps that `--only` names, or all; raises DataError where there is none."""
+    """The sweeps that `--only` names, or all; raises DataError if there is none."""
     if not collection.sweeps and not collection.searches:
         log_skipped(collection)
         raise DataError(

@@ -1,4 +1,4 @@
-"""`python analysis/compare.py A B`: two results folders, or two runs, and what their difference is worth.
+"""`python analysis/compare.py A B`: the differences of two results folders, or of two runs, with their intervals.
 
 Folders: which runs differ in what and by how much, sweep by sweep. Runs: R@1, R@5 and R@10 on the same test queries. A
 run is an id (or its first letters) below --results, or the path of a run's folder or result.json.
@@ -30,7 +30,7 @@ from analysis.stats.summary import MAIN
 from analysis.tables import columns
 from analysis.tables.markdown import pipe_table
 from simvtp.cli import Parser, boundary
-from simvtp.config.run_dirs import RUNS, homes
+from simvtp.config.run_dirs import RUNS, folders_of
 
 log = logging.getLogger(__name__)
 
@@ -114,11 +114,11 @@ def _cells(diff: PointDiff) -> list[str]:
 
 
 def find_run(name: str, results: Path) -> Run:
-    """The finished run of that id, beginning of an id, or path; raises Unreadable where there is not exactly one."""
+    """The finished run of that id, beginning of an id, or path; raises Unreadable if there is not exactly one."""
     path = Path(name)
     paths = [path] if path.is_file() else [path / "result.json"] if (path / "result.json").is_file() else []
     if not paths:
-        matches = (folder / "result.json" for folder in homes(results, RUNS) if folder.name.startswith(name))
+        matches = (folder / "result.json" for folder in folders_of(results, RUNS) if folder.name.startswith(name))
         paths = [match for match in matches if match.is_file()] if name.isalnum() else []
     if not paths:
         raise Unreadable(f"{name}: no such finished run below {results} (--results), and no path of one")
@@ -132,7 +132,7 @@ def find_run(name: str, results: Path) -> Run:
 
 
 def run_blocks(first: Run, second: Run) -> list[Block]:
-    """R@1/5/10 of two runs and the difference, second minus first; raises Unreadable where the tests differ."""
+    """R@1/5/10 of two runs and the difference, second minus first; raises Unreadable if the tests differ."""
     if not first.same_queries(second):
         raise Unreadable(f"{first.id} and {second.id} {_unlike(first, second)}: nothing can be paired")
     rows = []
@@ -149,7 +149,7 @@ def run_blocks(first: Run, second: Run) -> list[Block]:
 
 
 def _unlike(first: Run, second: Run) -> str:
-    """In what their tests differ."""
+    """How the tests of two runs differ, as the end of a sentence."""
     if first.corpus.get("test") != second.corpus.get("test"):
         return "were tested on different corpora"
     for way in DIRECTIONS:
@@ -165,7 +165,7 @@ def markdown(blocks: Sequence[Block]) -> str:
 
 
 def show(blocks: Sequence[Block]) -> None:
-    """Print the blocks; what results say is text, never markup or codes of a terminal."""
+    """Print the blocks; text from results is never interpreted as markup or terminal codes."""
     console = Console(width=None if sys.stdout.isatty() else _WIDTH)
     for block in blocks:
         if isinstance(block, str):
@@ -181,7 +181,7 @@ def show(blocks: Sequence[Block]) -> None:
 
 
 def _is_results(path: Path) -> bool:
-    """Whether a path is meant as a results folder: it holds runs or sweeps."""
+    """Whether a path is a results folder: it holds runs or sweeps."""
     return (path / RUNS).is_dir() or (path / "sweeps").is_dir()
 
 

@@ -1,8 +1,8 @@
-"""`python analysis/document.py results/`: all.tex, every table and figure; `pdflatex all.tex` sets it.
+"""`python analysis/document.py results/`: all.tex with every table and figure, to be compiled by `pdflatex all.tex`.
 
-It takes what analysis/table.py and analysis/plot.py wrote into the folder; run those first. With --page FILE it writes
-the tables of a Markdown page anew instead, between `<!-- table SWEEP -->` and `<!-- end table SWEEP -->` and other
-marks (analysis/tables/blocks.py lists them); --check only says whether they are up to date.
+It includes the files that analysis/table.py and analysis/plot.py wrote into the folder; run those first. With --page
+FILE it updates the tables of a Markdown page instead, between `<!-- table SWEEP -->` and `<!-- end table SWEEP -->` and
+other marks (listed in analysis/tables/blocks.py); --check only reports whether they are up to date.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _HEAD = r"""\documentclass[10pt]{article}
 
 
 def document(folder: Path, sweeps: Sequence[Sweep]) -> str:
-    """The document, with paths relative to the folder; raises DataError where there is nothing to include."""
+    """The document, with paths relative to the folder; raises DataError if there is nothing to include."""
     parts = []
     titles = {sweep.folder: sweep.title for sweep in sweeps}
     for name, title in titles.items():
@@ -65,13 +65,13 @@ def document(folder: Path, sweeps: Sequence[Sweep]) -> str:
 
 
 def _figures(folder: Path, name: str) -> list[Path]:
-    """The PDFs of a sweep: its own, and name-cost and so on, but not those of a sweep whose name begins like it."""
+    """The PDFs of a sweep: NAME.pdf, NAME-cost.pdf and so on, but not those of a sweep whose name begins with NAME."""
     own = [folder / "figures" / f"{name}{ending}.pdf" for ending in ("", "-cost", "-learning")]
     return [path for path in own if path.exists()] + sorted((folder / "figures").glob(f"{name}-against-*.pdf"))
 
 
 def _caption(path: Path, otherwise: str) -> str:
-    """What analysis/plot.py wrote beside the figure."""
+    """The caption that analysis/plot.py wrote beside the figure."""
     beside = path.with_suffix(".txt")
     return printable(beside.read_text(encoding="utf-8", errors="replace")) if beside.is_file() else otherwise
 

@@ -1,4 +1,4 @@
-"""Every figure of a results folder, drawn and written: what analysis/plot.py does once its options are read."""
+"""Draws and writes every figure of a results folder, for analysis/plot.py."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def _search(name: str, collection: Collection, save: Save) -> bool:
 
 
 def _against(collection: Collection, sweeps: Sequence[Sweep], other: Collection, save: Save) -> int:
-    """Each sweep over its like in the other folder; returns how many have none that has finished anything."""
+    """Draw each sweep over the same sweep of the other folder; returns how many have no finished one there."""
     cli.log_skipped(other)
     called = overlay.names(collection.folder, other.folder)
     failed = 0

@@ -1,11 +1,11 @@
 """`python analysis/plot.py results/`: figures/<sweep>.png (.pdf, .svg), with -cost and -learning beside it.
 
-What a figure shows stands in its caption, NAME.txt beside it, which analysis/document.py puts into LaTeX. For a paper:
+The caption of a figure is in NAME.txt beside it; analysis/document.py puts it into LaTeX. For a paper:
 `--style cvpr --width column --format pdf`. With --metric R@5 or --direction video_to_text the names end in -R5, -v2t.
 
-Several sweeps of one preset share pareto-<preset>, R@1 of all rows against what a run costs; a search has -history,
--importance, -settings and, of several objectives, -front. With --against OTHER, each sweep is drawn over that of
-another results folder instead.
+pareto-<preset> shows R@1 of all rows of a preset's sweeps against the cost of a run; a search has -history,
+-importance, -settings and, with several objectives, -front. With --against OTHER, each sweep is drawn over the same
+sweep of another results folder instead.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""`python analysis/reconstruct.py results/runs/ID`: what a run's pre-trained model makes of masked clips and captions.
+"""`python analysis/reconstruct.py results/runs/ID`: masked clips and captions, reconstructed by a pre-trained model.
 
 Writes figures/reconstruct-<run>-<video>.png and .gif beside the runs folder: original, masked and rebuilt frames at
-several video mask ratios, and the caption with its masked words as the model fills them in.
+several video mask ratios, and the caption with the model's predictions of its masked words.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from analysis.runs.text import file_name, one_line
 from simvtp.cli import Parser, add_plugin_argument, boundary
 from simvtp.config.experiment import Experiment, read_config
 from simvtp.config.plugins.loading import load_plugins
-from simvtp.config.run_dirs import RUNS, home
+from simvtp.config.run_dirs import RUNS, folder_of
 from simvtp.config.schema import Config, override
 from simvtp.data.from_config import tokenizer_of
 from simvtp.errors import DataError
@@ -173,7 +173,7 @@ def animate(rebuilt: Rebuilt, scale: int) -> bytes:
 
 
 def _folder_of(run: str, results: Path) -> Path:
-    return Path(run) if "/" in run or Path(run).is_dir() else home(results, RUNS, run)
+    return Path(run) if "/" in run or Path(run).is_dir() else folder_of(results, RUNS, run)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

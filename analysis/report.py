@@ -1,4 +1,4 @@
-"""`python analysis/report.py results/`: report.html, one file that needs no network, with everything the runs show."""
+"""`python analysis/report.py results/`: report.html, one file without network access, with all tables and figures."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ TEMPLATES = Path(__file__).parent / "html_report" / "templates"
 
 
 def page(collection: Collection, sections: Sequence[Section], searches: Sequence[Search], measure: Measure) -> str:
-    """The whole page. What is not ours (labels, captions, tracebacks, configs) is escaped by the template engine."""
+    """The whole page. Text from results (labels, captions, tracebacks, configs) is escaped by the template engine."""
     engine = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
@@ -49,7 +49,7 @@ def page(collection: Collection, sections: Sequence[Section], searches: Sequence
     usual, lines = all_runs(collection)
     pictures, damaged = reconstructions(collection.folder)
     return engine.get_template("report.html").render(
-        # Marked as ours: these two files are part of the code, and the policy below admits nothing but them.
+        # Not escaped: these two files are part of the code, and the content security policy admits nothing but them.
         css=Markup(css),
         script=Markup(script),
         policy=f"default-src 'none'; img-src data:; style-src '{_hash(css)}'; script-src '{_hash(script)}'",

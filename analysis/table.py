@@ -26,7 +26,7 @@ from analysis.tables import columns, latex, yardsticks
 log = logging.getLogger(__name__)
 
 _WIDTH = 160  # of the output where it is no terminal
-# What gives way first where the terminal is narrow; the files hold everything.
+# Columns that are dropped first on a narrow terminal; the files hold all of them.
 _EXPENDABLE = ("R@10", "R@5", "seen", "MdR", "paper", "R@1 v→t", "min/run")
 
 

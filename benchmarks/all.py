@@ -38,7 +38,7 @@ def benchmarks() -> list[str]:
 
 
 def run(name: str) -> str | None:
-    """What it prints, passed on as it comes; None where it fails."""
+    """What it prints, passed on as it comes; None if it fails."""
     print(f"== {name}", flush=True)
     (path,) = (ROOT / "benchmarks").rglob(f"{name}.py")
     command = [sys.executable, "-W", "ignore", str(path.relative_to(ROOT))]
@@ -70,13 +70,13 @@ def main() -> None:
 
 def save(name: str, printed: str, machine: dict[str, str], record: dict[str, object]) -> None:
     """Into the page and the history at once, so that what comes later may fail."""
-    found = tables_of(printed)
+    printed_tables = tables_of(printed)
     where = f"{machine['date'][:10]}, {machine['commit']}, {machine['cores']} cores of {machine['processor']}."
-    text = "\n\n".join("\n".join(lines) for lines, _ in found)
+    text = "\n\n".join("\n".join(lines) for lines, _ in printed_tables)
     PAGE.write_text(fill_block(PAGE.read_text(), name, f"{where}\n\n{text}"))
     tables = record["tables"]
     assert isinstance(tables, dict)
-    tables[name] = [rows for _, rows in found]
+    tables[name] = [rows for _, rows in printed_tables]
     HISTORY.mkdir(exist_ok=True)
     stamp = re.sub(r"[^0-9]", "", machine["date"])[:12]
     (HISTORY / f"{stamp}-{machine['commit'].rstrip('+')}.json").write_text(json.dumps(record, indent=1) + "\n")

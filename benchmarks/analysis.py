@@ -45,8 +45,8 @@ def write(path: Path, content: object) -> None:
 
 def metrics_of(ranks: list[float]) -> dict[str, float]:
     values = np.array(ranks)
-    found = {f"R@{k}": 100 * float((values <= k).mean()) for k in (1, 5, 10)}
-    return found | {"MdR": float(np.median(values)), "MnR": float(values.mean()), "queries": len(ranks),
+    recalls = {f"R@{k}": 100 * float((values <= k).mean()) for k in (1, 5, 10)}
+    return recalls | {"MdR": float(np.median(values)), "MnR": float(values.mean()), "queries": len(ranks),
                     "gallery": len(ranks)}  # fmt: skip
 
 
@@ -54,7 +54,7 @@ def result(config: Config, random: np.random.Generator) -> dict[str, Any]:
     """A result.json with random ranks."""
     ranks = {split: {way: np.ceil(random.exponential(8, size)).tolist() for way in WAYS}
              for split, size in SIZES.items()}  # fmt: skip
-    scores = {split: {way: metrics_of(found) for way, found in ways.items()} for split, ways in ranks.items()}
+    scores = {split: {way: metrics_of(values) for way, values in ways.items()} for split, ways in ranks.items()}
     return {
         "version": 1, "run": run_id(config), "pretrain": pretrain_id(config), "preset": "tiny",
         "config": flatten(config), "epoch": 12.0, "epochs": 12.0, "losses": {"mvm": 1.0, "mlm": 2.0},

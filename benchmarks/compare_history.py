@@ -23,13 +23,13 @@ NUMBER = re.compile(r"[-+]?[0-9][0-9,]*\.?[0-9]*(?:e[-+]?[0-9]+)?")
 
 def rows_of(record: dict[str, Any]) -> dict[tuple[str, ...], dict[str, str]]:
     """Rows by benchmark and by the cells that are words."""
-    found = {}
+    rows = {}
     for name, tables in record["tables"].items():
         for row in (row for table in tables for row in table):
             words = tuple(cell for cell in row.values() if not NUMBER.match(cell))
             sizes = tuple(list(row.values())[:1])  # a first cell that is a number says how large
-            found[(name, *words, *sizes)] = row
-    return found
+            rows[(name, *words, *sizes)] = row
+    return rows
 
 
 def changes(before: dict[str, Any], after: dict[str, Any], least: float) -> list[dict[str, str]]:
@@ -59,8 +59,8 @@ def main() -> None:
     before, after = (json.loads(path.read_text()) for path in records)
     for name, record in (("before", before), ("after", after)):
         print(f"{name}: {record['date']}, {record['commit']}, {record['processor']}")
-    found = changes(before, after, arguments.least)
-    print("\n" + (markdown(found) if found else f"no number differs by more than {100 * arguments.least:.0f}%"))
+    changed = changes(before, after, arguments.least)
+    print("\n" + (markdown(changed) if changed else f"no number differs by more than {100 * arguments.least:.0f}%"))
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """The command; gives its exit code: 0, 1 where something is wrong by the report, 2 for bad input."""
+    """The command; returns its exit code: 0, 1 where something is wrong by the report, 2 for bad input."""
     arguments = parser().parse_args(words)
     if arguments.collect_wheels:
         wanted = wheels.collect(arguments.collect_wheels, arguments.without)

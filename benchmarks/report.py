@@ -1,4 +1,4 @@
-"""What every benchmark prints: the machine it ran on, and one Markdown table."""
+"""Output of benchmarks: the machine, and one Markdown table."""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ def markdown(rows: Sequence[dict[str, str]]) -> str:
 
 def tables_of(printed: str) -> list[tuple[list[str], list[dict[str, str]]]]:
     """The Markdown tables in what a benchmark has printed: their lines, and their rows by column."""
-    found: list[list[str]] = []
+    tables: list[list[str]] = []
     before = ""
     for line in printed.splitlines():
         if line.startswith("|"):
             if not before.startswith("|"):
-                found.append([])
-            found[-1].append(line)
+                tables.append([])
+            tables[-1].append(line)
         before = line
-    return [(lines, [dict(zip(_cells(lines[0]), _cells(line), strict=True)) for line in lines[2:]]) for lines in found]
+    return [(lines, [dict(zip(_cells(lines[0]), _cells(line), strict=True)) for line in lines[2:]]) for lines in tables]
 
 
 def _cells(line: str) -> list[str]:
@@ -59,14 +59,14 @@ def _cells(line: str) -> list[str]:
 
 
 def _processor() -> str:
-    """The processor's name, and what it has for wide and short numbers."""
+    """The processor's name, and its vector and bf16 instructions."""
     path = Path("/proc/cpuinfo")
     if not path.exists():
         return platform.processor() or platform.machine()
     lines = dict(line.split(":", 1) for line in path.read_text().splitlines() if ":" in line)
-    found = {name.strip(): value.strip() for name, value in lines.items()}
-    flags = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if flag in found.get("flags", "").split()]
-    return f"{found.get('model name', platform.machine())} ({' '.join(flags)})"
+    fields = {name.strip(): value.strip() for name, value in lines.items()}
+    flags = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if flag in fields.get("flags", "").split()]
+    return f"{fields.get('model name', platform.machine())} ({' '.join(flags)})"
 
 
 def _git(*words: str) -> str:

@@ -37,7 +37,7 @@ ROUNDS = 11
 
 
 def seconds(words: Sequence[str], folder: str) -> float:
-    """Wall clock of one call; raises CalledProcessError where it fails."""
+    """Wall clock of one call; raises CalledProcessError if it fails."""
     began = time.perf_counter()
     subprocess.run([sys.executable, *_with_results(words, folder)], cwd=ROOT, capture_output=True, check=True)
     return time.perf_counter() - began

@@ -1,8 +1,8 @@
-"""What a sweep costs beside its runs, against their number: `python benchmarks/sweep.py 10 100 1000 10000`.
+"""Cost of a sweep beside its runs, by their number: `python benchmarks/sweep.py 10 100 1000 10000`.
 
 Nothing is trained: its executor is a fake that writes a result for a run as soon as it is submitted, of
 the length that a test of 1000 queries gives. All else is what `sweeps/run.py` does: the plan, the scan of the folder,
-the study, the records of submissions, the status. Seconds; MB is the most that a process of its own took for that many
+the study, the records of submissions, the status. Seconds; MB is the most that its own process took for that many
 runs, and the most that any one of its children did; entries are those of the fullest folder.
 """
 
@@ -110,8 +110,8 @@ class Fake:
 
 def timed(action: Callable[[], Any]) -> tuple[float, Any]:
     began = time.perf_counter()
-    found = action()
-    return time.perf_counter() - began, found
+    value = action()
+    return time.perf_counter() - began, value
 
 
 def measure(runs: int, folder: Path) -> dict[str, float]:
@@ -159,9 +159,9 @@ def main() -> None:
     rows = []
     for count in parser.parse_args().runs:
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as alone:
-            found = alone.submit(measured, count).result()
+            row = alone.submit(measured, count).result()
         digits = dict.fromkeys(WHOLE, 0) | dict.fromkeys(TENTHS, 1)
-        rows.append({name: f"{value:.{digits.get(name, 3)}f}" for name, value in found.items()})
+        rows.append({name: f"{value:.{digits.get(name, 3)}f}" for name, value in row.items()})
     print(markdown(rows))
 
 

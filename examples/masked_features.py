@@ -3,8 +3,8 @@
     python -m simvtp.run --plugin examples/masked_features.py --set objective.features=1
     python sweeps/run.py examples/masked_features_study.py --plugin examples/masked_features.py
 
-The target is a histogram of oriented gradients of each tube; torch is imported where it is needed, so that planning a
-sweep stays quick.
+The target is a histogram of oriented gradients of each tube; torch is imported inside functions, so that planning a
+sweep stays fast.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""A study of its own: masked feature prediction (examples/masked_features.py) beside MVM, in its place, and without.
+"""A sweep: masked feature prediction (examples/masked_features.py) in addition to MVM, instead of it, and neither.
 
     python sweeps/run.py examples/masked_features_study.py --plugin examples/masked_features.py --seeds 0,1,2
     python analysis/plot.py results/
 
-The base, with MVM alone, comes by itself.
+The base, with MVM only, is added automatically.
 """
 
 from sweeps.definition import Point, Sweep

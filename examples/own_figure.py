@@ -1,9 +1,9 @@
 # %% [markdown]
-# # From results to an own figure and an own paired test
+# # A figure and a paired test of your own
 #
 # A notebook in the percent format: VS Code and Spyder open it as cells, Jupyter with the package jupytext, and
-# `python examples/own_figure.py` runs it whole. It reads what `make demo` leaves in `results/`; name another folder in
-# the next cell, such as `results/reference`. The frames are described in docs/notebook.md.
+# `python examples/own_figure.py` runs it as a script. It reads the results of `make demo` in `results/`; name another
+# folder in the next cell, such as `results/reference`. The frames are described in docs/notebook.md.
 
 # %%
 from pathlib import Path
@@ -19,9 +19,9 @@ results = analysis.load(RESULTS)
 results.points.groupby(["sweep", "point"])["state"].value_counts().unstack(fill_value=0)
 
 # %% [markdown]
-# ## A metric that the product does not have: mean reciprocal rank
+# ## A metric that is not built in: mean reciprocal rank
 #
-# `queries` has a row for each query of each run, so a metric of one's own is one line.
+# `queries` has a row for each query of each run, so a metric of your own is one line.
 
 # %%
 queries = results.queries.query("direction == 'text_to_video'")
@@ -34,9 +34,9 @@ base = points[points["base"]].iloc[0]
 points.groupby("point")["mrr"].agg(["mean", "std", "count"]).round(1)
 
 # %% [markdown]
-# ## An own figure
+# ## A figure
 #
-# The points that differ from the base in the video's mask ratio alone; a circle for each seed.
+# The points that differ from the base in the video mask ratio only; a circle for each seed.
 
 # %%
 same = (points["mask.text"] == base["mask.text"]) & (points["pretrain.length"] == base["pretrain.length"])
@@ -53,12 +53,12 @@ panel.legend(frameon=False)
 figure.savefig(RESULTS / "figures" / "own_figure.png", dpi=200)
 
 # %% [markdown]
-# ## An own paired test
+# ## A paired test
 #
-# Does the lowest video mask ratio rank the right video otherwise than the base does? Both are tested on the same
-# queries, so the test pairs them: a value for each query, the mean over seeds of the difference of reciprocal ranks.
-# Its sign is flipped at random under the hypothesis that the two points do not differ (a permutation test). It speaks
-# of other queries, for these seeds: a claim about other seeds needs several, as `analysis/table.py` computes it.
+# Does the lowest video mask ratio rank the right video differently from the base? Both are tested on the same queries,
+# so the test is paired: one value for each query, the mean over seeds of the difference of reciprocal ranks. Its sign
+# is flipped at random under the hypothesis that the two points do not differ (a permutation test). The conclusion holds
+# for other queries with these seeds; one about other seeds needs several, as `analysis/table.py` computes it.
 
 
 # %%

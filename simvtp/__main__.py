@@ -46,7 +46,7 @@ def add_commands_to_path() -> None:
     folder = str(installed if installed.is_dir() else PACKAGE.parent)
     if folder in sys.path:
         sys.path.remove(folder)
-    sys.path.insert(0, folder)  # before other packages of these names
+    sys.path.insert(0, folder)  # first on the path, before other packages of these names
 
 
 def main(words: list[str] | None = None) -> int:

@@ -31,7 +31,7 @@ def is_console_script() -> bool:
 
 
 class Parser(argparse.ArgumentParser):
-    """Of a command line; what it says of words that it does not know controls no terminal.
+    """Argument parser whose error messages contain no terminal control codes.
 
     prog: the command as a script or module, such as "python -m simvtp.run"; shown is `simvtp run` where it was called
     so. options: those of ArgumentParser.
@@ -107,10 +107,10 @@ def main(command: Callable[[], object]) -> None:
 
 
 def boundary(command: Callable[[], object]) -> int:
-    """The exit code of a command: what it gives, 0 where that is no number.
+    """Run a command and return its exit code: the number it returns, or 0.
 
-    What a user can cause is one paragraph on stderr. 2: bad input, or a loss that diverged; 3: another process is at
-    it; 130: interrupted, and resumable; 1: an error that is not known, whose full report is in a file that is named.
+    Errors that a user can cause are one paragraph on stderr. Exit codes: 2: bad input, or a loss that diverged; 3:
+    another process works on it; 130: interrupted, and resumable; 1: an unknown error, whose report is in a named file.
     """
     show_log()
     for stream in (sys.stdout, sys.stderr):

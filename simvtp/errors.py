@@ -42,7 +42,7 @@ class DataError(ValueError):
 
 
 class TruncatedVideo(DataError):
-    """A video file whose end is missing. No other reader is tried: it would serve what is left of the video."""
+    """A video file whose end is missing. No other reader is tried, as it would return the remaining part."""
 
 
 class NotFinite(RuntimeError):

@@ -32,7 +32,7 @@ from simvtp.training.load import dual_encoder
 def evaluate(experiment: Experiment) -> Path:
     """result.json of a fine-tuned run, written whole or not at all; an existing one is left as it is.
 
-    Raises ConfigError where the run is not fine-tuned, locks.Busy where another process is at it.
+    Raises ConfigError if the run is not fine-tuned, locks.Busy where another process is at it.
     """
     folder = experiment.dir
     if not decide(lambda: experiment.is_done("evaluate")):
@@ -61,7 +61,7 @@ def _evaluate(experiment: Experiment) -> None:
 
 
 def _record(experiment: Experiment) -> dict[str, Any]:
-    """Everything in result.json but what the test found."""
+    """Everything in result.json but the results of the test."""
     finetuned = read_json(experiment.dir / "finetuned.json")
     stage = experiment.pretrain_dir
     pretrained = read_json(stage / "stage.json") if stage else None

@@ -36,9 +36,9 @@ def probed(folder: Path, data: str, head: Head) -> tuple[SimVTP, dict[str, Accur
     return model, probe(model.encoder, model.config, model.tokenizer, corpus, head, model.device)
 
 
-def _row(folder: Path, model: SimVTP, found: dict[str, Accuracy]) -> list[str]:
-    shown = [f"{label.value:.1f} [{label.low:.1f}, {label.high:.1f}]" for label in found.values()]
-    mean = sum(label.value for label in found.values()) / len(found)
+def _row(folder: Path, model: SimVTP, accuracies: dict[str, Accuracy]) -> list[str]:
+    shown = [f"{label.value:.1f} [{label.low:.1f}, {label.high:.1f}]" for label in accuracies.values()]
+    mean = sum(label.value for label in accuracies.values()) / len(accuracies)
     test: Any = model.about["metrics"].get("test", {}).get("text_to_video", {})
     return [str(folder), *shown, f"{mean:.1f}", f"{test['R@1']:.1f}" if "R@1" in test else "-"]
 
@@ -55,14 +55,14 @@ def _main() -> None:
             raise DataError(f"{folder} is no folder; name a run, a pre-training stage or a model folder")
     table, record = Table(title=f"{given.head} probe: accuracy on test clips in percent, 95% interval"), {}
     for folder in given.folders:
-        model, found = probed(folder, given.data, given.head)
+        model, accuracies = probed(folder, given.data, given.head)
         if not table.columns:
-            for name in ("model", *found, "mean", "R@1"):
+            for name in ("model", *accuracies, "mean", "R@1"):
                 table.add_column(name, justify="left" if name == "model" else "right", no_wrap=name != "model")
-            chances = [f"{label.chance:.1f}" for label in found.values()]
+            chances = [f"{label.chance:.1f}" for label in accuracies.values()]
             table.add_row("commonest class", *chances, f"{sum(map(float, chances)) / len(chances):.1f}", "")
-        table.add_row(*_row(folder, model, found))
-        record[str(folder)] = {name: dataclasses.asdict(label) for name, label in found.items()}
+        table.add_row(*_row(folder, model, accuracies))
+        record[str(folder)] = {name: dataclasses.asdict(label) for name, label in accuracies.items()}
     stdout_console(160).print(table)
     if given.out:
         write_json(given.out, {"head": given.head, "models": record})

@@ -15,7 +15,7 @@ from simvtp.runtime.signals import stoppable
 def run(experiment: Experiment) -> Path:
     """The path of the run's result.json; what is on disk already is not computed again.
 
-    Raises locks.Busy where another live process is at the run or its pre-training stage, and signals.Interrupted
+    Raises locks.Busy if another live process is at the run or its pre-training stage, and signals.Interrupted
     after SIGTERM, SIGINT or SIGUSR2, with a checkpoint from which the same call continues.
     """
     from simvtp.distributed.process_group import decide, joined  # these load torch: not for --help

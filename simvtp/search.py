@@ -1,6 +1,6 @@
 """The best videos of a folder for a text. `python -m simvtp.search "a red star moves left" --videos DIR --model DIR`.
 
-The folder is indexed once per model, in the cache folder; later searches decode only what is new or was changed.
+The folder is indexed once per model, in the cache folder; later searches decode only new and changed videos.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ def search(text: str, videos: Path, model: Path, top: int) -> list[Match]:
         if len(retriever.tokenizer.encode([text], LONGEST)[0]) - 2 == len(unknown):
             raise DataError(f"text: the model's vocabulary has no word of {text!r}; see {model}/tokenizer.json")
         log.info("not in the model's vocabulary, and so without effect: %s", ", ".join(unknown))
-    paths, found = features(retriever, videos, index_file(model))
-    scores = (found @ retriever.encode_text([text])[0]).tolist()
+    paths, vectors = features(retriever, videos, index_file(model))
+    scores = (vectors @ retriever.encode_text([text])[0]).tolist()
     return sorted(zip(scores, paths, strict=True), key=lambda match: (-match[0], match[1]))[:top]
 
 
@@ -57,8 +57,8 @@ def contact_sheet(text: str, matches: Sequence[Match], folder: Path) -> Image.Im
         draw.text((MARGIN, top), f"{rank}   {score:.3f}   {path.relative_to(folder)}", "dimgray", font)
         video = Video(path)
         frames = video.frames(segment_indices(video.frame_count, FRAMES, 0, 1), SIDE)
-        for place, frame in enumerate(views(frames, 1, SIDE)[0]):
-            left = MARGIN + place * (SIDE + MARGIN)
+        for column, frame in enumerate(views(frames, 1, SIDE)[0]):
+            left = MARGIN + column * (SIDE + MARGIN)
             sheet.paste(Image.fromarray(np.ascontiguousarray(frame)), (left, top + LINE))
     return sheet
 

@@ -1,4 +1,4 @@
-"""Which sweeps there are: by name those of `sweeps/ablations/`, by path a file of one's own."""
+"""Finds sweeps and searches: those of `sweeps/ablations/` by name, a user's file by its path."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def searches() -> list[str]:
 
 @functools.cache
 def _ablations() -> dict[str, ModuleType]:
-    found = sorted(module.name for module in pkgutil.iter_modules([str(ABLATIONS)]))
-    return {name: importlib.import_module(f"sweeps.ablations.{name}") for name in found}
+    names = sorted(module.name for module in pkgutil.iter_modules([str(ABLATIONS)]))
+    return {name: importlib.import_module(f"sweeps.ablations.{name}") for name in names}
 
 
 def is_ablation(name: str) -> bool:
@@ -50,10 +50,10 @@ def is_ablation(name: str) -> bool:
 
 def find_sweep(name: str) -> Sweep:
     """The sweep of that name in `sweeps/ablations/`; raises ConfigError that offers the nearest one."""
-    found = find(name)
-    if not isinstance(found, Sweep):
+    sweep = find(name)
+    if not isinstance(sweep, Sweep):
         raise ConfigError(f"{name} is a search, and a sweep is wanted: one of {', '.join(names())}")
-    return found
+    return sweep
 
 
 def find(name: str) -> Sweep | Search:
@@ -66,12 +66,12 @@ def find(name: str) -> Sweep | Search:
 
 
 def is_file(text: str) -> bool:
-    """Whether what was typed for a sweep is meant as a path, there or not."""
+    """Whether the argument for a sweep is a path, existing or not."""
     return text.endswith(".py") or "/" in text
 
 
 def from_file(text: str) -> tuple[str, Sweep | Search]:
-    """The name and content of a sweep's file: what its SWEEP or SEARCH is, named after the file.
+    """The name of a sweep's file, without extension, and its SWEEP or SEARCH.
 
     Its folder can be imported from. Raises ConfigError that names the file, and the line where its own code fails.
     """
@@ -91,10 +91,10 @@ def from_file(text: str) -> tuple[str, Sweep | Search]:
         )
     check_name(name, f"{text}: results are called after the file")
     module = _execute(path, text)
-    found = _defined(module, text)
-    if isinstance(found, Sweep) and callable(found.points):
-        found = replace(found, points=_reported(found.points, path, text))
-    return name, found
+    definition = _defined(module, text)
+    if isinstance(definition, Sweep) and callable(definition.points):
+        definition = replace(definition, points=_reported(definition.points, path, text))
+    return name, definition
 
 
 def check_name(name: str, what: str) -> None:
@@ -111,25 +111,25 @@ def _execute(path: Path, text: str) -> ModuleType:
     sys.modules[module.__name__] = module  # dataclasses of the file look it up
     folder = str(path.resolve().parent)
     if folder not in sys.path:
-        sys.path.append(folder)  # behind all else: nothing there hides an installed module
+        sys.path.append(folder)  # last, so that no file there hides an installed module
     with _errors_of(path, text):
         spec.loader.exec_module(module)
     return module
 
 
 def _defined(module: ModuleType, text: str) -> Sweep | Search:
-    """What the module defines; raises ConfigError."""
+    """SWEEP or SEARCH of a module; raises ConfigError."""
     defined = [name for name in ("SWEEP", "SEARCH") if hasattr(module, name)]
     if len(defined) != 1:
         other = [key for key, value in vars(module).items() if isinstance(value, Sweep | Search)]
         hint = f"; {other[0]} of it is one: call it so" if other and not defined else ""
         count = "both SWEEP and SEARCH" if defined else "neither SWEEP nor SEARCH"
         raise ConfigError(f"{text}: it defines {count}, and one of them is wanted{hint}")
-    found = getattr(module, defined[0])
+    definition = getattr(module, defined[0])
     kind: type[Sweep | Search] = Sweep if defined[0] == "SWEEP" else Search
-    if not isinstance(found, kind):
-        raise ConfigError(f"{text}: its {defined[0]} is of type {type(found).__name__}, not {kind.__name__}")
-    return found
+    if not isinstance(definition, kind):
+        raise ConfigError(f"{text}: its {defined[0]} is of type {type(definition).__name__}, not {kind.__name__}")
+    return definition
 
 
 def _reported(
@@ -144,7 +144,7 @@ def _reported(
 
 @contextmanager
 def _errors_of(path: Path, text: str) -> Iterator[None]:
-    """What the code of a sweep's file raises, as ConfigError that names the file and the line."""
+    """Turn errors in the code of a sweep's file into ConfigError that names the file and the line."""
     try:
         yield
     except SyntaxError as error:

@@ -1,6 +1,6 @@
-"""What a sweep is: named points around a base config, one file per table of the paper.
+"""Definition of a sweep: named points around a base config. One file per table of the paper.
 
-Files of `sweeps/ablations/` go by their name; a file of your own by its path, such as `sweeps/run.py my_study.py`.
+Files of `sweeps/ablations/` are called by name, files elsewhere by path: `python sweeps/run.py my_study.py`.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ NO_PRETRAINING = Point("no pre-training", {"pretrain.length": "0 steps"})
 class Sweep:
     """A named set of points around a base config; a sweep's file defines one as SWEEP.
 
-    title: one line, for tables and figures. points: those that differ from the base, which comes by itself; or a
-    function from the base config to them, where they depend on it. axes: the config fields that vary, in the order of
-    the table's columns; by default those that the points set, in the order of the schema. parts: names of sweeps of
-    `sweeps/ablations/` that this one joins; it then has no points of its own.
+    title: one line, for tables and figures. points: those beside the base, which is added automatically; or a function
+    that returns them for a base config. axes: the config fields that vary, in the order of the table's columns; by
+    default those that the points set, in the order of the schema. parts: names of sweeps of `sweeps/ablations/` that
+    this one joins; it then has no points of its own.
 
     Raises ConfigError for an axis that is no config field.
     """
@@ -53,18 +53,18 @@ class Sweep:
             known_field(key)
 
     def points_around(self, base: Config) -> tuple[Point, ...]:
-        """The base, then the points that differ from it, each once and with only what differs.
+        """The base, then the points that differ from it, each once and with only the fields that differ.
 
-        Raises ConfigError for an unknown field, a value that a field does not take, and a label of two points.
+        Raises ConfigError for an unknown field, an invalid value, and a label of two points.
         """
-        found = distinct(self.points(base) if callable(self.points) else self.points, base)
+        points = distinct(self.points(base) if callable(self.points) else self.points, base)
         labels: dict[str, Point] = {}
-        for point in found:
+        for point in points:
             if point.label in labels:
                 settings = " and ".join(map(_typed, (labels[point.label].set, point.set)))
                 raise ConfigError(f"label {point.label!r} stands for two points, {settings}; give each its own")
             labels[point.label] = point
-        return tuple(found)
+        return tuple(points)
 
     def axes_of(self, points: Iterable[Point]) -> tuple[str, ...]:
         """The sweep's axes, or the fields that the points set."""
@@ -76,7 +76,7 @@ def _typed(setting: Setting) -> str:
 
 
 def known_field(key: str) -> str:
-    """The key itself; raises ConfigError where it is no config field."""
+    """The key itself; raises ConfigError if it is no config field."""
     if key in REMOVED:
         raise ConfigError(f"{key} is no field of this version: {REMOVED[key]}")
     if key not in FIELDS:
@@ -90,22 +90,23 @@ def in_order(keys: Collection[str]) -> list[str]:
 
 
 def choices(key: str, values: Sequence[Any]) -> list[Point]:
-    """A point for each value of one field, all else as in the base; raises ConfigError as `grid`."""
+    """A point for each value of one field; all other fields are those of the base. Raises ConfigError like `grid`."""
     return grid({key: values})
 
 
 def grid(axes: Mapping[str, Sequence[Any]]) -> list[Point]:
     """The full product of several axes, the last one varying fastest.
 
-    axes: config field -> its values. Raises ConfigError for an axis that is no config field, and for a value that it
-    does not take.
+    axes: config field -> its values. Raises ConfigError for an axis that is no config field, and for an invalid value.
     """
     return _labelled(axes, itertools.product(*axes.values()))
 
 
 def paired(axes: Mapping[str, Sequence[Any]]) -> list[Point]:
-    """The first values of all axes, then the second ones, and so on; raises ConfigError as `grid`, and where the axes
-    have different numbers of values."""
+    """A point of the first values of all axes, one of the second values, and so on.
+
+    Raises ConfigError like `grid`, and if the axes have different numbers of values.
+    """
     counts = {key: len(values) for key, values in axes.items()}
     if len(set(counts.values())) > 1:
         words = ", ".join(f"{key} has {count}" for key, count in counts.items())
@@ -115,18 +116,18 @@ def paired(axes: Mapping[str, Sequence[Any]]) -> list[Point]:
 
 def _labelled(axes: Mapping[str, Any], settings: Iterable[tuple[Any, ...]]) -> list[Point]:
     names = {key: name_of(key, axes) for key in axes}
-    found = []
+    labelled = []
     for values in settings:
         setting = {key: FIELDS[key].normal(value) for key, value in zip(axes, values, strict=True)}
         label = ", ".join(f"{names[key]} {FIELDS[key].show(value)}" for key, value in setting.items())
-        found.append(Point(label, setting))
-    return found
+        labelled.append(Point(label, setting))
+    return labelled
 
 
 def name_of(key: str, axes: Collection[str] = ()) -> str:
     """The word for an axis in labels: mask.video -> video, data.fraction -> data; `pretrain lr` beside finetune.lr.
 
-    axes: all of the sweep. Raises ConfigError where one is no config field.
+    axes: all of the sweep. Raises ConfigError if one is no config field.
     """
     own = FIELDS[known_field(key)]
     shared = sum(FIELDS[known_field(axis)].label == own.label for axis in axes) > 1
@@ -134,12 +135,12 @@ def name_of(key: str, axes: Collection[str] = ()) -> str:
 
 
 def distinct(points: Iterable[Point], base: Config) -> list[Point]:
-    """The base, then the other points without repeats, each with only what differs from the base.
+    """The base, then the other points without repeats, each with only the fields that differ from the base.
 
-    Raises ConfigError, naming the point, for an unknown field and for a value that a field does not take.
+    Raises ConfigError, naming the point, for an unknown field and for an invalid value.
     """
     own = flatten(base)
-    found: dict[tuple[tuple[str, Any], ...], Point] = {}
+    by_changes: dict[tuple[tuple[str, Any], ...], Point] = {}
     for point in points:
         try:
             values = {key: FIELDS[known_field(key)].normal(value) for key, value in point.set.items()}
@@ -147,8 +148,8 @@ def distinct(points: Iterable[Point], base: Config) -> list[Point]:
             raise ConfigError(f"point {point.label!r}: {error}") from error
         changed = {key: value for key, value in values.items() if value != own[key]}
         if changed:
-            found.setdefault(tuple(sorted(changed.items())), Point(point.label, changed))
-    return [BASE, *found.values()]
+            by_changes.setdefault(tuple(sorted(changed.items())), Point(point.label, changed))
+    return [BASE, *by_changes.values()]
 
 
 def with_option(corpus: str, option: str) -> str:
@@ -170,23 +171,23 @@ def on_corpora(corpora: Mapping[str, Setting], points: Sequence[Point]) -> list[
 
 
 def at_equal_compute(points: Sequence[Point], base: Config) -> list[Point]:
-    """The same points, each with as many steps of pre-training as the FLOP of the base's pay for.
+    """The same points, each pre-trained for as many steps as cost the FLOP of the base's pre-training.
 
-    Raises ConfigError where the base's length is given in epochs, whose steps depend on the corpus.
+    Raises ConfigError if the base's length is given in epochs, whose number of steps depends on the corpus.
     """
     number = _steps("pretrain.length", base.pretrain.length)
-    found = []
+    lengthened = []
     for point in points:
         cost = pretrain_gflop(override(base, point.set)) / pretrain_gflop(base)
         length = {"pretrain.length": f"{round(number / cost)} steps"} if cost != 1 else {}
-        found.append(Point(point.label, {**point.set, **length}))
-    return found
+        lengthened.append(Point(point.label, {**point.set, **length}))
+    return lengthened
 
 
 def all_in_finetuning(base: Config) -> Point:
-    """No pre-training; its FLOP go into longer fine-tuning, in as many more steps as they pay for.
+    """No pre-training; its FLOP are spent on additional steps of fine-tuning.
 
-    Raises ConfigError where a length of the base is given in epochs, whose steps depend on the corpus.
+    Raises ConfigError if a length of the base is given in epochs, whose number of steps depends on the corpus.
     """
     pretraining = _steps("pretrain.length", base.pretrain.length) * pretrain_gflop(base)
     steps = _steps("finetune.length", base.finetune.length) + round(pretraining / finetune_gflop(base))

@@ -1,4 +1,4 @@
-"""The command line of sweeps/run.py, without what carries it out."""
+"""Command-line options of sweeps/run.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sweeps x seeds -> unique runs, each trained once, whoever asks for it."""
+"""Sweeps x seeds -> unique runs: a run that several sweeps share is trained once."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ class Table:
 class Plan:
     """All runs of one command.
 
-    name: of the sweep. folder: name of its folder below results/sweeps/. preset, base: the config that points depart
-    from. seeds: of every point. tables: a table for each sweep that is joined. runs: by id, each once.
+    name: of the sweep. folder: name of its folder below results/sweeps/. preset: its name. base: the config that points
+    change. seeds: of every point. tables: one for each joined sweep. runs: by id, each once.
     """
 
     name: str
@@ -90,8 +90,8 @@ class Plan:
 def make_plan(name: str, preset: str, base: Config, seeds: Sequence[int], sweep: Sweep | None = None) -> Plan:
     """All runs of a sweep.
 
-    name: of the sweep, and so of its results. preset, base: what its points depart from. seeds: of every point. sweep:
-    what has that name; None: the one of `sweeps/ablations/`.
+    name: of the sweep and of its results. preset: its name. base: the config that points change. seeds: of every point.
+    sweep: its definition; None: the one of that name in `sweeps/ablations/`.
     Raises ConfigError, naming the point, for one that cannot be run.
     """
     suffix = suffix_of(preset, base)
@@ -109,9 +109,9 @@ def make_plan(name: str, preset: str, base: Config, seeds: Sequence[int], sweep:
 
 
 def equal_points(plan: Plan) -> list[str]:
-    """A line for points of a table that are one experiment under several names, each trained all the same: ratios that
-    round to the same number of tubes."""
-    found = []
+    """A line for each group of points that are the same experiment: their mask ratios round to the same number of
+    tubes. All of them are trained."""
+    lines = []
     for table in plan.tables:
         groups: dict[str, list[int]] = {}
         for number in range(len(table.points)):
@@ -121,22 +121,22 @@ def equal_points(plan: Plan) -> list[str]:
                 labels = ", ".join(table.points[number].label for number in numbers)
                 config = plan.runs[table.of(numbers[0])[0]].settings
                 tubes = f"{tubes_masked(config.model, config.mask)} of {config.model.tubes} tubes"
-                found.append(f"{table.folder}: these points are the same experiment, as each masks {tubes}: {labels}")
-    return found
+                lines.append(f"{table.folder}: these points are the same experiment, as each masks {tubes}: {labels}")
+    return lines
 
 
 def _masked_alike(config: Config) -> str:
-    """What a run's outcome hangs on, with numbers of tubes in place of ratios."""
+    """The settings that determine a run's result, with numbers of tubes instead of ratios."""
     counts = (tubes_masked(config.model, config.mask), tubes_decoded(config.model, config.mask))
     rest = {key: value for key, value in flatten(config).items() if key not in ("mask.video", "mask.decoded", "seed")}
     return json.dumps([counts, _outcome(rest)], sort_keys=True)
 
 
 def suffix_of(preset: str, base: Config, more: Mapping[str, Any] | None = None) -> str:
-    """What tells folders of one sweep apart: the preset, and the changes to it, however they were typed.
+    """The end of a sweep's folder name: the preset, and a digest of the changes to it.
 
-    Settings of the machine change no outcome, and seeds are a matter of the runs: neither makes another sweep.
-    more: settings of the sweep itself that are not its usual ones.
+    Machine settings change no result, and seeds belong to the runs, so neither is included. more: settings of the
+    sweep itself that differ from those of its file.
     """
     plain = flatten(preset_of(preset))
     changes = {
@@ -153,7 +153,7 @@ def _runs(sweep: str, point: Point, base: Config, seeds: Sequence[int]) -> Itera
     """One run for each seed."""
     try:
         settings = override(base, point.set)
-        if FILES & point.set.keys():  # what the base names is resolved already
+        if FILES & point.set.keys():  # files that the base names are resolved already
             settings = resolved(settings)
         for seed in seeds:
             config = replace(settings, seed=seed)
@@ -164,9 +164,9 @@ def _runs(sweep: str, point: Point, base: Config, seeds: Sequence[int]) -> Itera
 
 
 def sweep_record(plan: Plan, table: Table, command: str, before: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The content of sweep.json; seeds of an earlier record stay in it where that was of the same runs.
+    """The content of sweep.json. Seeds of an earlier record are kept if it has the same configs.
 
-    It was not where the sweep's file or the preset has changed since: one table never mixes two configs.
+    They are dropped if the sweep's file or the preset has changed since: a table never mixes two configs.
     """
     base = _recorded_base(plan, table)
     pairs = ((point, seed) for point in range(len(table.points)) for seed in table.seeds)
@@ -184,7 +184,7 @@ def sweep_record(plan: Plan, table: Table, command: str, before: Mapping[str, An
 
 
 def _recorded_base(plan: Plan, table: Table) -> dict[str, Any]:
-    """The base with a value for all that points change, also of plugins, and the plugins of all points."""
+    """The base with a value for every field that a point sets, also of plugins, and the plugins of all points."""
     own = flatten(plan.base)
     added = {key: own[key] for key in sorted({*table.axes, *(key for point in table.points for key in point.set)})}
     values = {**added, **own, "plugins": merged(plan.runs[run].settings.plugins for run in table.ids)}
@@ -192,7 +192,7 @@ def _recorded_base(plan: Plan, table: Table) -> dict[str, Any]:
 
 
 def _settings(points: Iterable[Mapping[str, Any]]) -> list[Any]:
-    """What tells points apart, whatever they are called."""
+    """The settings of each point, without labels."""
     return [point["set"] for point in points]
 
 

@@ -1,6 +1,6 @@
-"""Run a named ablation: `python sweeps/run.py mask_ratio`. The same command goes on after any interruption.
+"""Run a named ablation: `python sweeps/run.py mask_ratio`. The same command continues after any interruption.
 
-A study of your own is a file that defines SWEEP (`python sweeps/run.py my_study.py`), or fields with their values
+A sweep of your own is a file that defines SWEEP (`python sweeps/run.py my_study.py`), or fields with their values
 (`python sweeps/run.py --vary mask.video=0.5,0.75 --vary pretrain.lr=3e-3,6e-3`). Both work from any folder.
 """
 
@@ -49,7 +49,7 @@ log = logging.getLogger("sweeps.run")  # not "__main__", which nobody shows
 
 
 def main(words: list[str] | None = None) -> int:
-    """The command; gives its exit code."""
+    """Run the command; returns its exit code."""
     words = sys.argv[1:] if words is None else words
     arguments = options.parser().parse_args(words)
     return boundary(lambda: _run_command(arguments, words))
@@ -71,20 +71,20 @@ def _run_command(arguments: argparse.Namespace, words: list[str]) -> int:
     heartbeat.limit_seconds()
     registry = RunRegistry(arguments.results)
     registry.check_readable()
-    name, found = find(arguments, base)
-    if isinstance(found, Search):
+    name, definition = find(arguments, base)
+    if isinstance(definition, Search):
         from sweeps.search import run_search, spec  # Optuna takes a second to load: not for sweeps
 
-        asked = spec.parse_search(name, found, arguments, base, seeds)
-        return run_search.run_command(asked, arguments, registry, console, words)
+        search = spec.parse_search(name, definition, arguments, base, seeds)
+        return run_search.run_command(search, arguments, registry, console, words)
     for option in options.SEARCH_OPTIONS:
         if getattr(arguments, option) is not None:
             raise ConfigError(f"--{option}: that is for a search, such as {catalogue.searches()[0]}")
-    return _run_sweep(make_plan(name, arguments.preset, base, seeds, found), registry, arguments, console, words)
+    return _run_sweep(make_plan(name, arguments.preset, base, seeds, definition), registry, arguments, console, words)
 
 
 def find(arguments: argparse.Namespace, base: Config) -> tuple[str, Sweep | Search]:
-    """What a command line names: fields and values, a file, an ablation, or a sweep that the results know by name."""
+    """The sweep or search of a command line: of --vary, a file, an ablation, or saved in the results by name."""
     if arguments.vary:
         return parse_vary(arguments.vary, in_pairs=arguments.zip, name=arguments.name)
     name = arguments.sweep
@@ -103,7 +103,7 @@ def find(arguments: argparse.Namespace, base: Config) -> tuple[str, Sweep | Sear
 def _run_sweep(
     plan: Plan, registry: RunRegistry, arguments: argparse.Namespace, console: Console, words: Sequence[str]
 ) -> int:
-    """What a command line asks of a sweep; gives the exit code."""
+    """Run a command line for a sweep; returns the exit code."""
     if arguments.status:
         return show_status(console, plan, registry, watch=arguments.watch)
     if arguments.log is not None:
@@ -123,7 +123,7 @@ def _run_sweep(
 
 
 def show_list(console: Console, base: Config, results: Path) -> int:
-    """--list: the sweeps and searches of the repository, then those that the results folder knows."""
+    """--list: the sweeps and searches of the repository, then those saved in the results folder."""
     for name in catalogue.names():
         sweep = catalogue.find_sweep(name)
         try:
@@ -141,7 +141,7 @@ def show_list(console: Console, base: Config, results: Path) -> int:
 
 
 def show_status(console: Console, plan: Plan, registry: RunRegistry, *, watch: bool) -> int:
-    """--status: one screen, from the folder and the last words of SLURM."""
+    """--status: the table of runs, from their folders and the last answer of SLURM."""
     show = display.Screen(console) if watch and console.is_terminal else None
     with show or nullcontext():
         while True:
@@ -160,7 +160,7 @@ def show_status(console: Console, plan: Plan, registry: RunRegistry, *, watch: b
 def start(
     console: Console, plan: Plan, registry: RunRegistry, arguments: argparse.Namespace, words: Sequence[str]
 ) -> int:
-    """Check the plan, then start it: here, detached, or, with --dry-run, not at all; gives the exit code."""
+    """Check the plan and run it here or detached; with --dry-run, only print it. Returns the exit code."""
     from sweeps.executors.choose import make_executor  # these take a while to load: not for --status
     from sweeps.scheduler import preflight
 
@@ -194,13 +194,13 @@ def show_plan(
     console: Console, plan: Plan, registry: RunRegistry, states: Mapping[str, RunState], missing: list[Run],
     executor: Executor,
 ) -> None:  # fmt: skip
-    """--dry-run: every run, what it shares, and what would be started or submitted."""
+    """--dry-run: every run, the pre-training it shares, and what would be started or submitted."""
     console.print(plan_table(plan, states))
     stages = {run.stage for run in missing if run.stage is not None and not registry.is_pretrained(run.stage)}
     cached = sum(state.name == "done" for state in states.values())
-    asked = sum(len(table.ids) for table in plan.tables)
+    total = sum(len(table.ids) for table in plan.tables)
     lines = [
-        f"{asked} asked for, {len(plan.runs)} different; {cached} cached, {len(missing)} would start "
+        f"{total} asked for, {len(plan.runs)} different; {cached} cached, {len(missing)} would start "
         f"with {len(stages)} pre-trainings; nothing was started",
         forecast(registry, plan.preset, missing),
         *executor.describe_plan(missing),

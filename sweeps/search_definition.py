@@ -1,4 +1,4 @@
-"""What a search is: a space of configs around a base, from which trials are drawn; a file defines one as SEARCH."""
+"""Definition of a search: axes of a space around a base config, objectives, constraints. A file defines SEARCH."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from simvtp.errors import ConfigError
 from simvtp.models.flops import pretrain_gflop
 from sweeps.definition import known_field
 
-# Optuna's TPE, each field by itself or all jointly (Falkner et al. 2018, "BOHB"), and random draws.
+# Optuna's TPE, univariate or multivariate (Falkner et al. 2018, "BOHB"), and random search.
 SAMPLERS = ("tpe", "joint_tpe", "random")
 
 
 @dataclass(frozen=True)
 class Axis:
-    """The values of one config field, for a search; made by `uniform`, `log_uniform`, `log_factor` and `one_of`.
+    """The values of one config field in a search; made by `uniform`, `log_uniform`, `log_factor` and `one_of`.
 
-    key: of the field, whose type says whether values are whole. low, high: both included. step: between neighbouring
-    values; None: on a log scale. of_base: low and high are factors of the base's value. choices: instead of a range.
+    key: path of the field; values are whole numbers if its type is int. low, high: bounds, both included. step:
+    difference of neighbouring values; None: a log scale. of_base: low and high are factors of the base's value.
+    choices: the values, instead of a range.
 
-    Raises ConfigError for a field that is unknown, changes no result or holds no number, and for values that it does
-    not take.
+    Raises ConfigError for a field that is unknown, changes no result or is not numeric, and for invalid values.
     """
 
     key: str
@@ -66,13 +66,13 @@ class Axis:
         return FIELDS[self.key].kind is int
 
     def is_on_grid(self, value: Any) -> bool:
-        """Whether a value is one that the axis takes, as far as steps and choices go."""
+        """Whether a value is one of the choices, or a whole number of steps from `low`; bounds are not checked."""
         if self.choices:
             return value in self.choices
         return self.step is None or abs((value - self.low) / self.step - round((value - self.low) / self.step)) < 1e-6
 
     def rounded(self, value: Any) -> Any:
-        """A value as it stands in a config: of few digits, so that one and the same point has one id."""
+        """A value rounded to few digits, as it is written to a config, so that equal points have equal ids."""
         if self.choices:
             return value
         if self.is_whole:
@@ -86,17 +86,17 @@ def uniform(key: str, low: float, high: float, step: float) -> Axis:
 
 
 def log_uniform(key: str, low: float, high: float) -> Axis:
-    """From low to high, evenly on a log scale: whole numbers, or those of two digits."""
+    """Values from low to high, uniform on a log scale: whole numbers, or numbers of two digits."""
     return Axis(key, low, high)
 
 
 def log_factor(key: str, low: float, high: float) -> Axis:
-    """From low to high times the base's value, evenly on a log scale: whole numbers, or those of two digits."""
+    """Like `log_uniform`, with bounds of low and high times the base's value."""
     return Axis(key, low, high, of_base=True)
 
 
 def one_of(key: str, *values: Any) -> Axis:
-    """One of these values, numbers or words, which have no order."""
+    """One of these values, numbers or strings, without an order."""
     return Axis(key, choices=values)
 
 
@@ -126,7 +126,7 @@ FLOP = Measure("pre-training (TFLOP)", _pretrain_tflop)  # simvtp.models.flops; 
 
 @dataclass(frozen=True)
 class AtMost:
-    """A constraint: points of which the measure is above `factor` times that of the base are not trained."""
+    """A constraint: points whose measure exceeds `factor` times that of the base are not trained."""
 
     measure: Measure
     factor: float = 1.0
@@ -136,12 +136,12 @@ class AtMost:
 class Search:
     """A space to search around a base config, for the highest validation R@1.
 
-    title: one line, for tables and figures. axes: the fields and their values. shares: of the full budget, rising to 1,
-    at which trials are compared and the worse ones pruned. budget: what the shares are of: "length" of both stages, or
-    "data". minimise: further objectives; then the outcome is a front of trials that no other one is better than in
-    all. constraints: what a point must fulfil. sampler: one of SAMPLERS, by which points are drawn.
+    title: one line, for tables and figures. axes: the fields and their values. shares: shares of the full budget,
+    rising to 1, at which trials are compared and pruned (rungs). budget: what the shares apply to: "length" of both
+    stages, or "data". minimise: further objectives; the result is then a Pareto front. constraints: limits that a point
+    must keep. sampler: one of SAMPLERS.
 
-    Raises ConfigError for a field that is there twice and an unknown sampler.
+    Raises ConfigError for two axes of one field and for an unknown sampler.
     """
 
     title: str

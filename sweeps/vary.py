@@ -23,9 +23,9 @@ _COMMAS = (
 def parse_vary(texts: Sequence[str], *, in_pairs: bool = False, name: str | None = None) -> tuple[str, Sweep]:
     """The name and content of a sweep over the fields and values of --vary.
 
-    texts: of each --vary, such as "mask.video=0.5,0.75". in_pairs: first values together, second ones together, and so
-    on, instead of every combination. name: of the sweep's results; None: made of the fields and a digest of the values.
-    The order in which fields and numbers are typed does not matter: the schema's order counts.
+    texts: of each --vary, such as "mask.video=0.5,0.75". in_pairs: a point of the first values, one of the second
+    values, and so on, instead of every combination. name: of the sweep's results; None: made of the fields and a digest
+    of the values. Fields and numbers are sorted, so the order on the command line does not matter.
     Raises ConfigError that names the field.
     """
     typed: dict[str, list[Any]] = {}
@@ -57,7 +57,7 @@ def parse_vary(texts: Sequence[str], *, in_pairs: bool = False, name: str | None
 
 
 def _variable(key: str) -> str:
-    """The key of a field that tells runs apart; raises ConfigError."""
+    """The key of a field that is part of a run's id; raises ConfigError for others."""
     try:
         field = FIELDS[known_field(key)]
     except ConfigError as error:
@@ -78,21 +78,21 @@ def _values(field: Field, text: str) -> list[Any]:
         raise ConfigError(f"--vary {field.path}: it has no value; write {field.path}=value,value")
     if text.lstrip()[:1] in ("[", "(", "{"):
         raise ConfigError(f"--vary {field.path}={text}: {_COMMAS}")
-    found: list[Any] = []
+    values: list[Any] = []
     for part in parts:
         try:
             value = field.normal(part.strip())
         except ConfigError as error:
             hint = f" ({_COMMAS})" if field.kind is str and not field.choices and len(parts) > 1 else ""
             raise ConfigError(f"--vary {error}{hint}") from error
-        if value in found:
+        if value in values:
             raise ConfigError(f"--vary {field.path}: {field.show(value)} is there twice")
-        found.append(value)
-    return found
+        values.append(value)
+    return values
 
 
 def _sorted(field: Field, values: list[Any]) -> list[Any]:
-    """Numbers by size, choices as the schema has them and those of plugins behind them, other text as it was typed."""
+    """Numbers by size, choices in the order of the schema (those of plugins last), other text as given."""
     if field.choices:
         return sorted(values, key=lambda value: [*field.choices, value].index(value))
     return values if field.kind is str else sorted(values)

@@ -20,9 +20,9 @@ def packages(folder: Path, *words: str) -> set[str]:
     done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert not list(folder.iterdir())
-    found = {name.partition(".")[0] for name in imported(done.stderr)}
-    assert "simvtp" in found  # what is imported is seen
-    return found
+    actual = {name.partition(".")[0] for name in imported(done.stderr)}
+    assert "simvtp" in actual  # what is imported is seen
+    return actual
 
 
 @pytest.mark.parametrize(

@@ -140,22 +140,22 @@ def _base_value(summary: Summary, name: str) -> str:
 def _levels(panel: Axes, x: Sequence[float], rows: Sequence[Row], summary: Summary) -> None:
     """Mean of the metric with its interval, seeds as a strip beside it, seen combinations, and the levels of no
     pre-training and of chance."""
-    done = [(place, row) for place, row in zip(x, rows, strict=True) if row.runs]
-    places = [place for place, _ in done]
+    done = [(position, row) for position, row in zip(x, rows, strict=True) if row.runs]
+    positions = [position for position, _ in done]
     seen = [row.score("test_seen") for _, row in done]
     two = bool(np.isfinite(seen).any())
     if two:
-        panel.plot(places, seen, "--s", color=style.ORANGE, markerfacecolor="white", label=SEEN)
+        panel.plot(positions, seen, "--s", color=style.ORANGE, markerfacecolor="white", label=SEEN)
     intervals = [row.main for _, row in done]
     means = np.array([level.mean for level in intervals])
     reach = [means - [level.low for level in intervals], [level.high for level in intervals] - means]
-    panel.errorbar(places, means, yerr=reach, fmt="-o", color=style.BLUE, label=HELD_OUT if two else TEST, zorder=3)
-    for place, row in done:
+    panel.errorbar(positions, means, yerr=reach, fmt="-o", color=style.BLUE, label=HELD_OUT if two else TEST, zorder=3)
+    for position, row in done:
         if row.seeds > 1:
-            _strip(panel, place, row)
-        tooltips.mark(panel, place, row.score(), sentences.row_words(row))
+            _strip(panel, position, row)
+        tooltips.mark(panel, position, row.score(), sentences.row_words(row))
         if row.point.base:
-            panel.plot([place], [row.score()], "o", color=style.BLACK, markerfacecolor="none", markersize=10,
+            panel.plot([position], [row.score()], "o", color=style.BLACK, markerfacecolor="none", markersize=10,
                        label=BASE, zorder=4)  # fmt: skip
     if summary.unpretrained:
         panel.axhline(summary.unpretrained.score(), color="0.25", dashes=(5, 3), linewidth=1, label="no pre-training")
@@ -163,25 +163,25 @@ def _levels(panel: Axes, x: Sequence[float], rows: Sequence[Row], summary: Summa
     panel.set_ylabel(summary.metric.short if style.look().narrow else summary.metric.label)
 
 
-def _strip(panel: Axes, place: float, row: Row) -> None:
+def _strip(panel: Axes, position: float, row: Row) -> None:
     """Small circles right of the mean, one a seed, in lanes so that equal ones stay apart."""
     figure = panel.get_figure(root=True)
     for k, (seed, value) in enumerate(zip(row.runs, row.scores(), strict=True)):
         aside = offset_copy(panel.transData, figure, x=style.LANES[k % len(style.LANES)], units="points")
-        panel.plot([place], [value], "o", color=style.BLUE, markerfacecolor="none", markersize=2.4, alpha=0.7,
+        panel.plot([position], [value], "o", color=style.BLUE, markerfacecolor="none", markersize=2.4, alpha=0.7,
                    markeredgewidth=0.6, transform=aside, zorder=2, clip_on=False)  # fmt: skip
-        tooltips.mark(panel, place, float(value), sentences.seed_words(row, seed), aside)
+        tooltips.mark(panel, position, float(value), sentences.seed_words(row, seed), aside)
 
 
 def _costs(panel: Axes, x: Sequence[float], rows: Sequence[Row], cost: Cost, end: float) -> None:
-    finished = [(place, row) for place, row in zip(x, rows, strict=True) if row.runs]
-    places, costs = [place for place, _ in finished], [cost.typical(row) for _, row in finished]
+    finished = [(position, row) for position, row in zip(x, rows, strict=True) if row.runs]
+    positions, costs = [position for position, _ in finished], [cost.typical(row) for _, row in finished]
     spans = [cost.span(row) for _, row in finished]
     reach = [[middle - low for middle, (low, _) in zip(costs, spans, strict=True)],
              [high - middle for middle, (_, high) in zip(costs, spans, strict=True)]]  # fmt: skip
-    panel.errorbar(places, costs, yerr=reach, fmt="-D", color=style.QUIET, markersize=4, elinewidth=0.8)
-    for (place, row), middle in zip(finished, costs, strict=True):
-        tooltips.mark(panel, place, middle, f"{row.label}: {cost.words(row)}")
+    panel.errorbar(positions, costs, yerr=reach, fmt="-D", color=style.QUIET, markersize=4, elinewidth=0.8)
+    for (position, row), middle in zip(finished, costs, strict=True):
+        tooltips.mark(panel, position, middle, f"{row.label}: {cost.words(row)}")
     panel.set_ylabel(f"{cost.unit}\na run")
     panel.set_ylim(0, end)
     panel.yaxis.set_major_locator(MaxNLocator(2 if style.look().narrow else 3))
@@ -219,8 +219,8 @@ def heat_map(summary: Summary) -> Figure:
     drawn = panel.imshow(image, origin="lower", cmap="cividis", aspect="auto")
     bright = (np.nanmin(image) + np.nanmax(image)) / 2
     for (x, y), row in cells.items():
-        place = (xs.index(x), ys.index(y))
-        _cell(panel, place, row, "black" if row.runs and row.score() > bright else "white")
+        cell = (xs.index(x), ys.index(y))
+        _cell(panel, cell, row, "black" if row.runs and row.score() > bright else "white")
     for number, name, values in ((0, across, xs), (1, up, ys)):
         factor = axis_of(name).factor
         ticks = [f"{factor * value:g}" for value in values]
@@ -234,15 +234,15 @@ def heat_map(summary: Summary) -> Figure:
     return figure
 
 
-def _cell(panel: Axes, place: tuple[int, int], row: Row, colour: str) -> None:
-    tooltips.mark(panel, *place, sentences.row_words(row))
+def _cell(panel: Axes, cell: tuple[int, int], row: Row, colour: str) -> None:
+    tooltips.mark(panel, *cell, sentences.row_words(row))
     if row.runs:
         star = "*" if row.difference and row.difference.shown else ""
         text = f"{row.score():.1f}{star}\n±{row.main.half:.1f}"
-        panel.text(*place, text, ha="center", va="center", color=colour, fontsize=style.small())
+        panel.text(*cell, text, ha="center", va="center", color=colour, fontsize=style.small())
     else:
-        panel.text(*place, "not\nfinished", ha="center", va="center", color="0.3", fontsize=style.small())
+        panel.text(*cell, "not\nfinished", ha="center", va="center", color="0.3", fontsize=style.small())
     if row.point.base:
-        corner = (place[0] - 0.46, place[1] - 0.46)
+        corner = (cell[0] - 0.46, cell[1] - 0.46)
         for edge, width in (("black", 3.6), ("white", 1.6)):  # seen on dark and on bright cells
             panel.add_patch(Rectangle(corner, 0.92, 0.92, fill=False, edgecolor=edge, linewidth=width))

@@ -1,4 +1,4 @@
-"""Points beside each other: toggles with their paired differences."""
+"""Horizontal bars of a sweep whose points are not on numeric axes, with their paired differences to the base."""
 
 from __future__ import annotations
 
@@ -23,29 +23,30 @@ _BELOW = 0.2  # of a row's bar, its single seeds
 def toggles(summary: Summary) -> Figure:
     """Rows as means with their seeds below as a strip, and their paired differences to the base beside."""
     rows = summary.rows
-    places = np.arange(len(rows))[::-1]
+    positions = np.arange(len(rows))[::-1]
     narrow = style.look().narrow  # then the differences stand below the levels
     size = style.look().size(1.7 + 0.42 * len(rows))
     figure, (left, right) = plt.subplots(
         2 if narrow else 1, 1 if narrow else 2, figsize=(size[0], 2 * size[1] if narrow else size[1]),
         layout="constrained", sharey=True,
     )  # fmt: skip
-    for row, place in zip(rows, places, strict=True):
+    for row, position in zip(rows, positions, strict=True):
         if row.runs:
-            _bar(left, row.main, place, style.BLUE, filled=True)
-            _seeds(left, row.scores(), place, style.BLUE)
-            tooltips.mark(left, row.main.mean, place, sentences.row_words(row))
+            _bar(left, row.main, position, style.BLUE, filled=True)
+            _seeds(left, row.scores(), position, style.BLUE)
+            tooltips.mark(left, row.main.mean, position, sentences.row_words(row))
         if row.difference and summary.base:
-            _bar(right, row.difference.interval, place, style.RED, filled=row.difference.shown)
-            tooltips.mark(right, row.difference.interval.mean, place, f"{row.label}: {sentences.difference_words(row)}")
-            _seeds(right, _gaps(row, summary.base), place, style.RED)
+            _bar(right, row.difference.interval, position, style.RED, filled=row.difference.shown)
+            words = f"{row.label}: {sentences.difference_words(row)}"
+            tooltips.mark(right, row.difference.interval.mean, position, words)
+            _seeds(right, _gaps(row, summary.base), position, style.RED)
         elif row.point.base and row.runs:
-            right.plot([0], [place], "D", color=style.BLACK, markersize=4)
+            right.plot([0], [position], "D", color=style.BLACK, markersize=4)
     left.axvline(summary.chance, color="0.25", linestyle=":", linewidth=1)
-    left.annotate("chance", (summary.chance, places[0] + 0.42), (2, 0), textcoords="offset points", color="0.25",
+    left.annotate("chance", (summary.chance, positions[0] + 0.42), (2, 0), textcoords="offset points", color="0.25",
                   fontsize=style.small())  # fmt: skip
     right.axvline(0, color="0.25", linewidth=0.8)
-    left.set_yticks(places, [textwrap.fill(row.label, 24 if narrow else 36) for row in rows])
+    left.set_yticks(positions, [textwrap.fill(row.label, 24 if narrow else 36) for row in rows])
     left.set_ylim(-0.6, len(rows) - 0.4)
     left.set_xlabel(summary.metric.label)
     difference = f"difference to the base, {summary.metric.name} (points)"
@@ -83,16 +84,16 @@ def _limits(left: Axes, right: Axes, summary: Summary) -> str:
     return CUT if max(ends, default=0) > end or (intervals and widest > reach) else ""
 
 
-def _seeds(panel: Axes, values: Sequence[float] | npt.NDArray[np.float64], place: float, colour: str) -> None:
+def _seeds(panel: Axes, values: Sequence[float] | npt.NDArray[np.float64], position: float, colour: str) -> None:
     """Small circles below the bar, in lanes so that equal ones stay apart; none for a single seed, which is the mean
     itself."""
     if len(values) > 1:
-        lanes = [place - _BELOW - 0.02 * style.LANES[k % len(style.LANES)] + 0.08 for k in range(len(values))]
+        lanes = [position - _BELOW - 0.02 * style.LANES[k % len(style.LANES)] + 0.08 for k in range(len(values))]
         panel.plot(values, lanes, "o", color=colour, markerfacecolor="none", markersize=2.4, alpha=0.8,
                    markeredgewidth=0.6, clip_on=False)  # fmt: skip
 
 
-def _bar(panel: Axes, interval: Interval, place: float, colour: str, filled: bool) -> None:
+def _bar(panel: Axes, interval: Interval, position: float, colour: str, filled: bool) -> None:
     reach = [[interval.mean - interval.low], [interval.high - interval.mean]]
-    panel.errorbar([interval.mean], [place], xerr=reach, fmt="o", color=colour, zorder=3,
+    panel.errorbar([interval.mean], [position], xerr=reach, fmt="o", color=colour, zorder=3,
                    markerfacecolor=colour if filled else "white")  # fmt: skip

@@ -32,14 +32,14 @@ def axis(summary: Summary) -> str | None:
 
 def curves(summary: Summary, name: str) -> list[Curve]:
     """(corpus, its rows by rising value of the axis), in the order of the sweep."""
-    found: dict[str, list[Row]] = {}
+    by_corpus: dict[str, list[Row]] = {}
     for row in summary.rows:
-        found.setdefault(str(summary.sweep.value(row.point, "data.finetune")), []).append(row)
+        by_corpus.setdefault(str(summary.sweep.value(row.point, "data.finetune")), []).append(row)
     plain = str(summary.sweep.base["data.finetune"])
     return [
         (corpus.removeprefix(plain).lstrip("?&") or corpus,
          sorted(rows, key=lambda row: float(summary.sweep.value(row.point, name))))
-        for corpus, rows in found.items()
+        for corpus, rows in by_corpus.items()
     ]  # fmt: skip
 
 

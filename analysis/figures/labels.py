@@ -1,4 +1,4 @@
-"""Names beside points: none covers another name, a mark, or the edge of its panel; those without room are left out."""
+"""Labels beside points, without overlaps of labels, marks and panel edges; labels without room are left out."""
 
 from __future__ import annotations
 

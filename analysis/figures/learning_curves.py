@@ -31,7 +31,7 @@ class Panel:
     title: str
     x: str
     label: str
-    unit: str  # what the axis is called where there is no room for more
+    unit: str  # what the axis is called if there is no room for more
 
 
 PANELS = (
@@ -63,8 +63,8 @@ def averaged(curves: Sequence[dict[float, float]]) -> tuple[list[float], list[fl
     if not len(xs):
         return [], []
     if len(set(xs)) <= _BINS:
-        places = sorted(set(xs))
-        return places, [float(ys[xs == x].mean()) for x in places]
+        steps = sorted(set(xs))
+        return steps, [float(ys[xs == x].mean()) for x in steps]
     edges = np.linspace(xs.min(), xs.max(), _BINS + 1)
     which = np.clip(np.digitize(xs, edges) - 1, 0, _BINS - 1)
     bins = sorted(set(which))
@@ -83,7 +83,7 @@ def chosen(rows: Sequence[Row]) -> list[Row]:
 
 
 def draw(summary: Summary, folder: Path) -> Figure | None:
-    """A panel per loss and for validation R@1, a line per point (mean over seeds); None where nothing was logged."""
+    """A panel per loss and for validation R@1, a line per point (mean over seeds); None if nothing was logged."""
     shown = chosen(summary.finished_rows)
     logs = {run.id: lines_of(run, folder) for row in shown for run in row.runs.values()}
     panels = [p for p in PANELS if any(series(lines, p) for lines in logs.values())]

@@ -1,4 +1,4 @@
-"""Looks of figures: for the screen, and for the pages of a venue (widths and font sizes by tueplots)."""
+"""Style presets of figures: for the screen, and for venues (widths and font sizes by tueplots)."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _NARROW = 4.5  # inches
 
 @dataclass(frozen=True)
 class Look:
-    """One look.
+    """One style preset.
 
-    width: of a figure, inches; titles: whether a figure has a title; notes: whether it has small print, which its
-    caption has in any case; settings: of matplotlib, over those that all looks share.
+    width: of a figure, inches; titles: whether a figure has a title; notes: whether it shows the notes of its caption;
+    settings: of matplotlib, over those that all presets share (analysis/figures/style.py, which has the colours).
     """
 
     width: float = 7.2  # the text of a two-column page

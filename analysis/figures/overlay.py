@@ -1,4 +1,4 @@
-"""The same sweep in two results folders, in one figure: curves over each other, or rows beside each other."""
+"""A sweep of two results folders in one figure: overlaid curves, or rows side by side."""
 
 from __future__ import annotations
 
@@ -63,10 +63,10 @@ def _curves(first: Summary, second: Summary, called: tuple[str, str]) -> tuple[F
     diffs = point_diffs(first.rows, second.rows)  # corrected over all of them, as analysis/compare.py does
     for panel, axis in zip(panels[0], axes, strict=True):
         both = [varying(summary, axis) for summary in (first, second)]
-        places = [_places(summary, rows, axis) for summary, rows in zip((first, second), both, strict=True)]
+        positions = [_positions(summary, rows, axis) for summary, rows in zip((first, second), both, strict=True)]
         for k in range(2):
-            _series(panel, places[k], both[k], called[k], k)
-        ratio_axis(panel, sorted({*places[0], *places[1]}), axis_of(axis), len(axes))
+            _series(panel, positions[k], both[k], called[k], k)
+        ratio_axis(panel, sorted({*positions[0], *positions[1]}), axis_of(axis), len(axes))
         here = [diff for diff in diffs if any(diff.first is row for row in both[0])]
         tied = any(set(row.point.set) - {axis} for row in both[0])
         words = first.sweep.title if tied else axis_of(axis).words
@@ -78,15 +78,15 @@ def _curves(first: Summary, second: Summary, called: tuple[str, str]) -> tuple[F
     return figure, cut
 
 
-def _places(summary: Summary, rows: Sequence[Row], axis: str) -> list[float]:
+def _positions(summary: Summary, rows: Sequence[Row], axis: str) -> list[float]:
     return [axis_of(axis).factor * float(summary.sweep.value(row.point, axis)) for row in rows]
 
 
 _LOOKS = ((style.BLUE, "-", "o", style.BLUE), (style.RED, "--", "s", "white"))  # colour, line, marker, its face
 
 
-def _series(panel: Axes, places: Sequence[float], rows: Sequence[Row], name: str, k: int) -> None:
-    done = [(x, row) for x, row in zip(places, rows, strict=True) if row.runs]
+def _series(panel: Axes, positions: Sequence[float], rows: Sequence[Row], name: str, k: int) -> None:
+    done = [(x, row) for x, row in zip(positions, rows, strict=True) if row.runs]
     colour, line, marker, face = _LOOKS[k]
     aside = offset_copy(panel.transData, panel.get_figure(root=True), x=5 * k - 2.5, units="points")
     levels = [row.main for _, row in done]
@@ -105,11 +105,11 @@ def _rows(first: Summary, second: Summary, called: tuple[str, str]) -> Figure:
     for k, summary in enumerate((first, second)):
         colour, _, marker, face = _LOOKS[k]
         for row in summary.finished_rows:
-            level, place = row.main, len(labels) - 1 - labels.index(row.label) + 0.14 - 0.28 * k
+            level, position = row.main, len(labels) - 1 - labels.index(row.label) + 0.14 - 0.28 * k
             reach = [[level.mean - level.low], [level.high - level.mean]]
-            panel.errorbar([level.mean], [place], xerr=reach, fmt=marker, color=colour, markerfacecolor=face,
+            panel.errorbar([level.mean], [position], xerr=reach, fmt=marker, color=colour, markerfacecolor=face,
                            label=called[k] if row is summary.finished_rows[0] else None)  # fmt: skip
-            tooltips.mark(panel, level.mean, place, f"{called[k]}, {sentences.row_words(row)}")
+            tooltips.mark(panel, level.mean, position, f"{called[k]}, {sentences.row_words(row)}")
     panel.set_yticks(range(len(labels)), labels[::-1])
     panel.set_ylim(-0.6, len(labels) - 0.4)
     panel.set_xlim(left=0)

@@ -1,4 +1,4 @@
-"""A metric against what a run costs, and the Pareto front: rows that no cheaper row reaches."""
+"""A metric against the cost of a run, and the Pareto front."""
 
 from __future__ import annotations
 

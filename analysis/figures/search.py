@@ -1,4 +1,4 @@
-"""A search: the history of its trials, and which settings mattered."""
+"""Figures of a search: the history of its trials, and the importance of its settings."""
 
 from __future__ import annotations
 
@@ -60,12 +60,12 @@ def history(study: optuna.Study, name: str) -> Figure:
 
 
 def _reached(trial: FrozenTrial) -> float:
-    """What a trial without value had when it was stopped; 0 where nothing is known of it."""
+    """What a trial without value had when it was stopped; 0 if nothing is known of it."""
     return trial.intermediate_values[max(trial.intermediate_values)] if trial.intermediate_values else 0.0
 
 
 def importance(study: optuna.Study, name: str) -> Figure | None:
-    """Bars of Optuna's own estimate (PED-ANOVA); None where there are too few trials or nothing varies."""
+    """Bars of Optuna's own estimate (PED-ANOVA); None if there are too few trials or nothing varies."""
     done = finished(study)
     varied = sorted({key for trial in done for key in trial.params if len({str(t.params.get(key)) for t in done}) > 1})
     if len(done) < FEWEST or not varied:
@@ -77,18 +77,18 @@ def importance(study: optuna.Study, name: str) -> Figure | None:
     names = sorted(shares, key=lambda key: shares[key])
     figure, panel = plt.subplots(figsize=style.look().size(1.3 + 0.3 * len(names)), layout="constrained")
     panel.barh(names, [100 * shares[key] for key in names], color=style.BLUE, height=0.6)
-    for place, key in enumerate(names):
-        panel.annotate(f"{100 * shares[key]:.0f}%", (100 * shares[key], place), (3, 0), textcoords="offset points",
+    for position, key in enumerate(names):
+        panel.annotate(f"{100 * shares[key]:.0f}%", (100 * shares[key], position), (3, 0), textcoords="offset points",
                        va="center", fontsize=style.small())  # fmt: skip
-        tooltips.mark(panel, 100 * shares[key], place, f"{key}: {100 * shares[key]:.1f}% of the importance")
+        tooltips.mark(panel, 100 * shares[key], position, f"{key}: {100 * shares[key]:.1f}% of the importance")
     panel.grid(visible=False, axis="y")
     panel.set_xlim(0, 112 * max(shares.values(), default=1) or 1)
     panel.set_xlabel("share of the importance (%)")
     count = len(done)
     best = math.ceil(count / 10)
     hint = f"stands first, by {count} trials: a hint"
-    told = "mattered most to reach the best trials" if best >= TELLING else hint
-    title = style.caption(figure, f"{name}, importance of settings", f"{names[-1]} {told}")
+    words = "mattered most to reach the best trials" if best >= TELLING else hint
+    title = style.caption(figure, f"{name}, importance of settings", f"{names[-1]} {words}")
     panel.set_title(wrap(title, 0.9), loc="left")
     note = (f"PED-ANOVA over {count} finished trials (Watanabe, Bansal and Hutter 2023, as in Optuna): which tell the "
             f"best tenth, here {best}, from the rest. An estimate of one search, without interval.")  # fmt: skip

@@ -1,4 +1,4 @@
-"""A search: all settings of its trials beside each other, and the trials that no other one beats in all objectives."""
+"""Figures of a search: parallel coordinates of its settings, and the Pareto front of its objectives."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def varied_settings(trials: Sequence[FrozenTrial]) -> list[str]:
 def settings(study: optuna.Study, name: str) -> Figure | None:
     """Parallel coordinates (Inselberg 1985): an axis for each setting and for R@1, a line for each finished trial.
 
-    None where fewer than FEWEST trials are finished or nothing varies.
+    None if fewer than FEWEST trials are finished or nothing varies.
     """
     trials = finished(study)[::-1]  # the best ones on top
     keys = varied_settings(trials)
@@ -47,7 +47,7 @@ def settings(study: optuna.Study, name: str) -> Figure | None:
     style.no_grid(panel)
     colours = plt.colormaps["cividis_r"]
     for k, trial in enumerate(trials):
-        heights = [*(places[k] for places, _ in columns), shares[k]]
+        heights = [*(positions[k] for positions, _ in columns), shares[k]]
         best = k == len(trials) - 1
         colour = style.RED if best else colours(0.1 + 0.9 * shares[k])
         panel.plot(range(len(heights)), heights, color=colour, linewidth=1.8 if best else 0.8, zorder=3 if best else 2)
@@ -70,13 +70,14 @@ def settings(study: optuna.Study, name: str) -> Figure | None:
 
 
 def _column(values: Sequence[Any], key: str, trial: FrozenTrial) -> tuple[list[float], dict[float, str]]:
-    """Places of the values of one setting between 0 and 1, and the labels of its axis by their places."""
+    """Positions of the values of one setting between 0 and 1, and the labels of its axis by their positions."""
     kind = trial.distributions[key]
     if isinstance(kind, CategoricalDistribution):
         shown = [choice for choice in kind.choices if choice in values]
         step = 1 / max(1, len(shown) - 1)
-        places = {choice: number * step for number, choice in enumerate(shown)}
-        return [places[value] for value in values], {place: _show(key, choice) for choice, place in places.items()}
+        positions = {choice: number * step for number, choice in enumerate(shown)}
+        labels = {position: _show(key, choice) for choice, position in positions.items()}
+        return [positions[value] for value in values], labels
     scaled = np.log if getattr(kind, "log", False) else np.asarray
     ends = [min(values), max(values)]
     low, high = scaled(ends)
@@ -84,10 +85,10 @@ def _column(values: Sequence[Any], key: str, trial: FrozenTrial) -> tuple[list[f
     return ((scaled(values) - low) / (high - low)).tolist(), labels
 
 
-def _axis(panel: Axes, place: float, ticks: dict[float, str]) -> None:
-    panel.plot([place, place], [0, 1], color=style.QUIET, linewidth=0.7, zorder=1)
+def _axis(panel: Axes, x: float, ticks: dict[float, str]) -> None:
+    panel.plot([x, x], [0, 1], color=style.QUIET, linewidth=0.7, zorder=1)
     for height, text in ticks.items():
-        panel.annotate(text, (place, height), (3, 0), textcoords="offset points", va="center", fontsize=style.small(),
+        panel.annotate(text, (x, height), (3, 0), textcoords="offset points", va="center", fontsize=style.small(),
                        zorder=5, bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none",
                                        "alpha": 0.8})  # fmt: skip
 
@@ -102,9 +103,9 @@ def _show(key: str, value: Any) -> str:
 
 
 def front(study: optuna.Study, name: str) -> Figure | None:
-    """R@1 against each cost, and the front: trials that no other one beats in all objectives.
+    """R@1 against each cost, with the Pareto front.
 
-    None where there is one objective, or no finished trial.
+    None if there is one objective, or no finished trial.
     """
     names, trials = objectives(study), finished(study)
     if len(names) < 2 or not trials:
@@ -140,9 +141,9 @@ def front(study: optuna.Study, name: str) -> Figure | None:
 
 
 def _steps(best: Sequence[FrozenTrial]) -> list[tuple[tuple[float, float], tuple[float, float]]]:
-    """The front as a staircase: what R@1 is reached by a cost."""
+    """The front as a step function: R@1 by cost."""
     corners = sorted((trial.values[1], value_of(trial)) for trial in best)
-    found = []
+    segments = []
     for (x, y), (to_x, to_y) in itertools.pairwise(corners):
-        found += [((x, y), (to_x, y)), ((to_x, y), (to_x, to_y))]
-    return found
+        segments += [((x, y), (to_x, y)), ((to_x, y), (to_x, to_y))]
+    return segments

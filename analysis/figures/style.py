@@ -1,7 +1,7 @@
-"""What all figures share: one look, names and limits of axes, and files whose bytes depend on the data alone.
+"""Shared by all figures: colours, fonts, captions, axes, and writing of files that depend on the data only.
 
 Colours are Okabe and Ito's (safe for the colour-blind); as they can look alike in grey, every series also differs in
-marker or dash.
+marker or dash. Widths and fonts of venues are in analysis/figures/looks.py.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ def add_note(figure: Figure, text: str) -> None:
 
 
 def legend_columns(labels: Sequence[str]) -> int:
-    """Into how many columns a legend goes so that it is no wider than the figure."""
+    """Number of columns of a legend that is no wider than the figure."""
     size = small()
     widths = [size * (0.55 * len(label) + 4.6) for label in labels]  # the mark before it and the gap after it
     for columns in range(len(labels), 1, -1):
@@ -157,7 +157,7 @@ def no_grid(axes: Axes) -> None:
 
 
 def mark(number: int) -> tuple[str, str]:
-    """Marker and colour of the so many-th thing in a figure: no two alike among the first 64."""
+    """Marker and colour of the series of this number: no two alike among the first 64."""
     again = number // len(CYCLE)
     return MARKERS[(number + again) % len(MARKERS)], CYCLE[number % len(CYCLE)]
 
@@ -226,15 +226,15 @@ def ratio_axis(panel: Axes, x: Sequence[float], axis: Axis, columns: int = 1) ->
 
 def _apart(x: Sequence[float], log: bool, columns: int) -> list[str]:
     """The values as labels; '' for one that would touch the label before it."""
-    places = [math.log(place) if log else place for place in x]  # of values, in the panel's own scale
-    room = 72 * 0.68 * _look.width / columns / ((max(places) - min(places)) or 1)  # points a unit
+    positions = [math.log(position) if log else position for position in x]  # of values, in the panel's own scale
+    room = 72 * 0.68 * _look.width / columns / ((max(positions) - min(positions)) or 1)  # points a unit
     letter = 0.62 * points("xtick.labelsize")
     texts, end = [], -math.inf
-    for place, value in sorted(zip(places, x, strict=True)):
+    for position, value in sorted(zip(positions, x, strict=True)):
         half = letter * len(f"{value:g}") / 2
-        free = room * place - half > end
+        free = room * position - half > end
         texts.append((value, f"{value:g}" if free else ""))
-        end = room * place + half + 2 if free else end
+        end = room * position + half + 2 if free else end
     of = dict(texts)
     return [of[value] for value in x]
 

@@ -1,4 +1,4 @@
-"""What a figure says under the pointer: the points of its panels, their words, and where they lie on the picture."""
+"""Tooltips of figures: the points of their panels, with text and position in the picture."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ def spots(figure: Figure) -> list[Spot]:
     near: dict[tuple[int, int, int], list[int]] = {}  # panel and place in steps of _NEAR -> indices in `placed`
     shares = figure.transFigure.inverted()
     for one in _MARKS.get(figure, []):
-        place = one.transform.transform((one.x, one.y))
+        position = one.transform.transform((one.x, one.y))
         panel, inside = panels[one.panel]
-        if not inside.contains(*place):
+        if not inside.contains(*position):
             continue  # cut off by the panel's limits
-        across, up = shares.transform(place)
+        across, up = shares.transform(position)
         spot = Spot(round(float(across), 4), round(1 - float(up), 4), one.text)
         column, line = int(spot.left / _NEAR), int(spot.top / _NEAR)
         around = [near.get((panel, column + dx, line + dy), []) for dx in (-1, 0, 1) for dy in (-1, 0, 1)]

@@ -1,4 +1,4 @@
-"""Figures and pictures as parts of one HTML file: base64, with their words for those who do not see them."""
+"""Figures and pictures as parts of one HTML file: base64, with alternative texts."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def drawn(figure: Figure, name: str) -> Picture:
 
 
 def from_png(path: Path, title: str) -> Picture:
-    """A picture that another command wrote; raises Unreadable where it is no PNG."""
+    """A picture that another command wrote; raises Unreadable if it is no PNG."""
     content = path.read_bytes()
     if not content.startswith(_PNG) or len(content) < 24:
         raise Unreadable(f"{path.name} is not a whole PNG; write it again")

@@ -1,4 +1,4 @@
-"""What the report says, section by section, before it is a page: from a results folder, nothing typed by hand."""
+"""Content of the report's sections, from a results folder."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to get one run again."""
+    """The command that repeats a run."""
 
     label: str
     seed: int
@@ -73,12 +73,12 @@ class Search:
 
 @dataclass(frozen=True)
 class RunLine:
-    """A run in the list of all: its figures, where it stands, what of its config is not the usual of its preset."""
+    """A run in the list of all runs: its results, its sweeps, its settings that differ from the usual of its preset."""
 
     id: str
     preset: str
     figures: list[str]  # seed, R@1 there and back, minutes
-    places: str
+    sweeps: str
     own: list[str]  # "mask.video 0.5" and so on
     finished: str
 
@@ -142,15 +142,15 @@ def search_of(name: str, collection: Collection) -> Search:
     from analysis.figures import search, search_space
     from analysis.runs import journal  # imports Optuna, half a second: only where there is a search
 
-    place = f"search-{anchor(name)}"
+    link = f"search-{anchor(name)}"
     try:
         study = journal.read(collection.folder / "sweeps" / name / "study.journal")
     except Unreadable as problem:
-        return Search(place, name, str(problem), [], [])
+        return Search(link, name, str(problem), [], [])
     done, trials = journal.finished(study), study.get_trials(deepcopy=False)
     state = f"{len(done)} of {count(len(trials), 'trial')} finished"
     if not done:
-        return Search(place, name, state, [], [])
+        return Search(link, name, state, [], [])
     pictures = [drawn(search.history(study, name), f"{name}-history")]
     more = {"importance": search.importance(study, name), "settings": search_space.settings(study, name),
             "front": search_space.front(study, name)}  # fmt: skip
@@ -160,7 +160,7 @@ def search_of(name: str, collection: Collection) -> Search:
         run = str(trial.user_attrs.get("run", "-"))
         command = _command(collection.runs[run])[0] if run in collection.runs else ""
         best.append((trial.number, f"{journal.value_of(trial):.1f}", run, journal.settings(trial), command))
-    return Search(place, name, state, pictures, best)
+    return Search(link, name, state, pictures, best)
 
 
 def fronts(sections: Sequence[Section], measure: Measure) -> list[Picture]:
@@ -170,7 +170,7 @@ def fronts(sections: Sequence[Section], measure: Measure) -> list[Picture]:
 
 
 def overview(collection: Collection, sections: Sequence[Section]) -> list[str]:
-    """The first lines: how much there is, of what scale, what it cost, what is wrong."""
+    """The first lines of the report: number of runs, preset, cost, problems."""
     presets = sorted({run.preset for run in collection.runs.values()})
     dates = sorted(str(run.rest["finished"])[:10] for run in collection.runs.values() if run.rest.get("finished"))
     hours = ", ".join(f"{cost.hours:.3g} {cost.device} hours" for cost in provenance.costs(collection.runs.values()))
@@ -199,14 +199,14 @@ def count(number: int, word: str) -> str:
 
 def all_runs(collection: Collection) -> tuple[dict[str, dict[str, Any]], list[RunLine]]:
     """The usual settings by preset, and every run with the settings that are its own: together the whole config."""
-    places: dict[str, list[str]] = {}
+    sweeps: dict[str, list[str]] = {}
     for sweep in collection.sweeps:
         for (point, seed), run in sweep.runs.items():
             if (point, seed) not in sweep.refused:
-                places.setdefault(run, []).append(f"{sweep.folder}: {sweep.points[point].label}")
+                sweeps.setdefault(run, []).append(f"{sweep.folder}: {sweep.points[point].label}")
     for name in collection.searches:
         for run, trial in _trials(collection.folder / "sweeps" / name / "study.journal").items():
-            places.setdefault(run, []).append(f"{name}: trial {trial}")
+            sweeps.setdefault(run, []).append(f"{name}: trial {trial}")
     members: dict[str, list[Run]] = {}
     for one in collection.runs.values():
         members.setdefault(one.preset, []).append(one)
@@ -216,7 +216,7 @@ def all_runs(collection: Collection) -> tuple[dict[str, dict[str, Any]], list[Ru
             one.id, preset,
             [str(one.config["seed"]), *(columns.one(one.metric("R@1", way)) for way in DIRECTIONS),
              columns.one(one.minutes)],
-            "; ".join(places.get(one.id, ["in no sweep"])), _own(one.config, usual[preset]),
+            "; ".join(sweeps.get(one.id, ["in no sweep"])), _own(one.config, usual[preset]),
             str(one.rest.get("finished") or "-")[:16].replace("T", " "),
         )
         for preset, runs in sorted(members.items()) for one in runs

@@ -20,20 +20,20 @@ _PLACES = ("time", "stage", "step", "steps", "epoch")  # of a line of a log: not
 
 
 def load_results(folder: str | Path) -> Results:
-    """All of a results folder that can be trusted, as frames.
+    """All valid results of a folder, as frames.
 
-    folder: such as "results/". What is damaged, of another version or not what its sweep asked for is in no frame, but
-    in `Results.left_out`. Raises DataError where the folder holds no finished run.
+    folder: such as "results/". Results that are damaged, of another version or of another config than their sweep
+    defines are listed in `Results.left_out` only. Raises DataError if the folder holds no finished run.
     """
     return Results(load(Path(folder)))
 
 
 class Results:
-    """The frames of one results folder, each made when it is first asked for.
+    """The frames of one results folder, each computed at its first use.
 
-    They join by `run`, the id of a run: `results.points.merge(results.queries, on="run")` has the ranks of a sweep.
+    They join on `run`, the id of a run: `results.points.merge(results.queries, on="run")` has the ranks of a sweep.
 
-    collection: the same as records, which tables and figures are made of.
+    collection: the same data as records, from which tables and figures are made.
     """
 
     def __init__(self, collection: Collection) -> None:
@@ -103,9 +103,9 @@ class Results:
 
     @cached_property
     def curves(self) -> pd.DataFrame:
-        """A row for each value that a run or its pre-training logged; empty where no log is left.
+        """A row for each value that a run or its pre-training logged; empty if no log is left.
 
-        Columns: run, stage ('pretrain', 'finetune', 'validation'), step, epoch (NaN where not logged), name ('loss',
+        Columns: run, stage ('pretrain', 'finetune', 'validation'), step, epoch (NaN if not logged), name ('loss',
         'mvm', 'R@1', ...), value. Where a resumed run logged a step twice, the later value counts.
         """
         import pandas as pd
@@ -113,9 +113,9 @@ class Results:
         rows = []
         for run in self.collection.runs.values():
             for line in lines_of(run, self.collection.folder):
-                place = {"run": run.id, "stage": line.get("stage"), "step": line.get("step", math.nan),
+                row = {"run": run.id, "stage": line.get("stage"), "step": line.get("step", math.nan),
                          "epoch": line.get("epoch", math.nan)}  # fmt: skip
-                rows += [place | {"name": name, "value": float(value)} for name, value in line.items()
+                rows += [row | {"name": name, "value": float(value)} for name, value in line.items()
                          if name not in _PLACES and isinstance(value, int | float)]  # fmt: skip
         names = ["run", "stage", "step", "epoch", "name", "value"]
         frame = pd.DataFrame(rows, columns=names)
@@ -123,7 +123,7 @@ class Results:
 
     @cached_property
     def left_out(self) -> pd.DataFrame:
-        """What is in no other frame: where (its path inside the folder) and why."""
+        """Results that are in no other frame. Columns: where (the path inside the folder), why."""
         import pandas as pd
 
         return pd.DataFrame([(skip.where, skip.why) for skip in self.collection.skipped], columns=["where", "why"])

@@ -1,7 +1,7 @@
-"""results/ -> runs and sweeps that can be trusted (as pandas frames: analysis/runs/frames.py).
+"""results/ -> checked runs and sweeps (as pandas frames: analysis/runs/frames.py).
 
-The run folders are the truth. Whatever cannot be trusted (cut in half, of an unknown version, in the wrong folder, not
-what the sweep asked for, from another corpus) is left out, counted and named: see `Collection.skipped`.
+All data come from the run folders. Results that are cut, of an unknown version, in the wrong folder, of another config
+than the sweep defines, or from another corpus are left out, counted and named: see `Collection.skipped`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from analysis.runs.schema import DIRECTIONS, Run, Sweep, Unreadable, read_json, read_run, read_sweep
 from analysis.runs.text import is_plain_name, one_line, printable
-from simvtp.config.run_dirs import RUNS, homes
+from simvtp.config.run_dirs import RUNS, folders_of
 from simvtp.config.run_id import run_id
 from simvtp.config.schema import unflatten
 from simvtp.errors import ConfigError, DataError
@@ -48,7 +48,7 @@ class Collection:
 
 
 def load(folder: Path) -> Collection:
-    """Everything in a results folder; raises DataError where it holds no finished run at all."""
+    """Everything in a results folder; raises DataError if it holds no finished run at all."""
     collection = Collection(folder)
     if folder.is_dir():
         _load_runs(collection)
@@ -78,13 +78,13 @@ def _nothing(collection: Collection) -> str:
         text += f" {len(collection.failures)} runs failed, the first with: {next(iter(collection.failures.values()))}."
     text += " Train some with `python sweeps/run.py mask_ratio`."
     reference = Path(__file__).resolve().parents[2] / REFERENCE
-    if folder.resolve() != reference and homes(reference, RUNS):
+    if folder.resolve() != reference and folders_of(reference, RUNS):
         text += f" Or look at the committed reference: name {REFERENCE} instead of {folder}."
     return text
 
 
 def _load_runs(collection: Collection) -> None:
-    for folder in homes(collection.folder, RUNS):
+    for folder in folders_of(collection.folder, RUNS):
         if not _has_plain_name(folder, collection):
             continue
         outcome = _read(folder)
@@ -97,7 +97,7 @@ def _load_runs(collection: Collection) -> None:
 
 
 def _read(folder: Path) -> Run | Unreadable | str | None:
-    """The run of a folder, why it cannot be trusted, or the line of its failure; None where it has neither."""
+    """The run of a folder, why it cannot be trusted, or the line of its failure; None if it has neither."""
     path = folder / "result.json"
     try:
         if path.exists():
@@ -143,13 +143,13 @@ def _load_sweeps(collection: Collection) -> None:
 
 
 def _trusted(sweep: Sweep, collection: Collection) -> Sweep:
-    """The sweep, refusing runs that are not what it asked for, or that were tested or trained on another corpus."""
+    """The sweep without runs of another config than it defines, or of another training or test corpus."""
     refused: dict[tuple[int, int], str] = {}
     done = {key: collection.runs[name] for key, name in sweep.runs.items() if name in collection.runs}
-    asked = [{**sweep.base, **point.set} for point in sweep.points]
+    defined = [{**sweep.base, **point.set} for point in sweep.points]
     machine = {name: value for name, value in sweep.base.items() if name.startswith("machine.")}
     for key, run in done.items():
-        wanted = {**asked[key[0]], "seed": key[1]}
+        wanted = {**defined[key[0]], "seed": key[1]}
         if {**run.config, **machine} != wanted and (wrong := _disagreement(wanted, run)):
             refused[key] = wrong
     for kind in ("test", "finetune", "pretrain"):
@@ -169,7 +169,7 @@ def _trusted(sweep: Sweep, collection: Collection) -> Sweep:
 
 
 def _disagreement(wanted: Mapping[str, Any], run: Run) -> str | None:
-    """Why the run is not of the wanted settings; None where it is. Settings of the machine may differ."""
+    """Why the run is not of the wanted settings; None if it is. Settings of the machine may differ."""
     differing = [name for name in wanted.keys() | run.config.keys()
                  if not name.startswith("machine.") and wanted.get(name) != run.config.get(name)]  # fmt: skip
     if not differing:
@@ -184,7 +184,7 @@ def _disagreement(wanted: Mapping[str, Any], run: Run) -> str | None:
 
 
 def _corpus_mark(run: Run, kind: str) -> tuple[tuple[Any, ...], str] | None:
-    """What must agree (the key) and the fingerprint with the gallery's size; None where the run has no such corpus."""
+    """What must agree (the key) and the fingerprint with the gallery's size; None if the run has no such corpus."""
     fingerprint = run.corpus.get(kind)
     if not fingerprint and kind != "test":  # how many queries there were counts in any case
         return None

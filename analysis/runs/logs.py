@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from analysis.runs.schema import Run
-from simvtp.config.run_dirs import RUNS, STAGES, home
+from simvtp.config.run_dirs import RUNS, STAGES, folder_of
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -28,5 +28,5 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 def lines_of(run: Run, folder: Path) -> list[dict[str, Any]]:
     """What a run of the results folder logged: fine-tuning and validation, then pre-training, if it had one."""
-    lines = read(home(folder, RUNS, run.id) / "log.jsonl")
-    return lines + (read(home(folder, STAGES, run.pretrain) / "log.jsonl") if run.pretrain else [])
+    lines = read(folder_of(folder, RUNS, run.id) / "log.jsonl")
+    return lines + (read(folder_of(folder, STAGES, run.pretrain) / "log.jsonl") if run.pretrain else [])

@@ -1,4 +1,4 @@
-"""Where a number comes from: the command that gives a run again, its environment, its failure, what all runs cost."""
+"""Provenance of numbers: the command that repeats a run, its environment, its failure, the cost of all runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from analysis.runs.schema import Run, Sweep, Unreadable, read_json
 from simvtp.config.plugins.record import options_of
 from simvtp.config.presets import PRESETS, preset
-from simvtp.config.run_dirs import RUNS, home
+from simvtp.config.run_dirs import RUNS, folder_of
 from simvtp.config.run_id import run_id
 from simvtp.config.schema import flatten, override, unflatten
 from simvtp.errors import ConfigError
@@ -21,7 +21,7 @@ AGAIN = "reproduced"  # the results folder that the commands write: not the one 
 
 
 def command(run: Run) -> str:
-    """The line that trains and tests the run once more; raises ConfigError where this code cannot give that run."""
+    """The line that trains and tests the run once more; raises ConfigError if this code cannot give that run."""
     return command_of(run.config, run.preset, run.id)
 
 
@@ -60,7 +60,7 @@ def environments(folder: Path, runs: Iterable[str]) -> tuple[list[Environment], 
     without = []
     for run in runs:
         try:
-            content = read_json(home(folder, RUNS, run) / "environment.json")
+            content = read_json(folder_of(folder, RUNS, run) / "environment.json")
         except Unreadable:
             without.append(run)
             continue
@@ -100,14 +100,14 @@ def failures(folder: Path, runs: Mapping[str, str], sweeps: Iterable[Sweep]) -> 
     rows: dict[str, list[str]] = {}
     commands: dict[str, tuple[str, str]] = {}
     for sweep in sweeps:
-        for (place, seed), run in sweep.runs.items():
+        for (index, seed), run in sweep.runs.items():
             if run in runs:
-                point = sweep.points[place]
+                point = sweep.points[index]
                 rows.setdefault(run, []).append(f"{sweep.folder}: {point.label}, seed {seed}")
                 commands[run] = _command_or_why({**sweep.base, **point.set, "seed": seed}, sweep.preset, run)
     records = []
     for run, error in runs.items():
-        content = read_json(home(folder, RUNS, run) / "failure.json")
+        content = read_json(folder_of(folder, RUNS, run) / "failure.json")
         stage, step, attempts = (content.get(name) for name in ("stage", "step", "attempts"))
         where = f"in {stage}, step {step}, attempt {attempts}" if stage else "where is not recorded"
         traceback = str(content.get("traceback") or "No traceback was recorded.")

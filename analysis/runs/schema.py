@@ -1,4 +1,4 @@
-"""One result.json or sweep.json -> a record that can be trusted, or Unreadable, which says why not."""
+"""One result.json or sweep.json -> a checked record, or Unreadable with the reason."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ class Run:
 
     @property
     def code(self) -> Mapping[str, str]:
-        """Stage -> digest of the code that carried it out; empty where that is not recorded."""
-        found = self.rest.get("code")
-        return found if isinstance(found, dict) else {}
+        """Stage -> digest of the code that carried it out; empty if that is not recorded."""
+        recorded = self.rest.get("code")
+        return recorded if isinstance(recorded, dict) else {}
 
     def metric(self, name: str, direction: str = "text_to_video", split: str = "test") -> float:
-        """Percent (R@K) or rank (MdR, MnR); NaN where the run has no such split."""
+        """Percent (R@K) or rank (MdR, MnR); NaN if the run has no such split."""
         return float(self.metrics.get(split, {}).get(direction, {}).get(name, math.nan))
 
     def hits(self, direction: str = "text_to_video", first: int = 1) -> npt.NDArray[np.float32]:
@@ -147,7 +147,7 @@ def _need_version(content: Mapping[str, Any], name: str) -> None:
 
 
 def read_run(path: Path) -> Run:
-    """runs/<id>/result.json -> Run; raises Unreadable where it cannot be trusted."""
+    """runs/<id>/result.json -> Run; raises Unreadable if it cannot be trusted."""
     content = read_json(path)
     _need_version(content, "result.json")
     if content.get("run") != path.parent.name:
@@ -181,14 +181,14 @@ def read_run(path: Path) -> Run:
 
 
 def _yardsticks(stored: Any) -> dict[str, dict[str, Any]]:
-    """Part -> its figures; empty where a run measured none. What is no number (NaN is null in JSON) is left out."""
+    """Part -> its figures; empty if a run measured none. What is no number (NaN is null in JSON) is left out."""
     parts = {name: part for name, part in _mapping(stored or {}, "yardsticks").items() if isinstance(part, dict)}
     return {name: {key: value for key, value in part.items() if type(value) in _MEASURED}
             for name, part in parts.items()}  # fmt: skip
 
 
 def _check_form(content: Mapping[str, Any]) -> None:
-    """Raises ValueError, naming the field, where a value is not of the kind that all commands count on."""
+    """Raises ValueError, naming the field, if a value is not of the kind that all commands count on."""
     for name in ("metrics", "controls"):
         for split, ways in _mapping(content.get(name) or {}, name).items():
             for way, scores in _mapping(ways, f"{name}.{split}").items():
@@ -238,9 +238,9 @@ def _check_ranks(ranks: npt.NDArray[np.float32], metrics: Mapping[str, float], w
     if wrong:
         raise ValueError(f"metrics.test.{way}.{wrong[0]} is not a number")
     for first in (1, 5, 10):
-        seen, stored = 100 * int(np.count_nonzero(ranks <= first)) / ranks.size, float(metrics[f"R@{first}"])
-        if abs(seen - stored) > _ROUNDING:
-            raise ValueError(f"metrics.test.{way}.R@{first} is {stored}, but its ranks give {seen:.2f}")
+        counted, stored = 100 * int(np.count_nonzero(ranks <= first)) / ranks.size, float(metrics[f"R@{first}"])
+        if abs(counted - stored) > _ROUNDING:
+            raise ValueError(f"metrics.test.{way}.R@{first} is {stored}, but its ranks give {counted:.2f}")
     middle = float(metrics["MdR"])
     if 2 * max(int(np.count_nonzero(ranks < middle)), int(np.count_nonzero(ranks > middle))) > ranks.size:
         raise ValueError(f"metrics.test.{way}.MdR is {middle}, but that is not the middle of its ranks")

@@ -1,4 +1,4 @@
-"""What the runs of a row cost: time as measured, or operations, which other work on the machine does not change."""
+"""Cost of the runs of a row: measured time, or operations, which do not depend on the load of the machine."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Cost:
     """A measure of cost in one unit.
 
     `of`: of one run; a row has the median of its seeds, since a run beside other work takes several times as long.
-    `margin`: the share that rows must differ by to be called apart; None where costs are measured.
+    `margin`: the share that rows must differ by to be called apart; None if costs are measured.
     """
 
     unit: str
@@ -31,11 +31,11 @@ class Cost:
     margin: float | None = None
 
     def typical(self, row: Row) -> float:
-        """NaN where no seed is finished."""
+        """NaN if no seed is finished."""
         return float(np.median([self.of(run) for run in row.runs.values()])) if row.runs else math.nan
 
     def span(self, row: Row) -> tuple[float, float]:
-        """The least and the most that a seed took; NaN where there is none."""
+        """The least and the most that a seed took; NaN if there is none."""
         costs = [self.of(run) for run in row.runs.values()]
         return (min(costs), max(costs)) if costs else (math.nan, math.nan)
 
@@ -96,8 +96,8 @@ def operations(rows: Sequence[Row]) -> Cost:
 def _gflop(run: Run) -> float:
     gflop = run.cost.get("pretrain_gflop")
     if gflop is None or not float(gflop) >= 0:
-        told = "has no cost.pretrain_gflop" if gflop is None else f"has cost.pretrain_gflop {gflop}"
-        raise DataError(f"run {run.id}: its result.json {told}; draw it with --cost time")
+        content = "has no cost.pretrain_gflop" if gflop is None else f"has cost.pretrain_gflop {gflop}"
+        raise DataError(f"run {run.id}: its result.json {content}; draw it with --cost time")
     return float(gflop)
 
 

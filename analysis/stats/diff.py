@@ -1,4 +1,4 @@
-"""Two results folders side by side: which runs differ in what, by how much, and what only one of them has."""
+"""Differences of two results folders: settings and results of their common points, and points that only one has."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class ResultsDiff:
 
 
 def diff_results(first: Collection, second: Collection) -> ResultsDiff:
-    """Sweeps are matched by their folder's name, then by their own where that is unmistakable."""
+    """The differences of two results folders. Sweeps are matched by folder name, then by their name if it is unique."""
     matched = _matched(first.sweeps, second.sweeps)
     environments_of = (_environments(first), _environments(second))
     pairs = [_pair(summarise(one, first), summarise(other, second), environments_of) for one, other in matched]
@@ -176,7 +176,7 @@ def _differing(
     """Settings, corpora, code and environment of two runs of one point and seed, where they are not the same."""
     differing = _differing_values(one.config, other.config)
     differing |= {f"corpus {key}": value for key, value in _differing_values(one.corpus, other.corpus).items()}
-    here, there = (places.get(run.id) for places, run in zip(environments_of, (one, other), strict=True))
+    here, there = (environments.get(run.id) for environments, run in zip(environments_of, (one, other), strict=True))
     if here is None or there is None:
         known = ["not recorded" if group is None else "recorded" for group in (here, there)]
         return differing | ({"environment": (known[0], known[1])} if known[0] != known[1] else {})

@@ -125,7 +125,7 @@ class Spread:
 def spread(values: Values) -> Spread:
     """The variance of the mean of values [..., S, Q], in parts of shape [...] (see the module's head).
 
-    Raises ValueError where there is no seed or no query.
+    Raises ValueError if there is no seed or no query.
     """
     values = np.asarray(values, dtype=np.float64)
     if values.ndim < 2 or 0 in values.shape[-2:]:
@@ -217,8 +217,8 @@ def holm(p: Sequence[float]) -> list[float]:
     """Holm's step-down adjusted p values (1979) of M tests, in the order given: M values of at most 1."""
     order = sorted(range(len(p)), key=lambda k: p[k])
     adjusted, highest = [0.0] * len(p), 0.0
-    for place, k in enumerate(order):
-        highest = max(highest, min(1.0, (len(p) - place) * p[k]))
+    for rank, k in enumerate(order):
+        highest = max(highest, min(1.0, (len(p) - rank) * p[k]))
         adjusted[k] = highest
     return adjusted
 
@@ -241,7 +241,7 @@ def seeds_needed(
 ) -> int | None:
     """Fewest seeds with which `detectable` is no more than `wanted`.
 
-    None where no number of seeds up to 10,000 does: then the test queries are too few.
+    None if no number of seeds up to 10,000 does: then the test queries are too few.
     """
     for seeds in (*range(2, 200), *range(200, 10_001, 50)):
         if detectable(seeds, deviation, query_variance, power, rows) <= wanted:

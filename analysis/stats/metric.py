@@ -1,4 +1,4 @@
-"""Which retrieval metric of the test a summary compares rows by."""
+"""The retrieval metric of the test by which a summary compares rows."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Metric:
         return f"{'' if self.first == 1 else f'-R{self.first}'}{ways}"
 
     def of(self, run: Run, split: str = "test") -> float:
-        """Percent; NaN where the run has no such split."""
+        """Percent; NaN if the run has no such split."""
         return run.metric(self.name, self.direction, split)
 
 

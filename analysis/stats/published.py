@@ -55,7 +55,7 @@ def add_option(parser: argparse.ArgumentParser) -> None:
 
 
 def published(config: Mapping[str, Any], preset_name: str, runs: Iterable[Run]) -> Published | None:
-    """The published figures that may stand beside finished runs; None where something does not correspond.
+    """The published figures that may stand beside finished runs; None if something does not correspond.
 
     config: flat, of the row. preset_name: of the sweep. Corpora, split, gallery, number of pre-training videos, preset
     and the settings of model, masks and objectives must be those of the paper.

@@ -1,4 +1,4 @@
-"""What a set of rows shows, as a sentence: computed from the differences, never written by hand."""
+"""Sentences about the results of rows, generated from the differences."""
 
 from __future__ import annotations
 

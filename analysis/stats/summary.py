@@ -56,7 +56,7 @@ class Row:
         return self.level[self.metric.direction]
 
     def score(self, split: str = "test") -> float:
-        """The metric's mean over seeds, percent; NaN where there is none, or where a run has no such split."""
+        """The metric's mean over seeds, percent; NaN if there is none, or where a run has no such split."""
         return self.mean(self.metric.name, self.metric.direction, split)
 
     def scores(self, split: str = "test") -> npt.NDArray[np.float64]:
@@ -69,7 +69,7 @@ class Row:
         return values if np.isfinite(values).all() else np.array([])
 
     def mean(self, name: str, direction: str = MAIN, split: str = "test") -> float:
-        """Mean over seeds; NaN where there is none, or where a run has no such split."""
+        """Mean over seeds; NaN if there is none, or where a run has no such split."""
         key = (name, direction, split)
         if key not in self._means:  # every form of the table asks again
             values = [run.metric(name, direction, split) for run in self.runs.values()]
@@ -113,8 +113,8 @@ class Summary:
         runs = [run for row in self.rows for run in row.runs.values()]
         if not runs:
             return 0
-        told = runs[0].metric("gallery")
-        return int(told) if math.isfinite(told) else len(runs[0].ranks["video_to_text"])
+        gallery = runs[0].metric("gallery")
+        return int(gallery) if math.isfinite(gallery) else len(runs[0].ranks["video_to_text"])
 
     @property
     def queries(self) -> int:
@@ -152,12 +152,12 @@ def summarise(
     """
     missing = []
     rows: list[tuple[Point, dict[int, Run]]] = [(point, {}) for point in sweep.points]
-    for (place, seed), name in sorted(sweep.runs.items()):
-        point, runs = rows[place]
-        if name in collection.runs and (place, seed) not in sweep.refused:
+    for (index, seed), name in sorted(sweep.runs.items()):
+        point, runs = rows[index]
+        if name in collection.runs and (index, seed) not in sweep.refused:
             runs[seed] = collection.runs[name]
         else:
-            missing.append(f"{point.label}, seed {seed}{_why(name, (place, seed), sweep, collection)}")
+            missing.append(f"{point.label}, seed {seed}{_why(name, (index, seed), sweep, collection)}")
     base = next((runs for point, runs in rows if point.base), {})
     bases = {k: b for k in range(len(rows)) if (b := base_of(sweep, k)) is not None}
     compared = {k: (b, tuple(_paired(rows[k][1], rows[b][1]))) for k, b in bases.items()}
@@ -181,19 +181,19 @@ def summarise(
     )
 
 
-def base_of(sweep: Sweep, place: int) -> int | None:
-    """Place of the point that a point is compared with; None for one that others are compared with.
+def base_of(sweep: Sweep, index: int) -> int | None:
+    """Index of the point that a point is compared with; None for one that others are compared with.
 
     It is the sweep's base; on another test corpus the point with the base's settings there, if the sweep has it.
     """
-    point = sweep.points[place]
+    point = sweep.points[index]
     if _TEST_CORPUS in point.set:
         corpora = {key: value for key, value in point.set.items() if key in CORPORA}
         own = next((k for k, other in enumerate(sweep.points) if other.set == corpora), None)
         if own is not None:
-            return own if own != place else None
+            return own if own != index else None
     base = next((k for k, other in enumerate(sweep.points) if other.base), None)
-    return base if base != place else None
+    return base if base != index else None
 
 
 def _why(name: str, key: tuple[int, int], sweep: Sweep, collection: Collection) -> str:
@@ -290,7 +290,7 @@ class Power:
 
 
 def power(summary: Summary) -> Power | None:
-    """None where no row has two seeds in common with the base, or nothing varies."""
+    """None if no row has two seeds in common with the base, or nothing varies."""
     gaps = [row.difference for row in summary.finished_rows if row.difference and row.difference.interval.seeds > 1]
     deviation = math.sqrt(float(np.mean([gap.interval.deviation**2 for gap in gaps]))) if gaps else 0.0
     if not deviation:
@@ -304,7 +304,7 @@ def power(summary: Summary) -> Power | None:
 
 
 def power_note(summary: Summary) -> str:
-    """`power` in words; '' where there is none."""
+    """`power` in words; '' if there is none."""
     result = power(summary)
     if result is None:
         return ""

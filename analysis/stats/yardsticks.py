@@ -1,4 +1,4 @@
-"""What each objective reaches on held-out clips beside what reaches it without learning, of a row (means over seeds).
+"""Each objective of a row on held-out clips, beside baselines that need no learning (means over seeds).
 
 The figures are those that a run measured itself (simvtp/evaluation/yardsticks.py); runs without them have none here.
 An objective counts as learned by a row where every seed that measured it learned it.
@@ -47,17 +47,17 @@ class Yardstick:
 
 def of_row(row: Row) -> dict[str, Yardstick]:
     """Objective -> its yardstick, of those that some seed measured; in the order MVM, MLM, VTM, VTC."""
-    found = {}
+    by_key = {}
     for key, name in OBJECTIVES.items():
         parts = [run.yardsticks[key] for run in row.runs.values() if key in run.yardsticks]
         if parts:
             learned = sum(part.get("learned") is True for part in parts)
-            found[key] = Yardstick(name, _means(parts), len(parts), learned)
-    return found
+            by_key[key] = Yardstick(name, _means(parts), len(parts), learned)
+    return by_key
 
 
 def retrieval(row: Row) -> dict[str, float]:
-    """chance, ceiling, and the ridge baselines by name: R@1 of text-to-video in percent; empty where none measured."""
+    """chance, ceiling, and the ridge baselines by name: R@1 of text-to-video in percent; empty if none measured."""
     return _means([run.yardsticks[RETRIEVAL] for run in row.runs.values() if RETRIEVAL in run.yardsticks])
 
 

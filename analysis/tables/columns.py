@@ -29,7 +29,7 @@ class Column:
 
 
 def one(value: float) -> str:
-    """One decimal, or a dash where there is no number."""
+    """One decimal, or a dash if there is no number."""
     return "-" if math.isnan(value) else f"{value:.1f}"
 
 
@@ -102,7 +102,7 @@ GROUPS = {MAIN: "text-to-video", BACK: "video-to-text"}
 
 
 def marks(summary: Summary, column: Column) -> dict[int, str]:
-    """Index of a row -> 'best' or 'second', as shown (rounded); empty where fewer than two rows can be compared."""
+    """Index of a row -> 'best' or 'second', as shown (rounded); empty if fewer than two rows can be compared."""
     if column.number is None:
         return {}
     shown = {k: round(column.number(row), 1) for k, row in enumerate(summary.rows) if row.runs}
@@ -113,7 +113,7 @@ def marks(summary: Summary, column: Column) -> dict[int, str]:
 
 
 def notes(summary: Summary) -> list[str]:
-    """What a reader must know to read the table; plain sentences."""
+    """Notes below the table, as plain sentences."""
     rows, sweep = summary.finished_rows, summary.sweep
     lines = [summary.state()] if summary.missing else []
     lines.append(
@@ -192,7 +192,7 @@ _SHORT = {GROUPS[MAIN]: "t→v", GROUPS[BACK]: "v→t"}
 
 
 def raw_csv(summary: Summary) -> str:
-    """Raw numbers, one row a point; empty where there is none."""
+    """Raw numbers, one row a point; empty if there is none."""
     shown: list[dict[str, object]] = []
     further = [split for split in further_splits(summary) if split != SEEN]
     for row in summary.rows:

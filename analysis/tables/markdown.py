@@ -19,7 +19,7 @@ def pipe_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, number
 
 
 def block_names(page: str) -> list[str]:
-    """The names of a page's blocks, `<!-- NAME -->` to `<!-- end NAME -->`; raises DataError where a mark lacks its
+    """The names of a page's blocks, `<!-- NAME -->` to `<!-- end NAME -->`; raises DataError if a mark lacks its
     like."""
     marks = re.findall(r"^<!-- (.+?) -->$", page, re.MULTILINE)
     ends = {mark.removeprefix("end ") for mark in marks if mark.startswith("end ")}

@@ -1,4 +1,4 @@
-"""The small table of a sweep's base: each objective beside its floor, retrieval beside what needs no learning."""
+"""The small table of a sweep's base: each objective beside its floor, retrieval beside baselines without learning."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def rows(summary: Summary) -> list[list[str]]:
 
 
 def _retrieval(base: Row) -> list[str]:
-    found = yardsticks.retrieval(base)
+    scores = yardsticks.retrieval(base)
     ridge = [
-        f"ridge on {_words(name)} {value:.1f}" for name, value in found.items() if name not in ("chance", "ceiling")
+        f"ridge on {_words(name)} {value:.1f}" for name, value in scores.items() if name not in ("chance", "ceiling")
     ]
-    ends = [f"ceiling {found['ceiling']:.1f}"] if "ceiling" in found else []
-    chance = f"{found['chance']:.2g}" if "chance" in found else "-"
+    ends = [f"ceiling {scores['ceiling']:.1f}"] if "ceiling" in scores else []
+    chance = f"{scores['chance']:.2g}" if "chance" in scores else "-"
     return ["R@1 t→v", f"{base.mean('R@1'):.1f}", chance, ", ".join([*ridge, *ends]), ""]
 
 

@@ -38,8 +38,8 @@ def clips(folder: Path, number: int, copies: bool = False) -> Path:
         rows = csv.writer(file)
         rows.writerow(("video", "caption"))
         for k in range(number):
-            place = folder / f"{k:03}.mp4"
-            shutil.copy(video, place) if copies else os.link(video, place)
-            rows.writerow((place.name, "a moving texture with grain"))
+            path = folder / f"{k:03}.mp4"
+            shutil.copy(video, path) if copies else os.link(video, path)
+            rows.writerow((path.name, "a moving texture with grain"))
     (folder / "vocab.txt").write_text("\n".join(WORDS))
     return folder / "clips.csv"

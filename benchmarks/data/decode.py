@@ -46,21 +46,21 @@ def ours(path: Path, indices: Sequence[int]) -> Frames:
     return Video(path).frames(indices, SIZE)
 
 
-def _clips(way: Way, path: Path, asked: Sequence[Sequence[int]], seconds: float) -> float:
+def _clips(way: Way, path: Path, indices: Sequence[Sequence[int]], seconds: float) -> float:
     """Clips a second of one process."""
     began, count = time.perf_counter(), 0
     while time.perf_counter() - began < seconds:
-        way(path, asked[count % len(asked)])
+        way(path, indices[count % len(indices)])
         count += 1
     return count / (time.perf_counter() - began)
 
 
-def _rate(way: Way, path: Path, asked: Sequence[Sequence[int]], processes: int) -> float:
+def _rate(way: Way, path: Path, indices: Sequence[Sequence[int]], processes: int) -> float:
     """Clips a second of several processes together."""
     if processes == 1:
-        return _clips(way, path, asked, SECONDS)
+        return _clips(way, path, indices, SECONDS)
     with multiprocessing.get_context("fork").Pool(processes) as pool:
-        return sum(pool.starmap(_clips, [(way, path, asked, SECONDS)] * processes))
+        return sum(pool.starmap(_clips, [(way, path, indices, SECONDS)] * processes))
 
 
 def rows(path: Path, name: str) -> list[dict[str, str]]:
@@ -70,18 +70,20 @@ def rows(path: Path, name: str) -> list[dict[str, str]]:
         "spread": [spread_indices(count, FRAMES, start) for start in starts],
         f"{STRIDE} apart": [dense_indices(count, FRAMES, STRIDE, start) for start in starts],
     }
-    found = []
-    for frames, asked in ways.items():
-        apart = np.abs(plain(path, asked[0]).astype(int) - ours(path, asked[0])).mean()
+    table = []
+    for frames, indices in ways.items():
+        apart = np.abs(plain(path, indices[0]).astype(int) - ours(path, indices[0])).mean()
         assert apart < 8, f"{name}, {frames}: the two ways differ by {apart:.1f} of 255"  # two resizes of one frame
         for processes in (1, 2):
-            turns = [(_rate(plain, path, asked, processes), _rate(ours, path, asked, processes)) for _ in range(ROUNDS)]
+            turns = [
+                (_rate(plain, path, indices, processes), _rate(ours, path, indices, processes)) for _ in range(ROUNDS)
+            ]
             theirs, mine = (float(np.median(column)) for column in zip(*turns, strict=True))
             ratio = float(np.median([b / a for a, b in turns]))
             row = {"preset": "base", "video": name, "frames": frames, "processes": str(processes)}
-            found.append(row | {"plain, clips/s": f"{theirs:.1f}", "ours, clips/s": f"{mine:.1f}",
+            table.append(row | {"plain, clips/s": f"{theirs:.1f}", "ours, clips/s": f"{mine:.1f}",
                                 "ratio": f"{ratio:.1f}x"})  # fmt: skip
-    return found
+    return table
 
 
 def main() -> None:

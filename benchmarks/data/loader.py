@@ -3,7 +3,7 @@
 Real steps of pre-training (forward and backward of the four losses) on batches of the real loader: `tiny` from the
 cache of the embedded corpus, and `base` (4 clips a step, on this machine's CPU) from 320x240 H.264 files. The wait is
 the time in which the step has no batch; the first batches, for which workers are started, are not counted. Then as many
-steps are made on the last batch, without a loader: what reading ahead takes from the step shows as the difference.
+steps are made on the last batch, without a loader: the difference is the cost of prefetching.
 """
 
 from __future__ import annotations
@@ -81,15 +81,15 @@ def main() -> None:
     presets = parser.parse_args().presets or ["tiny", "base"]
     report.print_environment()
     with tempfile.TemporaryDirectory() as folder:
-        found = []
+        rows = []
         for name in presets:
-            place: dict[str, object] = {}
+            corpus: dict[str, object] = {}
             if name == "base":
-                place = {"data.pretrain": f"csv:{clips(Path(folder), CLIPS)}", "data.tokenizer": "corpus",
+                corpus = {"data.pretrain": f"csv:{clips(Path(folder), CLIPS)}", "data.tokenizer": "corpus",
                          "pretrain.batch": 4, "pretrain.precision": "fp32"}  # fmt: skip
-            config = override(preset(name), place)
-            found += [row(name, override(config, {"machine.workers": count}), STEPS[name]) for count in (0, 2)]
-    print(report.markdown(found))
+            config = override(preset(name), corpus)
+            rows += [row(name, override(config, {"machine.workers": count}), STEPS[name]) for count in (0, 2)]
+    print(report.markdown(rows))
 
 
 if __name__ == "__main__":

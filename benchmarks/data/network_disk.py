@@ -76,18 +76,18 @@ def _line(source: int, sink: int, delay: float) -> Iterator[threading.Thread]:
 
 
 @contextmanager
-def mounted(folder: Path, place: Path, milliseconds: float) -> Iterator[Path]:
-    """`folder` at `place`, so many milliseconds of round trip away; 0: itself, without a network."""
+def mounted(folder: Path, mount: Path, milliseconds: float) -> Iterator[Path]:
+    """`folder` mounted at `mount` with a round trip of so many milliseconds; 0: the folder itself, without network."""
     if not milliseconds:
         yield folder
         return
-    place.mkdir(exist_ok=True)
+    mount.mkdir(exist_ok=True)
     command = f"{sys.executable} {Path(__file__).resolve()} --relay {milliseconds / 2000}"
-    subprocess.run(["sshfs", f"disk:{folder}", str(place), "-o", f"ssh_command={command}"], check=True)
+    subprocess.run(["sshfs", f"disk:{folder}", str(mount), "-o", f"ssh_command={command}"], check=True)
     try:
-        yield place
+        yield mount
     finally:
-        subprocess.run(["fusermount3", "-u", "-z", str(place)], check=True)
+        subprocess.run(["fusermount3", "-u", "-z", str(mount)], check=True)
 
 
 def disk(folder: Path) -> Path:
@@ -109,7 +109,7 @@ def read(config: Config) -> tuple[float, str]:
     return time.perf_counter() - began, seen.hexdigest()
 
 
-def measure(folder: Path, copies: Path, place: Path, milliseconds: float) -> dict[str, str]:
+def measure(folder: Path, copies: Path, mount: Path, milliseconds: float) -> dict[str, str]:
     """Seconds of an epoch by each way."""
     base = override(preset("base"), {"data.tokenizer": "corpus", "pretrain.batch": 4, "machine.workers": 2})
     ways = {
@@ -118,15 +118,15 @@ def measure(folder: Path, copies: Path, place: Path, milliseconds: float) -> dic
         "shards, eight at a time": {"data.pretrain": "shards:{}/shards", "data.order": "shards"},
         "and streamed": {"data.pretrain": "shards:{}/shards", "data.order": "shards", "machine.stream": str(copies)},
     }
-    found, digests = {"round trip, ms": f"{milliseconds:g}"}, []
+    row, digests = {"round trip, ms": f"{milliseconds:g}"}, []
     for name, settings in ways.items():
-        with mounted(folder, place, milliseconds) as root:
+        with mounted(folder, mount, milliseconds) as root:
             seconds, digest = read(override(base, {key: value.format(root) for key, value in settings.items()}))
-        found[f"{name}, s"] = f"{seconds:.1f}"
+        row[f"{name}, s"] = f"{seconds:.1f}"
         digests.append(digest)
     assert digests[0] == digests[1], "batches from shards are not those of the folder"
     assert digests[2] == digests[3], "batches of streamed shards are not those of shards at their place"
-    return found
+    return row
 
 
 def main() -> None:
@@ -146,8 +146,8 @@ def main() -> None:
         folder, copies = Path(parent, "disk"), Path(parent, "copies")
         folder.mkdir()
         disk(folder)
-        found = [measure(folder, copies, Path(parent, "mount"), delay) for delay in arguments.round_trips]
-    print(report.markdown(found))
+        rows = [measure(folder, copies, Path(parent, "mount"), delay) for delay in arguments.round_trips]
+    print(report.markdown(rows))
 
 
 if __name__ == "__main__":

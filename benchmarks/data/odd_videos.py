@@ -25,7 +25,7 @@ FRAMES, CLOSE = 12, 6.0
 
 
 def by_ffmpeg(path: Path) -> Frames | None:
-    """Every frame, upright, uint8 [T, H, W, 3]; None where ffmpeg gives none."""
+    """Every frame, upright, uint8 [T, H, W, 3]; None if ffmpeg gives none."""
     show = [
         "ffprobe",
         "-v",
@@ -46,9 +46,9 @@ def by_ffmpeg(path: Path) -> Frames | None:
         width, height = height, width
     command = ["ffmpeg", "-v", "error", "-i", f"file:{path.absolute()}", "-map", "0:v:0", "-fps_mode", "passthrough",
                "-f", "rawvideo", "-pix_fmt", "rgb24", "-sws_flags", "bilinear", "-"]  # fmt: skip
-    found = subprocess.run(command, capture_output=True, check=False).stdout
+    output = subprocess.run(command, capture_output=True, check=False).stdout
     size = width * height * 3
-    return np.frombuffer(found[: len(found) // size * size], np.uint8).reshape(-1, height, width, 3)
+    return np.frombuffer(output[: len(output) // size * size], np.uint8).reshape(-1, height, width, 3)
 
 
 def compared(path: Path, reader: str, right: Frames | None) -> str:

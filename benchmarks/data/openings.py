@@ -67,9 +67,9 @@ def main() -> None:
     report.print_environment()
     with tempfile.TemporaryDirectory() as folder:
         path = make(Path(folder) / "v.mp4", 320, 240)
-        found = [row(reader, Openings(path, reader, count), 0) for reader in ("pyav", "decord")]
-        found.append(row("pyav, 2 forked workers", Openings(path, "pyav", count), 2))
-    print(report.markdown(found))
+        rows = [row(reader, Openings(path, reader, count), 0) for reader in ("pyav", "decord")]
+        rows.append(row("pyav, 2 forked workers", Openings(path, "pyav", count), 2))
+    print(report.markdown(rows))
 
 
 if __name__ == "__main__":

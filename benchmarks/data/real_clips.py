@@ -1,10 +1,9 @@
 """Real clips from end to end: learn from the first half of each clip, find its second half by the caption.
 
-`python benchmarks/data/real_clips.py CLIPS --vocabulary vocab.txt`: CLIPS holds captions.csv (video, caption),
-first/ and
-second/. Pre-trains and fine-tunes on the first halves, retrieves among the second halves, and sets the R@1 beside
-chance, beside the same without pre-training, and beside a baseline that learns nothing: the caption's own first half,
-and the second half whose mean frame has the nearest pixels.
+`python benchmarks/data/real_clips.py CLIPS --vocabulary vocab.txt`: CLIPS holds captions.csv (video, caption), first/
+and second/. Pre-trains and fine-tunes on the first halves, retrieves among the second halves, and compares R@1 with
+chance, with fine-tuning alone, and with a baseline that learns nothing: it takes the second half whose mean frame has
+the nearest pixels to that of the caption's own first half.
 """
 
 from __future__ import annotations
@@ -83,8 +82,8 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.results.mkdir(parents=True, exist_ok=True)
     table = prepare(arguments.clips, arguments.results)
-    places = {"data.pretrain": f"csv:{table}", "data.finetune": f"csv:{table}", "data.tokenizer": arguments.vocabulary}
-    config = override(preset("tiny"), SETTINGS | places | parse_assignments(arguments.assignments))
+    corpus = {"data.pretrain": f"csv:{table}", "data.finetune": f"csv:{table}", "data.tokenizer": arguments.vocabulary}
+    config = override(preset("tiny"), SETTINGS | corpus | parse_assignments(arguments.assignments))
     rows = {"nearest pixels": nearest_pixels(config)}
     for name, made in (("SimVTP", config), ("no pre-training", override(config, {"pretrain.length": "0 steps"}))):
         result = json.loads(run(Experiment(resolved(made), "tiny", arguments.results)).read_text())
@@ -93,8 +92,8 @@ def main() -> None:
     count = int(rows["SimVTP"]["gallery"])
     chance = "".join(f" {100 * k / count:.1f} |" for k in (1, 5, 10))
     print(f"| chance ({count} clips) |{chance} {(count + 1) / 2:.0f} |")
-    for name, found in rows.items():
-        print(f"| {name} | " + " | ".join(f"{found[key]:.1f}" for key in ("R@1", "R@5", "R@10", "MdR")) + " |")
+    for name, scores in rows.items():
+        print(f"| {name} | " + " | ".join(f"{scores[key]:.1f}" for key in ("R@1", "R@5", "R@10", "MdR")) + " |")
 
 
 if __name__ == "__main__":

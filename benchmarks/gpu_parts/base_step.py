@@ -1,4 +1,4 @@
-"""Part (b): one step of preset `base`, in every way it can be computed, against the measured ceiling of the card.
+"""Part (b): one step of preset `base` with every backend, compared with the measured ceiling of the card.
 
 The plain step is the release's design in fp32 (`benchmarks/model/plain.py`), on the same weights, clips and masks.
 """
@@ -207,15 +207,15 @@ def ratios(scale: Scale) -> list[Row]:
         seconds = seconds_of(lambda: workload.step(BF16), scale.device, scale.seconds)
         return seconds, pretrain_gflop(workload.config)
 
-    found = {ratio: measure(ratio) for ratio in (0.5, 0.75, 0.9, 0.95)}
-    own_seconds, own_flop = found[0.9]
+    measured = {ratio: measure(ratio) for ratio in (0.5, 0.75, 0.9, 0.95)}
+    own_seconds, own_flop = measured[0.9]
     return [
         {
             "masked": f"{ratio:.0%}", "ms": f"{1000 * seconds:.1f}", "predicted": f"{flop / own_flop:.2f}x",
             "measured": f"{seconds / own_seconds:.2f}x",
             "off by": f"{100 * (seconds / own_seconds / (flop / own_flop) - 1):+.0f}%",
         }
-        for ratio, (seconds, flop) in found.items()
+        for ratio, (seconds, flop) in measured.items()
     ]  # fmt: skip
 
 

@@ -64,10 +64,10 @@ def run_checks(part: str, checks: Sequence[Check], records: Path, scale: Scale, 
         faulthandler.dump_traceback_later(0.9 * limit, exit=False)  # where it hangs, before the parent kills it
         began = time.monotonic()
         try:
-            found: dict[str, Any] = {"state": "done", "rows": list(check.run(scale))}
+            outcome: dict[str, Any] = {"state": "done", "rows": list(check.run(scale))}
         except Exception as error:  # noqa: BLE001  (recorded; the other checks go on)
             traceback.print_exc(file=sys.stderr)
-            found = {"state": "failed", "error": f"{type(error).__name__}: {error}"[:2000]}
+            outcome = {"state": "failed", "error": f"{type(error).__name__}: {error}"[:2000]}
         faulthandler.cancel_dump_traceback_later()
         took = round(time.monotonic() - began, 2)
-        append(records, {"part": part, "check": check.name, **found, "seconds": took})
+        append(records, {"part": part, "check": check.name, **outcome, "seconds": took})

@@ -52,16 +52,16 @@ def compare(scale: Scale, name: str, batch: int, ways: Sequence[tuple[torch.dtyp
         workload.model.encoder.varlen = varlen
         losses = {key: float(value.detach()) for key, value in workload.losses(dtype).items()}
         workload.backward(dtype)
-        found = workload.gradients()
+        computed = workload.gradients()
         apart = max(abs(losses[key] - value) / abs(value) for key, value in wanted.items())
-        total = relative(torch.cat([found[key].flatten() for key in gradients]), whole)
-        worst = max(gradients, key=lambda key: relative(found[key], gradients[key]))
-        ok = found.keys() == gradients.keys() and apart < LOSS_LIMIT[dtype] and total < GRADIENT_LIMIT[dtype]
+        total = relative(torch.cat([computed[key].flatten() for key in gradients]), whole)
+        worst = max(gradients, key=lambda key: relative(computed[key], gradients[key]))
+        ok = computed.keys() == gradients.keys() and apart < LOSS_LIMIT[dtype] and total < GRADIENT_LIMIT[dtype]
         rows.append({
             "preset": name, "way": str(dtype).removeprefix("torch.") + ", varlen attention" * varlen,
             "losses differ by": f"{apart:.1e}",
             "gradients differ by": f"{total:.1e}", "worst tensor": worst,
-            "it differs by": f"{relative(found[worst], gradients[worst]):.1e}", "ok": "yes" if ok else "no",
+            "it differs by": f"{relative(computed[worst], gradients[worst]):.1e}", "ok": "yes" if ok else "no",
         })  # fmt: skip
         del workload
         free_memory()
@@ -82,11 +82,11 @@ def options(scale: Scale) -> list[Row]:
         config = config_for(scale, "tiny", scale.batch, changes)
         wanted = {key: float(value.detach()) for key, value in Workload(config, "cpu", False).losses().items()}
         workload = Workload(config, scale.device)
-        found = {key: float(value.detach()) for key, value in workload.losses().items()}
-        apart = max(abs(found[key] - value) / max(abs(value), 1e-6) for key, value in wanted.items())
+        computed = {key: float(value.detach()) for key, value in workload.losses().items()}
+        apart = max(abs(computed[key] - value) / max(abs(value), 1e-6) for key, value in wanted.items())
         workload.step()
         finite = all(bool(parameter.isfinite().all()) for parameter in workload.model.parameters())
-        losses = ", ".join(f"{key} {value:.4f}" for key, value in found.items())
+        losses = ", ".join(f"{key} {value:.4f}" for key, value in computed.items())
         ok = apart < LOSS_LIMIT[torch.float32] and finite
         rows.append({"option": name, "losses": losses, "differ by": f"{apart:.1e}", "ok": "yes" if ok else "no"})
     return rows

@@ -1,4 +1,4 @@
-"""Part (c): clips from files to the device, against what the `base` step eats."""
+"""Part (c): clips a second from files to the device, compared with those that the `base` step consumes."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def arrivals(scale: Scale) -> list[Row]:
         copied = copy_to_device(batch, device)
         busy = torch.tanh(busy @ busy)
         sums.append(copied.sum(dtype=torch.int64))
-    wrong = sum(int(found) != int(batch.sum(dtype=torch.int64)) for found, batch in zip(sums, batches, strict=True))
+    wrong = sum(int(total) != int(batch.sum(dtype=torch.int64)) for total, batch in zip(sums, batches, strict=True))
     return [{"batches": str(count), "wrong": str(wrong), "ok": "no" if wrong else "yes"}]
 
 
@@ -133,9 +133,9 @@ def fed(scale: Scale) -> list[Row]:
             if number == 3:
                 wait(device)
                 began, waits = time.perf_counter(), []
-            asked = time.perf_counter()
+            before = time.perf_counter()
             batch = next(batches)
-            waits.append(time.perf_counter() - asked)
+            waits.append(time.perf_counter() - before)
             inputs = masked(batch, config, tokenizer, number, device)
             with torch.autocast(device.type, torch.bfloat16):
                 loss = torch.stack(list(objective(inputs).values())).sum()

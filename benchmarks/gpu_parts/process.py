@@ -1,4 +1,4 @@
-"""A part in a process of its own: time limits, kills, restarts."""
+"""A part in its own process: time limits, kills, restarts."""
 
 from __future__ import annotations
 
@@ -90,15 +90,15 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 def descendants(pid: int) -> dict[int, str]:
     """Children of a process, their children and so on: process number -> when it began, in the kernel's clock."""
     parents = {int(folder.name): _fields(folder) for folder in Path("/proc").iterdir() if folder.name.isdigit()}
-    found: dict[int, str] = {}
+    started: dict[int, str] = {}
     open_ones = [pid]
     while open_ones:
         parent = open_ones.pop()
         for child, fields in parents.items():
-            if fields and int(fields[1]) == parent and child not in found:
-                found[child] = fields[19]
+            if fields and int(fields[1]) == parent and child not in started:
+                started[child] = fields[19]
                 open_ones.append(child)
-    return found
+    return started
 
 
 def _began(pid: int) -> str:
@@ -107,7 +107,7 @@ def _began(pid: int) -> str:
 
 
 def _fields(folder: Path) -> list[str]:
-    """/proc/PID/stat from the state on (proc(5): 0 state, 1 parent, 19 start time); empty where it has ended."""
+    """/proc/PID/stat from the state on (proc(5): 0 state, 1 parent, 19 start time); empty if it has ended."""
     try:
         return (folder / "stat").read_text().rpartition(")")[2].split()
     except OSError:

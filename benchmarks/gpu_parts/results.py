@@ -22,16 +22,16 @@ def rows_of(results: Path, note: str) -> list[Row]:
     for file in sorted(results.glob("sweeps/*/sweep.json")):
         record = json.loads(file.read_text())
         for number, point in enumerate(record["points"]):
-            asked = [run["run"] for run in record["runs"] if run["point"] == number]
+            planned = [run["run"] for run in record["runs"] if run["point"] == number]
             done = [
-                json.loads(path.read_text()) for run in asked for path in results.glob(f"runs/**/{run}/result.json")
+                json.loads(path.read_text()) for run in planned for path in results.glob(f"runs/**/{run}/result.json")
             ]
             recalls = [result["metrics"]["test"]["text_to_video"]["R@1"] for result in done]
             costs = [[result["cost"][f"{stage}_seconds"] for stage in ("pretrain", "finetune", "evaluate")]
                      for result in done]  # fmt: skip
             times = " + ".join(f"{mean(column):.1f}" for column in zip(*costs, strict=True))
             rows.append({
-                "point": point["label"], "seeds done": f"{len(done)} of {len(asked)}",
+                "point": point["label"], "seeds done": f"{len(done)} of {len(planned)}",
                 "R@1": ", ".join(f"{value:.1f}" for value in recalls),
                 "seconds: pre-training + fine-tuning + test": times, "sweep": note,
             })  # fmt: skip

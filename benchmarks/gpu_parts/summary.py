@@ -45,15 +45,15 @@ def overview(last: Mapping[tuple[str, str], Mapping[str, Any]]) -> list[str]:
 
 def problems(records: Sequence[Mapping[str, Any]], last: Mapping[tuple[str, str], Mapping[str, Any]]) -> list[str]:
     """Checks that did not end well, rows that are not ok, and parts that died between two checks."""
-    found = []
+    lines = []
     for (part, check), record in last.items():
         if record["state"] != "done":
-            found.append(f"- {part}, {check}: {record['state']}: {record.get('error', 'it has no end')}")
-        found += [
+            lines.append(f"- {part}, {check}: {record['state']}: {record.get('error', 'it has no end')}")
+        lines += [
             f"- {part}, {check}: {', '.join(row.values())}" for row in record.get("rows", ()) if row.get("ok") == "no"
         ]
-    found += [f"- {r['part']}: {r['state']}: {r['error']}" for r in records if "check" not in r and "state" in r]
-    return found
+    lines += [f"- {r['part']}: {r['state']}: {r['error']}" for r in records if "check" not in r and "state" in r]
+    return lines
 
 
 def _content(record: Mapping[str, Any]) -> str:

@@ -43,17 +43,17 @@ SHORT = {
 
 def curve(workload: Workload, after: Callable[[], None] = lambda: None) -> list[float]:
     """Losses of a few steps in fp32."""
-    found = []
+    losses = []
     for _ in range(STEPS):
-        found.append(float(workload.step()))
+        losses.append(float(workload.step()))
         after()
-    return found
+    return losses
 
 
-def row(what: str, found: list[float], wanted: list[float], more: str = "") -> Row:
-    apart = max(abs(a - b) / abs(b) for a, b in zip(found, wanted, strict=True))
+def row(what: str, computed: list[float], wanted: list[float], more: str = "") -> Row:
+    apart = max(abs(a - b) / abs(b) for a, b in zip(computed, wanted, strict=True))
     return {
-        "what": what, "losses": ", ".join(f"{value:.4f}" for value in found), "differ by": f"{apart:.1e}",
+        "what": what, "losses": ", ".join(f"{value:.4f}" for value in computed), "differ by": f"{apart:.1e}",
         "note": more, "ok": "yes" if apart < CLOSE else "no",
     }  # fmt: skip
 
@@ -103,9 +103,9 @@ def averaged(config: Config, scale: Scale, wanted: list[float]) -> Row:
         average.update()
         by_hand.mul_(decay).add_(parameter.detach(), alpha=1 - decay)
 
-    found = curve(workload, after)
+    computed = curve(workload, after)
     apart = float((average.named()[name] - by_hand).abs().max())
-    return row("EMA", found, wanted if apart < 1e-6 else [0.0] * STEPS, f"{name} differs by {apart:.1e}")
+    return row("EMA", computed, wanted if apart < 1e-6 else [0.0] * STEPS, f"{name} differs by {apart:.1e}")
 
 
 def compiled(scale: Scale) -> list[Row]:
@@ -123,11 +123,11 @@ def compiled(scale: Scale) -> list[Row]:
         wanted = float(workload.backward())
         workload.objective = Pretraining(layers, workload.config)  # the same weights
         began = time.monotonic()
-        found = float(workload.backward())
+        loss = float(workload.backward())
         took = time.monotonic() - began
         graphs, breaks = counters["stats"]["unique_graphs"], sum(counters["graph_break"].values())
         rows.append(
-            row(f"compiled, {ratio:.0%} masked", [found], [wanted], f"{took:.1f} s, {graphs} graphs, {breaks} breaks")
+            row(f"compiled, {ratio:.0%} masked", [loss], [wanted], f"{took:.1f} s, {graphs} graphs, {breaks} breaks")
         )
     return rows
 
@@ -165,8 +165,8 @@ def resumed(scale: Scale) -> list[Row]:
     results = [read_json(run(whole))]
     note = "stopped in pre-training" if interrupted(stopped, 10) else "it was not stopped"
     results.append(read_json(run(stopped)))
-    wanted, found = (list(result["losses"].values()) for result in results)
-    rows = [row("stopped and resumed", found, wanted, note)]
+    wanted, computed = (list(result["losses"].values()) for result in results)
+    rows = [row("stopped and resumed", computed, wanted, note)]
     on_cpu = Experiment(override(config, {"machine.device": "cpu"}), "tiny", work / "cpu")
     shutil.copytree(whole.results, on_cpu.results)
     (on_cpu.dir / "result.json").unlink()

@@ -31,14 +31,14 @@ def normal(name: str) -> str:
 
 def imported(folders: Iterable[Path]) -> set[str]:
     """Top-level names of all modules that the Python files below these folders import."""
-    found = set()
+    packages = set()
     for file in (file for folder in folders for file in folder.rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Import):
-                found |= {alias.name.partition(".")[0] for alias in node.names}
+                packages |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                found.add(node.module.partition(".")[0])
-    return found
+                packages.add(node.module.partition(".")[0])
+    return packages
 
 
 def roots() -> set[str]:
@@ -56,18 +56,18 @@ def needed(names: Iterable[str], without: Iterable[str]) -> dict[str, str]:
     """Name and installed version of the packages and of all that they need on the machine."""
     from packaging.requirements import Requirement
 
-    left, found, skipped = list(names), dict[str, str](), {normal(name) for name in without}
+    left, versions, skipped = list(names), dict[str, str](), {normal(name) for name in without}
     while left:
         name = normal(left.pop())
-        if name in found or name in skipped:
+        if name in versions or name in skipped:
             continue
-        found[name] = importlib.metadata.version(name)
+        versions[name] = importlib.metadata.version(name)
         for text in importlib.metadata.requires(name) or ():
             requirement = Requirement(text)
             where = {"python_version": PYTHON, "python_full_version": f"{PYTHON}.0", "extra": ""}
             if requirement.marker is None or requirement.marker.evaluate(where):
                 left.append(requirement.name)
-    return found
+    return versions
 
 
 def collect(folder: Path, without: Sequence[str]) -> list[str]:

@@ -54,8 +54,8 @@ class Workload:
     def losses(self, dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:
         """Unweighted losses; dtype bfloat16: under autocast."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=dtype == torch.bfloat16):
-            found: dict[str, Tensor] = self.objective(self.inputs)
-        return found
+            losses: dict[str, Tensor] = self.objective(self.inputs)
+        return losses
 
     def backward(self, dtype: torch.dtype = torch.float32) -> Tensor:
         """The summed loss, its gradients added to the parameters."""
@@ -73,8 +73,8 @@ class Workload:
 
     def gradients(self) -> dict[str, Tensor]:
         """By parameter, fp32 on the CPU."""
-        found = self.model.named_parameters()
-        return {name: parameter.grad.float().cpu() for name, parameter in found if parameter.grad is not None}
+        parameters = self.model.named_parameters()
+        return {name: parameter.grad.float().cpu() for name, parameter in parameters if parameter.grad is not None}
 
 
 def wait(device: torch.device | str) -> None:
@@ -112,6 +112,6 @@ def peak_gb() -> float:
     return torch.cuda.max_memory_allocated() / 1e9
 
 
-def relative(found: Tensor, wanted: Tensor) -> float:
+def relative(computed: Tensor, wanted: Tensor) -> float:
     """Size of the difference over the size of `wanted`."""
-    return float((found - wanted).norm() / wanted.norm().clamp_min(1e-30))
+    return float((computed - wanted).norm() / wanted.norm().clamp_min(1e-30))

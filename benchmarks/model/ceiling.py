@@ -1,4 +1,4 @@
-"""The fastest matrix product that this machine was seen to do, in GFLOP/s: what a step is a share of."""
+"""The rate of the fastest large matrix product on this machine, GFLOP/s: the ceiling of a step's rate."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """`python benchmarks/model/evaluate.py`: what the evaluation costs, apart from decoding.
 
 Ranking: seconds and memory for both directions of a gallery of random features with as many captions as videos, by
-blocks and, where it fits, from the whole matrix; each in a process of its own. Encoding: videos and captions a second
+blocks and, where it fits, from the whole matrix; each in its own process. Encoding: videos and captions a second
 through the two encoders of preset tiny.
 """
 
@@ -52,10 +52,10 @@ def ranking_rows(sizes: list[int], width: int) -> list[dict[str, str]]:
         for way in ("blocks", "matrix") if size <= WHOLE else ("blocks",):
             words = [sys.executable, __file__, "--one", way, str(size), "--width", str(width)]
             done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True)
-            found = json.loads(done.stdout)
+            cost = json.loads(done.stdout)
             rows.append({
-                "gallery": f"{size:,} x {size:,}, width {width}", "by": way, "seconds": f"{found['seconds']:.2f}",
-                "GB more": f"{found['GB']:.2f}", "GB of the matrix": f"{8 * size * size / 1e9:.2f}",
+                "gallery": f"{size:,} x {size:,}, width {width}", "by": way, "seconds": f"{cost['seconds']:.2f}",
+                "GB more": f"{cost['GB']:.2f}", "GB of the matrix": f"{8 * size * size / 1e9:.2f}",
             })  # fmt: skip
     return rows
 

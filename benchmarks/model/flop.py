@@ -23,8 +23,8 @@ def gflop(action: Callable[[], object]) -> float:
 
 
 def _attention(query: Shape, key: Shape, value: Shape) -> int:
-    batch, heads, asked, width = query
-    return 2 * batch * heads * asked * key[2] * (width + value[3])
+    batch, heads, queries, width = query
+    return 2 * batch * heads * queries * key[2] * (width + value[3])
 
 
 def _forward(query: Shape, key: Shape, value: Shape, *_: Any, **__: Any) -> int:

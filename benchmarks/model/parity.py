@@ -25,9 +25,9 @@ from simvtp.runtime.seeding import generator
 from tests.simvtp.models.exactness.videomae_twins import head_rows, pairs, twins
 
 
-def row(name: str, found: list[tuple[torch.Tensor, torch.Tensor]]) -> str:
-    apart = max(float((ours - theirs).detach().abs().max()) for ours, theirs in found)
-    largest = max(float(theirs.detach().abs().max()) for _, theirs in found)
+def row(name: str, pairs: list[tuple[torch.Tensor, torch.Tensor]]) -> str:
+    apart = max(float((ours - theirs).detach().abs().max()) for ours, theirs in pairs)
+    largest = max(float(theirs.detach().abs().max()) for _, theirs in pairs)
     return f"| {name} | {apart:.1e} | {largest:.1e} | {apart / largest:.1e} |"
 
 

@@ -33,12 +33,12 @@ def plain_losses(model: SimVTPModel, batch: MaskedBatch, config: Config) -> dict
 
     joint = encode_pair(model, config, frames, hidden, batch)
     count = int((~hidden[0]).sum())
-    asked = torch.full((batch.present.numel(),), -100, device=device)
-    asked[batch.text_mask.positions] = batch.text_mask.targets
+    true_words = torch.full((batch.present.numel(),), -100, device=device)
+    true_words[batch.text_mask.positions] = batch.text_mask.targets
     logits = model.word_head(joint[:, count:])
-    found = {
+    losses = {
         "mvm": functional.mse_loss(decode(model, joint[:, :count], hidden), targets(pixels, hidden, config)),
-        "mlm": functional.cross_entropy(logits.flatten(0, 1), asked, ignore_index=-100),
+        "mlm": functional.cross_entropy(logits.flatten(0, 1), true_words, ignore_index=-100),
     }
 
     films = encode(model.encoder, embed(model, config, frames, hidden), None).mean(dim=1)
@@ -46,17 +46,17 @@ def plain_losses(model: SimVTPModel, batch: MaskedBatch, config: Config) -> dict
     texts = (words * batch.present.unsqueeze(2)).sum(dim=1) / batch.present.sum(dim=1, keepdim=True)
     cosine = functional.normalize(films) @ functional.normalize(texts).T / config.objective.temperature
     own = torch.arange(rows, device=device)
-    found["vtc"] = functional.cross_entropy(cosine, own) + functional.cross_entropy(cosine.T, own)
+    losses["vtc"] = functional.cross_entropy(cosine, own) + functional.cross_entropy(cosine.T, own)
 
     matched = encode_pair(model, config, frames, hidden, batch)
     negatives = batch.negatives.to(device)
     others = frames[negatives].contiguous()
     mismatched = encode_pair(model, config, others, hidden[negatives], batch)
-    present = torch.cat((batch.present.new_ones(rows, count), batch.present), dim=1).unsqueeze(2)
-    pooled = [(pairs * present).sum(dim=1) / present.sum(dim=1) for pairs in (matched, mismatched)]
+    is_word = torch.cat((batch.present.new_ones(rows, count), batch.present), dim=1).unsqueeze(2)
+    pooled = [(pairs * is_word).sum(dim=1) / is_word.sum(dim=1) for pairs in (matched, mismatched)]
     labels = torch.cat((torch.ones(rows, device=device), torch.zeros(rows, device=device))).long()
-    found["vtm"] = functional.cross_entropy(model.matching_head(torch.cat(pooled)), labels)
-    return found
+    losses["vtm"] = functional.cross_entropy(model.matching_head(torch.cat(pooled)), labels)
+    return losses
 
 
 def embed(model: SimVTPModel, config: Config, frames: Tensor, hidden: Tensor) -> Tensor:
@@ -72,11 +72,11 @@ def embed(model: SimVTPModel, config: Config, frames: Tensor, hidden: Tensor) ->
 def encode_pair(model: SimVTPModel, config: Config, frames: Tensor, hidden: Tensor, batch: MaskedBatch) -> Tensor:
     """Visible tubes and words as one sequence, [B, V + L, D]."""
     videos, words = embed(model, config, frames, hidden), model.words(batch.text_mask.words)
-    present = torch.cat((batch.present.new_ones(videos.shape[:2]), batch.present), dim=1)
-    return encode(model.encoder, torch.cat((videos, words), dim=1), present)
+    is_token = torch.cat((batch.present.new_ones(videos.shape[:2]), batch.present), dim=1)
+    return encode(model.encoder, torch.cat((videos, words), dim=1), is_token)
 
 
-def encode(layers: Transformer, x: Tensor, present: Tensor | None) -> Tensor:
+def encode(layers: Transformer, x: Tensor, is_token: Tensor | None) -> Tensor:
     """[B, N, D] and which tokens are no padding -> [B, N, D]."""
     batch, length, width = x.shape
     for block in layers.blocks:
@@ -85,8 +85,8 @@ def encode(layers: Transformer, x: Tensor, present: Tensor | None) -> Tensor:
         qkv = functional.linear(block.norm1(x), attn.qkv.weight, bias)
         q, k, v = qkv.view(batch, length, 3, attn.heads, -1).permute(2, 0, 3, 1, 4)
         scores = (q * q.shape[-1] ** -0.5) @ k.transpose(2, 3)
-        if present is not None:
-            scores = scores.masked_fill(~present[:, None, None, :], -torch.inf)
+        if is_token is not None:
+            scores = scores.masked_fill(~is_token[:, None, None, :], -torch.inf)
         x = x + attn.proj((scores.softmax(dim=-1) @ v).transpose(1, 2).reshape(batch, length, width))
         x = x + block.fc2(functional.gelu(block.fc1(block.norm2(x))))
     return layers.norm(x)
@@ -97,10 +97,10 @@ def decode(model: SimVTPModel, states: Tensor, hidden: Tensor) -> Tensor:
     decoder = model.pixel_decoder
     assert decoder is not None
     rows, width = len(states), decoder.mask_token.numel()
-    places = decoder.positions.expand(rows, -1, -1)
-    seen = decoder.embed(states) + places[~hidden].view(rows, -1, width)
-    asked = decoder.mask_token + places[hidden].view(rows, -1, width)
-    decoded = encode(decoder.layers, torch.cat((seen, asked), dim=1), None)
+    positions = decoder.positions.expand(rows, -1, -1)
+    seen = decoder.embed(states) + positions[~hidden].view(rows, -1, width)
+    masked = decoder.mask_token + positions[hidden].view(rows, -1, width)
+    decoded = encode(decoder.layers, torch.cat((seen, masked), dim=1), None)
     return decoder.head(decoded[:, states.shape[1] :])
 
 

@@ -1,11 +1,10 @@
 """`python benchmarks/model/scaling.py`: a step of pre-training against mask ratio, frames, batch and processes.
 
-One row for each change to the preset. `predicted` is the cost that the count of tokens gives
-(`simvtp/models/flops.py`) as a
-multiple of the preset's own; `measured` the seconds, the same way, as the median over turns in which all configs of an
-axis step one after another. Processes: one batch shared by two that train together, and two jobs side by side, against
-one process doing the same work. All of this for `tiny`; of `small`, whose products are large enough to fill a core, the
-mask ratio alone.
+One row for each change to the preset. `predicted` is the cost by the number of tokens (`simvtp/models/flops.py`) as a
+multiple of the preset's own; `measured` is the multiple of its seconds, as the median over turns in which all configs
+of an axis step one after another. Processes: one batch shared by two that train together, and two jobs side by side,
+compared with one process doing the same work. All of this for `tiny`; for `small`, whose matrix products are large
+enough to fill a core, the mask ratio only.
 """
 
 from __future__ import annotations
@@ -57,17 +56,17 @@ def measure(preset: str, kind: str, axis: str, whole: int, turns: int) -> list[R
         predicted = pretrain_gflop(config) / pretrain_gflop(config_of(preset, *points["preset's"]))
         measured = statistics.median(c / o for c, o in zip(child.said["step"], own, strict=True))
         child.tell("peak")
-        found = child.end()
-        rows.append(row(preset, f"{axis} {name}", found, predicted, measured))
+        cost = child.end()
+        rows.append(row(preset, f"{axis} {name}", cost, predicted, measured))
     return rows
 
 
-def row(preset: str, change: str, found: Mapping[str, float], predicted: float, measured: float) -> Row:
+def row(preset: str, change: str, cost: Mapping[str, float], predicted: float, measured: float) -> Row:
     return {
         "preset": preset,
         "change": change,
-        "ms a step": f"{1000 * found['step']:.0f}",
-        "peak GB": f"{found['peak']:.2f}",
+        "ms a step": f"{1000 * cost['step']:.0f}",
+        "peak GB": f"{cost['peak']:.2f}",
         "predicted": f"{predicted:.2f}x",
         "measured": f"{measured:.2f}x",
         "off by": f"{100 * (measured / predicted - 1):+.0f}%",
@@ -95,18 +94,18 @@ def processes(preset: str, kind: str, turns: int) -> list[Row]:
                 child.ask("step")
             for child in pair:
                 child.answer("step")
-    found, rows = {}, []
+    gains, rows = {}, []
     for name, pair, work in (("1 process", [alone], 1), ("2 processes, one batch", together, 1),
                              ("2 jobs, side by side", jobs, 2)):  # fmt: skip
         slowest = [max(turn) for turn in zip(*(child.said["step"] for child in pair), strict=True)]
-        found[name] = statistics.median(
+        gains[name] = statistics.median(
             work * one / mine for one, mine in zip(alone.said["step"], slowest, strict=True)
         )
         peak = sum(child.tell("peak") for child in pair)
         rows.append({
             "preset": f"{preset}, 1 thread each", "processes": name,
             "ms a step": f"{1000 * statistics.median(slowest):.0f}",
-            "peak GB, all": f"{peak:.2f}", "work done against 1 process": f"{found[name]:.2f}x",
+            "peak GB, all": f"{peak:.2f}", "work done against 1 process": f"{gains[name]:.2f}x",
         })  # fmt: skip
     for child in (alone, *together, *jobs):
         child.end()

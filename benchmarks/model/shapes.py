@@ -62,8 +62,8 @@ def _flat(x: Tensor, columns: int) -> Shape:
 
 
 def _attention(query: Tensor, key: Tensor) -> list[Shape]:
-    batch, heads, asked, width = query.shape
-    return [(batch * heads, asked, width, key.shape[2]), (batch * heads, asked, key.shape[2], width)]
+    batch, heads, queries, width = query.shape
+    return [(batch * heads, queries, width, key.shape[2]), (batch * heads, queries, key.shape[2], width)]
 
 
 def best(shape: Shape, dtype: torch.dtype) -> float:

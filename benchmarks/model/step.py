@@ -1,16 +1,12 @@
 """`python benchmarks/model/step.py`: a step of pre-training against a plain one with the same losses.
 
-Four steps for each preset: the release's design in fp32 (`benchmarks/model/plain.py`, PyTorch's default AdamW), ours
-in fp32,
-ours in fp32 with `machine.checkpointing`, and ours in bf16; same weights, clips, captions and masks, no dropout. Each
-runs in a process of its own, and they take turns: medians over --steps turns of the seconds, and of the ratio to
-the
-plain step of the same turn; highest memory of the process, FLOP counted (`benchmarks/model/flop.py`), and their
-share of the
-fastest matrix product that the same process measures beside its steps. `of its own shapes` is the least time of the
-step's products, each alone (`benchmarks/model/shapes.py`), as a share of the step. That the losses agree is checked,
-not
-printed. Three steps go before those that are timed: in them a process takes its memory from the system.
+Four steps for each preset: the release's design in fp32 (`benchmarks/model/plain.py`, PyTorch's default AdamW), ours in
+fp32, ours in fp32 with `machine.checkpointing`, and ours in bf16; same weights, clips, captions and masks, no dropout.
+Each runs in its own process, and they take turns. Printed are medians over --steps turns of the seconds and of the
+ratio to the plain step of the same turn; highest memory of the process; FLOP (`benchmarks/model/flop.py`), and their
+rate as a share of the fastest matrix product that the same process measures. `of its own shapes` is the least time of
+the step's products, each alone (`benchmarks/model/shapes.py`), as a share of the step. The losses are checked to agree.
+Three steps before the timed ones are not counted: in them a process takes its memory from the system.
 """
 
 from __future__ import annotations
@@ -122,10 +118,10 @@ def serve(kind: str, config: Config) -> None:
     """
     with joined(config.machine):
         step, losses = make_step(kind, config)
-        found: dict[str, Tensor] = {}
+        last: dict[str, Tensor] = {}
         with torch.no_grad():
-            forward = gflop(lambda: found.update(losses()))
-        print(json.dumps({name: float(value) for name, value in found.items()}), flush=True)
+            forward = gflop(lambda: last.update(losses()))
+        print(json.dumps({name: float(value) for name, value in last.items()}), flush=True)
         whole = gflop(step)
         for _ in range(WARM):
             step()
@@ -162,19 +158,19 @@ class Child:
     """One kind of step in a living process, so that several can take turns and a slow minute is slow for all."""
 
     def __init__(
-        self, kind: str, name: str, batch: int, assignments: Sequence[str], place: Mapping[str, str] | None = None
+        self, kind: str, name: str, batch: int, assignments: Sequence[str], environment: Mapping[str, str] | None = None
     ) -> None:
         words = [sys.executable, str(Path(__file__).resolve()), "--one", kind, "--preset", name, "--batch", str(batch)]
         words += [f"--set={text}" for text in assignments]
         self._process = subprocess.Popen(
-            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **(place or {})}
+            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **(environment or {})}
         )
         self.said: dict[str, list[float]] = {}
 
     def losses(self) -> dict[str, float]:
         """The first line that it prints."""
-        found: dict[str, float] = self._read()
-        return found
+        losses: dict[str, float] = self._read()
+        return losses
 
     def ask(self, what: str) -> None:
         assert self._process.stdin is not None
@@ -182,9 +178,9 @@ class Child:
         self._process.stdin.flush()
 
     def answer(self, what: str) -> float:
-        found: float = self._read()
-        self.said.setdefault(what, []).append(found)
-        return found
+        value: float = self._read()
+        self.said.setdefault(what, []).append(value)
+        return value
 
     def tell(self, what: str) -> float:
         self.ask(what)
@@ -221,16 +217,16 @@ def compare(name: str, batch: int, steps: int, assignments: list[str]) -> list[d
         kind: statistics.median(p / o for p, o in zip(plain, child.said["step"], strict=True))
         for kind, child in children.items()
     }
-    found = {kind: child.end() for kind, child in children.items()}
-    title, reference = f"{name}, batch {batch}", found["plain fp32"]
-    return [row(title, kind, one, reference, faster[kind], batch) for kind, one in found.items()]
+    costs = {kind: child.end() for kind, child in children.items()}
+    title, reference = f"{name}, batch {batch}", costs["plain fp32"]
+    return [row(title, kind, one, reference, faster[kind], batch) for kind, one in costs.items()]
 
 
-def check_losses(found: dict[str, dict[str, float]]) -> None:
-    """Raise AssertionError where a loss is not the plain one to rounding."""
+def check_losses(losses: dict[str, dict[str, float]]) -> None:
+    """Raise AssertionError if a loss is not the plain one to rounding."""
     for kind, tolerance in TOLERANCE.items():
-        for name, wanted in found["plain fp32"].items():
-            given = found[kind][name]
+        for name, wanted in losses["plain fp32"].items():
+            given = losses[kind][name]
             assert abs(given - wanted) <= tolerance * abs(wanted), (kind, name, given, wanted)
 
 

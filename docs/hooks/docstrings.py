@@ -18,9 +18,9 @@ class NamedArguments(griffe.Extension):
         _as_list(cls, {*cls.members, *(parameter.name for parameter in cls.parameters)})
 
 
-def _as_list(found: griffe.Object, names: set[str]) -> None:
-    if found.docstring is None or not names:
+def _as_list(documented: griffe.Object, names: set[str]) -> None:
+    if documented.docstring is None or not names:
         return
     name = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
     entry = re.compile(rf"(?:^|(?<=\. )|(?<=\.\n))[ ]*({name}): ", re.MULTILINE)
-    found.docstring.value = entry.sub(r"\n\n- `\1`: ", found.docstring.value)
+    documented.docstring.value = entry.sub(r"\n\n- `\1`: ", documented.docstring.value)

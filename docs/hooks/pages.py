@@ -37,7 +37,7 @@ def on_files(files: Any, config: Any) -> Any:
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Links out of docs/ lead to the pages that `on_files` made of those files."""
-    return OUTSIDE.sub(lambda found: f"]({_place(found[1])}", markdown)
+    return OUTSIDE.sub(lambda link: f"]({_place(link[1])}", markdown)
 
 
 def _place(path: str) -> str:

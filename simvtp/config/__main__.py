@@ -59,7 +59,7 @@ def _table(name: str, assignments: Sequence[str]) -> Table:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; gives its exit code (`simvtp.cli.boundary`)."""
+    """The command; returns its exit code (`simvtp.cli.boundary`)."""
     parser = Parser(prog="python -m simvtp.config", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     shown = commands.add_parser("show", help="print a preset", description=__doc__)

@@ -1,4 +1,4 @@
-"""Which values go together: the checks of a config that need more than one field."""
+"""Checks of a config that need more than one field."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from simvtp.errors import ConfigError
 
 
 def check(config: Config) -> None:
-    """Raise ConfigError for the first fields that do not go together."""
+    """Raise ConfigError for the first fields whose values contradict each other."""
     _check_shapes(config)
     _check_objectives(config)
     _check_data(config)

@@ -1,9 +1,9 @@
-"""Which code a result is of: a digest of the source that can change it, and what happens where that is another.
+"""The version of the code that made a result: a digest of the source files that can change it.
 
-Counted is what the command of a stage imports, but for what cannot change an outcome (NOT_COUNTED). Files are compared
-as syntax trees without docstrings and log lines, so formatting and comments do not count. Records (stage.json,
-finetuned.json, result.json, and code.json beside checkpoints) name the digest for each stage that went into them;
-results/code_versions/<digest>.json has the digest of each file, by which a difference is explained.
+Counted are the files that the command of a stage imports, except those that cannot change a result (NOT_COUNTED). Files
+are compared as syntax trees without docstrings and log lines, so formatting and comments do not count. Records
+(stage.json, finetuned.json, result.json, and code.json beside checkpoints) contain the digest of each stage that went
+into them; results/code_versions/<digest>.json has the digest of each file, which explains differences.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ VERSIONS = "code_versions"  # folder below results
 STARTED = "code.json"  # in the folder of a stage: the code that its checkpoints are of
 
 ROOT = Path(__file__).resolve().parents[2]
-# Config decides which run it is, and its id says so; the others carry out, watch and report.
+# Config is part of the run's id; the others start, watch and report.
 NOT_COUNTED = ("simvtp/__init__.py", "simvtp/cli.py", "simvtp/errors.py", "simvtp/config/", "simvtp/runtime/",
                "simvtp/inference/", "simvtp/training/progress.py", "simvtp/training/trackers.py",
                "simvtp/data/resolve.py", "simvtp/data/corpora/content.py")  # fmt: skip
@@ -44,13 +44,13 @@ COUNTED = (
 
 
 class OtherCode(ConfigError):
-    """A result or checkpoint is of other code than that which runs now."""
+    """A result or checkpoint was made by other code than the present one."""
 
 
 @cache
 def files_of(stage: Stage) -> Mapping[str, str]:
     """Path from the root -> digest of its syntax tree, of every counted file that the stage's command imports."""
-    found: dict[str, str] = {}
+    digests: dict[str, str] = {}
     todo, seen = [f"simvtp/{stage}.py"], set[str]()
     while todo:
         name = todo.pop()
@@ -60,9 +60,9 @@ def files_of(stage: Stage) -> Mapping[str, str]:
         if name.startswith(NOT_COUNTED) and name not in COUNTED:
             continue
         digest, imported = _read((ROOT / name).read_bytes())
-        found[name] = digest
+        digests[name] = digest
         todo += imported
-    return dict(sorted(found.items()))
+    return dict(sorted(digests.items()))
 
 
 def digest_of(stage: Stage) -> str:
@@ -77,7 +77,7 @@ def current(stage: Stage, *, is_pretrained: bool) -> dict[str, str]:
 
 
 def keep(results: Path, code: Mapping[str, str]) -> None:
-    """Write down the files of this code, where a record of it is being written."""
+    """Record the files of this code, when a record with its digest is written."""
     for stage in STAGES:
         path = results / VERSIONS / f"{digest_of(stage)}.json"
         if code.get(stage) == digest_of(stage) and not path.exists():
@@ -85,17 +85,17 @@ def keep(results: Path, code: Mapping[str, str]) -> None:
 
 
 def changed_files(results: Path, recorded: Any, wanted: Mapping[str, str]) -> list[str]:
-    """Files that differ between the code of a record and `wanted`, which is of this code; empty where none does.
+    """Files that differ between the code of a record and `wanted`, which is of this code; empty if none does.
 
-    recorded: the `code` of a record, None where it has none.
+    recorded: the `code` of a record, None if it has none.
     """
     if recorded == dict(wanted):
         return []
-    found: set[str] = set()
+    changed: set[str] = set()
     for stage in STAGES:
         if stage in wanted:
-            found.update(_changed(results, stage, recorded.get(stage) if isinstance(recorded, Mapping) else None))
-    return sorted(found)
+            changed.update(_changed(results, stage, recorded.get(stage) if isinstance(recorded, Mapping) else None))
+    return sorted(changed)
 
 
 def _changed(results: Path, stage: Stage, digest: Any) -> Iterator[str]:
@@ -113,7 +113,7 @@ def _changed(results: Path, stage: Stage, digest: Any) -> Iterator[str]:
 
 
 def explain(what: str, files: list[str], *, redo: bool = True) -> str:
-    """What is of other code, what changed, and what to do. redo: whether --redo is one of the ways."""
+    """A message: what was made by other code, which files changed, and what to do. redo: whether to offer --redo."""
     named = ", ".join(files[:6]) + (f" and {len(files) - 6} more" if len(files) > 6 else "")
     return (
         f"{what} of other code than this; changed: {named}. To keep what is there and go on with this code, add "
@@ -123,7 +123,7 @@ def explain(what: str, files: list[str], *, redo: bool = True) -> str:
 
 
 def dumped(source: bytes) -> str:
-    """The syntax tree of a file, without what `strip` takes away, as text that is the same in every Python."""
+    """The syntax tree of a file after `strip`, as text that is the same in every version of Python."""
     tree = strip(ast.parse(source))
     for node in ast.walk(tree):
         if getattr(node, "type_params", None) == []:  # new in Python 3.12
@@ -134,7 +134,7 @@ def dumped(source: bytes) -> str:
 
 
 def strip(tree: ast.Module) -> ast.Module:
-    """Without docstrings, lines of the log, and what only the command line runs."""
+    """Remove docstrings, log lines, and code that only the command line runs."""
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list):

@@ -1,4 +1,4 @@
-"""One run, as every stage is handed it: its config, its ids and its folders."""
+"""One run: its config, its ids and its folders. Every stage takes an `Experiment`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from simvtp.config import code_version
 from simvtp.config.code_version import STARTED, OtherCode, Stage
-from simvtp.config.run_dirs import RUNS, STAGES, home
+from simvtp.config.run_dirs import RUNS, STAGES, folder_of
 from simvtp.config.run_id import pretrain_id, run_id
 from simvtp.config.schema import Config, flatten, unflatten
 from simvtp.errors import ConfigError, DataError
@@ -17,7 +17,7 @@ from simvtp.runtime.files import read_json, write_json
 
 log = logging.getLogger(__name__)
 
-# The file whose being there says that a stage is done; it names the code.
+# The file that exists once a stage is done; it names the code.
 RECORDS: dict[Stage, str] = {"pretrain": "stage.json", "finetune": "finetuned.json", "evaluate": "result.json"}
 _MADE: dict[Stage, tuple[str, ...]] = {
     "pretrain": ("stage.json", "weights.safetensors", STARTED, "log.jsonl", "checkpoints/step-*.pt"),
@@ -27,7 +27,7 @@ _MADE: dict[Stage, tuple[str, ...]] = {
 
 
 def discard(folder: Path, stage: Stage) -> None:
-    """Delete what a stage made in its folder, its record first, and so what hangs on it there."""
+    """Delete the files of a stage, its record first, and the files that depend on them."""
     for pattern in _MADE[stage]:
         for path in folder.glob(pattern):
             path.unlink(missing_ok=True)
@@ -36,7 +36,7 @@ def discard(folder: Path, stage: Stage) -> None:
 def read_config(folder: Path) -> tuple[Config, str]:
     """The config of a run or stage from its folder, and the name of its preset.
 
-    Raises DataError that names the file where there is none, or it is not one of this version.
+    Raises DataError that names the file if there is none, or it is not one of this version.
     """
     path = folder / "config.json"
     if not path.is_file():
@@ -51,7 +51,7 @@ def read_config(folder: Path) -> tuple[Config, str]:
 
 
 def _code_of(record: Path) -> dict[str, str] | None:
-    """The code that a record names; None where it names none, or cannot be read."""
+    """The code that a record names; None if it names none, or cannot be read."""
     try:
         content = read_json(record)
     except (OSError, ValueError):
@@ -81,17 +81,17 @@ class Experiment:
     @cached_property
     def dir(self) -> Path:
         """Folder of the run, there or not yet."""
-        return home(self.results, RUNS, self.id)
+        return folder_of(self.results, RUNS, self.id)
 
     @cached_property
     def pretrain_id(self) -> str | None:
-        """Id of the pre-training stage, which runs may share; None where the config has none."""
+        """Id of the pre-training stage, which runs may share; None if the config has none."""
         return pretrain_id(self.config)
 
     @cached_property
     def pretrain_dir(self) -> Path | None:
-        """Folder of the pre-training stage, there or not yet; None where the config has none."""
-        return None if self.pretrain_id is None else home(self.results, STAGES, self.pretrain_id)
+        """Folder of the pre-training stage, there or not yet; None if the config has none."""
+        return None if self.pretrain_id is None else folder_of(self.results, STAGES, self.pretrain_id)
 
     def code(self, stage: Stage) -> dict[str, str]:
         """The record of this code for a stage (simvtp/config/code_version.py)."""
@@ -101,7 +101,7 @@ class Experiment:
         """Whether the stage's record is there and may be used: machine.other_code says what of other code may.
 
         is_locked: whether the caller holds the stage's lock. With redo, what is of other code is not done, and is
-        deleted under the lock alone. Raises OtherCode where it is of other code and machine.other_code is refuse.
+        deleted under the lock alone. Raises OtherCode if it is of other code and machine.other_code is refuse.
         """
         folder = self._folder(stage)
         path = folder / RECORDS[stage]
@@ -110,7 +110,7 @@ class Experiment:
         return self._settle(stage, path, f"{folder} is a result", is_locked=is_locked) != "redone"
 
     def begin(self, stage: Stage) -> None:
-        """Before a stage is carried out: its config.json, and what becomes of checkpoints of other code, as `is_done`.
+        """Before a stage starts: write its config.json, and handle checkpoints of other code like `is_done`.
 
         The caller holds the stage's lock.
         """
@@ -127,11 +127,11 @@ class Experiment:
         write_json(started, code)
 
     def code_used(self, stage: Stage) -> dict[str, str]:
-        """The code of a stage that has begun, for its record: of several where it was resumed by another."""
+        """The code of a stage that has begun, for its record; several digests if other code resumed it."""
         return _code_of(self._folder(stage) / STARTED) or self.code(stage)
 
     def changed_files(self, stage: Stage) -> list[str]:
-        """Files by which what is there of a stage, its record or its checkpoints, is of other code; often none."""
+        """Files in which the code of a stage's record or checkpoints differs from this code; often none."""
         record = self._folder(stage) / RECORDS[stage]
         if not record.exists():
             if not self._has_checkpoints(stage):

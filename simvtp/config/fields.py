@@ -1,4 +1,4 @@
-"""What a config field is: `setting` states its facts once, and everything else is derived from them.
+"""Definition of a config field: `setting` has all its properties, from which everything else is derived.
 
 Type and choices come from the annotation (`Literal["tube", "frame"]` is a choice), the rest from `setting`. Derived are
 validation and the one spelling of each value, `python -m simvtp.config show`, the ids, and labels of sweeps and tables.
@@ -45,11 +45,11 @@ def setting(
     """A field of a section, or one of the config itself.
 
     meaning: a phrase for `show` and the docs.
-    default: of a field that came later, what the code did before the field was there. Configs on disk that lack the
-        field mean that value, presets need not name it, and at that value it is in no id, so a new field leaves all
-        that was trained before it valid.
+    default: for a field that was added later: the behaviour of the code without it. Configs on disk that lack the
+        field have this value, presets need not name it, and with this value it is in no id, so existing results stay
+        valid.
     within: numbers that it takes, such as "[0, 1)" or "[1, inf)".
-    form: for text of a form of its own: gives the one spelling, raises ValueError with what the field takes.
+    form: for text with a syntax: returns the canonical spelling, raises ValueError with what the field takes.
     unit: how labels show it: a share as percent, a rate as 3e-3; by default a number, count or name, by its type.
     label: its word in labels; by default its name.
     axis: its name on the axes of figures, behind that of its stage; by default its label, behind its section's name.
@@ -138,26 +138,26 @@ class Field:
         return {bool: "true or false", int: "a whole number", float: "a number", str: "text"}[self.kind]
 
     def normal(self, value: Any) -> Any:
-        """The one spelling of a value, typed or from JSON, in the field's type; raises ConfigError.
+        """The canonical form of a value from the command line or from JSON, in the field's type; raises ConfigError.
 
-        A value that has this spelling is given back itself.
+        A value in canonical form is returned unchanged.
         """
         try:
-            found = _CONVERT[self.kind](value)
+            converted = _CONVERT[self.kind](value)
         except (ValueError, KeyError, TypeError, ArithmeticError):
             raise ConfigError(f"{self.path}: {quoted(value)} is not {_WANTED[self.kind]}") from None
-        if self.kind is float and not math.isfinite(found):
-            raise self._refusal(found, "a finite number")
-        if self.choices and found not in self.choices and not self.is_open:
-            raise self._refusal(found, self.takes + (nearest(found, self.choices) if self.kind is str else ""))
-        if self.within is not None and found not in self.within:
-            raise self._refusal(found, self.takes)
+        if self.kind is float and not math.isfinite(converted):
+            raise self._refusal(converted, "a finite number")
+        if self.choices and converted not in self.choices and not self.is_open:
+            raise self._refusal(converted, self.takes + (nearest(converted, self.choices) if self.kind is str else ""))
+        if self.within is not None and converted not in self.within:
+            raise self._refusal(converted, self.takes)
         if self.form is not None:
             try:
-                found = self.form(found)
+                converted = self.form(converted)
             except ValueError as takes:
-                raise self._refusal(found, str(takes)) from None
-        return value if self.kind is not float and type(found) is type(value) and found == value else found
+                raise self._refusal(converted, str(takes)) from None
+        return value if self.kind is not float and type(converted) is type(value) and converted == value else converted
 
     def _refusal(self, value: Any, takes: str) -> ConfigError:
         return ConfigError(f"{self.path}: {quoted(value)} is not possible; it takes {takes}")
@@ -184,8 +184,8 @@ def _bool(value: Any) -> bool:
 def _float(value: Any) -> float:
     if isinstance(value, str):
         value = _BOOLS.get(value.strip().lower(), value)
-    found = float(value)
-    return found if found or math.copysign(1, found) > 0 else 0.0  # -0.0 is 0.0
+    number = float(value)
+    return number if number or math.copysign(1, number) > 0 else 0.0  # -0.0 is 0.0
 
 
 def _int(value: Any) -> int:
@@ -211,7 +211,7 @@ _CONVERT: dict[type, Callable[[Any], Any]] = {bool: _bool, int: _int, float: _fl
 
 
 def normalised(fields: Iterable[Field], values: Iterable[Any], config: Any) -> dict[str, Any]:
-    """Attributes of a config that take another value, once each field has its one spelling; raises ConfigError."""
+    """Attributes of a config whose canonical value differs from the given one; raises ConfigError."""
     changed: dict[str, dict[str, Any]] = {}
     for field, value in zip(fields, values, strict=True):
         normal = field.normal(value)
@@ -223,29 +223,29 @@ def normalised(fields: Iterable[Field], values: Iterable[Any], config: Any) -> d
 
 def fields_of(config: type) -> dict[str, Field]:
     """Path -> field, of every field of a config class, in the order of the definition."""
-    found = {}
+    fields = {}
     for part, kind in get_type_hints(config).items():
         outer = config.__dataclass_fields__[part]  # type: ignore[attr-defined]
         if not outer.metadata:  # no setting
             continue
         if not dataclasses.is_dataclass(kind):
-            found[part] = _field(part, kind, outer, {"in_id": BOTH, "source": ""})
+            fields[part] = _field(part, kind, outer, {"in_id": BOTH, "source": ""})
             continue
         assert isinstance(kind, type)
-        found |= section_fields(part, kind, **outer.metadata)
-    return found
+        fields |= section_fields(part, kind, **outer.metadata)
+    return fields
 
 
 def section_fields(part: str, section: type, in_id: tuple[str, ...], source: str = "") -> dict[str, Field]:
     """Path -> field, of a dataclass whose fields are settings. part: the path of the section; in_id, source: of fields
     that state none themselves. Raises ConfigError for a field that is no setting."""
-    hints, found = get_type_hints(section), {}
+    hints, fields = get_type_hints(section), {}
     for leaf in dataclasses.fields(section):
         if "meaning" not in leaf.metadata:
             raise ConfigError(f"{part}.{leaf.name}: it is declared without `setting`; write its meaning and default so")
         path = f"{part}.{leaf.name}"
-        found[path] = _field(path, hints[leaf.name], leaf, {"in_id": in_id, "source": source})
-    return found
+        fields[path] = _field(path, hints[leaf.name], leaf, {"in_id": in_id, "source": source})
+    return fields
 
 
 def extension_field(

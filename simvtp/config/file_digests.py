@@ -1,7 +1,7 @@
 """Files that a setting names, with a digest of their content: `bad.txt` -> `bad.txt#3f0c...`.
 
-The command that makes a config adds the digest to what was typed. From then on the config says which content is meant,
-also where the file is not, ids hang on the content alone, and a file that was changed since is refused.
+The command that makes a config adds the digest to the given name. From then on the config identifies the content, even
+without the file; ids depend on the content only, and a file that has changed is refused.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ _PINNED = re.compile(r"(.+)#([0-9a-f]{16})", re.DOTALL)
 
 
 def split(value: str) -> tuple[str, str]:
-    """What a setting names, and the digest that it was given; "" where it was given none."""
-    found = _PINNED.fullmatch(value)
-    return (found[1], found[2]) if found else (value, "")
+    """The path or name in a setting, and its digest; "" if it has none."""
+    match = _PINNED.fullmatch(value)
+    return (match[1], match[2]) if match else (value, "")
 
 
-def pin(key: str, value: str, found: str) -> str:
-    """The setting with the digest that was found; raises ConfigError where it was given another."""
+def pin(key: str, value: str, digest: str) -> str:
+    """The setting with the digest that was found; raises ConfigError if it was given another."""
     place, wanted = split(value)
-    if wanted and found != wanted:
+    if wanted and digest != wanted:
         raise ConfigError(
-            f"{key}: what is in {place} is not what was asked for (digest {found}, not {wanted}); put the right file "
+            f"{key}: what is in {place} is not what was asked for (digest {digest}, not {wanted}); put the right file "
             "there, or leave out the part from # on to take this one"
         )
-    return f"{place}#{found}"
+    return f"{place}#{digest}"
 
 
 # The files that model.init names: the same weights give the same ids wherever they lie.
@@ -43,7 +43,7 @@ IN_FOLDER = ("model.safetensors", "weights.safetensors", "pytorch_model.bin")
 def pinned_weights(init: str) -> str:
     """model.init with absolute paths and a digest of its files.
 
-    Raises ConfigError where one is missing or is not what its digest says.
+    Raises ConfigError if one is missing or is not what its digest says.
     """
     if not init:
         return init
@@ -53,13 +53,13 @@ def pinned_weights(init: str) -> str:
 
 
 def digest_of_weights(init: str) -> str:
-    """The digest that model.init was given; without one, that of its files; raises ConfigError where one is missing."""
+    """The digest that model.init was given; without one, that of its files; raises ConfigError if one is missing."""
     place, given = split(init)
     return given or _digest_weights(place)
 
 
 def weight_sources(init: str) -> list[Path]:
-    """The files and folders of "videomae.pth+bert-folder", in that order; raises ConfigError where one is missing."""
+    """The files and folders of "videomae.pth+bert-folder", in that order; raises ConfigError if one is missing."""
     place, _ = split(init)
     whole = expanded(place)
     parts = [whole] if _exists(whole) else [expanded(part.strip()) for part in place.split("+")]
@@ -107,8 +107,8 @@ def _digest_weights(init: str) -> str:
     whole = hashlib.sha256()
     for source in weight_sources(init):
         for path in weight_files(source):
-            found = path.stat()
-            whole.update(_digest_of(path.resolve(), found.st_size, found.st_mtime_ns).encode())
+            status = path.stat()
+            whole.update(_digest_of(path.resolve(), status.st_size, status.st_mtime_ns).encode())
     return whole.hexdigest()[:16]
 
 

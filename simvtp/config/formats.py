@@ -1,7 +1,7 @@
-"""Settings that are text with a form of their own: lengths, grids of tubes, RandAugment recipes.
+"""Settings that are text with a syntax: lengths, grids of tubes, RandAugment recipes.
 
-Each reader gives the one spelling that a config keeps, so that equal settings have equal ids, and raises ValueError
-with what the setting takes where the text has another form.
+Each function returns the canonical spelling, so that equal settings have equal ids, and raises ValueError with what the
+setting takes if the text has another syntax.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def magnitude_and_number(recipe: str) -> tuple[float, int]:
 def steps_of(text: str, steps_per_epoch: int) -> int:
     """Optimiser steps of a length such as "600 steps" or "2.5 epochs".
 
-    Raises ConfigError where `text` is neither.
+    Raises ConfigError if `text` is neither.
     """
     try:
         number, _, unit = length(text).partition(" ")
@@ -71,7 +71,7 @@ def steps_of(text: str, steps_per_epoch: int) -> int:
 
 
 def parse_assignments(texts: Iterable[str]) -> dict[str, str]:
-    """["mask.video=0.5"] -> {"mask.video": "0.5"}; raises ConfigError where there is no `=`."""
+    """["mask.video=0.5"] -> {"mask.video": "0.5"}; raises ConfigError if there is no `=`."""
     pairs = {}
     for text in texts:
         key, equals, value = text.partition("=")

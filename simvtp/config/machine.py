@@ -1,4 +1,4 @@
-"""The section of a config that says how a run is carried out."""
+"""The machine section of a config: devices, workers, caches."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from simvtp.config.fields import setting
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """How a run is carried out; nothing here changes its outcome beyond rounding, so no id contains it."""
+    """Settings of the machine; they change no result beyond rounding, so no id contains them."""
 
     device: Literal["auto", "cpu", "cuda"] = setting("auto (CUDA where there is one), cpu or cuda")
     threads: int = setting("CPU threads of a process; 0: torch's choice", within="[0, inf)")

@@ -1,4 +1,4 @@
-"""The section of a config that says how a stage is trained."""
+"""The sections `pretrain` and `finetune` of a config: schedule, batch, optimiser, augmentation of a stage."""
 
 from __future__ import annotations
 

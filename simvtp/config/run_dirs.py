@@ -1,11 +1,10 @@
-"""Where runs and pre-training stages live below a results folder.
+"""Folders of runs and pre-training stages below a results folder.
 
-    results/runs/<id>/        results/pretrained/<id>/           as a rule, since people read and type these paths
-    results/runs/ab/<id>/     results/pretrained/ab/<id>/        those of large sweeps, by how the id begins
+    results/runs/<id>/        results/pretrained/<id>/           by default, since people read and type these paths
+    results/runs/ab/<id>/     results/pretrained/ab/<id>/        for large sweeps, by the first digits of the id
 
-One folder with ten thousand entries is slow on network disks and useless on a screen. So a sweep that would make it so
-prepares deeper folders before any of its work begins, and everyone else looks where the folder is: `home` is the one
-place that knows. A folder that is there stays where it is.
+A folder with ten thousand entries is slow to list on network disks. So a large sweep creates its nested folders before
+any of its runs starts (`prepare`). All code asks `folder_of`, which knows both layouts. Existing folders are not moved.
 """
 
 from __future__ import annotations
@@ -19,42 +18,42 @@ from pathlib import Path
 RUNS, STAGES = "runs", "pretrained"
 
 
-FEW = 1000  # entries that a folder may have before new ones go deeper
+FEW = 1000  # entries of a folder, above which new ones are nested
 
 
-_DIGITS = 2
+_DIGITS = 2  # of the id, which name the folder between
 
 
-def home(results: Path, kind: str, name: str) -> Path:
-    """Folder of a run or stage; where it is not there yet, the one that it is to have. kind: RUNS or STAGES."""
-    plain = results / kind / name
-    if plain.exists():
-        return plain
-    deep = results / kind / _shelf(name[:_DIGITS]) / name
-    return deep if deep.exists() else plain
+def folder_of(results: Path, kind: str, name: str) -> Path:
+    """Folder of a run or stage, whether it exists or is still to be made. kind: RUNS or STAGES."""
+    flat = results / kind / name
+    if flat.exists():
+        return flat
+    nested = results / kind / _interned(name[:_DIGITS]) / name
+    return nested if nested.exists() else flat
 
 
-def homes(results: Path, kind: str) -> list[Path]:
-    """Folders of all runs or stages that are there, by name."""
-    found = []
+def folders_of(results: Path, kind: str) -> list[Path]:
+    """Existing folders of all runs or stages, by name."""
+    folders = []
     for entry in _folders(results / kind):
-        found += [entry] if len(entry.name) > _DIGITS else _folders(entry)
-    return sorted(found, key=lambda folder: folder.name)
+        folders += [entry] if len(entry.name) > _DIGITS else _folders(entry)
+    return sorted(folders, key=lambda folder: folder.name)
 
 
 def prepare(results: Path, kind: str, names: Iterable[str]) -> None:
-    """Make deeper folders for what is not there yet, where it and what is there are too many for one folder."""
-    new = [name for name in names if not home(results, kind, name).exists()]
+    """Make nested folders for names that have none yet, if they and the existing ones are too many for one folder."""
+    new = [name for name in names if not folder_of(results, kind, name).exists()]
     if len(new) + len(_folders(results / kind)) <= FEW:
         return
     for name in new:
-        (results / kind / _shelf(name[:_DIGITS]) / name).mkdir(parents=True, exist_ok=True)
+        (results / kind / _interned(name[:_DIGITS]) / name).mkdir(parents=True, exist_ok=True)
 
 
 @cache
-def _shelf(digits: str) -> str:
-    """The same text every time: pathlib interns the parts of each path, and Python's table of interned texts doubles
-    where thousands come and go."""
+def _interned(digits: str) -> str:
+    """The same string object every time: pathlib interns the parts of each path, and Python's table of interned strings
+    doubles in size when thousands come and go."""
     return sys.intern(digits)
 
 

@@ -1,4 +1,4 @@
-"""The ids of a run and of its pre-training stage: a hash of what can change their outcome, nothing else."""
+"""The ids of a run and of its pre-training stage: hashes of everything that can change their results."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from simvtp.config.schema import OWN_FIELDS, Config, flatten
 from simvtp.errors import ConfigError, brief
 from simvtp.runtime.constants import SPRITES_VERSION
 
-# Part of every id: raised when a change of code changes what the same config gives.
+# Part of every id: raised when a change of the code changes the results of a config.
 OUTCOME_VERSION = 3
 
 CORPORA = ("data.pretrain", "data.finetune")
@@ -23,7 +23,7 @@ FILES = frozenset(("model.init", "data.skip", "data.tokenizer", *CORPORA))  # fi
 
 
 def pretrain_id(config: Config) -> str | None:
-    """Id of the pre-training stage: what can change its weights, nothing else. None: no pre-training.
+    """Id of the pre-training stage: a hash of everything that can change its weights. None: no pre-training.
 
     Settings of an objective that is off do not count: without MVM there is no decoder, without VTC no temperature.
     """
@@ -38,7 +38,7 @@ def run_id(config: Config) -> str:
 def _content(config: Config, stage: str) -> dict[str, Any]:
     """The fields that count in an id, without those that came later and stand at what the code did before.
 
-    Raises ConfigError where a corpus or list comes without a digest, or model.init does and a file is not there.
+    Raises ConfigError if a corpus or list comes without a digest, or model.init does and a file is not there.
     """
     content, values = {}, flatten(config)
     for path, field in OWN_FIELDS.items():

@@ -241,7 +241,7 @@ OWN_FIELDS: dict[str, Field] = fields_of(Config)
 FIELDS: Mapping[str, Field] = ChainMap(registry.FIELDS, OWN_FIELDS)  # with those of the plugins that are loaded
 _SECTIONS = {"model": Model, "mask": Mask, "objective": Objective, "data": Data, "pretrain": Optimisation,
              "finetune": Optimisation, "evaluate": Evaluate, "machine": Machine}  # fmt: skip
-LATER: Mapping[str, Any] = {path: found.default for path, found in OWN_FIELDS.items() if found.is_later}
+LATER: Mapping[str, Any] = {path: own.default for path, own in OWN_FIELDS.items() if own.is_later}
 _values = operator.attrgetter(*OWN_FIELDS)
 
 # Fields of older versions -> what to do instead. Configs on disk may name them: they changed nothing beyond rounding.
@@ -276,8 +276,8 @@ def unflatten(values: Mapping[str, Any]) -> Config:
         raise ConfigError(f"not a config of this version: {quoted(key)} is {'unknown' if key in values else 'missing'}")
     parts: dict[str, Any] = {}
     sections: dict[str, dict[str, Any]] = {name: {} for name in _SECTIONS}
-    for path, found in OWN_FIELDS.items():
-        (sections[found.section] if found.section else parts)[found.name] = values[path]
+    for path, own in OWN_FIELDS.items():
+        (sections[own.section] if own.section else parts)[own.name] = values[path]
     return Config(**{name: kind(**sections[name]) for name, kind in _SECTIONS.items()}, **parts, extra=extra)
 
 

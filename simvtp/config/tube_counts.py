@@ -24,6 +24,6 @@ def tubes_masked(model: Model, mask: Mask) -> int:
 
 
 def tubes_decoded(model: Model, mask: Mask) -> int:
-    """Masked tubes of a clip that the pixel decoder is asked for."""
+    """Number of masked tubes of a clip that the pixel decoder predicts."""
     masked = tubes_masked(model, mask)
     return min(masked, max(1, round(mask.decoded * masked)))

@@ -1,4 +1,4 @@
-"""What of a corpus is there. `python -m simvtp.data.check webvid:ROOT`; --deep decodes every video.
+"""Checks a corpus: `python -m simvtp.data.check webvid:ROOT`; --deep decodes every video.
 
 Without --deep it lists every file and opens a sample of them. With it, each video that cannot be decoded is a line of
 its own with the reason, and a list of them is written that training then skips (--set data.skip=FILE). A folder in
@@ -44,15 +44,15 @@ SIDE, LINE, MARGIN, FRAMES = 112, 16, 6, 4
 
 @dataclass(frozen=True)
 class CheckedSplit:
-    """A split as it was found.
+    """A split as it is on the disk.
 
-    records: all that it lists; found: those with a file; missing: where other files were looked for; info: of the
+    records: all that it lists; videos: those with a file; missing: where other files were looked for; info: of the
     videos that were opened, by file as listed; bad: file as listed, and why it cannot be read.
     """
 
     name: str
     records: list[Record]
-    found: list[tuple[Record, Path]]
+    videos: list[tuple[Record, Path]]
     missing: list[Path]
     info: dict[str, VideoInfo]
     bad: list[tuple[str, str]]
@@ -61,25 +61,27 @@ class CheckedSplit:
 def check(name: str, split: str, *, deep: bool, seconds: float) -> CheckedSplit:
     """Look for the videos of a split of the corpus `name`, and open some.
 
-    deep: decode every frame of every video. seconds: time limit of one video. Raises DataError where the annotations
+    deep: decode every frame of every video. seconds: time limit of one video. Raises DataError if the annotations
     cannot be read.
     """
     records, root = read_records(name, split)
-    found, missing = find_videos(records, root, strict=False, corpus=name)
-    return _opened(CheckedSplit(split, records, found, missing, {}, []), deep=deep, seconds=seconds)
+    videos, missing = find_videos(records, root, strict=False, corpus=name)
+    return _opened(CheckedSplit(split, records, videos, missing, {}, []), deep=deep, seconds=seconds)
 
 
 def check_folder(folder: Path, *, deep: bool, seconds: float) -> CheckedSplit:
     """`check` of every video below a folder, in place of those that annotations list; raises DataError without any."""
-    found = [(Record(file, file, ()), path) for path in videos_below(folder) if (file := str(path.relative_to(folder)))]
-    split = CheckedSplit("videos", [record for record, _ in found], found, [], {}, [])
+    videos = [
+        (Record(file, file, ()), path) for path in videos_below(folder) if (file := str(path.relative_to(folder)))
+    ]
+    split = CheckedSplit("videos", [record for record, _ in videos], videos, [], {}, [])
     return _opened(split, deep=deep, seconds=seconds)
 
 
 def _opened(split: CheckedSplit, *, deep: bool, seconds: float) -> CheckedSplit:
-    """The split with what opening its videos, or decoding them, found."""
-    found = split.found
-    chosen = found if deep else _some(found, OPENED)
+    """The split with the result of opening its videos, or of decoding them."""
+    videos = split.videos
+    chosen = videos if deep else _some(videos, OPENED)
     files = {path: record.file for record, path in chosen}
     info, bad = {}, []
     what = "decoding" if deep else "opening"
@@ -91,9 +93,9 @@ def _opened(split: CheckedSplit, *, deep: bool, seconds: float) -> CheckedSplit:
     return dataclasses.replace(split, info=info, bad=sorted(bad))
 
 
-def _some(found: list[tuple[Record, Path]], count: int) -> list[tuple[Record, Path]]:
+def _some(videos: list[tuple[Record, Path]], count: int) -> list[tuple[Record, Path]]:
     """An even selection."""
-    return [found[i] for i in spread_indices(len(found), min(count, len(found)), 0.5)] if found else []
+    return [videos[i] for i in spread_indices(len(videos), min(count, len(videos)), 0.5)] if videos else []
 
 
 def report(splits: Sequence[CheckedSplit], deep: bool) -> Table:
@@ -129,7 +131,7 @@ def _sizes(split: CheckedSplit) -> list[str]:
 
 def contact_sheet(split: CheckedSplit) -> Image.Image:
     """A few frames of some videos, each above its first caption."""
-    files = {record.file: path for record, path in split.found}
+    files = {record.file: path for record, path in split.videos}
     readable = [record for record in split.records if record.file in split.info]
     chosen = [readable[i] for i in spread_indices(len(readable), min(SHOWN, len(readable)), 0.5)] if readable else []
     row = SIDE + 2 * LINE + MARGIN
@@ -139,9 +141,9 @@ def contact_sheet(split: CheckedSplit) -> Image.Image:
     for number, record in enumerate(chosen):
         left, top = (number % 2) * width + MARGIN, MARGIN + (number // 2) * row
         video = Video(files[record.file])
-        for place, frame in enumerate(video.frames(spread_indices(video.frame_count, FRAMES, 0.5), SIDE)):
+        for column, frame in enumerate(video.frames(spread_indices(video.frame_count, FRAMES, 0.5), SIDE)):
             square = ImageOps.fit(Image.fromarray(frame), (SIDE, SIDE))
-            sheet.paste(square, (left + place * (SIDE + MARGIN), top))
+            sheet.paste(square, (left + column * (SIDE + MARGIN), top))
         draw.text((left, top + SIDE), record.file[-70:], "dimgray", font)
         draw.text((left, top + SIDE + LINE), " ".join(record.captions[:1])[:75], "black", font)
     return sheet
@@ -163,7 +165,7 @@ def _main() -> None:
     for split in splits:
         if split.missing:
             output(f"missing from {split.name}: {', '.join(map(str, split.missing[:NAMED]))}{_more(split.missing)}")
-    if not any(split.found for split in splits):
+    if not any(split.videos for split in splits):
         raise DataError(f"{given.corpus}: none of its videos is there; are they below another folder?")
     bad = sorted({entry for split in splits for entry in split.bad})
     for file, why in bad:
@@ -183,8 +185,8 @@ def _is_folder(name: str) -> bool:
 def _checked(given: argparse.Namespace) -> list[CheckedSplit]:
     if _is_folder(given.corpus):
         return [check_folder(expanded(given.corpus), deep=given.deep, seconds=given.seconds)]
-    found = each_split(given.corpus, lambda name: check(given.corpus, name, deep=given.deep, seconds=given.seconds))
-    return list(found.values())
+    splits = each_split(given.corpus, lambda name: check(given.corpus, name, deep=given.deep, seconds=given.seconds))
+    return list(splits.values())
 
 
 def _more(missing: Sequence[Path]) -> str:

@@ -49,7 +49,7 @@ class Shard:
 def pack(spec: str, out: Path, megabytes: float, skip: str = "") -> dict[str, int]:
     """Write shards of every split; gives how many videos of each they hold.
 
-    megabytes: MiB of videos in a shard. skip: list of training videos to leave out. Raises DataError where the corpus
+    megabytes: MiB of videos in a shard. skip: list of training videos to leave out. Raises DataError if the corpus
     cannot be read or DIR holds others, locks.Busy where another process packs there.
     """
     if webdataset is None:
@@ -61,13 +61,13 @@ def pack(spec: str, out: Path, megabytes: float, skip: str = "") -> dict[str, in
 
 
 def _pack(spec: str, out: Path, megabytes: float, skip: str) -> dict[str, int]:
-    found = each_split(spec, lambda name: load(spec, name, skip=skip).samples)  # none without a video of its gallery
-    clips = [sample for samples in found.values() for sample in samples if split_clip(sample.path)[1]]
+    splits = each_split(spec, lambda name: load(spec, name, skip=skip).samples)  # none without a video of its gallery
+    clips = [sample for samples in splits.values() for sample in samples if split_clip(sample.path)[1]]
     if clips:
         raise DataError(
             f"{spec} lists clips of longer videos, such as {clips[0].path}; shards hold whole videos: cut them first"
         )
-    plan = {name: _shards(name, samples, megabytes * 2**20) for name, samples in found.items()}
+    plan = {name: _shards(name, samples, megabytes * 2**20) for name, samples in splits.items()}
     settle(out, SETTINGS, {"corpus": spec, "megabytes": megabytes, "videos": _digest(plan)})
     for half in out.glob("*/.0*"):  # what a kill cut off; the lock keeps others from writing here
         half.unlink()
@@ -89,11 +89,11 @@ def _shards(split: str, samples: Sequence[Sample], size: float) -> list[Shard]:
     """Videos in their order; a shard ends with the video that fills it."""
     shards: list[Shard] = []
     room = 0.0
-    for place, sample in enumerate(samples):
+    for index, sample in enumerate(samples):
         if room <= 0:
             shards.append(Shard(f"{split}/{len(shards):06d}.tar", []))
             room = size
-        shards[-1].samples.append((place, sample))
+        shards[-1].samples.append((index, sample))
         room -= sample.path.stat().st_size
     return shards
 
@@ -102,9 +102,9 @@ def _digest(plan: dict[str, list[Shard]]) -> str:
     """Of what goes where: shards of two ways of packing would pair videos with captions of others."""
     digest = hashlib.sha256()
     for shard in (shard for shards in plan.values() for shard in shards):
-        for place, sample in shard.samples:
+        for index, sample in shard.samples:
             size = sample.path.stat().st_size
-            digest.update(json.dumps([shard.file, place, sample.video_id, sample.captions, size]).encode())
+            digest.update(json.dumps([shard.file, index, sample.video_id, sample.captions, size]).encode())
     return digest.hexdigest()[:16]
 
 
@@ -131,8 +131,8 @@ def _write(out: Path, shard: Shard) -> None:
     try:
         with temporary.open("wb") as file:
             with webdataset.TarWriter(file, encoder=False, mtime=0, user="simvtp", group="simvtp") as tar:
-                for place, sample in shard.samples:
-                    tar.write(_members(place, sample))
+                for index, sample in shard.samples:
+                    tar.write(_members(index, sample))
             file.flush()
             os.fsync(file.fileno())
         videos = list(_positions(temporary, shard))
@@ -145,10 +145,10 @@ def _write(out: Path, shard: Shard) -> None:
     write_json(_list_of(out, shard), {"bytes": size, "videos": videos})
 
 
-def _members(place: int, sample: Sample) -> dict[str, Any]:
+def _members(index: int, sample: Sample) -> dict[str, Any]:
     about = {"video_id": sample.video_id, "captions": sample.captions}
     return {
-        "__key__": KEYS.format(place),
+        "__key__": KEYS.format(index),
         "json": json.dumps(about).encode(),
         _ending(sample): sample.path.read_bytes(),
     }
@@ -161,10 +161,10 @@ def _ending(sample: Sample) -> str:
 def _positions(path: Path, shard: Shard) -> Iterator[dict[str, Any]]:
     """What the list says of each video: where the tar file has its bytes."""
     with tarfile.open(path) as tar:
-        members = {found.name: found for found in tar}
-    for place, sample in shard.samples:
-        found = members[f"{KEYS.format(place)}.{_ending(sample)}"]
-        where = {"name": found.name, "start": found.offset_data, "size": found.size}
+        members = {member.name: member for member in tar}
+    for index, sample in shard.samples:
+        member = members[f"{KEYS.format(index)}.{_ending(sample)}"]
+        where = {"name": member.name, "start": member.offset_data, "size": member.size}
         yield {"video_id": sample.video_id, "captions": sample.captions, **where}
 
 

@@ -1,4 +1,4 @@
-"""Items made ahead of the step that takes them: by a thread of this process, or by worker processes."""
+"""Prefetching of items, such as batches: by a thread of this process, or by worker processes."""
 
 from __future__ import annotations
 

@@ -152,11 +152,11 @@ def _videos(spec: CorpusSpec) -> dict[Path, str]:
 
     def found_in(split: str) -> dict[Path, str]:
         records, root = read_records(str(spec), split)
-        found, missing = find_videos(records, root, strict=False, corpus=str(spec))
+        videos, missing = find_videos(records, root, strict=False, corpus=str(spec))
         if missing:
             log.warning("%s, split %s: %d of %d videos have no file", spec, split, len(missing), len(records))
         # of clips the whole video, once: the list names its parts by their times
-        return {split_clip(path)[0]: str(split_clip(Path(record.file))[0]) for record, path in found}
+        return {split_clip(path)[0]: str(split_clip(Path(record.file))[0]) for record, path in videos}
 
     videos = {path: file for split in each_split(str(spec), found_in).values() for path, file in split.items()}
     if not videos:
@@ -223,8 +223,8 @@ def _main() -> None:
     log.info("%d videos re-encoded now, %d before, in %.0f s", done.fresh, len(done.copies) - done.fresh, done.seconds)
     if done.known:
         log.info("%d videos that could not be decoded before were not tried again (--retry tries them)", done.known)
-    place = given.out / spec.path.name if spec.kind in LISTS else given.out
-    log.info("the new corpus: %s", dataclasses.replace(spec, place=str(place)))
+    written = given.out / spec.path.name if spec.kind in LISTS else given.out
+    log.info("the new corpus: %s", dataclasses.replace(spec, place=str(written)))
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ def resolved(config: Config, *, pretrain_only: bool = False) -> Config:
     """The config with a digest of the content of each file and corpus that it names, and absolute paths.
 
     Values that have a digest are compared with what is there. pretrain_only: leave data.finetune as it is, which
-    pre-training does not read. Raises ConfigError or DataError where something is missing, cannot be read, or is not
+    pre-training does not read. Raises ConfigError or DataError if something is missing, cannot be read, or is not
     what its digest says.
     """
     data = config.data
@@ -47,7 +47,7 @@ def resolved(config: Config, *, pretrain_only: bool = False) -> Config:
 def pinned_tokenizer(name: str, corpus: str) -> str:
     """data.tokenizer with the digest of its vocabulary file; a name on the hub, and the embedded corpus, as they are.
 
-    Raises DataError where there is no vocabulary, ConfigError where it is not the one of a digest that is given.
+    Raises DataError if there is no vocabulary, ConfigError where it is not the one of a digest that is given.
     """
     place, _ = split(name)
     if place == "corpus" and CorpusSpec.parse(corpus).kind == "sprites":

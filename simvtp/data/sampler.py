@@ -53,7 +53,7 @@ class EpochSampler:
 
     samples: the set. seed: of the order. kind: shuffled, shards or lengths. batch: samples of a step over all
     processes. length: tokens of the caption that (epoch, sample) shows; for lengths only. Attribute windows: how many
-    an epoch has, 0 where it has none.
+    an epoch has, 0 if it has none.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class EpochSampler:
 
 
 def _by_shard(samples: Sequence[Sample]) -> dict[Path, list[int]]:
-    """Samples of each shard; nothing where not all are in shards."""
+    """Samples of each shard; nothing if not all are in shards."""
     found: dict[Path, list[int]] = {}
     for index, sample in enumerate(samples):
         shard = file_on_disk(sample.path)

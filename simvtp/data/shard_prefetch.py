@@ -1,4 +1,4 @@
-"""Prefetching of shards: copied from a slow disk as wholes, ahead of the steps that show their videos.
+"""Prefetching of shards: whole shards are copied from a slow disk before the steps that use their videos.
 
 One process of each machine has a thread that copies the shards of the current and the next window (`sampler`) to a
 folder on a fast disk, for itself, its workers and the other processes of the machine; what has been shown is deleted.
@@ -39,7 +39,7 @@ class ShardCopies:
         self.folder, self._process = folder, os.getpid()
 
     def wait(self, window: int) -> None:
-        """Until the window is there; raises DataError where it will not come."""
+        """Until the window is there; raises DataError if it will not come."""
         while not (self.folder / str(window)).is_dir():
             orphan = self._process not in (os.getpid(), os.getppid())  # a worker whose training process was killed
             if orphan or not (self.folder / WORKING).exists():
@@ -105,7 +105,7 @@ class ShardFetcher:
             return not self._ended
 
     def _copied(self, window: int) -> bool:
-        """Copy a window; False where the end came first."""
+        """Copy a window; False if the end came first."""
         half = self.copies.folder / f".{window}"
         half.mkdir()
         for shard in self._shards(window).shards:
@@ -142,7 +142,7 @@ def shards_prefetched(
 def _own_folder(place: Path) -> Path:
     """The folder of this user below `place`, made by this program and marked so; everything is deleted only in there.
 
-    Raises DataError where a folder of that name is there without the mark, or is another user's, or a link.
+    Raises DataError if a folder of that name is there without the mark, or is another user's, or a link.
     """
     folder = place / f"simvtp-shards-{os.getuid()}"
     make_folder(place)

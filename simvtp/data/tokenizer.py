@@ -24,7 +24,7 @@ class Tokenizer:
     """Words <-> ids.
 
     backend: a tokenizer of the library `tokenizers`; source: what it was read from, for messages. size: ids that there
-    are; pad, cls, sep, mask: the ids of BERT's special tokens. Raises DataError where one of these is missing.
+    are; pad, cls, sep, mask: the ids of BERT's special tokens. Raises DataError if one of these is missing.
     """
 
     pad: int
@@ -76,7 +76,7 @@ class Tokenizer:
 def load_tokenizer(name: str, corpus_spec: str) -> Tokenizer:
     """`name`: "corpus" (the vocab.txt beside the corpus), a vocab.txt, a folder, or a name on the hub.
 
-    Raises DataError where there is no such thing.
+    Raises DataError if there is no such thing.
     """
     name = split(name)[0]  # without a digest (simvtp/data/resolve.py)
     if name == "corpus":

@@ -1,6 +1,6 @@
-"""Differentiable collectives: features that travel between processes in the middle of a step, and their gradients.
+"""Differentiable collectives: rows travel between processes in the forward pass, their gradients in the backward pass.
 
-The one convention: each process computes a loss whose mean over the processes is the loss of the whole batch, and
+Convention: each process computes a loss whose mean over the processes is the loss of the whole batch, and
 gradients are averaged over the processes, as DistributedDataParallel and FSDP do. Then N processes have the gradient
 of one process with the whole batch.
 """

@@ -1,4 +1,4 @@
-"""The process group of one training: rank, size, and what the processes do together.
+"""The process group of a training: rank, size, and operations of all processes.
 
 It is started by `torchrun`, as the tasks of a Submitit job, or by `srun`. With one process every function here is the
 identity. Process 0 leads: it alone writes and logs, and what it reads from disk holds for all (`decide`), so that the
@@ -49,7 +49,7 @@ def leads() -> bool:
 def joined(machine: Machine) -> Iterator[None]:
     """Within the block, the processes that were started together are one group; does nothing for a single one.
 
-    machine: its device decides between NCCL and Gloo. Raises ConfigError where the launcher's variables are wrong.
+    machine: its device decides between NCCL and Gloo. Raises ConfigError if the launcher's variables are wrong.
     Lines of log below a warning are those of process 0. After an error the group is not destroyed: the process ends,
     its launcher ends the others, and waiting for them would only hide the error.
     """
@@ -72,7 +72,7 @@ def started_as(environment: Mapping[str, str]) -> dict[str, str]:
 
     environment: variables of the process. In this order: torchrun's own; a Submitit job with several tasks (SLURM or
     local); plain `srun`. A batch script that asks for several tasks and starts none is one process: only steps count.
-    Raises ConfigError where torchrun's variables are incomplete or no numbers.
+    Raises ConfigError if torchrun's variables are incomplete or no numbers.
     """
     if "RANK" in environment and "WORLD_SIZE" in environment:
         names = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
@@ -188,7 +188,7 @@ def rows_of(batch: int, parts: int, process: int) -> list[int]:
 
 
 def check_batch(stage: str, batch: int, parts: int) -> None:
-    """Raise ConfigError where `batch` rows, accumulated in `parts`, cannot be divided evenly among the processes."""
+    """Raise ConfigError if `batch` rows, accumulated in `parts`, cannot be divided evenly among the processes."""
     if batch % (parts * size()):
         raise ConfigError(
             f"{stage}.batch: {batch} rows in {stage}.accumulate {parts} parts cannot be shared by {size()} processes; "

@@ -1,4 +1,4 @@
-"""What is measured on the test galleries: the chosen epoch, the last one, controls, and what the config asks beside."""
+"""Measurements on the test galleries: of the chosen epoch, of the last one, controls, and options of the config."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class EncodedGallery:
 def evaluated(gallery: EncodedGallery) -> dict[str, dict[str, float]]:
     """Plugin evaluator -> number by name, of those that are on (docs/extend.md).
 
-    Raises ConfigError where one gives something else.
+    Raises ConfigError if one gives something else.
     """
     results = {}
     for name, (_, evaluator) in active(gallery.config, "evaluate").items():

@@ -83,7 +83,7 @@ def feature_ranks(
     """Ranks by the cosines of unit features, float64 [Q] of captions and [N] of videos; see `_ranks`.
 
     videos: float [N, D]; captions: float [Q, D]; block: side of the blocks of similarities, which bounds the memory.
-    Raises ValueError where a feature is not finite, or a video has no caption.
+    Raises ValueError if a feature is not finite, or a video has no caption.
     """
     for name, features in (("videos", videos), ("captions", captions)):
         broken = int((~features.isfinite().all(dim=1)).sum())
@@ -101,7 +101,7 @@ def matrix_ranks(
 ) -> tuple[Doubles, Doubles]:
     """Ranks by a matrix of scores, float64 [Q] of captions and [N] of videos; see `_ranks`.
 
-    similarity: float [Q, N]. Raises ValueError where a score is not finite, or a video has no caption.
+    similarity: float [Q, N]. Raises ValueError if a score is not finite, or a video has no caption.
     """
     matrix = np.asarray(similarity)
     captions, videos = matrix.shape
@@ -170,7 +170,7 @@ def _above(scores: Tensor, right: Tensor, dim: int) -> Tensor:
 
 
 def _checked_owner(owner: npt.ArrayLike, captions: int, videos: int) -> Tensor:
-    """int64 [captions]; raises ValueError where it has another length, or a video has no caption."""
+    """int64 [captions]; raises ValueError if it has another length, or a video has no caption."""
     own = np.asarray(owner, dtype=np.int64)
     if len(own) != captions:
         raise ValueError(f"there are {captions} captions, but {len(own)} owners of captions")
@@ -198,7 +198,7 @@ def without_absent(similarity: Floats, absent: Collection[int]) -> Floats:
 def dual_softmax(similarity: Floats, temperature: float, axis: int) -> Floats:
     """Similarities times their softmax over all queries (CAMoE, Cheng et al. 2021, section 3.4), float [Q, N].
 
-    axis: along which the queries lie, 0 where captions are the queries. All queries must be known at once, so this is
+    axis: along which the queries lie, 0 if captions are the queries. All queries must be known at once, so this is
     not retrieval of one query at a time and has a column of its own.
     """
     scaled = similarity / temperature

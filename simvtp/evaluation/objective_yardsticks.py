@@ -1,4 +1,4 @@
-"""What each objective of pre-training reaches on held-out clips, and what reaches it without learning.
+"""Each objective of pre-training measured on held-out clips, with baselines that need no learning.
 
 Every clip is seen twice, with its own caption and with another clip's; all objectives are measured on these two passes.
 """
@@ -58,7 +58,7 @@ def measure(
     noise, where it knows them.
 
     mvm: loss; wrong_caption, with another clip's; floor, copy, linear, oracle; progress, how far from the floor to the
-    oracle (to zero error where there is none), 1 at the oracle. mlm: loss; wrong_video, with another clip's; floor.
+    oracle (to zero error if there is none), 1 at the oracle. mlm: loss; wrong_video, with another clip's; floor.
     vtm: loss and accuracy over as many pairs that belong together as do not; floor; clips, how many. vtc: loss, both
     directions summed, over batches of at most 64; floor; recall, R@1 of text to video in a batch.
     """

@@ -70,17 +70,17 @@ class Clips:
 def labels_of(corpus: Corpus) -> dict[str, list[str]]:
     """Name of a label -> class of each sample: of the embedded corpus what its clips show, else ?label=COLUMN.
 
-    Raises DataError where the corpus has no labels, or a sample has none.
+    Raises DataError if the corpus has no labels, or a sample has none.
     """
     spec = CorpusSpec.parse(split_digest(corpus.name)[0])
     if spec.kind == "sprites":
         keys = {clip.video_id: clip.key for part in PARTS for clip in plan(parse_spec(spec.place))[part]}
-        found = [keys[sample.video_id] for sample in corpus.samples]
+        drawn = [keys[sample.video_id] for sample in corpus.samples]
         return {
-            "shape": [key.shape for key in found],
-            "colour": [key.first for key in found],
-            "ground": [key.second for key in found],
-            "motion": [key.motion for key in found],
+            "shape": [key.shape for key in drawn],
+            "colour": [key.first for key in drawn],
+            "ground": [key.second for key in drawn],
+            "motion": [key.motion for key in drawn],
         }
     without = [sample.video_id for sample in corpus.samples if not sample.label]
     if without:
@@ -97,10 +97,10 @@ def probe(
     """Accuracy of each label of the corpus `data`, which has the splits train, val and test.
 
     model: the frozen encoders; config, tokenizer: of the run that trained them. Videos that cannot be decoded are left
-    out, and counted in the log. Raises DataError where the corpus cannot be read or has no labels.
+    out, and counted in the log. Raises DataError if the corpus cannot be read or has no labels.
     """
     train, val, test = (_clips(model, config, tokenizer, data, part, head, device) for part in PARTS)
-    found = {}
+    accuracies = {}
     for name, classes_of in train.labels.items():
         classes = sorted(set(classes_of))
         target = [_numbers(part.labels[name], classes) for part in (train, val, test)]
@@ -109,8 +109,8 @@ def probe(
             predicted = _linear(features, target[0], target[1], len(classes))
         else:
             predicted = _attentive(features, target[0], target[1], len(classes), derived_seed(config.seed, name))
-        found[name] = _accuracy(predicted, target[0], target[2], len(classes))
-    return found
+        accuracies[name] = _accuracy(predicted, target[0], target[2], len(classes))
+    return accuracies
 
 
 def _clips(
@@ -132,7 +132,7 @@ def _clips(
     if loader.absent:
         log.warning("%s, split %s: %d of %d videos cannot be read and are left out", data, part, len(loader.absent),
                     len(corpus.samples))  # fmt: skip
-    return Clips(features[kept], {name: [told[i] for i in kept] for name, told in labels_of(corpus).items()})
+    return Clips(features[kept], {name: [classes[i] for i in kept] for name, classes in labels_of(corpus).items()})
 
 
 def _tokens(model: DualEncoder, loader: GalleryLoader, config: Config, device: torch.device) -> Iterator[Tensor]:
@@ -145,8 +145,8 @@ def _tokens(model: DualEncoder, loader: GalleryLoader, config: Config, device: t
 
 def _numbers(labels: Sequence[str], classes: Sequence[str]) -> Tensor:
     """int64 [N]: the place of each label among the classes; -1 for one that training does not show."""
-    place = {name: number for number, name in enumerate(classes)}
-    return torch.tensor([place.get(label, -1) for label in labels])
+    index = {name: number for number, name in enumerate(classes)}
+    return torch.tensor([index.get(label, -1) for label in labels])
 
 
 def _linear(features: tuple[Tensor, Tensor, Tensor], train: Tensor, val: Tensor, classes: int) -> Tensor:
@@ -170,9 +170,9 @@ def _logistic(features: Tensor, target: Tensor, classes: int, penalty: float) ->
 
     def loss() -> Tensor:
         optimizer.zero_grad()
-        found = functional.cross_entropy(inputs @ weights, target) + penalty / 2 * weights[:-1].square().sum()
-        found.backward()
-        return found
+        value = functional.cross_entropy(inputs @ weights, target) + penalty / 2 * weights[:-1].square().sum()
+        value.backward()
+        return value
 
     optimizer.step(loss)
     return weights.detach().float()

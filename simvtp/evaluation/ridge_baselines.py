@@ -1,8 +1,7 @@
-"""Trivial retrieval: ridge regressions from simple features of a clip to the words of its caption.
+"""Retrieval baselines: ridge regressions from simple features of a clip to the words of its caption.
 
-What a learned model is worth shows beside them: block means (a small blurred copy of every frame), and hand-made
-features (colours, spread, shifts between frames). A caption's score for a video is the cosine of its words with the
-words that the video predicts.
+The features are block means (a small blurred copy of every frame) and hand-made ones (colours, spread, shifts between
+frames). A caption's score for a video is the cosine between its bag of words and the one predicted from the video.
 """
 
 from __future__ import annotations

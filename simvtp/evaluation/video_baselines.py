@@ -1,4 +1,4 @@
-"""What fills masked tubes without learning a representation, beside masked video modelling (MVM).
+"""Baselines of masked video modelling (MVM): predictions of masked tubes without a learned representation.
 
 Shapes: B clips, V visible and M masked tubes of P normalised pixel values each (`pixel_targets`).
 """
@@ -33,7 +33,7 @@ class FittedVideo:
 
     @classmethod
     def of(cls, batches: Iterable[Tensor], model: Model) -> FittedVideo | None:
-        """From batches of normalised tubes [N, tubes, P]; None where there is none."""
+        """From batches of normalised tubes [N, tubes, P]; None if there is none."""
         right = torch.tensor([tube for tube in range(model.tubes) if tube % model.grid[2]], dtype=torch.int64)
         count, total, gram, cross = 0, *torch.zeros(3)
         for tubes in batches:

@@ -1,4 +1,4 @@
-"""Yardsticks of a run: what each objective reaches on held-out clips, beside what reaches it without learning.
+"""Yardsticks of a run: each objective on held-out clips, beside baselines that need no learning.
 
 For masked video (MVM): a mean for each position that sees nothing, the nearest visible tube copied, a linear map from
 the left neighbour, and, where the corpus knows its scenes, an oracle that knows the picture without noise. For masked
@@ -39,7 +39,7 @@ FIT = 256  # training clips that the baselines of MVM are fitted to, at most
 BATCH = 64
 
 # Objective -> whether its figures say that it is learned.
-# mvm: a tenth of the way from the floor to the oracle (to zero error where there is none); mlm: another clip's video
+# mvm: a tenth of the way from the floor to the oracle (to zero error if there is none); mlm: another clip's video
 # costs 0.1 nats, and the words' frequencies do worse; vtm: above guessing by 10 points and by 3 standard errors;
 # vtc: a tenth of the way from guessing to zero loss.
 LEARNED: Mapping[str, Callable[[Found], bool]] = {

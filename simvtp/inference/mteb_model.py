@@ -58,8 +58,8 @@ class MTEBModel:
         """
         if hasattr(inputs, "collate_fn"):
             inputs.collate_fn = _columns
-        found = [self._encode(batch) for batch in inputs]
-        whole = torch.cat(found) if found else torch.zeros(0, self.model.config.model.width)
+        encoded = [self._encode(batch) for batch in inputs]
+        whole = torch.cat(encoded) if encoded else torch.zeros(0, self.model.config.model.width)
         vectors: NDArray[np.float32] = whole.numpy()
         return vectors
 

@@ -57,11 +57,11 @@ def reconstruct(
     random, words = generator(config.seed, "reconstruction"), pad_batch(captions, tokenizer.pad)
     mask = draw_video_mask(len(clips), config.model, config.mask, random)  # every masked tube is asked for
     special = (tokenizer.pad, tokenizer.cls, tokenizer.sep)
-    text, present = draw_text_mask(words, config.mask.text, tokenizer.mask, special, random), words != tokenizer.pad
+    text, is_word = draw_text_mask(words, config.mask.text, tokenizer.mask, special, random), words != tokenizer.pad
     batch = MaskedBatch(
-        clips, present, mask, text,
+        clips, is_word, mask, text,
         negatives=torch.empty(0, dtype=torch.int64),
-        dropped=drop_masked(text, present) if config.mask.words == "dropped" else None,
+        dropped=drop_masked(text, is_word) if config.mask.words == "dropped" else None,
     )  # fmt: skip
     tubes = cut_tubes(clips, config.model)
     videos = model.tubes(tubes, mask.visible)
@@ -116,10 +116,10 @@ def video_of(tubes: Tensor, model: Model) -> Tensor:
 def _words(tokenizer: Tokenizer, ids: Tensor, hidden: Tensor, guesses: Tensor) -> list[Word]:
     """The pieces of one caption, without BERT's special tokens."""
     special = (tokenizer.pad, tokenizer.cls, tokenizer.sep)
-    kept = [place for place, number in enumerate(ids.tolist()) if number not in special]
-    true = tokenizer.pieces([int(ids[place]) for place in kept])
-    said = tokenizer.pieces([int(guesses[place]) for place in kept])
+    kept = [index for index, number in enumerate(ids.tolist()) if number not in special]
+    true = tokenizer.pieces([int(ids[index]) for index in kept])
+    said = tokenizer.pieces([int(guesses[index]) for index in kept])
     return [
-        Word(right, guess if bool(hidden[place]) else None)
-        for place, right, guess in zip(kept, true, said, strict=True)
+        Word(right, guess if bool(hidden[index]) else None)
+        for index, right, guess in zip(kept, true, said, strict=True)
     ]

@@ -65,7 +65,7 @@ class SimVTP:
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> SimVTP:
-        """The model of a model folder; raises DataError where the folder is none."""
+        """The model of a model folder; raises DataError if the folder is none."""
         folder = Path(folder).expanduser()
         if not (folder / "config.json").is_file() or not (folder / "model.safetensors").is_file():
             raise DataError(f"{folder} is no model folder: it takes config.json and model.safetensors there")
@@ -95,7 +95,7 @@ class SimVTP:
 
     @classmethod
     def from_run(cls, folder: str | Path) -> SimVTP:
-        """The model of a run's folder (fine-tuned) or a pre-training stage's; raises DataError where not finished."""
+        """The model of a run's folder (fine-tuned) or a pre-training stage's; raises DataError if not finished."""
         folder = Path(folder)
         kinds = {"finetuned": "finetuned.safetensors", "pretrained": "weights.safetensors"}
         kind = next((kind for kind, name in kinds.items() if (folder / name).is_file()), None)
@@ -119,19 +119,19 @@ class SimVTP:
     def encode_video(self, videos: Sequence[str | Path | FrameSource]) -> Tensor:
         """N videos -> unit vectors, float [N, D] on the CPU, averaged over the config's segments and crops.
 
-        videos: paths, or open videos of any reader. Raises DataError where a video cannot be decoded, TypeError for a
+        videos: paths, or open videos of any reader. Raises DataError if a video cannot be decoded, TypeError for a
         single path.
         """
         if isinstance(videos, str | Path):
             raise TypeError("encode_video takes a list of videos, not one")
-        found = torch.zeros(len(videos), self.config.model.width)
+        features = torch.zeros(len(videos), self.config.model.width)
         unit = self.config.evaluate.average == "unit"
         encode = self.encoder.encode_video if unit else self.encoder.video_features
         with inference(self.encoder, self.config, self.device):
             for row, video in enumerate(videos):
                 clips = torch.from_numpy(np.stack(self._clips(video))).to(self.device)
-                found[row] = encode(clips).mean(dim=0).cpu()
-        return functional.normalize(found)
+                features[row] = encode(clips).mean(dim=0).cpu()
+        return functional.normalize(features)
 
     def encode_text(self, texts: Sequence[str]) -> Tensor:
         """N texts -> unit vectors, float [N, D] on the CPU; a text longer than the config's words is cut.
@@ -141,12 +141,12 @@ class SimVTP:
         if isinstance(texts, str):
             raise TypeError("encode_text takes a list of texts, not one string")
         ids = self.tokenizer.encode(texts, self.config.model.words)
-        found = torch.zeros(len(texts), self.config.model.width)
+        features = torch.zeros(len(texts), self.config.model.width)
         with inference(self.encoder, self.config, self.device):
             for first in range(0, len(ids), TEXTS):
                 words = pad_batch(ids[first : first + TEXTS], self.tokenizer.pad).to(self.device)
-                found[first : first + TEXTS] = self.encoder.encode_text(words, words != self.tokenizer.pad).cpu()
-        return found
+                features[first : first + TEXTS] = self.encoder.encode_text(words, words != self.tokenizer.pad).cpu()
+        return features
 
     def _clips(self, source: str | Path | FrameSource) -> list[Frames]:
         """uint8 [T, H, W, 3] of every segment and crop, as in the test galleries."""
@@ -160,7 +160,7 @@ class SimVTP:
 
 
 def _filled(kind: str, config: Config, tokenizer: Tokenizer, weights: Path) -> nn.Module:
-    """A model of that kind, on the CPU, with the weights of a file; raises DataError where they do not fit."""
+    """A model of that kind, on the CPU, with the weights of a file; raises DataError if they do not fit."""
     pretrained = fresh_model(config, tokenizer, added=kind == "pretrained")  # fine-tuned weights have no heads
     model = make_dual_encoder(pretrained, config) if kind == "finetuned" else pretrained
     try:
@@ -225,7 +225,7 @@ def _scores(metrics: dict[str, Any]) -> str:
         return "It has not been tested.\n"
     rows = ["| gallery | direction | R@1 | R@5 | R@10 | MdR |", "|---|---|---|---|---|---|"]
     for split, directions in metrics.items():
-        for direction, found in directions.items():
-            scores = " | ".join(f"{found[name]:.1f}" for name in ("R@1", "R@5", "R@10", "MdR"))
-            rows.append(f"| {split} ({found['gallery']}) | {direction.replace('_', ' ')} | {scores} |")
+        for direction, values in directions.items():
+            scores = " | ".join(f"{values[name]:.1f}" for name in ("R@1", "R@5", "R@10", "MdR"))
+            rows.append(f"| {split} ({values['gallery']}) | {direction.replace('_', ' ')} | {scores} |")
     return "\n".join(rows) + "\n"

@@ -44,7 +44,7 @@ class VideoTower(nn.Module):
         return encoded.tokens
 
     def forward_head(self, tokens: Tensor, pre_logits: bool = False) -> Tensor:
-        """[B, N, D] -> logits [B, num_classes], or features [B, D] where there is no classifier or `pre_logits`."""
+        """[B, N, D] -> logits [B, num_classes], or features [B, D] if there is no classifier or `pre_logits`."""
         pooled: Tensor = self.norm(tokens.mean(dim=1))
         return pooled if pre_logits else self.head(pooled)
 

@@ -1,4 +1,4 @@
-"""Features of the videos of a folder, kept on disk: each is encoded once by a model, wherever it lies."""
+"""Features of the videos of a folder, stored on disk: a model encodes each video once, by its content."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def features(retriever: SimVTP, folder: Path, index: Path) -> tuple[list[Path], 
     """Videos that can be decoded and their unit vectors [N, D]; those in the index are not decoded.
 
     Every vector is kept as soon as it is there, so a call that is cut off is continued by the next. A video that
-    cannot be decoded is named in the log, counted, and tried again by the next call. Raises DataError where the index
+    cannot be decoded is named in the log, counted, and tried again by the next call. Raises DataError if the index
     is damaged or cannot be written.
     """
     paths, vectors, broken = [], [], []
@@ -76,8 +76,8 @@ def _each(retriever: SimVTP, paths: list[Path], store: sqlite3.Connection) -> It
     encoded = 0
     for number, path in enumerate(paths, start=1):
         digest = _known_digest(path, store)
-        found = store.execute("select vector from features where digest = ?", (digest,)).fetchone()
-        if found is None:
+        row = store.execute("select vector from features where digest = ?", (digest,)).fetchone()
+        if row is None:
             try:
                 vector = retriever.encode_video([path])[0].numpy().astype(np.float32).tobytes()
             except DataError as error:
@@ -89,7 +89,7 @@ def _each(retriever: SimVTP, paths: list[Path], store: sqlite3.Connection) -> It
             if encoded % EVERY == 0:
                 log.info("indexed %d of %d videos", number, len(paths))
         else:
-            vector = found[0]
+            vector = row[0]
         yield path, vector
     if encoded:
         log.info("indexed %d new videos of %d", encoded, len(paths))
@@ -97,14 +97,14 @@ def _each(retriever: SimVTP, paths: list[Path], store: sqlite3.Connection) -> It
 
 def _known_digest(path: Path, store: sqlite3.Connection) -> str:
     """sha256 of a file's content; read again only where its size or time of change is another."""
-    place, stat = str(path.resolve()), path.stat()
+    name, stat = str(path.resolve()), path.stat()
     stamp = (stat.st_size, stat.st_mtime_ns)
-    row = store.execute("select size, changed, digest from files where path = ?", (place,)).fetchone()
+    row = store.execute("select size, changed, digest from files where path = ?", (name,)).fetchone()
     if row is not None and row[:2] == stamp:
         return str(row[2])
     digest = _digest(path)
     with store:
-        store.execute("insert or replace into files values (?, ?, ?, ?)", (place, *stamp, digest))
+        store.execute("insert or replace into files values (?, ?, ?, ?)", (name, *stamp, digest))
     return digest
 
 

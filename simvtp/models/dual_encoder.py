@@ -123,7 +123,7 @@ def _pooled_norm(pretrained: SimVTPModel, config: Config) -> nn.Module:
 
 
 def _temperature(pretrained: SimVTPModel, config: Config) -> Temperature | None:
-    """The learned temperature, from pre-training or, where that has none, from its start; None where it is fixed."""
+    """The learned temperature, from pre-training or, where that has none, from its start; None if it is fixed."""
     if not config.objective.learn_temperature:
         return None
     return copy.deepcopy(pretrained.temperature) or Temperature(config.objective.temperature)

@@ -138,12 +138,12 @@ KEY_MAPS = (OWN, DUAL, ORIGINAL, TRANSFORMERS, BERT)
 
 
 def find_key_map(names: Collection[str]) -> KeyMap | None:
-    """The key map of a checkpoint with tensors of these names; None where none is known."""
+    """The key map of a checkpoint with tensors of these names; None if none is known."""
     return next((key_map for key_map in KEY_MAPS if any(mark in names for mark in key_map.marks)), None)
 
 
 def own_key(key_map: KeyMap, name: str) -> str | None:
-    """This model's name of a tensor; None where it has none."""
+    """This model's name of a tensor; None if it has none."""
     for pattern, own in key_map.rules:
         match = re.fullmatch(pattern, name)
         if match:

@@ -34,7 +34,7 @@ class VideoMask:
     def hiding(masked: Tensor, tubes: int) -> VideoMask:
         """The mask that hides `masked`, int64 [B, M], of `tubes` tubes of a clip.
 
-        Raises ConfigError where a row names a tube twice.
+        Raises ConfigError if a row names a tube twice.
         """
         hidden = torch.zeros(len(masked), tubes, dtype=torch.bool).scatter(1, masked, True)
         if int(hidden.sum()) < masked.numel():
@@ -110,7 +110,7 @@ class MaskedBatch:
     negatives: [processes * B], for each text of all processes: int64, the row of the clip of its mismatched pair; or,
         for hard negatives, float in [0, 1), the random number that `objectives.sample_hard_negatives` turns into a row.
     word_weight: masked words of this process as a share of those of all processes, times the number of processes.
-    dropped: the caption without its masked words; None where they stay in the caption as [MASK].
+    dropped: the caption without its masked words; None if they stay in the caption as [MASK].
     """
 
     video: Tensor
@@ -143,7 +143,7 @@ def draw_video_mask(batch: int, model: Model, mask: Mask, generator: torch.Gener
     """One mask a clip (section 3.2, as in VideoMAE), all masked tubes decoded.
 
     mask.kind: tube masks the same cells in all slots; frame masks whole slots; random masks any tubes; others are of
-    plugins. Raises ConfigError where a plugin's is not loaded, or gives no such mask.
+    plugins. Raises ConfigError if a plugin's is not loaded, or gives no such mask.
     """
     if mask.kind == "tube":
         hidden, shown = _choose(batch, model.cells, units_masked(mask.video, model.cells), generator)
@@ -161,7 +161,7 @@ def draw_video_mask(batch: int, model: Model, mask: Mask, generator: torch.Gener
 
 
 def _checked(drawn: VideoMask, batch: int, model: Model, mask: Mask) -> VideoMask:
-    """The mask of a plugin; raises ConfigError where it does not split the tubes of each clip as it says it does."""
+    """The mask of a plugin; raises ConfigError if it does not split the tubes of each clip as it says it does."""
     count = tubes_masked(model, mask)
     whole = torch.cat((drawn.visible, drawn.masked), dim=1).sort(dim=1).values
     if drawn.masked.shape != (batch, count) or not torch.equal(whole, torch.arange(model.tubes).expand(batch, -1)):

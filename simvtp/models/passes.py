@@ -10,7 +10,7 @@ def passes_of(config: Config) -> frozenset[str]:
     """Names of the passes that the objectives that are on read.
 
     joint: visible tubes and words as one sequence. mismatched: the same of pairs that do not belong together. video,
-    text: the masked inputs alone. clean_video, clean_text: all tubes, all words. Raises ConfigError where an objective
+    text: the masked inputs alone. clean_video, clean_text: all tubes, all words. Raises ConfigError if an objective
     is of a plugin that is not loaded.
     """
     objective, found = config.objective, set[str]()

@@ -40,7 +40,7 @@ class PretrainedWeights:
     origin: this model's name -> file, and the name there.
     kinds: the key map of each source and its path, for messages.
     unused: names in the files that this model has no tensor for.
-    grid: slots, rows and columns of the tubes that the weights were trained on; None where unknown.
+    grid: slots, rows and columns of the tubes that the weights were trained on; None if unknown.
     """
 
     tensors: dict[str, Tensor] = field(default_factory=dict)
@@ -80,7 +80,7 @@ def read_pretrained(init: str, model: Model) -> PretrainedWeights:
 def _grid(source: Path, model: Model) -> tuple[int, int, int] | None:
     """What the config.json of a transformers folder says; else that of every published model with such tubes.
 
-    Raises ConfigError where that config.json has other attention heads, which no tensor's shape would show.
+    Raises ConfigError if that config.json has other attention heads, which no tensor's shape would show.
     """
     said = read_json(source / "config.json") if (source / "config.json").is_file() else {}
     for theirs, ours in (("num_attention_heads", "heads"), ("decoder_num_attention_heads", "decoder_heads")):
@@ -208,7 +208,7 @@ def head_order(model: Model) -> list[int]:
 def load_pretrained(given: PretrainedWeights, model: nn.Module, config: Config) -> tuple[str, str, str]:
     """Copy the weights into the model; gives three lines: what was loaded, what is unused, what is missing.
 
-    Raises ConfigError, naming the tensor, where one has another shape, or where a stack of layers is given in part.
+    Raises ConfigError, naming the tensor, if one has another shape, or where a stack of layers is given in part.
     """
     own = model.state_dict()
     fitting = {name: tensor for name, tensor in given.tensors.items() if name in own}

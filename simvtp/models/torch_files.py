@@ -15,7 +15,7 @@ DEPTH = 50  # of containers in containers
 def load_torch(file: Path | IO[bytes], size: int) -> Any:
     """The content of a torch file of `size` bytes, on the CPU.
 
-    Raises pickle.UnpicklingError where it holds more than tensors and plain values, another exception of any kind where
+    Raises pickle.UnpicklingError if it holds more than tensors and plain values, another exception of any kind where
     it is damaged, and ValueError where a tensor in it is not stored as plain numbers in the file.
     """
     # VideoMAE keeps its command line beside the weights: a Namespace is a bare bag of values

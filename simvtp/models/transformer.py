@@ -23,7 +23,7 @@ class Group:
     """Sequences of one length.
 
     tokens: float [B, N, D].
-    present: bool [B, N], False at padding, or None where there is no padding.
+    present: bool [B, N], False at padding, or None if there is no padding.
     """
 
     tokens: Tensor
@@ -41,7 +41,7 @@ class Group:
 class GroupShape:
     """Where a group lies in the packed matrix: `batch` sequences of `length` tokens.
 
-    attention_mask: bool [batch, 1, 1, length], False where a key is padding, or None.
+    attention_mask: bool [batch, 1, 1, length], False if a key is padding, or None.
     """
 
     batch: int

@@ -1,4 +1,4 @@
-"""What a result was computed with: packages, code, machine, job; without what looks like a secret."""
+"""The environment of a result: packages, code, machine, job; without anything that looks like a secret."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def describe(device: torch.device) -> dict[str, Any]:
 
 
 def _driver() -> str | None:
-    """Version of the NVIDIA driver; None where the kernel names none."""
+    """Version of the NVIDIA driver; None if the kernel names none."""
     try:
         first = Path("/proc/driver/nvidia/version").read_text().splitlines()[0]
     except (OSError, IndexError):

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Atomic writes of files."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_parts(path: Path, parts: Iterable[bytes]) -> None:
     """`write_bytes` of what comes piece by piece, and is never whole in memory.
 
-    The file gets the mode that the umask leaves of 0666. Raises locks.LockLost where this process held the lock of a
+    The file gets the mode that the umask leaves of 0666. Raises locks.LockLost if this process held the lock of a
     folder above and lost it, ConfigError where the user may not write there, OSError where the disk is full.
     """
     make_folder(path.parent)
@@ -54,11 +54,11 @@ def write_parts(path: Path, parts: Iterable[bytes]) -> None:
 def write_json(path: Path, content: Any) -> None:
     """JSON with an end-of-line; a list of numbers stands on one line. NaN and infinity are refused (ValueError)."""
     text = json.dumps(content, indent=1, allow_nan=False)
-    write_bytes(path, _NUMBERS.sub(lambda found: f"[{' '.join(found[1].split())}]", text).encode() + b"\n")
+    write_bytes(path, _NUMBERS.sub(lambda match: f"[{' '.join(match[1].split())}]", text).encode() + b"\n")
 
 
 def settle(folder: Path, name: str, wanted: dict[str, Any]) -> None:
-    """Record the settings of an output folder; raises DataError where it was begun with others.
+    """Record the settings of an output folder; raises DataError if it was begun with others.
 
     name: the JSON file in `folder` that keeps them; wanted: the settings of this call.
     """

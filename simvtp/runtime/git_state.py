@@ -1,4 +1,4 @@
-"""The git commit and diff of the code, without what looks like a secret. Loads without torch."""
+"""The git commit and diff of the code, without anything that looks like a secret. Loads without torch."""
 
 from __future__ import annotations
 

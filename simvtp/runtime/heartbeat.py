@@ -1,7 +1,7 @@
-"""A sign of progress: a file that is touched with every step, and a limit after which a silent process ends itself.
+"""Progress of a job: a file that is touched with every step, and a time limit after which a hung process ends itself.
 
-A sweep's job calls `start`; training and evaluation call `beat` with every batch. The controller of the sweep sees by
-the file whether a job still makes progress.
+A sweep's job calls `start`; training and evaluation call `beat` with every batch. The controller of the sweep watches
+the file. (The heartbeat of a lock is another one: simvtp/runtime/locks.py.)
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FILE = "heartbeat"
 
 
 class Pulse:
-    """How long the heartbeat file at `path` has not moved, as this process sees it; no clocks of hosts are compared."""
+    """Time since the heartbeat file at `path` changed, measured by this process; clocks of hosts are not compared."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -38,7 +38,7 @@ class Pulse:
             return None
 
     def silent_seconds(self) -> float:
-        """Seconds since the file was last seen to move, or since this object was made."""
+        """Seconds since the file was last seen to change, or since this object was made."""
         now, touched = time.monotonic(), self._time()
         if touched != self._touched:
             self._touched, self._since = touched, now
@@ -61,7 +61,7 @@ _watched = _Watched()
 def limit_seconds() -> float:
     """Seconds without a step after which a process counts as hung, of the environment; 0: never.
 
-    Raises ConfigError where the variable is no number from 0.
+    Raises ConfigError if the variable is no number from 0.
     """
     text = os.environ.get(VARIABLE, "")
     try:
@@ -96,7 +96,7 @@ def stop() -> None:
 
 
 def beat() -> None:
-    """Say that a step was made. The file is touched at most every few seconds; nothing happens without `start`."""
+    """Report a step. The file is touched at most every few seconds; without `start`, nothing happens."""
     now = time.monotonic()
     if _watched.path is None or now - _watched.last < min(TOUCH_SECONDS, _watched.limit / 4 or TOUCH_SECONDS):
         return

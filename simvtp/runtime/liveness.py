@@ -46,7 +46,7 @@ NAMELESS = Owner("", 0, 0, "", "")
 
 @dataclass(frozen=True)
 class LockFile:
-    """A lock file as it was read. owner: None where the content names none; beat: time of the file in ns."""
+    """A lock file as it was read. owner: None if the content names none; beat: time of the file in ns."""
 
     owner: Owner | None
     inode: int
@@ -58,11 +58,11 @@ class LockFile:
 
 
 def read_lock(path: Path) -> LockFile | None:
-    """A lock file; None where there is none. Opening it makes a network disk ask for the time that is not cached."""
+    """A lock file; None if there is none. Opening it makes a network disk ask for the time that is not cached."""
     for _ in range(3):
         try:
             with path.open("rb") as file:
-                found, content = os.fstat(file.fileno()), file.read()
+                status, content = os.fstat(file.fileno()), file.read()
             break
         except FileNotFoundError:
             return None
@@ -71,7 +71,7 @@ def read_lock(path: Path) -> LockFile | None:
                 raise
     else:
         return None  # replaced at every look: not there as it was
-    return LockFile(_owner(content), found.st_ino, found.st_mtime_ns)
+    return LockFile(_owner(content), status.st_ino, status.st_mtime_ns)
 
 
 def _owner(content: bytes) -> Owner | None:
@@ -94,7 +94,7 @@ def is_visible(owner: Owner) -> bool:
 
 
 def _process_lives(owner: Owner) -> bool | None:
-    """What the kernel says; None where the process cannot be seen from here."""
+    """What the kernel says; None if the process cannot be seen from here."""
     if not owner.sees or owner.sees != visibility():
         return None
     try:

@@ -1,9 +1,9 @@
 """One owner for a run folder or a shared stage, on one machine or many.
 
-A lock is a file that names its owner and is touched every few seconds (`liveness` says when an owner counts as dead).
-A dead lock is taken over by the one process that holds the lock of the take-over, `lock.<token of the dead owner>`; it
-replaces the file in one step. An owner that was taken for dead while it was suspended finds out by `verify`, which
-every write below the folder of a lock calls (`simvtp.runtime.files`).
+A lock is a file that names its owner. The owner touches it every few seconds: its heartbeat (`liveness` decides when an
+owner counts as dead). A dead lock is taken over by the process that holds `lock.<token of the dead owner>`, which
+replaces the file in one step. An owner that was suspended and replaced finds out by `verify`, which every write below
+the folder of a lock calls (`simvtp.runtime.files`).
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Lock:
     """`with Lock(path): ...` holds the lock file `path`, or raises Busy that names the owner.
 
     Taking it may wait: up to a heartbeat for an owner that cannot be seen and lives, STALE_SECONDS for one that died.
-    Raises ConfigError where the folder may not be written.
+    Raises ConfigError if the folder may not be written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -90,7 +90,7 @@ class Lock:
         return self
 
     def verify(self) -> None:
-        """Raise LockLost where this process does not own the lock any more. Costs the reading of a small file."""
+        """Raise LockLost if this process does not own the lock any more. Costs the reading of a small file."""
         entry = read_lock(self.path)
         if entry is None:
             raise LockLost(f"{self.path} was removed while this process worked there; it writes no more")
@@ -141,7 +141,7 @@ class Lock:
         raise Busy(f"{self.path.parent}: other processes take its lock again and again; try again")
 
     def _created(self) -> bool:
-        """Make the lock file where there is none; whether this process owns it now."""
+        """Make the lock file if there is none; whether this process owns it now."""
         try:
             os.link(self._new, self.path)  # atomic, with its content; fails where a lock is there
             return True
@@ -167,7 +167,7 @@ class Lock:
         return True
 
     def _replaced(self, dead: LockFile) -> bool:
-        """Take over from a dead owner; False where another process has done it. Raises Busy where one is at it."""
+        """Take over from a dead owner; False if another process has done it. Raises Busy if one is at it."""
         with Lock(self.path.with_name(f"{self.path.name}.{dead.identity}")):
             entry = read_lock(self.path)
             if entry is None or (entry.identity, entry.beat) != (dead.identity, dead.beat):
@@ -190,7 +190,7 @@ _held: set[Lock] = set()
 
 
 def verify(path: Path) -> None:
-    """Raise LockLost where this process has lost a lock of a folder that `path` lies in."""
+    """Raise LockLost if this process has lost a lock of a folder that `path` lies in."""
     above = path.absolute().parents
     for lock in tuple(_held):
         if lock.path.parent in above:

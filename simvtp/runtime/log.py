@@ -1,6 +1,6 @@
-"""Logging: shown by rich in the commands, silent in a library until its user configures it.
+"""Logging: shown by rich in the commands, silent in a library until its user configures it; and output on stdout.
 
-And what commands print on stdout. Text from outside, such as names of files, controls no terminal.
+Terminal control codes in text from outside, such as file names, are removed.
 
 Every module has `log = logging.getLogger(__name__)`. A user of the library silences or redirects the loggers `simvtp`,
 `sweeps` and `analysis` as any others.

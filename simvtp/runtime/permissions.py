@@ -1,4 +1,4 @@
-"""Folders that a group shares, and what is said where the file system refuses."""
+"""Folders that a group shares, and messages for refusals of the file system."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def make_folder(folder: Path) -> None:
     """Make a folder and those above it, with the modes that the umask leaves.
 
     Below a folder with the setgid bit that its group may write to (`chmod 2775`), new folders are writable for the
-    group too, unless the umask keeps the group out altogether (077). Raises ConfigError where it may not be made.
+    group too, unless the umask keeps the group out altogether (077). Raises ConfigError if it may not be made.
     """
     try:
         if folder.is_dir():
@@ -48,11 +48,11 @@ def explained(error: OSError, path: Path) -> OSError | ConfigError:
         return ConfigError(f"{path}: there is a file where a folder is meant; name another folder")
     if error.errno not in REFUSED:
         return OSError(error.errno, error.strerror, str(path)) if error.errno else OSError(f"{path}: {error}")
-    place = next(place for place in (path, *path.parents) if os.access(place, os.F_OK))
-    found = place.stat()
+    base = next(parent for parent in (path, *path.parents) if os.access(parent, os.F_OK))
+    status = base.stat()
     return ConfigError(
-        f"{path}: {error.strerror} for user {_name(os.geteuid())}; {place} belongs to {_name(found.st_uid)} with mode "
-        f"{stat.S_IMODE(found.st_mode):04o}. Use a folder of your own, or one that the group shares: its owner "
+        f"{path}: {error.strerror} for user {_name(os.geteuid())}; {base} belongs to {_name(status.st_uid)} with mode "
+        f"{stat.S_IMODE(status.st_mode):04o}. Use a folder of your own, or one that the group shares: its owner "
         "runs `chmod -R g+rwX` and `chmod g+s` on it, and all use umask 002"
     )
 

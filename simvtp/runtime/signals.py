@@ -1,4 +1,4 @@
-"""Signals that stop training: noted when they come, acted on between two steps."""
+"""Signals that stop training: recorded when they arrive, handled between two steps."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Interrupted(Exception):
 
 
 def raise_if_stopped(text: str) -> None:
-    """Raise Interrupted where a signal came."""
+    """Raise Interrupted if a signal came."""
     if stop_requested.number:
         raise Interrupted(text)
 

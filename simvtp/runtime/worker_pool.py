@@ -115,12 +115,12 @@ class Worker:
                 self.process.kill()
                 self._ended()
                 return Failure(f"not read within {self.seconds:g} s")
-            found = pickle.load(self.process.stdout)
+            answer = pickle.load(self.process.stdout)
         except (EOFError, BrokenPipeError, ConnectionResetError):
             return Failure(f"the process that read it ended (exit code {self._ended()})")
-        if isinstance(found, DataError):
-            raise found
-        return list(found)
+        if isinstance(answer, DataError):
+            raise answer
+        return list(answer)
 
     def stop(self) -> None:
         """End the process; the worker is not used again."""
@@ -130,7 +130,7 @@ class Worker:
             self.process.wait()
 
     def _started(self) -> subprocess.Popen[bytes]:
-        """A process that has imported the function; raises RuntimeError where it cannot."""
+        """A process that has imported the function; raises RuntimeError if it cannot."""
         paths = os.pathsep.join(path or os.getcwd() for path in sys.path)  # noqa: PTH109
         command = [sys.executable, "-m", "simvtp.runtime.worker_pool"]
         environment = os.environ | {"PYTHONPATH": paths}
@@ -180,7 +180,7 @@ def _feed(
 
 
 def _serve(source: IO[bytes], results: IO[bytes]) -> None:
-    """A worker's life: the function first, then items until the pipe closes."""
+    """Loop of a worker: reads the function, then items until the pipe closes."""
     module, name, shared = pickle.load(source)
     function = getattr(importlib.import_module(module), name)
     answer: Any = "ready"
@@ -196,7 +196,7 @@ def _serve(source: IO[bytes], results: IO[bytes]) -> None:
 
 
 def check_seconds(seconds: float) -> None:
-    """Raise DataError where --seconds is no time limit."""
+    """Raise DataError if --seconds is no time limit."""
     if not 0 < seconds < 1e9:
         raise DataError(f"--seconds {seconds:g}: it takes more than 0, such as 60")
 

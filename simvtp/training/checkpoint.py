@@ -28,7 +28,7 @@ def save_weights(model: nn.Module, path: Path) -> None:
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
-    """Load what `save_weights` wrote; raises DataError, naming the file and tensors, where the two do not fit."""
+    """Load what `save_weights` wrote; raises DataError, naming the file and tensors, if the two do not fit."""
     try:
         tensors = safetensors.torch.load(path.read_bytes())
     except safetensors.SafetensorError as error:

@@ -40,7 +40,7 @@ def dual_encoder(experiment: Experiment, tokenizer: Tokenizer) -> DualEncoder:
 def pretrained_model(experiment: Experiment, tokenizer: Tokenizer) -> SimVTPModel:
     """The config's pre-trained model; where it has no pre-training, what pre-training would start from.
 
-    Raises ConfigError where pre-training is not done.
+    Raises ConfigError if pre-training is not done.
     """
     stage = experiment.pretrain_dir
     if stage is None:

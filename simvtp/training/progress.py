@@ -22,7 +22,7 @@ from simvtp.training.trackers import Tracker, open_trackers
 
 log = logging.getLogger(__name__)
 
-QUIET_SECONDS = 30.0  # between two lines where there is no terminal
+QUIET_SECONDS = 30.0  # between two lines if there is no terminal
 
 
 class Log:
@@ -128,7 +128,7 @@ class Progress:
         return round((self.step - self.first) * self.batch / max(time.monotonic() - self.began, 1e-6), 1)
 
     def seconds_left(self) -> float:
-        """At the rate so far; 0 where it is not known."""
+        """At the rate so far; 0 if it is not known."""
         rate = self.rate()
         return round((self.steps - self.step) * self.batch / rate, 1) if rate else 0.0
 

@@ -176,9 +176,9 @@ class Mlflow:
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME", PROJECT)
         experiment = self.client.get_experiment_by_name(name)
         number = experiment.experiment_id if experiment is not None else self.client.create_experiment(name)
-        found = self.client.search_runs([number], f"tags.`{TAG}` = '{folder.name}'")
-        if found:
-            self.run = found[0].info.run_id
+        runs = self.client.search_runs([number], f"tags.`{TAG}` = '{folder.name}'")
+        if runs:
+            self.run = runs[0].info.run_id
             self.client.update_run(self.run, status="RUNNING")
         else:
             tags = {TAG: folder.name, "simvtp.kind": folder.parent.name}

@@ -39,7 +39,7 @@ class Loader(Protocol):
 
 
 def stop_if_requested() -> None:
-    """Raise Interrupted where any process got a signal; to be called between stages, where nothing is to be saved."""
+    """Raise Interrupted if any process got a signal; to be called between stages, where nothing is to be saved."""
     (stop_requested.number,) = largest(stop_requested.number)
     raise_if_stopped("stopped between two stages")
 
@@ -75,7 +75,7 @@ class Trainer:
     memory: what a stage keeps in checkpoints beside the training state (the best epoch and its weights, say); plain
         values and tensors.
 
-    Raises ConfigError where the batch cannot be divided among the processes, DataError where the last checkpoint is
+    Raises ConfigError if the batch cannot be divided among the processes, DataError where the last checkpoint is
     whole and does not fit.
     """
 
@@ -142,7 +142,7 @@ class Trainer:
         return load_state(folder) if exists else None
 
     def save(self) -> None:
-        """Write a checkpoint of this step; every process must call this. Raises OSError where the disk is full."""
+        """Write a checkpoint of this step; every process must call this. Raises OSError if the disk is full."""
         now = time.monotonic()
         self.seconds, self._counted = self.seconds + now - self._counted, now
         state = {"stage": self.name, "step": self.step, "tail": self.tail, "memory": self.memory,

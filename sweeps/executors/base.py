@@ -1,4 +1,4 @@
-"""The interface of executors: where runs are carried out."""
+"""The interface of executors, which run jobs: on SLURM, on this machine, in this process."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class Refused(ConfigError):
 
 
 class Executor(Protocol):
-    """Runs jobs somewhere. A job is an opaque handle that `submit` or `attach` gives.
+    """Runs jobs. A job is an opaque handle returned by `submit` or `attach`.
 
-    capacity: runs at the same time, at most.
-    poll_seconds: time between two looks at the jobs.
+    capacity: most runs at the same time.
+    poll_seconds: time between two polls of the jobs.
     stops_with_controller: whether Ctrl-C in the controller ends the jobs too.
     has_queue: whether runs may be submitted before their pre-training is done, to wait for it there.
     """
@@ -48,16 +48,16 @@ class Executor(Protocol):
         """Jobs that earlier controllers submitted and in which some of the runs still are, by run id."""
 
     def submit(self, runs: Sequence[Run]) -> dict[str, Any]:
-        """Start the runs that no other controller has submitted; gives the job of each run under way, by run id.
+        """Start the runs that no other controller has submitted; returns the job of each started run, by run id.
 
-        Raises Refused where the jobs were not taken.
+        Raises Refused if the jobs were not accepted.
         """
 
     def describe_plan(self, runs: Sequence[Run]) -> list[str]:
         """What `submit` would do with the runs, as lines of text."""
 
     def check(self) -> None:
-        """Raise Refused where this executor can take no job at all; called before anything is started."""
+        """Raise Refused if this executor can accept no job at all; called before anything is started."""
 
     def is_pending(self, job: Any) -> bool:
         """Whether the job has not begun."""

@@ -22,22 +22,22 @@ from sweeps.state.run_states import RunRegistry
 log = logging.getLogger(__name__)
 
 PING_SECONDS = 30.0
-# What the commands of SLURM say on a machine that has them but belongs to no cluster.
+# Messages of SLURM's commands on a machine that has them but belongs to no cluster.
 _NO_CLUSTER = ("configuration source", "process configuration file")
 
 
 def detect() -> str:
-    """What `--cluster auto` stands for: "slurm" where this machine belongs to a cluster, else "local".
+    """The meaning of `--cluster auto`: "slurm" if this machine belongs to a cluster, else "local".
 
-    A SLURM that does not answer at the moment is still a SLURM: its login node is no place to train.
+    It is "slurm" even if SLURM does not answer now, so that nothing is trained on a login node.
     """
     if shutil.which("sbatch") is None or shutil.which("sinfo") is None:
         return "local"
     try:
-        found = subprocess.run(
+        answer = subprocess.run(
             ["sinfo", "--noheader"], capture_output=True, text=True, timeout=PING_SECONDS, check=False
         )
-        code, words = found.returncode, found.stderr.strip()
+        code, words = answer.returncode, answer.stderr.strip()
     except subprocess.TimeoutExpired:
         code, words = 1, f"no answer to sinfo within {PING_SECONDS:.0f} s"
     if code == 0:
@@ -68,10 +68,10 @@ def make_executor(
             raise ConfigError(f"--pack {pack}: --cluster debug does one run after the other; take --cluster local")
         return Debug(registry, preset)
     if cluster != "local":
-        found = Cluster() if cluster == "slurm" else cluster_config.read(cluster)
+        resources = Cluster() if cluster == "slurm" else cluster_config.read(cluster)
         # Exported also where a cluster passes nothing of this environment on to jobs.
-        setup = (*found.setup, tracker_names.export(), heartbeat.export())
-        return Slurm(registry, preset, dataclasses.replace(found, setup=setup, pack=pack or found.pack), jobs)
+        setup = (*resources.setup, tracker_names.export(), heartbeat.export())
+        return Slurm(registry, preset, dataclasses.replace(resources, setup=setup, pack=pack or resources.pack), jobs)
     cores, gpus = len(os.sched_getaffinity(0)), max(1, len(visible_gpus()))
     if pack is not None:
         return Local(registry, preset, min(pack * gpus, jobs or pack * gpus))

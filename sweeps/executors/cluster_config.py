@@ -1,4 +1,4 @@
-"""Clusters as files: what `--cluster NAME` reads from clusters/NAME.toml, of this folder or of the repository."""
+"""Resources of SLURM jobs: `--cluster NAME` reads clusters/NAME.toml of the working folder or of the repository."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ FOLDER = Path(__file__).resolve().parents[2] / "clusters"
 
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
-    """What a job of a run asks SLURM for. None: SLURM's default.
+    """The resources that a job of a run requests from SLURM. None: SLURM's default.
 
     name: in messages; of the file in clusters/.
     partition, account, qos, constraint, exclude: as sbatch takes them.
-    time: limit of a job, minutes. A run that needs longer is requeued and goes on from its checkpoint.
+    time: limit of a job, minutes. A run that needs longer is requeued and continues from its checkpoint.
     gpus: of a node; None: one, or none for the preset tiny.
     cpus: of a process; None: the threads of the config.
     memory: of a node, such as "64G".
     nodes, tasks: nodes of a run, and processes on each; more than one in all: the run is data parallel.
-    parallel: tasks of one array at work at the same time.
+    parallel: tasks of one array running at the same time.
     pack: runs side by side in one job, which share its GPUs.
     signal_seconds: this long before a limit a job writes its checkpoint and asks to be requeued.
     setup: shell lines before Python starts.
@@ -126,8 +126,8 @@ def _minutes(path: Path, value: Any) -> int:
     """ "days-hours:minutes:seconds" with days and seconds left out at will, or a number of minutes."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    found = re.fullmatch(r"(?:(\d+)-)?(\d+):(\d\d)(?::(\d\d))?", value) if isinstance(value, str) else None
-    if found is None:
+    match = re.fullmatch(r"(?:(\d+)-)?(\d+):(\d\d)(?::(\d\d))?", value) if isinstance(value, str) else None
+    if match is None:
         raise ConfigError(f'{path}, time: {value!r} is not a time; write minutes, "24:00:00" or "2-12:00:00"')
-    days, hours, minutes = (int(part or 0) for part in found.groups()[:3])
+    days, hours, minutes = (int(part or 0) for part in match.groups()[:3])
     return (days * 24 + hours) * 60 + minutes

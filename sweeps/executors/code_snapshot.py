@@ -1,4 +1,4 @@
-"""The code that jobs run: a copy as it was when the command was given, so that later edits reach no job."""
+"""The code that jobs run: a copy made when the command starts, so that later edits do not affect jobs."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ SUFFIXES = (".py", ".toml", ".txt", ".json")
 
 @cache
 def snapshot_code(results: Path) -> Path:
-    """The folder results/code/<hash of the code> with a copy of the packages, and of the plugins that are loaded; what
-    is there already is used again.
+    """The folder results/code/<hash of the code> with a copy of the packages and of the loaded plugins. An existing one
+    is used again.
 
-    One for all that a command starts: a sweep whose code is edited while it runs is not made by two codes.
+    All jobs of a command use the same copy, so that editing the code during a sweep does not mix two versions.
 
     code.json in it holds the git commit and the diff of tracked files against it, for environment.json.
     """

@@ -1,8 +1,8 @@
 """Entry point of a job: `python -m sweeps.executors.job results/jobs/<token>` or `.../runs/<id>/jobs/task.json`.
 
-A folder is a submission to SLURM: the items of the array task are read from its record, so a job needs nothing of the
-controller that submitted it. Submitit runs it: its handler of SIGUSR2 requeues the job once the checkpoint is written.
-A file is one task on this machine.
+The argument is the folder of a submission to SLURM, or the file of one task on this machine. An array task reads its
+items from the submission's record, so it does not need the controller. Submitit's handler of SIGUSR2 requeues the job
+once the checkpoint is written.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ GRACE_SECONDS = 15.0  # less than the controller's
 
 
 class PackedTasks:
-    """Several runs side by side in one job, each in a process of its own, on the job's cores and GPUs.
+    """Several runs side by side in one job, each in its own process, sharing the job's cores and GPUs.
 
     folder: of the submission. run_folders: of the runs, in the order of the items.
     """
@@ -120,7 +120,7 @@ def _run_submission(folder: Path, item: int | None) -> None:
     os.environ["SUBMITIT_FOLDER"] = str(folder)
     environment = JobEnvironment()
     if environment.global_rank == 0:
-        packed = PackedTasks(folder, [submissions.home(entry) for entry in items])
+        packed = PackedTasks(folder, [submissions.folder_of(entry) for entry in items])
         call = DelayedSubmission(tasks[0] if len(tasks) == 1 else packed)
         call.set_timeout(60 * 24 * 365, REQUEUES)
         path = environment.paths.submitted_pickle

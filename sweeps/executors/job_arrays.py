@@ -1,4 +1,4 @@
-"""Runs -> job arrays. Pre-training that several runs share is done once, and arrays of those runs follow it."""
+"""Runs -> job arrays. A pre-training that several runs share is one task, and the arrays of those runs depend on it."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class Array:
 
 
 def arrays(runs: Sequence[Run], made: Mapping[str, bool], pack: int, longest: int) -> Iterator[Array]:
-    """Runs -> arrays of at most `longest` tasks of `pack` items, one after the other as they are asked for.
+    """Runs -> arrays of at most `longest` tasks of `pack` items, as a generator.
 
-    made: pre-training stage -> whether its weights are there. A stage to be made that has one run is made by the job of
-    that run. Where it has several, it is an item of an array of stages, which the arrays of its runs follow.
+    made: pre-training stage -> whether its weights exist. An unfinished stage with one run is trained by the job of
+    that run. One with several runs is an item of an array of stages, on which the arrays of its runs depend.
     """
     users: dict[str, list[Run]] = {}
     plain: list[Run] = []
@@ -37,8 +37,10 @@ def arrays(runs: Sequence[Run], made: Mapping[str, bool], pack: int, longest: in
             plain.append(run)
         else:
             users.setdefault(run.stage, []).append(run)
-    plain += [found[0] for found in users.values() if len(found) == 1]
-    shared = sorted((stage for stage, found in users.items() if len(found) > 1), key=lambda stage: -len(users[stage]))
+    plain += [waiting[0] for waiting in users.values() if len(waiting) == 1]
+    shared = sorted(
+        (stage for stage, waiting in users.items() if len(waiting) > 1), key=lambda stage: -len(users[stage])
+    )
     number = 0  # of arrays so far
     for part in chunks(shared, pack * longest):
         stages = tuple(
@@ -53,7 +55,7 @@ def arrays(runs: Sequence[Run], made: Mapping[str, bool], pack: int, longest: in
 
 
 def _following(first: int, followers: Sequence[Sequence[Run]], pack: int, longest: int) -> Iterator[Array]:
-    """The arrays that follow array `first`: followers[i] wait for its task i. As few arrays as will do.
+    """The arrays that depend on array `first`: followers[i] wait for its task i. As few arrays as possible.
 
     Few stages with many runs: arrays for each stage, all of whose tasks wait for one task. Many stages with few runs:
     the n-th runs of all stages are an array, where task i waits for task i; the stages come by falling number of runs,

@@ -1,4 +1,4 @@
-"""Runs as processes of this machine, each with cores and a GPU of its own."""
+"""Runs as processes of this machine, each with its own cores and GPU."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def visible_gpus() -> list[str]:
         return [part for part in parts if part.isdigit() or part.startswith(("GPU-", "MIG-"))]
     if shutil.which("nvidia-smi") is None:
         return []
-    found = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True, check=False)
-    return [str(number) for number in range(found.stdout.count("UUID: GPU-"))] if found.returncode == 0 else []
+    listed = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True, check=False)
+    return [str(number) for number in range(listed.stdout.count("UUID: GPU-"))] if listed.returncode == 0 else []
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ class LocalJob:
 
 
 class Local:
-    """Processes of this machine. Each leads a session of its own: a closed terminal or Ctrl-C reaches it only through
-    the controller, which lets it write a checkpoint.
+    """Processes of this machine. Each is in its own session, so a closed terminal or Ctrl-C reaches it only through the
+    controller, which lets it write a checkpoint.
 
     registry: of the results folder. preset: name of the preset, noted in results. jobs: processes at the same time;
     each gets an equal share of the cores, and one of the GPUs in turn, which several share where there are fewer GPUs.

@@ -13,8 +13,8 @@ from sweeps.executors.base import Refused
 
 SBATCH_SECONDS = 120.0
 
-# What sbatch says where the same command will do later: a daemon that is away, a partition that is drained, a quota of
-# jobs. Everything else is an error of the request and is said at once.
+# Messages of sbatch for temporary refusals: a daemon is down, a partition is drained, a quota of jobs is reached.
+# Everything else is an error in the request, which is raised at once.
 _TRANSIENT = (
     "unable to contact", "timed out", "temporarily", "not responding", "connection refused", "connection reset",
     "connect failure", "zero bytes", "munge", "authentication", "credential", "inactive or drain", "maxsubmit",
@@ -23,7 +23,7 @@ _TRANSIENT = (
 
 
 def is_transient(words: str) -> bool:
-    """Whether sbatch may take the same job later, by what it said."""
+    """Whether sbatch may accept the same job later, by its message."""
     return any(text in words.lower() for text in _TRANSIENT)
 
 
@@ -47,7 +47,7 @@ def batch_script(
 
     folder: of the submission; output goes there, as <array>_<task>_<process>_log.out. options: of sbatch, by their
     long names; True: without a value; None: left out. setup: shell lines before Python starts. tasks: in the array.
-    parallel: tasks at work at the same time, at most.
+    parallel: tasks running at the same time, at most.
     """
     wanted = {
         "array": f"0-{tasks - 1}%{min(tasks, parallel)}", "output": f"{folder}/%A_%a_0_log.out", "open-mode": "append",
@@ -63,7 +63,7 @@ def batch_script(
 
 
 def submit(script: Path, cluster: str) -> str:
-    """Submit a script; gives the number of the job. Raises Refused, naming the cluster."""
+    """Submit a script; returns the number of the job. Raises Refused, naming the cluster."""
     try:
         done = subprocess.run(
             ["sbatch", "--parsable", str(script)], capture_output=True, text=True, timeout=SBATCH_SECONDS, check=False
@@ -77,7 +77,7 @@ def submit(script: Path, cluster: str) -> str:
 
 
 def try_out(script: str, cluster: str) -> None:
-    """Ask SLURM whether it would take a script, without submitting it. Raises Refused, naming the cluster."""
+    """Ask SLURM whether it would accept a script, without submitting it. Raises Refused, naming the cluster."""
     try:
         done = subprocess.run(["sbatch", "--test-only"], input=script, capture_output=True, text=True,
                               timeout=SBATCH_SECONDS, check=False)  # fmt: skip

@@ -1,4 +1,4 @@
-"""Job arrays of SLURM. Pre-training that several runs share is done once, and arrays of those runs follow it."""
+"""Executor for SLURM: submits job arrays, reads their states and ends, cancels them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 QUERY_SECONDS = 60.0
 
-# How the accounting calls the end of a job that was not of its own making.
+# States of the accounting for jobs that were ended from outside.
 _EXTERNAL = ("CANCELLED", "NODE_FAIL", "PREEMPTED", "BOOT_FAIL", "REQUEUED", "REVOKED")
 _NOT_ENDED = ("PENDING", "RUNNING", "COMPLETING")
 
@@ -46,7 +46,7 @@ _NOT_LAUNCHED = tuple(
     )
 )
 
-# What sacct says on a cluster that keeps no accounts.
+# Messages of sacct on a cluster without accounting.
 _NO_ACCOUNTING = "accounting storage is disabled"
 
 
@@ -80,14 +80,14 @@ class Slurm:
         """
         if self._max_array is None:
             code, out, words = _ask("scontrol", "show", "config")
-            found = re.search(r"^MaxArraySize\s*=\s*(\d+)", out, re.MULTILINE)
-            if code or not found:
+            match = re.search(r"^MaxArraySize\s*=\s*(\d+)", out, re.MULTILINE)
+            if code or not match:
                 raise Refused(f"cluster {self.cluster.name}: scontrol does not answer: {words}", transient=True)
-            self._max_array = min(FEW, max(1, int(found[1]) - 1))
+            self._max_array = min(FEW, max(1, int(match[1]) - 1))
         return self._max_array
 
     def check(self) -> None:
-        """Ask SLURM whether it would take a job of this cluster; raises Refused for what it will never take."""
+        """Ask SLURM whether it would accept a job of this cluster; raises Refused if it never will."""
         script = sbatch.batch_script(self.submissions.folder, self._options(None), (), 1, 1)
         try:
             sbatch.try_out(script, self.cluster.name)
@@ -105,7 +105,7 @@ class Slurm:
         return {run: claim for run, claim in claims.items() if claim is not None and not self.is_over(claim)}
 
     def submit(self, runs: Sequence[Run]) -> dict[str, Claim]:
-        """Submit the runs that nobody has submitted yet; gives the job of each run that is submitted."""
+        """Submit the runs that no controller has submitted yet; returns the job of each submitted run."""
         jobs: dict[str, Claim] = {}
         with self.submissions.exclusive():
             jobs |= self.attach(runs)
@@ -126,7 +126,7 @@ class Slurm:
         return jobs
 
     def _missing(self, runs: Sequence[Run]) -> tuple[list[Run], dict[str, bool]]:
-        """Runs whose pre-training no other submission does at the moment, and whether each stage is done."""
+        """Runs whose pre-training is not in another submission, and stage -> whether it is done."""
         made = {run.stage: self.registry.is_pretrained(run.stage) for run in runs if run.stage is not None}
         elsewhere = {stage for stage, ready in made.items() if not ready and self._is_claimed(stage)}
         return [run for run in runs if run.stage not in elsewhere], made
@@ -138,9 +138,9 @@ class Slurm:
             longest = self.max_array()
         except Refused as error:
             return [f"{error}; the arrays are not known until it does"]
-        found = list(arrays(wanted, made, self.cluster.pack, longest))
+        planned = list(arrays(wanted, made, self.cluster.pack, longest))
         lines = []
-        for number, array in enumerate(found):
+        for number, array in enumerate(planned):
             kind = "stages" if array.tasks[0][0].kind == "pretrain" else "runs"
             items = sum(map(len, array.tasks))
             after = "" if array.after is None else f", after array {array.after + 1}"
@@ -148,8 +148,8 @@ class Slurm:
             lines.append(f"array {number + 1}: {len(array.tasks)} jobs of {items} {kind}{after}")
         if len(runs) > len(wanted):
             lines.append(f"{len(runs) - len(wanted)} runs wait for a stage that another sweep has submitted")
-        jobs = sum(len(array.tasks) for array in found)
-        return [*lines, f"would submit {jobs} jobs in {len(found)} arrays to {self.cluster.name}"]
+        jobs = sum(len(array.tasks) for array in planned)
+        return [*lines, f"would submit {jobs} jobs in {len(planned)} arrays to {self.cluster.name}"]
 
     def _is_claimed(self, stage: str) -> bool:
         claim = self.submissions.claim("pretrain", stage)
@@ -168,7 +168,7 @@ class Slurm:
         return sbatch.submit(script, self.cluster.name)
 
     def _options(self, config: Config | None) -> dict[str, str | int | bool | None]:
-        """What a job asks SLURM for. config: of its first run, for the number of threads."""
+        """Options of sbatch for a job. config: of its first run, for the number of threads."""
         cluster = self.cluster
         threads = max(1, config.machine.threads or config.machine.workers) if config is not None else 1
         return {
@@ -190,7 +190,7 @@ class Slurm:
         return state is not None and state[0] in PENDING
 
     def is_over(self, job: Claim) -> bool:
-        """Whether SLURM has the job no more. A job submitted after the last look at the queue is not over."""
+        """Whether SLURM no longer has the job. A job submitted after the last query of the queue is not over."""
         snapshot = self.queue.current()
         if snapshot.state(job.token, job.task) is not None:
             return False
@@ -198,11 +198,12 @@ class Slurm:
         return record is None or snapshot.time > record.created + 1
 
     def end_of(self, job: Claim) -> JobEnd:
-        """By the accounting; a job that it does not list and that wrote no output, or whose task SLURM could not start,
-        never began.
+        """How the job ended, by the accounting.
 
-        UNKNOWN also while the accounting has not heard of the end yet. On a cluster without accounting every end
-        counts as the job's own.
+        A job that it does not list and that wrote no output, or whose task SLURM could not start, never began.
+
+        UNKNOWN also while the accounting does not list the end yet. On a cluster without accounting every end counts
+        as the job's own.
         """
         record, output, ends = self._record(job.token), self.log_path(job), self._ends_of_jobs()
         if record is None or output is None:
@@ -224,9 +225,9 @@ class Slurm:
         return claim or job
 
     def _ends_of_jobs(self) -> Mapping[str, str] | None:
-        """Job -> how the accounting calls its end, for all arrays known here; None where it does not answer.
+        """Job -> its end by the accounting, for all arrays of this executor; None if it does not answer.
 
-        Asked once after each look at the queue: what that look found to be over had ended before.
+        Asked once after each query of the queue: jobs that are over by that query had ended before.
         """
         looked = self.queue.current().time
         if self._ends[0] != looked or self._ends[1] is None:
@@ -241,7 +242,7 @@ class Slurm:
         return self._ends[1]
 
     def _record(self, token: str) -> Record | None:
-        """None where there is no such record; one that had no number yet is read again."""
+        """None if there is no such record; one that had no number yet is read again."""
         known = self.records.get(token)
         if known is None or known.job is None:
             known = self.submissions.read(token)
@@ -263,7 +264,7 @@ class Slurm:
     def stop(self, jobs: Sequence[Claim]) -> None:
         """Cancel jobs; each is sent SIGTERM first, so its run writes a checkpoint."""
         records = {job: self._record(job.token) for job in jobs}
-        numbers = {found.number(job.task) for job, found in records.items() if found is not None and found.job}
+        numbers = {record.number(job.task) for job, record in records.items() if record is not None and record.job}
         for part in chunks(sorted(numbers), 500):
             code, _, words = _ask("scancel", *part)
             if code:

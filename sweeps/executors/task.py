@@ -1,4 +1,4 @@
-"""What a job does: one run, or one pre-training that several runs share. A failure is recorded in its folder."""
+"""The work of a job: one run, or one pre-training that several runs share. Failures are recorded in its folder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from submitit.helpers import DelayedSubmission
 
 from simvtp.config.experiment import Experiment
 from simvtp.config.plugins.loading import load_recorded
-from simvtp.config.run_dirs import RUNS, STAGES, home
+from simvtp.config.run_dirs import RUNS, STAGES, folder_of
 from simvtp.config.schema import flatten, unflatten
 from simvtp.runtime import heartbeat
 from sweeps.plan import Run
@@ -75,7 +75,7 @@ class Task:
             heartbeat.stop()
 
     def _run_patiently(self) -> str:
-        """Do the work; wait while another process does it or the disk is full, which is no fault of this run."""
+        """Train the run or stage; wait while another process trains it, or while the disk is full."""
         from simvtp.runtime.locks import Busy
         from simvtp.runtime.signals import Interrupted
 
@@ -113,10 +113,10 @@ class Task:
         return Experiment(unflatten(self.values), self.preset, self.results)
 
     def _folder(self) -> Path:
-        return home(self.results, RUNS if self.kind == "run" else STAGES, self.name)
+        return folder_of(self.results, RUNS if self.kind == "run" else STAGES, self.name)
 
     def _record(self, error: Exception) -> None:
-        """A death before the pre-training is done belongs to it: every run that shares it would die alike."""
+        """Record a death: of the pre-training if that is unfinished, since every run that shares it would die too."""
         stage = self._experiment().pretrain_dir
         output = JobEnvironment().paths.stdout if "SUBMITIT_FOLDER" in os.environ else None
         if stage is not None and not (stage / "weights.safetensors").exists():
@@ -125,7 +125,7 @@ class Task:
             record_death(self._folder(), "finetune", error, job_name(), output)
 
     def checkpoint(self) -> DelayedSubmission:
-        """What Submitit requeues: the same task, which goes on from its own checkpoint."""
+        """The submission that Submitit requeues: the same task, which continues from its own checkpoint."""
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the requeue's own SIGTERM would kill `scontrol requeue`
         return DelayedSubmission(self)
 

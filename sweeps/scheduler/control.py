@@ -1,4 +1,4 @@
-"""One run from outside: --why explains its state, --log follows its output, --cancel ends it."""
+"""Commands for single runs: --why explains the state of a run, --log follows its output, --cancel ends it."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ FOLLOW_SECONDS = 1.0
 
 
 def find_run(plan: Plan, text: str) -> Run:
-    """The run of an id, of the beginning of one, or of a label; raises ConfigError."""
-    found = [run for run in plan.runs.values() if run.id.startswith(text) or run.label == text]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        names = ", ".join(f"{run.id} ({run.label}, seed {run.seed})" for run in found[:6])
-        raise ConfigError(f"run {text!r}: {len(found)} runs of {plan.folder} are meant, such as {names}")
+    """The run with this id, prefix of an id, or label; raises ConfigError if there is none or more than one."""
+    runs = [run for run in plan.runs.values() if run.id.startswith(text) or run.label == text]
+    if len(runs) == 1:
+        return runs[0]
+    if runs:
+        names = ", ".join(f"{run.id} ({run.label}, seed {run.seed})" for run in runs[:6])
+        raise ConfigError(f"run {text!r}: {len(runs)} runs of {plan.folder} match, such as {names}")
     known = [name for run in plan.runs.values() for name in (run.id, run.label)]
     raise ConfigError(f"run {text!r}: {plan.folder} has no such run{nearest(text, known)}; --status names them")
 
 
 def output_of(registry: RunRegistry, run: Run) -> Path | None:
-    """The file that the run's last job wrote; None where it has had none."""
+    """Output file of the run's last job; None if it has had no job."""
     written = [*(registry.folder(run.id) / "jobs").glob("*_log.out")]
     for kind, name in (("run", run.id), ("pretrain", run.stage)):
         claim = registry.submissions.claim(kind, name) if name else None
@@ -52,7 +52,7 @@ def output_of(registry: RunRegistry, run: Run) -> Path | None:
 
 
 def follow(console: Console, registry: RunRegistry, run: Run) -> int:
-    """Print the output of the run's last job, and what comes to it until the run has ended."""
+    """Print the output of the run's last job and follow it until the run has ended; returns the exit code."""
     registry.queue.read_cached()
     path, shown = output_of(registry, run), 0
     if path is None:
@@ -77,7 +77,7 @@ def follow(console: Console, registry: RunRegistry, run: Run) -> int:
 
 
 def explain(console: Console, plan: Plan, registry: RunRegistry, run: Run) -> int:
-    """What the run differs in from the sweep's base, what became of its jobs, and its failure."""
+    """Print the run's settings that differ from the base, its jobs and their ends, and its failure."""
     registry.queue.read_cached()
     state, base = registry.state(run), flatten(plan.base)
 
@@ -122,10 +122,10 @@ def explain(console: Console, plan: Plan, registry: RunRegistry, run: Run) -> in
 
 
 def cancel(console: Console, plan: Plan, registry: RunRegistry, runs: Sequence[Run]) -> int:
-    """End runs that are not done, for good: until --retry failed. Jobs at work write a checkpoint first.
+    """Mark unfinished runs as failed (--retry failed starts them again) and end their jobs, which write a checkpoint.
 
-    A shared pre-training that no other run of the plan waits for ends with them. Raises ConfigError, before anything is
-    changed, where a run is at work for another user.
+    A shared pre-training ends too if no other run of the plan needs it. Raises ConfigError, before anything is changed,
+    if a run belongs to another user.
     """
     for run in runs:
         _check_user(registry, run)
@@ -149,7 +149,7 @@ def cancel(console: Console, plan: Plan, registry: RunRegistry, runs: Sequence[R
 
 
 def _check_user(registry: RunRegistry, run: Run) -> None:
-    """Raise ConfigError where the run's process, job or folder belongs to another user, who alone can end it."""
+    """Raise ConfigError if the run's process, job or folder belongs to another user: only that user can end it."""
     if os.geteuid() == 0 or registry.state(run).name in ("done", "failed"):
         return
     folder = registry.folder(run.id)
@@ -174,7 +174,7 @@ def _user_name(user: int) -> str:
 
 
 def _end_jobs(registry: RunRegistry, runs: Sequence[Run], stages: Collection[str]) -> None:
-    """Signal processes of this machine and scancel jobs; the sweep's controller, or the job, ends what is elsewhere."""
+    """Signal processes of this machine and scancel jobs. The sweep's controller or the job itself ends the others."""
     numbers = set[str]()
     for run in runs:
         owner = holder(registry.folder(run.id) / "lock")

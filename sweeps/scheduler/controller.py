@@ -1,4 +1,4 @@
-"""The controller of a sweep: submits what is missing, watches the jobs, records what became of the runs."""
+"""The controller of a sweep: submits missing runs, watches their jobs, records the ends of runs."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from sweeps.state.run_states import RunRegistry, RunState
 
 log = logging.getLogger(__name__)
 
-ALIKE = 3  # so many failures of one kind, before any run is done, stop the sweep
-IDLE_SECONDS = 10.0  # between two looks at the folders of runs without a job
-RETRY_SECONDS = 30.0  # after a refusal that can pass
-ACCOUNTING_SECONDS = 15 * 60.0  # wait for the accounting to say how a job ended
+ALIKE = 3  # this many equal failures before any run is done stop the sweep
+IDLE_SECONDS = 10.0  # between two polls of the folders of runs without a job
+RETRY_SECONDS = 30.0  # after a refusal that is temporary
+ACCOUNTING_SECONDS = 15 * 60.0  # wait for the accounting to report how a job ended
 OVER = ("done", "failed")
 
 
@@ -31,7 +31,7 @@ class Vanished(RuntimeError):
 
 
 class Stopped(RuntimeError):
-    """The first failures were all alike: no more runs are started."""
+    """The first failures were equal: no more runs are started."""
 
 
 class Study(Protocol):
@@ -41,7 +41,7 @@ class Study(Protocol):
         """A run is done or failed."""
 
     def update(self, states: Mapping[str, RunState]) -> None:
-        """The states of all runs, after every look."""
+        """The states of all runs, after every poll."""
 
     def reload(self) -> None:
         """A write failed: read again what is on disk."""
@@ -50,9 +50,9 @@ class Study(Protocol):
 class Controller:
     """The loop of one command. The state of a run is read from its folder, never assumed.
 
-    plan: the runs. registry: of the results folder. study: what is told of runs that start and end. executor: where
-    runs are carried out. screen: what the user sees. hung_seconds: a job without a step for so long is killed and
-    tried again; 0: never.
+    plan: the runs. registry: of the results folder. study: receives the ends of runs. executor: starts the runs.
+    screen: shows their states. hung_seconds: a job without a step for so long is killed and its run tried again; 0:
+    never.
     """
 
     def __init__(
@@ -63,20 +63,20 @@ class Controller:
         self.active: dict[str, Any] = {}  # run -> its job
         self.states: dict[str, RunState] = {}
         self.open = dict(plan.runs)  # runs that are not over
-        self.looked = -IDLE_SECONDS  # when runs without a job were looked at
+        self.polled = -IDLE_SECONDS  # when runs without a job were last polled
         self.hold_until = 0.0  # nothing is submitted before this time
-        self.failures: dict[str, str] = {}  # what failed under this controller -> its error, numbers left out
-        self.undecided: dict[str, float] = {}  # run -> since when it is not known how its job ended
+        self.failures: dict[str, str] = {}  # run or stage that failed under this controller -> error without numbers
+        self.undecided: dict[str, float] = {}  # run -> since when the accounting has not reported its job's end
         self.hangs, self.disk = HangWatch(registry, hung_seconds), DiskWatch(registry.results)
 
     def run(self) -> dict[str, RunState]:
-        """Until every run is done or failed; gives their last states. Raises Stopped."""
+        """Loop until every run is done or failed; returns their last states. Raises Stopped."""
         runs = [run for run in self.plan.runs.values() if self.registry.result(run.id) is None]
         self.active = self.executor.attach(runs)
         with self.screen:
             while True:
                 try:
-                    self._look()
+                    self._poll()
                     self._submit_ready()
                     self.study.update(self.states)
                 except OSError as error:
@@ -91,14 +91,14 @@ class Controller:
                 time.sleep(self.executor.poll_seconds)
 
     def stop(self) -> None:
-        """End what this controller started; checkpoints are written."""
+        """Stop the jobs of this controller; they write a checkpoint."""
         self.executor.stop(list(self.active.values()))
 
-    def _look(self) -> None:
-        idle = time.monotonic() - self.looked >= IDLE_SECONDS
+    def _poll(self) -> None:
+        idle = time.monotonic() - self.polled >= IDLE_SECONDS
         if idle:
-            self.looked = time.monotonic()
-            self.disk.look()
+            self.polled = time.monotonic()
+            self.disk.poll()
         for run in list(self.open.values()):
             before, job = self.states.get(run.id), self.active.get(run.id)
             if job is None and before is not None and not idle:
@@ -115,17 +115,17 @@ class Controller:
                     self._check_alike(run, state)
 
     def _read_pending(self, run: Run, job: Any) -> RunState:
-        """A pending job may depend on one that does its pre-training and hangs."""
+        """State of a run whose job is pending: it may depend on a job that hangs in its pre-training."""
         maker = self.executor.stage_job(run, job)
         if maker == job or self.executor.is_pending(maker) or self.executor.is_over(maker):
-            self.hangs.forget(run)  # time in the queue is no silence
+            self.hangs.forget(run)  # time in the queue does not count
         elif self.hangs.is_hung(silent := self.hangs.silent_seconds(run)):
             self._kill_hung(run, job, self.registry.state(run), silent)
         return RunState("queued")
 
     def _read(self, run: Run, job: Any) -> RunState:
         gone = job is not None and self.executor.is_over(job)
-        state = self.registry.state(run)  # read after the job was seen to be over: its last word counts
+        state = self.registry.state(run)  # read after `is_over`, so that it includes the job's last writes
         if gone:
             self._record_job_death(run, state)
             return self.registry.state(run)
@@ -143,13 +143,13 @@ class Controller:
         return state
 
     def _stage_in_work(self, run: Run) -> str | None:
-        """The pre-training that the run still waits for or does; None where it is done."""
+        """The unfinished pre-training of the run; None if it is done or the run has none."""
         return run.stage if run.stage is not None and not self.registry.is_pretrained(run.stage) else None
 
     def _record_job_death(self, run: Run, state: RunState) -> None:
-        """A job is over: where it left neither result nor failure nor process, that is a death.
+        """Count a job that ended without result, failure or process as a death.
 
-        It is the death of the pre-training where that is not done and its job is over too, else the run's.
+        It is counted for the pre-training if that is unfinished and its job is over too, else for the run.
         """
         job = self.active[run.id]
         if state.name in ("done", "failed", "running") or self.registry.fail_with_stage(run):
@@ -163,7 +163,7 @@ class Controller:
                 folder, name, cause = self.registry.stage_folder(stage), "pretrain", stage_job
         known = {self.executor.describe(job), self.executor.describe(cause)}
         folders = {folder, self.registry.folder(run.id)}
-        if any(death["job"] in known for place in folders for death in read_deaths(place)):
+        if any(death["job"] in known for path in folders for death in read_deaths(path)):
             self._forget_job(run)
             self.registry.fail_with_stage(run)
             return
@@ -181,9 +181,9 @@ class Controller:
         self.registry.fail_with_stage(run)
 
     def _kill_hung(self, run: Run, job: Any, state: RunState, silent: float) -> None:
-        """Count a death, and end the job, or the process that another controller left here.
+        """Count a death and kill the job, or the process of an earlier controller on this machine.
 
-        Of several runs in one job, the job itself ends the one that hangs (sweeps/executors/job.py).
+        If a job has several runs, the job itself ends the one that hangs (sweeps/executors/job.py).
         """
         stage = self._stage_in_work(run)
         folder, cause = self._worker(run, job)
@@ -202,14 +202,14 @@ class Controller:
         self.hangs.forget(run)
 
     def _worker(self, run: Run, job: Any) -> tuple[Path, Any]:
-        """Folder and job of what is at work for a run: its pre-training while that is not done, else the run."""
+        """Folder and job that work for a run: of its pre-training while that is unfinished, else of the run."""
         stage = self._stage_in_work(run)
         if stage is None:
             return self.registry.folder(run.id), job
         return self.registry.stage_folder(stage), None if job is None else self.executor.stage_job(run, job)
 
     def _others_work(self, folder: Path, job: Any) -> bool:
-        """Whether a job makes progress with anything but what lies in this folder."""
+        """Whether a job makes progress with a run or stage other than that of this folder."""
         for name, its in self.active.items():
             run, state = self.plan.runs[name], self.states.get(name)
             if (state is None or state.name not in OVER) and self._worker(run, its)[1] == job:
@@ -224,7 +224,7 @@ class Controller:
         self.hangs.forget(run)
 
     def _check_alike(self, run: Run, state: RunState) -> None:
-        """Raise Stopped where the first failures are alike; a shared pre-training that failed is one failure."""
+        """Raise Stopped if the first failures are equal; a failed shared pre-training counts once."""
         failure = state.failure or {}
         cause = run.stage if failure.get("pretrain") and run.stage else run.id
         error = str(failure.get("error"))
@@ -234,7 +234,7 @@ class Controller:
             raise Stopped(f"the first {len(self.failures)} failures are alike, and nothing is done: {error}")
 
     def _submit_ready(self) -> None:
-        """Submit what can go on: without a queue, not two runs on one pre-training that is still to be done."""
+        """Submit runs that can start; without a queue, only one run of each unfinished pre-training."""
         if time.monotonic() < self.hold_until:
             return
         making = {self.plan.runs[run].stage for run in self.active} if not self.executor.has_queue else set()

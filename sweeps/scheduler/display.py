@@ -1,4 +1,4 @@
-"""What the user sees of a sweep: the plan, the runs at work, the results."""
+"""Output of a sweep: its plan, the state of its runs, the results."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def show(shown: Console, text: str) -> None:
 
 
 def script(name: str) -> str:
-    """How a script of analysis, such as analysis/plot.py, is called from this folder, by the user's way to call."""
+    """The command that runs a script such as analysis/plot.py: by the installed `simvtp`, or by its path from here."""
     if is_console_script():
         return f"simvtp {Path(name).stem}"
     return f"python {name if Path.cwd() == ROOT else ROOT / name}"
@@ -59,15 +59,15 @@ class Screen:
             self.update(status_table(plan, states, only=only, most=self.console.height))
 
     def update(self, table: Table) -> None:
-        """Show a table in place of the last one."""
+        """Replace the table that is shown."""
         self.live.update(table, refresh=True)
 
     def score(self, summary: RunSummary) -> str:
-        """The figure that is shown of a finished run."""
+        """The score of a finished run, as text."""
         return f"R@1 {summary.test:.1f}"
 
     def report_change(self, run: Run, before: RunState | None, state: RunState) -> None:
-        """One line when a run changes; the first look at a sweep says only what is not simply waiting."""
+        """Print a line when the state of a run changes; of first states, only running and failed ones."""
         if before is None and state.name in ("waiting", "done", "interrupted", "queued"):
             return
         text = f"{time.strftime('%H:%M:%S')} {run.label}, seed {run.seed} ({run.id}): {state.name}"
@@ -90,8 +90,8 @@ def status_table(
 ) -> Table:
     """A row a run: state, stage, step, epoch, loss, R@1 so far, age of the last log line, time left, hours of a device.
 
-    most: lines of the screen; where there are more runs, those at work and those that failed are shown first, and the
-    rest is counted.
+    only: ids of the runs to show; None: all. most: lines of the screen; if there are more runs, running and failed ones
+    are shown first, and the number of the others is given.
     """
     counts = Counter(state.name for state in states.values())
     summary = ", ".join(f"{counts[name]} {name}" for name in STATES if counts[name])
@@ -116,14 +116,14 @@ def _cells(state: RunState) -> list[str]:
         hours = f"{state.summary.pretrain_hours + state.summary.hours:.2f}"
     elif "since" in line:
         hours = f"{(line['time'] - line['since']) / 3600:.2f}"
-    found = line.get("R@1") if state.summary is None else state.summary.test
+    score = line.get("R@1") if state.summary is None else state.summary.test
     return [
         f"{state.name} ({state.reason})" if state.reason not in ("", "None") else state.name,
         str(line.get("stage", "")),
         f"{line['step']}/{line['steps']}" if "steps" in line else "",
         f"{line['epoch']:.1f}" if "epoch" in line else "",
         f"{line['loss']:.3f}" if "loss" in line else "",
-        f"{found:.1f}" if found is not None else "",
+        f"{score:.1f}" if score is not None else "",
         f"{max(0, time.time() - line['time']):.0f} s ago" if "time" in line else "",
         f"{line['seconds_left']:.0f} s" if "seconds_left" in line and state.name == "running" else "",
         hours,
@@ -131,9 +131,9 @@ def _cells(state: RunState) -> list[str]:
 
 
 def plan_table(plan: Plan, states: Mapping[str, RunState]) -> Table:
-    """Every run of a plan with its ids and what would become of it."""
-    would = {"done": "cached", "failed": "failed: --retry failed", "running": "running", "interrupted": "would go on",
-             "queued": "submitted"}  # fmt: skip
+    """Every run of a plan with its ids and what the command would do with it."""
+    would = {"done": "cached", "failed": "failed: --retry failed", "running": "running",
+             "interrupted": "would continue", "queued": "submitted"}  # fmt: skip
     shared = plan.shared_stages()
     table = Table(title=f"{plan.folder}: {len(plan.runs)} runs", title_justify="left")
     for name in ("point", "seed", "run", "pre-training", "what"):
@@ -151,8 +151,8 @@ def result_table(plan: Plan, states: Mapping[str, RunState]) -> Table:
         table.add_column(name, justify="right" if name in ("R@1", "seeds") else "left")
     for part in plan.tables:
         for number, point in enumerate(part.points):
-            found = [states[run].summary for run in part.of(number)]
-            scores = [summary.test for summary in found if summary is not None]
+            summaries = [states[run].summary for run in part.of(number)]
+            scores = [summary.test for summary in summaries if summary is not None]
             mean = f"{sum(scores) / len(scores):.1f}" if scores else "-"
             table.add_row(part.name, point.label, mean, f"{len(scores)} of {len(plan.seeds)}")
     return table

@@ -1,4 +1,4 @@
-"""Checks before anything is submitted, in seconds and without torch: what would fail in every job is said at once."""
+"""Checks before anything is submitted: errors that would fail every job are reported in seconds, without torch."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from sweeps.state.run_states import RunRegistry
 
 log = logging.getLogger(__name__)
 
-LOOKED_AT = 256  # videos of a training split whose files are looked for
+SAMPLED = 256  # videos of a training split whose files are looked for
 HUB_SECONDS = 10.0
-VOCABULARY = 30_522  # words of BERT's; for the size of weights
+VOCABULARY = 30_522  # words of BERT's vocabulary; for the estimated size of weights
 SPECIAL = ("[PAD]", "[CLS]", "[SEP]", "[MASK]", "[UNK]")
 
 
@@ -53,7 +53,7 @@ def _problems(part: Callable[[Config], None], config: Config) -> Iterator[str]:
 
 
 def _corpora(config: Config) -> None:
-    """Annotations can be read, and videos are where they should be."""
+    """Annotations are readable, and their videos exist."""
     data = config.data
     if config.is_pretrained:
         _videos(data.pretrain, "pretrain", data.missing, data.skip)
@@ -63,11 +63,11 @@ def _corpora(config: Config) -> None:
 
 @cache
 def _videos(spec: str, split: str, missing: str, skip: str) -> Sequence[str]:
-    """Ids of the videos of a split, as far as annotations tell; a sample of their files is looked for.
+    """Ids of the videos of a split by its annotations; a sample of their files is looked for.
 
-    The embedded corpus is not made here: its spec tells how many there will be. Raises DataError.
+    The embedded corpus is not made here: its spec gives the number of videos. Raises DataError.
     """
-    spec = split_digest(spec)[0]  # what is there was compared with its digest when the config was resolved
+    spec = split_digest(spec)[0]  # the content was compared with its digest when the config was resolved
     kind, _, place = spec.partition(":")
     if kind == "sprites":
         from simvtp.data.sprites.scenes import parse_spec
@@ -87,15 +87,15 @@ def _videos(spec: str, split: str, missing: str, skip: str) -> Sequence[str]:
         records = [record for record in records if record.file not in left_out]
     if not records:
         raise DataError(f"{spec}, split {split}: its annotations list no video; {HINT}")
-    looked_at = records[:: max(1, len(records) // LOOKED_AT)] if training else records
+    sampled = records[:: max(1, len(records) // SAMPLED)] if training else records
     strict = not training and missing == "error"
-    found, lost = find_videos(looked_at, root, strict=strict, corpus=f"{spec}, split {split}")
-    if not found:
+    existing, lost = find_videos(sampled, root, strict=strict, corpus=f"{spec}, split {split}")
+    if not existing:
         raise DataError(
-            f"{spec}, split {split}: none of {len(looked_at)} videos is there (the first would be {lost[0]}); {HINT}"
+            f"{spec}, split {split}: none of {len(sampled)} videos is there (the first would be {lost[0]}); {HINT}"
         )
     if lost:
-        log.warning(f"{spec}, split {split}: {len(lost)} of {len(looked_at)} videos looked for have no file")
+        log.warning(f"{spec}, split {split}: {len(lost)} of {len(sampled)} videos looked for have no file")
     return [record.video_id for record in records]
 
 
@@ -129,7 +129,7 @@ def _batches(config: Config) -> None:
 
 
 def _tokenizer(config: Config) -> None:
-    """The vocabulary is there: beside the corpus, as a file or folder, in the hub's cache, or on the hub."""
+    """The vocabulary exists: beside the corpus, as a file or folder, in the hub's cache, or on the hub."""
     data, name = config.data, split_digest(config.data.tokenizer)[0]
     if name == "corpus":
         try:
@@ -147,13 +147,13 @@ def _check_tokenizer(name: str, spec: str) -> None:
             return
         from simvtp.data.corpora import registry
 
-        found = registry.vocabulary(spec)
-        if found is None:
+        vocabulary = registry.vocabulary(spec)
+        if vocabulary is None:
             raise DataError(
                 f"data.tokenizer: corpus, but there is no vocab.txt beside {spec}; put one there or name another, such "
                 "as bert-base-uncased"
             )
-        _check_vocabulary(found)
+        _check_vocabulary(vocabulary)
     elif path.is_dir():
         if not (path / "tokenizer.json").is_file():
             _check_vocabulary(path / "vocab.txt")
@@ -174,7 +174,7 @@ def _check_vocabulary(path: Path) -> None:
 
 
 def _check_hub(name: str) -> None:
-    """A name that is no path: in the hub's cache on this machine, or on the hub, which is asked once."""
+    """A name that is no path exists in the hub's cache on this machine, or on the hub."""
     from huggingface_hub import HfApi, try_to_load_from_cache
 
     try:
@@ -192,7 +192,7 @@ def _check_hub(name: str) -> None:
 
 
 def _weights(config: Config) -> None:
-    """Files of model.init are whole by their own headers."""
+    """Files of model.init are complete by their own headers."""
     if config.model.init:
         for source in weight_sources(config.model.init):
             for path in weight_files(source):
@@ -225,7 +225,7 @@ def _device(config: Config, executor: Executor) -> None:
 
 
 def _disk(runs: Sequence[Run], registry: RunRegistry, executor: Executor) -> None:
-    """There is room for one run at least; a warning where there is not for all."""
+    """The disk has room for one run at least; logs a warning if it has not for all."""
     if not runs:
         return
     folder = registry.results.resolve()
@@ -250,7 +250,7 @@ def _disk(runs: Sequence[Run], registry: RunRegistry, executor: Executor) -> Non
 
 
 def parameters(config: Config) -> int:
-    """About how many parameters the model has: 12 width^2 a layer, and the embeddings of words."""
+    """Approximate number of parameters of the model: 12 width^2 a layer, and the word embeddings."""
     model = config.model
     layers = 12 * model.depth * model.width**2 + 12 * model.decoder_depth * model.decoder_width**2
     return layers + VOCABULARY * model.width
@@ -261,7 +261,7 @@ def _gib(count: float) -> str:
 
 
 def prepare_corpora(plan: Plan) -> None:
-    """Make the embedded corpus and the frame caches before any job needs them, so that jobs do not wait for each other.
+    """Make the embedded corpus and the frame caches before jobs start, so that jobs do not wait for each other.
 
     Raises DataError.
     """

@@ -1,4 +1,4 @@
-"""A sweep from the command to its end: as its controller, as an onlooker of another one, or detached."""
+"""Run a sweep from the command to its end: as its controller, detached, or attached to another controller."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from types import FrameType
 
 from rich.console import Console
 
-from simvtp.config.run_dirs import RUNS, home
+from simvtp.config.run_dirs import RUNS, folder_of
 from simvtp.runtime import heartbeat
 from simvtp.runtime.locks import Busy, Lock, holder
 from simvtp.runtime.signals import leave_terminal
@@ -35,9 +35,9 @@ WATCH_SECONDS = 2.0
 def run_sweep(
     plan: Plan, registry: RunRegistry, executor: Executor, arguments: argparse.Namespace, console: Console, command: str
 ) -> int:
-    """Start, wait, record, and print how it ended; gives the exit code.
+    """Run the sweep to its end and print a summary; returns the exit code.
 
-    Where another controller does this sweep already, show its progress, and take over should it die.
+    If another controller already runs this sweep, show its progress, and take over if it dies.
     """
     folder = registry.results / "sweeps" / plan.folder
     handle_signals()
@@ -47,9 +47,9 @@ def run_sweep(
                 states = _control(plan, registry, executor, arguments, command)
             break
         except Busy:
-            found = _watch(plan, registry, folder / "lock")
-            if found is not None:
-                states = found
+            watched = _watch(plan, registry, folder / "lock")
+            if watched is not None:
+                states = watched
                 break
     return print_summary(console, plan, states, arguments)
 
@@ -57,7 +57,7 @@ def run_sweep(
 def _control(
     plan: Plan, registry: RunRegistry, executor: Executor, arguments: argparse.Namespace, command: str
 ) -> dict[str, RunState]:
-    """Be the sweep's controller; the caller holds its lock."""
+    """Run the controller; the caller holds the sweep's lock."""
     registry.write_sweeps(plan, command)
     registry.prepare(plan.runs.values())
     _begin(plan, registry, arguments.retry)
@@ -69,17 +69,17 @@ def _control(
 
 
 def _begin(plan: Plan, registry: RunRegistry, retry: str | None) -> None:
-    """Prepare the corpora where there is something to train, and let failed runs be tried again."""
+    """Prepare the corpora if anything is to be trained, and reset failed runs that are to be tried again."""
     before = registry.states(plan)
     retried = [run for run, state in before.items() if is_retried(state, retry)]
     if retried or any(state.name in ("waiting", "interrupted") for state in before.values()):
         prepare_corpora(plan)
-    for run in retried:  # after the corpora are known to be there
+    for run in retried:  # only after the corpora are prepared
         registry.retry(plan.runs[run])
 
 
 def run_controller(controller: Controller) -> dict[str, RunState]:
-    """Let a controller run to its end, to Ctrl-C, or until it stops since all fails; gives the last states."""
+    """Run a controller until all runs are over, Ctrl-C, or `Stopped`; returns the last states."""
     try:
         return controller.run()
     except KeyboardInterrupt:
@@ -87,7 +87,7 @@ def run_controller(controller: Controller) -> dict[str, RunState]:
             log.info("stopping: runs write a checkpoint and end")
             controller.stop()
         else:
-            log.info("the jobs go on without this command; --cancel ends them")
+            log.info("the jobs continue without this command; --cancel ends them")
         raise
     except Stopped as stop:
         log.error(f"stopping: {stop}")
@@ -96,11 +96,11 @@ def run_controller(controller: Controller) -> dict[str, RunState]:
 
 
 def _watch(plan: Plan, registry: RunRegistry, lock: Path) -> dict[str, RunState] | None:
-    """Show the sweep that another controller does; its last states, or None where that controller is gone before."""
+    """Show the sweep of another controller; returns its last states, or None if that controller ends before."""
     owner = holder(lock)
     if owner is None:
         return None
-    log.info(f"attached: {owner} does this sweep; Ctrl-C leaves it at work")
+    log.info(f"attached: {owner} controls this sweep; Ctrl-C does not stop it")
     states: dict[str, RunState] = {}
     with Screen() as screen:
         while holder(lock) is not None:
@@ -118,25 +118,25 @@ def _watch(plan: Plan, registry: RunRegistry, lock: Path) -> dict[str, RunState]
 
 
 def detach(console: Console, plan: Plan, registry: RunRegistry, words: list[str]) -> int:
-    """Start the same command as a process of its own, which a logout does not end."""
+    """Start the same command as a separate process that a logout does not end."""
     folder = registry.results / "sweeps" / plan.folder
     folder.mkdir(parents=True, exist_ok=True)
     output = folder / "controller.log"
     line = [sys.executable, "-u", str(Path(__file__).resolve().parents[1] / "run.py"), *words]
     with output.open("a") as out:
         process = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
-    show(console, f"process {process.pid} does it; its output is in {output}")
-    show(console, "the same command, here or elsewhere, attaches to it; --status shows how far it is, --cancel ends it")
+    show(console, f"started as process {process.pid}; its output is in {output}")
+    show(console, "the same command, here or elsewhere, attaches to it; --status shows its progress, --cancel ends it")
     return 0
 
 
 def print_summary(console: Console, plan: Plan, states: Mapping[str, RunState], arguments: argparse.Namespace) -> int:
-    """Print the results, what failed, what it cost, and the next command; gives the exit code."""
+    """Print the results, the failures, the cost, and the next command; returns the exit code."""
     console.print(result_table(plan, states))
     failed = [run for run in plan.runs.values() if states[run.id].name == "failed"]
     for run in failed:
         failure = states[run.id].failure or {}
-        where = home(arguments.results, RUNS, run.id) / "failure.json"
+        where = folder_of(arguments.results, RUNS, run.id) / "failure.json"
         log.error(f"failed: {run.label}, seed {run.seed}: {failure.get('error')} (traceback in {where})")
     if failed:
         show(

@@ -1,4 +1,4 @@
-"""What a controller watches beside its jobs' ends: jobs that hang, and a disk that fills up."""
+"""Watchdogs of a controller: for jobs that hang, and for a full disk."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ LOW_BYTES = 64 * 2**20
 
 
 class Hung(RuntimeError):
-    """A job made no step for longer than --hung-after allows."""
+    """A job has made no step for longer than --hung-after."""
 
 
 class HangWatch:
-    """Tells which runs make no progress, by whether their heartbeat file moves; no clocks of hosts are compared.
+    """Detects runs without progress: their heartbeat file stays unchanged. Clocks of hosts are not compared.
 
-    registry: of the results folder. limit: seconds without a step after which a job hangs; 0: none does.
+    registry: of the results folder. limit: seconds without a step after which a job counts as hung; 0: never.
     """
 
     def __init__(self, registry: RunRegistry, limit: float) -> None:
@@ -34,7 +34,7 @@ class HangWatch:
         self._seen: dict[str, tuple[float, float]] = {}  # run -> (time of its file, when that was first seen)
 
     def silent_seconds(self, run: Run) -> float:
-        """Seconds since a step of the run was last seen here."""
+        """Seconds since this process last saw the run's heartbeat file change."""
         now, touched = time.monotonic(), self.registry.last_beat(run)
         if run.id not in self._seen or self._seen[run.id][0] != touched:
             self._seen[run.id] = (touched, now)
@@ -48,7 +48,7 @@ class HangWatch:
         self._seen.pop(run.id, None)
 
     def kill_process(self, owner: Owner) -> None:
-        """End a process of this user on this machine; elsewhere its own limit ends it."""
+        """Kill a process of this user on this machine; elsewhere its own time limit ends it."""
         if not is_visible(owner) or owner.job:
             log.warning(f"{owner} hangs and is not this controller's to kill; end it there")
             return
@@ -59,7 +59,7 @@ class HangWatch:
 
 
 class DiskWatch:
-    """Says at once that the disk of the results is full, since jobs wait for room without a word to the user.
+    """Warns that the disk of the results is full, since jobs then wait without a message to the user.
 
     results: the results folder.
     """
@@ -67,7 +67,7 @@ class DiskWatch:
     def __init__(self, results: Path) -> None:
         self.results, self.low = results, False
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """Log a warning when room runs out, and a line when there is some again."""
         try:
             free = shutil.disk_usage(self.results).free

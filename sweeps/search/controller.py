@@ -1,4 +1,4 @@
-"""The controller of a search: it chooses points when there is room, and judges trials rung by rung."""
+"""The controller of a search: draws points when runs can be started, and prunes or promotes trials at each rung."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from sweeps.study.storage import Unreachable
 
 log = logging.getLogger(__name__)
 
-CANCELLED = "cancelled"  # a file: nothing new is to be chosen
-PATIENCE_SECONDS = 12 * 3600.0  # for a database that does not answer
+CANCELLED = "cancelled"  # a file: no more points are drawn
+PATIENCE_SECONDS = 12 * 3600.0  # wait for a database that does not answer
 
 
 class SearchController(Controller):
-    """A controller whose runs come one by one: the rungs of the trials that are under way.
+    """A controller whose plan grows: it contains the rungs that the trials have reached.
 
-    spec: the search. registry: of the results folder. trials: its study. executor: where runs are carried out. command:
-    the command line, noted in search.json.
+    spec: the search. registry: of the results folder. trials: its study. executor: starts the runs. command: the
+    command line, recorded in search.json.
     """
 
     def __init__(
@@ -42,40 +42,40 @@ class SearchController(Controller):
         self.recorded = -1
         self._open()
 
-    def _look(self) -> None:
-        while True:  # until the study has taken it all in: with no run open, the search would be over
+    def _poll(self) -> None:
+        while True:  # until the study has recorded every end: the loop ends when no run is open
             try:
-                super()._look()
+                super()._poll()
                 while self.trials.settle() or self._ask():
                     self._open()
-                    super()._look()
+                    super()._poll()
                 return
             except Unreachable as error:
                 self._wait_for(error)
 
     def _ask(self) -> bool:
-        """Choose points until enough runs are at work; whether there was need of one."""
+        """Draw points until enough runs are open; whether any was drawn."""
         seeds, busy = len(self.spec.space.seeds), len(self.open)
-        wanted = min(-(-(self.at_once - busy) // seeds), self.spec.trials - self.trials.asked)
+        wanted = min(-(-(self.at_once - busy) // seeds), self.spec.trials - self.trials.chosen)
         if self.ended.exists():
             wanted = 0
         for _ in range(wanted):
             self.trials.ask()
-        if self.recorded != self.trials.asked:
+        if self.recorded != self.trials.chosen:
             write_json(self.folder / "search.json", record(self.spec, self.trials, self.command))
-            self.recorded = self.trials.asked
+            self.recorded = self.trials.chosen
         return wanted > 0
 
     def _open(self) -> None:
-        """Take up the runs of the present rungs that nothing is known of."""
-        waited = [run for trial in self.trials.under_way() for run in trial.current_runs]
-        unknown = {run.id: run for run in waited if run.id not in self.trials.outcomes}
-        self.registry.prepare(run for run in unknown.values() if run.id not in self.plan.runs)
-        self.plan.runs = unknown | self.plan.runs
-        self.open = unknown | self.open
+        """Add the runs of the current rungs that are not over to the plan and to the open runs."""
+        current = [run for trial in self.trials.running() for run in trial.current_runs]
+        pending = {run.id: run for run in current if run.id not in self.trials.outcomes}
+        self.registry.prepare(run for run in pending.values() if run.id not in self.plan.runs)
+        self.plan.runs = pending | self.plan.runs
+        self.open = pending | self.open
 
     def _wait_for(self, error: Exception) -> None:
-        """The database does not answer: jobs go on; read the study anew when it does."""
+        """Wait until the database answers again, then read the study anew. Jobs continue meanwhile."""
         until = time.monotonic() + PATIENCE_SECONDS
         database = self.spec.database
         assert database is not None
@@ -97,17 +97,17 @@ class SearchController(Controller):
 
     @property
     def ended(self) -> Path:
-        """There after --cancel of the whole search: nothing new is chosen."""
+        """The file that --cancel of the whole search makes: while it exists, no more points are drawn."""
         return self.folder / CANCELLED
 
 
 def record(spec: SearchSpec, trials: Trials, command: str) -> dict[str, Any]:
-    """The content of search.json: what is searched, and the points so far, from which a lost study is made again."""
+    """The content of search.json: the space, and the points so far, from which a lost study is rebuilt."""
     own = spec.space.search
     return {
         "version": 1, "name": spec.name, "preset": spec.preset, "title": own.title, "command": command,
         "storage": str(spec.database) if spec.database else "study.journal",
-        "space": {key: found._asdict() for key, found in spec.space.ranges.items()}, "sampler": own.sampler,
+        "space": {key: values._asdict() for key, values in spec.space.ranges.items()}, "sampler": own.sampler,
         "objectives": spec.space.objectives,
         "constraints": {part.measure.name: {"at_most_of_base": part.factor} for part in own.constraints},
         "budget": own.budget, "rungs": [str(share) for share in own.shares],
@@ -117,6 +117,6 @@ def record(spec: SearchSpec, trials: Trials, command: str) -> dict[str, Any]:
 
 
 def runs_at_once(executor: Executor) -> int:
-    """A search chooses a point when there is room to train it: what was learned until then counts."""
+    """How many runs are open at the same time: a point is drawn only when it can start, with all results until then."""
     queued = executor.cluster.parallel * executor.cluster.pack if isinstance(executor, Slurm) else executor.capacity
     return min(queued, executor.capacity)

@@ -1,4 +1,4 @@
-"""`python sweeps/run.py search`: chooses points, trains them rung by rung, prunes; resumable at any moment."""
+"""The command `python sweeps/run.py search`: start, status, cancel. Resumable after any kill."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ WATCH_SECONDS = 5.0
 
 
 def run_command(
-    asked: SearchSpec, arguments: argparse.Namespace, registry: RunRegistry, console: Console, words: Sequence[str]
+    spec: SearchSpec, arguments: argparse.Namespace, registry: RunRegistry, console: Console, words: Sequence[str]
 ) -> int:
-    """What a command line asks of a search; gives the exit code."""
+    """Run a command line for a search; returns the exit code."""
     if arguments.status:
-        return show_status(console, asked, registry, watch=arguments.watch)
+        return show_status(console, spec, registry, watch=arguments.watch)
     for name in ("log", "why"):
         if getattr(arguments, name) is not None:
-            plan = with_runs(asked.plan(), asked.look(registry))
+            plan = with_runs(spec.plan(), spec.study_copy(registry))
             run = control.find_run(plan, getattr(arguments, name))
             return (
                 control.follow(console, registry, run)
@@ -51,25 +51,25 @@ def run_command(
             )
     if arguments.cancel is not None:
         registry.check_writable()
-        return cancel(console, asked, registry, arguments.cancel)
-    return start(console, asked, registry, arguments, words)
+        return cancel(console, spec, registry, arguments.cancel)
+    return start(console, spec, registry, arguments, words)
 
 
 def start(
     console: Console, spec: SearchSpec, registry: RunRegistry, arguments: argparse.Namespace, words: Sequence[str]
 ) -> int:
-    """Check the search, then start it: here, detached, or, with --dry-run, not at all; gives the exit code."""
+    """Check the search and run it here or detached; with --dry-run, only print the plan. Returns the exit code."""
     executor = make_executor(arguments.cluster, registry, spec.preset, arguments.jobs,
                              spec.space.base.machine.threads, arguments.pack)  # fmt: skip
     if arguments.dry_run:
-        trials = spec.look(registry)
+        trials = spec.study_copy(registry)
         for line in describe_search(spec.space, trials, spec.trials):
             show(console, line)
         show(console, note(differences(with_runs(spec.plan(), trials), registry.results), redo=False))
     else:
         registry.check_writable()
     if spec.space.base_params() is None:
-        log.warning("the base config is no point of the space, so it is not one of the trials")
+        log.warning("the base config is not in the search space, so it is not one of the trials")
     plan = example_plan(spec)
     preflight.check(plan, list(plan.runs.values()), registry, executor)
     if arguments.dry_run:
@@ -83,23 +83,23 @@ def start(
 
 
 def _begun(spec: SearchSpec, registry: RunRegistry) -> Plan:
-    """The plan of the runs that the search has come to; of none where its journal is damaged, and will be set aside."""
+    """The plan of the runs so far. It is empty if the journal is damaged: the study is then rebuilt later."""
     try:
-        return with_runs(spec.plan(), spec.look(registry))
+        return with_runs(spec.plan(), spec.study_copy(registry))
     except ConfigError:
         if spec.database is not None:
             raise
         return spec.plan()
 
 
-def show_status(console: Console, asked: SearchSpec, registry: RunRegistry, *, watch: bool) -> int:
-    """--status: one screen, from the study and the folder."""
+def show_status(console: Console, spec: SearchSpec, registry: RunRegistry, *, watch: bool) -> int:
+    """Show the table of trials (--status), repeatedly with `watch`; returns the exit code."""
     screen = Screen(console) if watch and console.is_terminal else None
     with screen or nullcontext():
         while True:
             registry.queue.refresh()
-            trials = asked.look(registry)
-            plan = with_runs(asked.plan(), trials)
+            trials = spec.study_copy(registry)
+            plan = with_runs(spec.plan(), trials)
             states = registry.states(plan)
             if screen is None:
                 console.print(search_table(plan, trials, states, most=console.height if watch else None))
@@ -111,12 +111,12 @@ def show_status(console: Console, asked: SearchSpec, registry: RunRegistry, *, w
             time.sleep(WATCH_SECONDS)
 
 
-def cancel(console: Console, asked: SearchSpec, registry: RunRegistry, which: str) -> int:
-    """End a run, whose trial then fails, or all that are at work, and choose no more."""
-    plan = with_runs(asked.plan(), asked.look(registry))
+def cancel(console: Console, spec: SearchSpec, registry: RunRegistry, which: str) -> int:
+    """Cancel one run, whose trial then fails, or with "all" every run, after which no more points are drawn."""
+    plan = with_runs(spec.plan(), spec.study_copy(registry))
     if which != "all":
         return control.cancel(console, plan, registry, [control.find_run(plan, which)])
-    mark = registry.results / "sweeps" / asked.folder / CANCELLED
+    mark = registry.results / "sweeps" / spec.folder / CANCELLED
     mark.parent.mkdir(parents=True, exist_ok=True)
     mark.touch()
     return control.cancel(console, plan, registry, list(plan.runs.values()))
@@ -126,7 +126,7 @@ def search(
     spec: SearchSpec, registry: RunRegistry, executor: Executor, arguments: argparse.Namespace, console: Console,
     command: str,
 ) -> int:  # fmt: skip
-    """Carry out the search and print how it ended; gives the exit code. Where another controller does it, wait."""
+    """Control the search and print its summary; returns the exit code. Waits while another controller has the lock."""
     lock = registry.results / "sweeps" / spec.folder / "lock"
     handle_signals()
     while True:
@@ -142,10 +142,10 @@ def search(
 def _control(
     spec: SearchSpec, registry: RunRegistry, executor: Executor, arguments: argparse.Namespace, command: str
 ) -> Trials:
-    """Be the search's controller; the caller holds its lock."""
+    """Run the controller; the caller holds the search's lock."""
     trials = spec.study(registry)
     (registry.results / "sweeps" / spec.folder / CANCELLED).unlink(missing_ok=True)
-    if trials.asked < spec.trials or any(trials.under_way()) or arguments.retry:
+    if trials.chosen < spec.trials or any(trials.running()) or arguments.retry:
         preflight.prepare_corpora(example_plan(spec))
     for trial in trials.failed():
         runs = [run for rung in trial.rungs for run in rung]
@@ -162,6 +162,6 @@ def _control(
 def _wait_for_other(lock: Path) -> None:
     owner = holder(lock)
     if owner is not None:
-        log.info(f"attached: {owner} does this search; Ctrl-C leaves it at work")
+        log.info(f"attached: {owner} controls this search; Ctrl-C does not stop it")
     while holder(lock) is not None:
         time.sleep(WATCH_SECONDS)

@@ -33,14 +33,18 @@ Distribution = FloatDistribution | IntDistribution | CategoricalDistribution
 
 @dataclass(frozen=True)
 class Space:
-    """A search around a base config. A rung of a trial is a run for each seed, at a share of the budget."""
+    """A search space around a base config.
+
+    search: its definition. base: the config that the axes change. seeds: of each trial; a rung has a run for each.
+
+    Raises ConfigError if no trial could be run.
+    """
 
     search: Search
     base: Config
     seeds: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        """Raise ConfigError where no trial could be run."""
         needs_epochs = self.search.budget == "data" and len(self.search.shares) > 1
         if needs_epochs and "epoch" not in self.base.pretrain.length:
             raise ConfigError(
@@ -60,17 +64,17 @@ class Space:
 
     @cached_property
     def ranges(self) -> dict[str, Distribution]:
-        """The values of each axis, as Optuna draws them."""
+        """Optuna's distribution of each axis."""
         return {axis.key: distribution(axis, self.base) for axis in self.search.axes}
 
     @property
     def objectives(self) -> dict[str, Direction]:
-        """Name of each objective, in words and with its unit -> "maximize" or "minimize"."""
+        """Name of each objective, with its unit -> "maximize" or "minimize"."""
         costs: dict[str, Direction] = {measure.name: "minimize" for measure in self.search.minimise}
         return {SCORE: "maximize", **costs}
 
     def base_params(self) -> dict[str, Any] | None:
-        """The base as a point of the space; None where it lies outside, or between the values of an axis."""
+        """The base as a point of the space; None if it is outside or between the values of an axis."""
         own = flatten(self.base)
         for axis in self.search.axes:
             value, range_ = own[axis.key], self.ranges[axis.key]
@@ -83,7 +87,7 @@ class Space:
         return {axis.key: axis.rounded(params[axis.key]) for axis in self.search.axes}
 
     def config(self, params: Params, share: Fraction, seed: int) -> Config:
-        """The config of a point at a share of the budget; the base's own at share 1. Raises ConfigError."""
+        """The config of a point at a share of the budget; share 1: the full budget. Raises ConfigError."""
         config = override(self.base, {**params, "seed": seed})
         return at_share(resolved(config) if FILES & params.keys() else config, share, self.search.budget)
 
@@ -93,24 +97,24 @@ class Space:
         return [Run(run_id(config), pretrain_id(config), config, label, config.seed) for config in configs]
 
     def costs(self, params: Params) -> tuple[float, ...]:
-        """The measures to be minimised, of a point at the full budget; raises ConfigError."""
+        """The measures to minimise, for a point at the full budget; raises ConfigError."""
         config = override(self.base, params)
         return tuple(measure.of(config) for measure in self.search.minimise)
 
     def violations(self, params: Params) -> dict[str, float]:
-        """By how much a point exceeds each constraint; 0 or less where it fulfils it."""
+        """By how much a point exceeds each constraint; 0 or less: it fulfils it."""
         try:
             config = self.config(params, Fraction(1), self.seeds[0])
         except (ConfigError, DataError):
             return {RUNNABLE: 1.0}
-        found = {RUNNABLE: 0.0}
+        excess = {RUNNABLE: 0.0}
         for part in self.search.constraints:
-            found[part.measure.name] = part.measure.of(config) - part.factor * part.measure.of(self.base)
-        return found
+            excess[part.measure.name] = part.measure.of(config) - part.factor * part.measure.of(self.base)
+        return excess
 
 
 def distribution(axis: Axis, base: Config) -> Distribution:
-    """The values of an axis, as Optuna draws them; raises ConfigError for factors of a value that is 0."""
+    """Optuna's distribution of an axis; raises ConfigError for factors of a base value that is 0."""
     if axis.choices:
         return CategoricalDistribution(axis.choices)
     low, high = axis.low, axis.high
@@ -127,10 +131,10 @@ def distribution(axis: Axis, base: Config) -> Distribution:
 
 
 def at_share(base: Config, share: Fraction, budget: str) -> Config:
-    """The base with a share of its data, or with both its schedules shortened, warm-up included.
+    """The base with a share of its data, or with both schedules shortened, warm-up included.
 
-    A shorter schedule has a cosine of its own that ends at lr_end: it is a run of its own, not the first part of a
-    longer one, and its R@1 is that of a finished run.
+    A shortened schedule has its own cosine that ends at lr_end: it is a separate run, not the beginning of a longer
+    one, so its R@1 is that of a finished run.
     """
     if share == 1:
         return base
@@ -142,7 +146,7 @@ def at_share(base: Config, share: Fraction, budget: str) -> Config:
 
 
 def shortened(length: str, share: Fraction) -> str:
-    """ "400 steps", 1/4 -> "100 steps"; at least one step of what is more than none."""
+    """ "400 steps", 1/4 -> "100 steps"; at least one step, unless the length is 0."""
     number, unit = length.split()
     if unit.startswith("step"):
         return f"{max(round(int(float(number)) * share), int(float(number) > 0))} {unit}"
@@ -152,12 +156,12 @@ def shortened(length: str, share: Fraction) -> str:
 def shares_of(text: str) -> tuple[Fraction, ...]:
     """ "1/9,1/3,1" -> shares; raises ConfigError unless they rise to 1."""
     try:
-        found = tuple(Fraction(part.strip()) for part in text.split(","))
+        shares = tuple(Fraction(part.strip()) for part in text.split(","))
     except (ValueError, ZeroDivisionError):
-        found = ()
-    if not found or found[0] <= 0 or found[-1] != 1 or any(a >= b for a, b in pairwise(found)):
+        shares = ()
+    if not shares or shares[0] <= 0 or shares[-1] != 1 or any(a >= b for a, b in pairwise(shares)):
         raise ConfigError(f"--rungs {text!r}: write rising shares of the budget that end with 1, such as 1/9,1/3,1")
-    return found
+    return shares
 
 
 def chosen_axes(axes: Sequence[Axis], text: str) -> tuple[Axis, ...]:
@@ -171,9 +175,10 @@ def chosen_axes(axes: Sequence[Axis], text: str) -> tuple[Axis, ...]:
 
 
 def draw(study: optuna.Study, space: Space, seed: int) -> dict[str, Any]:
-    """Values of all axes, rounded. Drawn in a copy of the study in memory: a trial is written whole, by one write.
+    """Draw a point: values of all axes, rounded.
 
-    seed: the same one and the same trials give the same point.
+    It is drawn in a copy of the study in memory, since a trial is written to the study itself by one write. seed: of
+    the sampler; the same seed and trials give the same point.
     """
     draft = optuna.create_study(directions=study.directions, sampler=sampler_of(space.search.sampler, seed))
     several = len(space.objectives) > 1
@@ -183,7 +188,7 @@ def draw(study: optuna.Study, space: Space, seed: int) -> dict[str, Any]:
 
 
 def _without_rungs(trial: FrozenTrial) -> FrozenTrial:
-    """A pruned trial as a sampler of several objectives takes it: Optuna ranks values of rungs for one objective."""
+    """A pruned trial without values of rungs, which Optuna's samplers accept with one objective only."""
     return create_trial(
         state=trial.state, params=trial.params, distributions=trial.distributions, constraints=trial.constraints
     )

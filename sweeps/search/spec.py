@@ -1,4 +1,4 @@
-"""A search as a command line asks for it."""
+"""A search with the options of a command line applied."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ TRIALS = 40
 
 @dataclasses.dataclass(frozen=True)
 class SearchSpec:
-    """A search as a command asks for it.
+    """A search with the options of a command line applied.
 
-    name: of its file. usual: what the file says. space: what is searched, around which base. preset: name of the
-    preset. trials: points to try in all. database: for its study; None: a journal in its folder.
+    name: of its file. usual: the search as the file defines it. space: the search space, with its base config. preset:
+    name of the preset. trials: number of points in all. database: stores the study; None: a journal in its folder.
     """
 
     name: str
@@ -36,7 +36,7 @@ class SearchSpec:
 
     @property
     def folder(self) -> str:
-        """Name of the study's folder, by the settings of the search."""
+        """Name of the study's folder, which contains the settings that differ from those of the file."""
         usual, own = self.usual, self.space.search
         more: dict[str, Any] = {}
         if own.axes != usual.axes:
@@ -52,42 +52,42 @@ class SearchSpec:
         return self.name + suffix_of(self.preset, self.space.base, more)
 
     def plan(self) -> Plan:
-        """Of no runs yet."""
+        """A plan without runs; the controller adds them."""
         return Plan(self.name, self.folder, self.preset, self.space.base, self.space.seeds)
 
     def study(self, registry: RunRegistry) -> Trials:
-        """The study, to be written to; the caller holds the lock of the folder."""
+        """The study, writable; the caller holds the lock of the folder."""
         folder = registry.results / "sweeps" / self.folder
-        return Trials(self.space, folder, self._place(folder))
+        return Trials(self.space, folder, self._backend(folder))
 
-    def look(self, registry: RunRegistry) -> Trials:
-        """The study as it is at the moment; what is written to it is lost."""
+    def study_copy(self, registry: RunRegistry) -> Trials:
+        """A copy in memory of the study as it is now; writes to it are lost."""
         folder = registry.results / "sweeps" / self.folder
-        return Trials(self.space, folder, Copy(self._place(folder), self.folder))
+        return Trials(self.space, folder, Copy(self._backend(folder), self.folder))
 
-    def _place(self, folder: Path) -> Database | Journal:
+    def _backend(self, folder: Path) -> Database | Journal:
         return self.database or Journal((folder / "study.journal").resolve())
 
 
 def parse_search(
     name: str, usual: Search, arguments: argparse.Namespace, base: Config, seeds: tuple[int, ...]
 ) -> SearchSpec:
-    """The search of that name, as a command line changes it; raises ConfigError."""
-    found = usual
+    """The search of that name, with --over, --rungs, --budget and --sampler applied; raises ConfigError."""
+    changed = usual
     if arguments.over is not None:
-        found = dataclasses.replace(found, axes=chosen_axes(found.axes, arguments.over))
+        changed = dataclasses.replace(changed, axes=chosen_axes(changed.axes, arguments.over))
     if arguments.rungs is not None:
-        found = dataclasses.replace(found, shares=shares_of(arguments.rungs))
+        changed = dataclasses.replace(changed, shares=shares_of(arguments.rungs))
     if arguments.budget is not None:
-        found = dataclasses.replace(found, budget=arguments.budget)
+        changed = dataclasses.replace(changed, budget=arguments.budget)
     if arguments.sampler is not None:
-        found = dataclasses.replace(found, sampler=arguments.sampler)
-    space = Space(found, base, seeds)
+        changed = dataclasses.replace(changed, sampler=arguments.sampler)
+    space = Space(changed, base, seeds)
     trials = arguments.trials or TRIALS
     return SearchSpec(name, usual, space, arguments.preset, trials, storage.chosen(arguments.storage))
 
 
 def example_plan(spec: SearchSpec) -> Plan:
-    """A plan of the base, which needs what every run of the search needs."""
+    """A plan with the run of the base config, for checks: every run of the search needs the same data and weights."""
     (run, *_) = spec.space.runs({}, spec.space.search.shares[-1], "")
     return dataclasses.replace(spec.plan(), runs={run.id: run})

@@ -1,8 +1,8 @@
-"""Successive halving without waiting: at each rung, the best share of the trials that got there goes on.
+"""The trials of a search, with asynchronous successive halving (ASHA).
 
 Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning", as in Optuna's SuccessiveHalvingPruner: a trial
-is judged once, when it reaches the rung, against those that were there before; nobody waits for the others. Unlike
-Optuna's, the judgement depends on the values alone, so it can be made again after a kill.
+is compared once, at the end of a rung, with the trials that completed the rung before it; no trial waits for others.
+Unlike Optuna's, the decision depends on the values only, so it can be repeated after a kill.
 """
 
 from __future__ import annotations
@@ -30,26 +30,29 @@ log = logging.getLogger(__name__)
 
 
 def is_promoted(values: Sequence[float], others: Sequence[Sequence[float]], keep: Fraction) -> bool:
-    """Whether a trial is among the best `keep` of it and the others; the first at a rung always goes on.
+    """Whether a trial is among the best share `keep` of itself and the others; the first at a rung always is.
 
-    values: of the trial, one for each objective, the more the better. A trial stands behind those that are as good in
-    all objectives. Of equal ones the earlier have the places: R@1 of a small gallery takes few values.
+    values: of the trial, one for each objective, higher is better. others: of the trials that were there before.
+    A trial ranks behind all others that are at least as good in every objective, so of equal trials the earlier rank
+    first (they are common: R@1 of a small gallery takes few values).
     """
-    places = max(1, int((len(others) + 1) * keep))
+    kept = max(1, int((len(others) + 1) * keep))
     behind = sum(all(theirs >= own for theirs, own in zip(other, values, strict=True)) for other in others)
-    return behind < places
+    return behind < kept
 
 
 BASE = "base"
 INFEASIBLE = "infeasible"  # attribute of a trial: the constraints that its point violates
-DRAWS = 100  # points that are drawn, at most, until one fulfils the constraints
+DRAWS = 100  # at most so many points are drawn to find one that fulfils the constraints
 
 
 @dataclass
 class Trial:
-    """One point. passed: rungs it may leave behind; scores: R@1 of each rung that was told; costs: what is minimised.
+    """One point of the search.
 
-    rungs: the runs of each; none where the point violates a constraint and is not trained.
+    number: in the study. params: its values by field. rungs: the runs of each rung; empty if the point violates a
+    constraint and is not trained. passed: rungs completed with a promotion. scores: R@1 at each completed rung.
+    retry_of: number of the failed trial that this one repeats. costs: measures to minimise.
     """
 
     number: int
@@ -63,52 +66,55 @@ class Trial:
 
     @property
     def current_runs(self) -> list[Run]:
-        """The runs of its present rung; none where it is over."""
+        """The runs of the current rung; none if the trial is over."""
         return self.rungs[self.passed] if self.state == TrialState.RUNNING else []
 
 
 class Trials:
-    """The study: validation text-to-video R@1, the mean over the seeds, to be maximised; costs to be minimised."""
+    """The study: maximises validation text-to-video R@1, averaged over the seeds, and minimises the costs.
 
-    def __init__(self, space: Space, folder: Path, place: Database | Journal | Copy) -> None:
+    space: the search space. folder: of the study, with search.json. backend: where the study is stored.
+    """
+
+    def __init__(self, space: Space, folder: Path, backend: Database | Journal | Copy) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self.space, self.folder, self.place = space, folder, place
+        self.space, self.folder, self.backend = space, folder, backend
         self.outcomes: dict[str, float | None] = {}  # run -> its R@1; None: failed
         self.reload()
 
     def reload(self) -> None:
-        """Read the study anew: at the start, and after a write that failed. Raises ConfigError."""
+        """Read the study: at the start, and again after a failed write. Raises ConfigError."""
         try:
             self._load()
         except ConfigError:
             raise
         except (KeyError, TypeError, ValueError, AssertionError, IndexError) as error:  # what Optuna raises on nonsense
             why = f"{type(error).__name__}: {error}"
-            if not isinstance(self.place, Journal):
+            if not isinstance(self.backend, Journal):
                 raise ConfigError(
                     f"the study {self.folder.name} is not of this search, or of other code ({why}); name another "
                     "--storage or --results"
                 ) from error
-            self.place.set_aside(why)
+            self.backend.set_aside(why)
             self._load()
         self._recover()
 
     def _load(self) -> None:
-        self.storage = self.place.open()
+        self.storage = self.backend.open()
         names, directions = zip(*self.space.objectives.items(), strict=True)
         self.study = optuna.create_study(
             study_name=self.folder.name, storage=self.storage, directions=directions, load_if_exists=True
         )
         if [direction.name.lower() for direction in self.study.directions] != list(directions):
             raise ValueError(f"its objectives are {len(self.study.directions)}, those of the search {len(directions)}")
-        if self.study.metric_names is None and not isinstance(self.place, Copy):
+        if self.study.metric_names is None and not isinstance(self.backend, Copy):
             name_objectives(self.study, names)
         self._check_owner()
-        self.trials = [self._trial(found) for found in self.study.get_trials(deepcopy=False)]
+        self.trials = [self._trial(stored) for stored in self.study.get_trials(deepcopy=False)]
 
     def _check_owner(self) -> None:
-        """A database may be shared: a study belongs to one results folder, where its runs are."""
-        if not isinstance(self.place, Database):
+        """Raise ConfigError if the study in a shared database belongs to another results folder, which has its runs."""
+        if not isinstance(self.backend, Database):
             return
         here = str(self.folder.resolve().parent.parent)
         owner = self.study.user_attrs.get("results")
@@ -116,21 +122,21 @@ class Trials:
             self.study.set_user_attr("results", here)
         elif owner != here:
             raise ConfigError(
-                f"--storage {self.place}: its study {self.folder.name} is of the results folder {owner}; use that "
+                f"--storage {self.backend}: its study {self.folder.name} is of the results folder {owner}; use that "
                 "folder, or another database"
             )
 
-    def _trial(self, found: FrozenTrial) -> Trial:
-        """A trial of the study; raises ValueError where it is of another search, or of code with other ids."""
-        if INFEASIBLE in found.user_attrs:
-            return Trial(found.number, found.state, dict(found.params), [], 0)
-        rungs = self._rungs(found.number, found.params)
+    def _trial(self, stored: FrozenTrial) -> Trial:
+        """A trial of the study; raises ValueError if it belongs to another search, or to code that gives other ids."""
+        if INFEASIBLE in stored.user_attrs:
+            return Trial(stored.number, stored.state, dict(stored.params), [], 0)
+        rungs = self._rungs(stored.number, stored.params)
         ids = [[run.id for run in rung] for rung in rungs]
-        if found.user_attrs["runs"] != ids:
-            raise ValueError(f"the runs of trial {found.number} have other ids now")
-        scores = [found.intermediate_values[step] for step in sorted(found.intermediate_values)]
-        return Trial(found.number, found.state, dict(found.params), rungs, int(found.user_attrs.get("passed", 0)),
-                     scores, found.user_attrs.get("retry_of"), self.space.costs(found.params))  # fmt: skip
+        if stored.user_attrs["runs"] != ids:
+            raise ValueError(f"the runs of trial {stored.number} have other ids now")
+        scores = [stored.intermediate_values[step] for step in sorted(stored.intermediate_values)]
+        return Trial(stored.number, stored.state, dict(stored.params), rungs, int(stored.user_attrs.get("passed", 0)),
+                     scores, stored.user_attrs.get("retry_of"), self.space.costs(stored.params))  # fmt: skip
 
     def _rungs(self, number: int, params: Mapping[str, Any]) -> list[list[Run]]:
         name = f"trial {number}" if number or params != self.space.base_params() else f"trial 0 ({BASE})"
@@ -138,7 +144,7 @@ class Trials:
         return [self.space.runs(params, share, name + (f", {share}" if share != 1 else "")) for share in shares]
 
     def _recover(self) -> None:
-        """What the study lost: the points that search.json names and it does not, in their order."""
+        """Add points that search.json lists and the study has lost, in their order."""
         path = self.folder / "search.json"
         try:
             points = list(read_json(path)["trials"])
@@ -152,22 +158,22 @@ class Trials:
             self._add(params)
 
     @property
-    def asked(self) -> int:
-        """Points that were chosen so far; a failed one that is tried again is the same point."""
+    def chosen(self) -> int:
+        """Number of points so far; a repeated failed trial is the same point."""
         return len(self.points())
 
     def points(self) -> list[dict[str, Any]]:
         return [trial.params for trial in self.trials if trial.retry_of is None and trial.rungs]
 
-    def under_way(self) -> Iterator[Trial]:
+    def running(self) -> Iterator[Trial]:
         return (trial for trial in self.trials if trial.state == TrialState.RUNNING)
 
     def ask(self) -> Trial:
-        """Choose a point: the base first, then those of the sampler, for which points at work count as bad (liar).
+        """Add a point: the base first, then points of the sampler, which takes running trials for bad (constant liar).
 
-        The seed of a draw hangs on the number of trials, so a search that was killed draws what it would have drawn.
-        Points that violate a constraint are put down as such, which the sampler learns from, and are not trained.
-        Raises ConfigError where no point that fulfils them is drawn.
+        The sampler's seed depends on the number of trials, so a killed search continues with the points that it would
+        have drawn. Points that violate a constraint are recorded, so that the sampler learns from them, but not
+        trained. Raises ConfigError if no drawn point fulfils the constraints.
         """
         base = self.space.base_params()
         if not self.trials and base is not None and is_feasible(self.space.violations(base)):
@@ -206,7 +212,7 @@ class Trials:
         return self.trials[-1]
 
     def retry(self, trial: Trial) -> None:
-        """Try a failed point again, as a trial of its own."""
+        """Repeat a failed trial as a new trial of the same point."""
         for rung in trial.rungs:
             for run in rung:
                 self.outcomes.pop(run.id, None)
@@ -218,16 +224,16 @@ class Trials:
         return [trial for trial in last.values() if trial.state == TrialState.FAIL]
 
     def update(self, states: Mapping[str, RunState]) -> None:
-        """Nothing to do: every change is written as it is made."""
+        """Do nothing: every change is written when it is made."""
 
     def tell(self, run: str, state: RunState) -> None:
-        """Take note of what became of a run; `settle` draws the conclusions."""
+        """Record the R@1 of a run that is over; `settle` then promotes or prunes its trial."""
         if state.name in ("done", "failed"):
             self.outcomes[run] = score(state.summary)
 
     def settle(self) -> bool:
-        """Judge the trials whose rung is trained; whether there was one."""
-        ready = [trial for trial in self.under_way() if all(run.id in self.outcomes for run in trial.current_runs)]
+        """Promote, prune or end the trials whose current runs are over; whether there was one."""
+        ready = [trial for trial in self.running() if all(run.id in self.outcomes for run in trial.current_runs)]
         for trial in ready:
             values = [self.outcomes[run.id] for run in trial.current_runs]
             numbers = [value for value in values if value is not None]
@@ -238,7 +244,7 @@ class Trials:
         return bool(ready)
 
     def _judge(self, trial: Trial, value: float) -> None:
-        """Complete, prune, or let go on. A kill between two of the writes leads to the same judgement again."""
+        """Complete, prune or promote a trial. After a kill between two writes the same decision is made again."""
         rung, shares = trial.passed, self.space.search.shares
         if rung == len(shares) - 1:
             self._end(trial, TrialState.COMPLETE, value)
@@ -266,23 +272,23 @@ class Trials:
         trial.state = state
 
     def best(self) -> Trial | None:
-        """The complete trial of the highest R@1, the earliest of equals; None where none is complete."""
+        """The complete trial with the highest R@1, the earliest of equals; None if none is complete."""
         done = [trial for trial in self.trials if trial.state == TrialState.COMPLETE]
         return max(done, key=lambda trial: (trial.scores[-1], -trial.number), default=None)
 
     def front(self) -> list[Trial]:
-        """The complete trials that no other one is better than in all objectives, by falling R@1."""
+        """The complete trials on the Pareto front of the objectives, by falling R@1."""
         numbers = {trial.number for trial in self.study.best_trials}
         return sorted((self.trials[number] for number in numbers), key=lambda trial: -trial.scores[-1])
 
     def close(self) -> None:
-        """With a database, leave a copy as a journal, which is what analysis reads."""
-        if isinstance(self.place, Database):
+        """With a database, write a copy as a journal, which analysis reads."""
+        if isinstance(self.backend, Database):
             copy_to_journal(self.study, self.folder / "study.journal")
 
 
 def _ranked(trial: Trial, rung: int) -> tuple[float, ...]:
-    """Its objectives at a rung, the more the better."""
+    """Values of its objectives at a rung, higher is better."""
     return trial.scores[rung], *(-cost for cost in trial.costs)
 
 

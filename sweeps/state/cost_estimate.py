@@ -1,4 +1,4 @@
-"""Device hours of a sweep: spent by its finished runs, and expected of those that are left."""
+"""Device hours of a sweep: spent by its finished runs, and expected for the others."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from simvtp.config.run_dirs import RUNS, homes
+from simvtp.config.run_dirs import RUNS, folders_of
 from simvtp.models.flops import pretrain_gflop
 from sweeps.plan import Plan, Run
 from sweeps.state.run_states import RunRegistry, RunState
 from sweeps.state.run_summary import device_hours
 
-EARLIER = 1000  # results that an expectation is made from, at most
+EARLIER = 1000  # most results that an estimate uses
 
 
 def hours_spent(plan: Plan, states: Mapping[str, RunState]) -> float:
-    """Hours of a device behind the finished runs of a plan; a pre-training that several share counts once."""
+    """Device hours of the finished runs of a plan; a shared pre-training counts once."""
     total, stages = 0.0, set[str]()
     for run in plan.runs.values():
         summary = states[run.id].summary
@@ -32,10 +32,10 @@ def hours_spent(plan: Plan, states: Mapping[str, RunState]) -> float:
 
 
 def cost_line(plan: Plan, states: Mapping[str, RunState]) -> str:
-    """One line: what the finished runs of the plan took."""
-    found = [state.summary for state in states.values() if state.summary is not None]
-    devices = " and ".join(sorted({summary.device for summary in found})) or "no device"
-    return f"cost: {hours_spent(plan, states):.2f} hours of {devices} for {len(found)} runs"
+    """One line with the device hours of the plan's finished runs."""
+    summaries = [state.summary for state in states.values() if state.summary is not None]
+    devices = " and ".join(sorted({summary.device for summary in summaries})) or "no device"
+    return f"cost: {hours_spent(plan, states):.2f} hours of {devices} for {len(summaries)} runs"
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Rates:
 
 
 def earlier_rates(registry: RunRegistry, preset: str) -> Rates | None:
-    """From the results of the preset in this folder; None where there is none."""
+    """Rates from the results of the preset in this folder; None if there is none."""
     before, scaled, rest = [], [], []
     for result in islice(_earlier(registry, preset), EARLIER):
         hours = device_hours(result["cost"])
@@ -65,14 +65,14 @@ def earlier_rates(registry: RunRegistry, preset: str) -> Rates | None:
 
 
 def _earlier(registry: RunRegistry, preset: str) -> Iterator[Mapping[str, Any]]:
-    for folder in homes(registry.results, RUNS):
+    for folder in folders_of(registry.results, RUNS):
         result = registry.result(folder.name)
         if result is not None and result.get("preset") == preset:
             yield result
 
 
 def expected(rates: Rates, registry: RunRegistry, runs: list[Run]) -> float:
-    """Hours of a device that these runs are expected to take, each stage that is still to be made counted once."""
+    """Expected device hours of these runs; each unfinished pre-training stage counts once."""
     total, stages = 0.0, set[str]()
     for run in runs:
         total += rates.rest
@@ -88,7 +88,7 @@ def expected(rates: Rates, registry: RunRegistry, runs: list[Run]) -> float:
 
 
 def forecast(registry: RunRegistry, preset: str, runs: list[Run]) -> str:
-    """One line: what runs that would start are expected to take."""
+    """One line with the expected device hours of runs that would start."""
     rates = earlier_rates(registry, preset)
     if rates is None:
         return f"expected hours: unknown, as there is no result of preset {preset} in this folder yet"

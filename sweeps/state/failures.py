@@ -1,9 +1,9 @@
 """Deaths of runs and pre-trainings, and the rule that turns them into failures.
 
-A death is one end of a job without a result; each folder lists its deaths in deaths.jsonl. A run or pre-training that
-dies three times at the same place (stage and step of its log) is failed; one that makes progress between deaths is
-tried again without limit. Ends from outside (cancelled jobs, lost nodes) count apart, and ten at the same place fail
-it. An error that comes again with every try fails it at once.
+A death is the end of a job without a result; each folder lists its deaths in deaths.jsonl. A run or pre-training that
+dies three times at the same step of the same stage has failed; one that makes progress between deaths is tried again
+without limit. Ends from outside (cancelled jobs, lost nodes) are counted separately, and ten at the same step fail it.
+An error that every try would repeat fails it at once.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def is_full(error: BaseException) -> bool:
-    """Whether a disk is full or a quota used up: the fault of no run."""
+    """Whether the error is a full disk or an exhausted quota, which does not count as a death."""
     return isinstance(error, OSError) and error.errno in FULL
 
 
 def is_final(error: BaseException) -> bool:
-    """Whether the same error comes with every try: bad input, or a loss that is not finite."""
+    """Whether every try would raise the error again: bad input, or a loss that is not finite."""
     return isinstance(error, ValueError | NotFinite)
 
 
 def last_line(path: Path) -> dict[str, Any]:
-    """The last whole line of a log; empty where there is none."""
+    """The last complete line of a log; empty if there is none."""
     for line in reversed(_last_bytes(path, 4096).splitlines()):
         try:
-            found: dict[str, Any] = json.loads(line)
+            entry: dict[str, Any] = json.loads(line)
         except ValueError:
             continue
-        return found
+        return entry
     return {}
 
 
@@ -52,21 +52,21 @@ def progress(path: Path) -> dict[str, Any]:
         try:
             lines.append(json.loads(text))
         except ValueError:
-            continue  # the first is cut by the reading, the last one perhaps by a kill
+            continue  # the first line is cut by reading the end only, the last one perhaps by a kill
     if not lines:
         return {}
-    found: dict[str, Any] = next((line for line in reversed(lines) if "steps" in line), lines[-1])
+    last: dict[str, Any] = next((line for line in reversed(lines) if "steps" in line), lines[-1])
     score = next((line["R@1"] for line in reversed(lines) if "R@1" in line), None)
     with path.open("rb") as file:
         try:
             since = {"since": json.loads(file.readline())["time"]}
         except (ValueError, KeyError):
             since = {}
-    return {**found, **since, **({} if score is None else {"R@1": score})}
+    return {**last, **since, **({} if score is None else {"R@1": score})}
 
 
 def tail(path: Path) -> list[str]:
-    """The last lines of a job's output; empty where there is none."""
+    """The last lines of a job's output; empty if there is none."""
     return _last_bytes(path, 16_384).decode(errors="replace").splitlines()[-TAIL_LINES:]
 
 
@@ -81,27 +81,27 @@ def _last_bytes(path: Path, count: int) -> bytes:
 
 
 def read_deaths(folder: Path) -> list[dict[str, Any]]:
-    """Every death of a run or stage since it was last tried anew, oldest first."""
+    """Deaths of a run or stage since its last retry, oldest first."""
     try:
         lines = (folder / "deaths.jsonl").read_text(errors="replace").splitlines()
     except FileNotFoundError:
         return []
-    found = []
+    deaths = []
     for line in lines:
         try:
-            found.append(json.loads(line))
+            deaths.append(json.loads(line))
         except ValueError:
             continue  # cut by a kill
-    return found
+    return deaths
 
 
 def record_death(
     folder: Path, stage: str, error: BaseException, job: str, log: Path | None, *, external: bool = False
 ) -> bool:
-    """Record a death; gives whether the run or pre-training of this folder is now failed, as failure.json then says.
+    """Record a death; returns whether the run or pre-training has now failed. If so, failure.json is written.
 
-    folder: of the run or stage. stage: "pretrain" or "finetune", where the log has no line yet. error: what ended it.
-    job: its name (`Executor.describe`). log: the output of that job. external: whether it was ended from outside.
+    folder: of the run or stage. stage: "pretrain" or "finetune", used if the log has no line yet. error: the cause.
+    job: its name (`Executor.describe`). log: output file of the job. external: whether it was ended from outside.
     """
     line = last_line(folder / "log.jsonl")
     entry = {
@@ -125,25 +125,27 @@ def record_death(
 
 
 def write_failure(folder: Path, entry: dict[str, Any]) -> None:
-    """failure.json of a run or stage. entry: run, stage, step, error, traceback, and what else there is to say."""
+    """Write failure.json of a run or stage. entry: run, stage, step, error, traceback, and further fields."""
     before = read_failure(folder / "failure.previous.json") or {}
     write_json(folder / "failure.json", {**entry, "attempts": int(before.get("attempts", 0)) + 1,
                                          "time": round(time.time(), 2)})  # fmt: skip
 
 
 def clear_failure(folder: Path) -> None:
-    """Let a failed run or stage be tried again; the number of attempts is kept."""
+    """Reset a failed run or stage, so that it is tried again; the number of attempts is kept."""
     for name in ("failure", "deaths"):
         for path in folder.glob(f"{name}.json*"):
             path.replace(path.with_name(path.name.replace(".json", ".previous.json")))
 
 
 def read_failure(path: Path) -> dict[str, Any] | None:
-    """Content of a failure.json; None where there is none. A damaged one still says that the run failed."""
+    """Content of a failure.json; None if there is none. A damaged one still counts as a failure."""
     try:
-        found = read_json(path)
+        failure = read_json(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except ValueError:
-        found = None
-    return found if isinstance(found, dict) and "error" in found else {"error": f"unknown: {path.name} is damaged"}
+        failure = None
+    return (
+        failure if isinstance(failure, dict) and "error" in failure else {"error": f"unknown: {path.name} is damaged"}
+    )

@@ -1,4 +1,4 @@
-"""What there is of a plan that other code made, and what becomes of it (simvtp/config/code_version.py)."""
+"""Results of a plan that were made by other code: found, named, reused or deleted (simvtp/config/code_version.py)."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class Difference:
 
 
 def differences(plan: Plan, results: Path) -> list[Difference]:
-    """All results, stages and checkpoints of the plan's runs that are of other code than this; nothing is changed."""
-    found: dict[tuple[str, Stage], Difference] = {}
+    """All results, stages and checkpoints of the plan's runs that were made by other code; nothing is changed."""
+    by_stage: dict[tuple[str, Stage], Difference] = {}
     for run in plan.runs.values():
         for difference in _of_run(Experiment(run.config, plan.preset, results)):
-            found.setdefault((difference.name, difference.stage), difference)
-    return list(found.values())
+            by_stage.setdefault((difference.name, difference.stage), difference)
+    return list(by_stage.values())
 
 
 def _of_run(experiment: Experiment) -> Iterator[Difference]:
@@ -43,27 +43,27 @@ def _of_run(experiment: Experiment) -> Iterator[Difference]:
             yield Difference(name, stage, folder, tuple(files))
 
 
-def note(found: list[Difference], *, redo: bool = True) -> str:
-    """A paragraph on what is of other code; "" where nothing is. redo: whether --redo is a way to go on."""
-    if not found:
+def note(changed: list[Difference], *, redo: bool = True) -> str:
+    """A paragraph that names results of other code; "" if there is none. redo: whether --redo is possible."""
+    if not changed:
         return ""
-    names = list(dict.fromkeys(difference.name for difference in found))
+    names = list(dict.fromkeys(difference.name for difference in changed))
     shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
-    files = sorted({file for difference in found for file in difference.files})
+    files = sorted({file for difference in changed for file in difference.files})
     what = "1 run or stage is" if len(names) == 1 else f"{len(names)} runs and stages are"
     return explain(f"{what} ({shown})", files, redo=redo)
 
 
 def settle(plan: Plan, results: Path) -> None:
-    """Before work begins: with machine.other_code=redo, delete what is of other code; with reuse, let it stay.
+    """Before any run starts: delete results of other code with machine.other_code=redo, keep them with reuse.
 
-    Raises OtherCode where something is and neither was asked for, locks.Busy where a run that is to go is at work.
+    Raises OtherCode if there are any and the policy is refuse, locks.Busy if a run to delete is running.
     """
-    found, policy = differences(plan, results), plan.base.machine.other_code
-    if found and policy == "refuse":
-        raise OtherCode(note(found))
+    changed, policy = differences(plan, results), plan.base.machine.other_code
+    if changed and policy == "refuse":
+        raise OtherCode(note(changed))
     if policy == "redo":
-        for difference in found:
+        for difference in changed:
             try:
                 with Lock(difference.folder / "lock"):
                     discard(difference.folder, difference.stage)
@@ -72,14 +72,14 @@ def settle(plan: Plan, results: Path) -> None:
 
 
 def settle_search(plan: Plan, results: Path) -> None:
-    """`settle` of a search, whose points were chosen by what is there: with redo it raises ConfigError.
+    """`settle` for a search. Its points depend on its earlier results, so redo raises ConfigError.
 
-    plan: of the runs that its trials have come to.
+    plan: with the runs of its trials.
     """
-    found, policy = differences(plan, results), plan.base.machine.other_code
-    if found and policy == "refuse":
-        raise OtherCode(note(found, redo=False))
-    if found and policy == "redo":
+    changed, policy = differences(plan, results), plan.base.machine.other_code
+    if changed and policy == "refuse":
+        raise OtherCode(note(changed, redo=False))
+    if changed and policy == "redo":
         raise ConfigError(
-            f"--redo: the points of a search were chosen by results that are there; {note(found, redo=False)}"
+            f"--redo: the points of a search were chosen by results that are there; {note(changed, redo=False)}"
         )

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from simvtp.config.run_dirs import RUNS, STAGES, home, prepare
+from simvtp.config.run_dirs import RUNS, STAGES, folder_of, prepare
 from simvtp.errors import ConfigError
 from simvtp.runtime import heartbeat
 from simvtp.runtime.files import read_json, write_json
@@ -31,10 +31,10 @@ NO_LINE: Mapping[str, Any] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class RunState:
-    """What is known of one run.
+    """The state of one run.
 
-    name: one of STATES. summary: figures of a finished run. failure: content of failure.json. owner: the process at
-    work. line: the last line of log.jsonl, empty where there is none. reason: why SLURM keeps the job pending.
+    name: one of STATES. summary: results of a finished run. failure: content of failure.json. owner: the process that
+    works on it. line: the last line of log.jsonl, empty if there is none. reason: why SLURM keeps the job pending.
     """
 
     name: str
@@ -48,8 +48,8 @@ class RunState:
 class RunRegistry:
     """Reads and writes the run folders below one results folder.
 
-    results: the results folder. submissions: records of what was submitted to SLURM from it. queue: the last answer of
-    squeue about them.
+    results: the results folder. submissions: records of its submissions to SLURM. queue: the last answer of squeue
+    about them.
     """
 
     def __init__(self, results: Path) -> None:
@@ -58,12 +58,12 @@ class RunRegistry:
         self.queue = SlurmQueue(self.submissions)
 
     def check_readable(self) -> None:
-        """Raise ConfigError where results is there, but no folder."""
+        """Raise ConfigError if results is there, but no folder."""
         if self.results.exists() and not self.results.is_dir():
             raise ConfigError(f"--results {self.results}: that is a file, not a folder; name another")
 
     def check_writable(self) -> None:
-        """Raise ConfigError where results cannot be written."""
+        """Raise ConfigError if results cannot be written."""
         try:
             self.results.mkdir(parents=True, exist_ok=True)
             probe = self.results / ".writable"
@@ -75,19 +75,19 @@ class RunRegistry:
             ) from error
 
     def folder(self, run: str) -> Path:
-        return home(self.results, RUNS, run)
+        return folder_of(self.results, RUNS, run)
 
     def stage_folder(self, stage: str) -> Path:
-        return home(self.results, STAGES, stage)
+        return folder_of(self.results, STAGES, stage)
 
     def result(self, run: str) -> Mapping[str, Any] | None:
-        """result.json of a run; None where there is none. A damaged one is logged and moved aside."""
+        """result.json of a run; None if there is none. A damaged one is logged and moved aside."""
         path = self.folder(run) / "result.json"
         try:
-            found: dict[str, Any] = read_json(path)
-            if found["version"] != 1 or found["run"] != run:
+            result: dict[str, Any] = read_json(path)
+            if result["version"] != 1 or result["run"] != run:
                 raise ValueError(f"{path} is not the result of run {run}")
-            summarize(found)
+            summarize(result)
         except FileNotFoundError:
             return None
         except ValueError as error:
@@ -96,7 +96,7 @@ class RunRegistry:
         except (KeyError, TypeError) as error:
             self._set_aside(path, f"{path} lacks what a result has ({error})")
             return None
-        return found
+        return result
 
     def _set_aside(self, path: Path, why: str) -> None:
         aside = path.with_suffix(".json.damaged")
@@ -135,7 +135,7 @@ class RunRegistry:
         return {run.id: self.state(run) for run in plan.runs.values()}
 
     def last_beat(self, run: Run) -> float:
-        """Time of the last sign of progress of the run, or of its pre-training while that is not done; 0: none yet."""
+        """Time of the last heartbeat of the run, or of its pre-training while that is unfinished; 0: none yet."""
         folders = [self.folder(run.id)]
         if run.stage is not None and not self.is_pretrained(run.stage):
             folders.append(self.stage_folder(run.stage))
@@ -148,7 +148,7 @@ class RunRegistry:
         return max(times)
 
     def _silence(self, run: Run) -> str:
-        """A remark on a run at work whose last step is long ago; empty otherwise."""
+        """A remark on a running run whose last step is long ago; empty otherwise."""
         limit, silent = heartbeat.limit_seconds(), time.time() - self.last_beat(run)
         return f"no step for {silent / 60:.0f} min" if limit and max(60.0, limit / 2) < silent < 1e8 else ""
 
@@ -171,13 +171,13 @@ class RunRegistry:
         return True
 
     def retry(self, run: Run) -> None:
-        """Let a failed run, and its pre-training, be tried again; the number of attempts is kept."""
+        """Reset a failed run and its pre-training, so that they are tried again; the number of attempts is kept."""
         clear_failure(self.folder(run.id))
         if run.stage is not None:
             clear_failure(self.stage_folder(run.stage))
 
     def prepare(self, runs: Iterable[Run]) -> None:
-        """Make sharded folders where the runs are very many: see simvtp/config/run_dirs.py."""
+        """Make nested folders if there are very many runs: see simvtp/config/run_dirs.py."""
         stages = {run.id: run.stage for run in runs}
         prepare(self.results, RUNS, stages)
         prepare(self.results, STAGES, {stage for stage in stages.values() if stage is not None})
@@ -194,11 +194,11 @@ class RunRegistry:
 
     def earlier(self, plan: Plan) -> dict[str, str]:
         """Runs of earlier commands, with other seeds, that the plan's sweep.json files name -> their labels."""
-        found: dict[str, str] = {}
+        labels: dict[str, str] = {}
         for table in plan.tables:
             record = read_sweep(self.results / "sweeps" / table.folder / "sweep.json", plan) or {"runs": []}
-            found |= {entry["run"]: record["points"][entry["point"]]["label"] for entry in record["runs"]}
-        return found
+            labels |= {entry["run"]: record["points"][entry["point"]]["label"] for entry in record["runs"]}
+        return labels
 
 
 def is_retried(state: RunState, which: str | None) -> bool:
@@ -211,16 +211,16 @@ def is_retried(state: RunState, which: str | None) -> bool:
 def read_sweep(path: Path, plan: Plan) -> dict[str, Any] | None:
     """Content of a sweep.json, but for the runs of the plan itself, which may be ten thousand.
 
-    None where there is none, or a damaged one: it is derived, and written anew.
+    None if there is none, or a damaged one: it is derived, and written anew.
     """
 
     def unless_known(entry: dict[str, Any]) -> dict[str, Any] | None:
         return None if entry.keys() == {"point", "seed", "run"} and entry["run"] in plan.runs else entry
 
     try:
-        found = json.loads(path.read_bytes(), object_hook=unless_known)
+        record = json.loads(path.read_bytes(), object_hook=unless_known)
     except (FileNotFoundError, ValueError):
         return None
-    if not isinstance(found, dict) or not {"points", "base", "runs"} <= found.keys():
+    if not isinstance(record, dict) or not {"points", "base", "runs"} <= record.keys():
         return None
-    return {**found, "runs": [entry for entry in found["runs"] if entry is not None]}
+    return {**record, "runs": [entry for entry in record["runs"] if entry is not None]}

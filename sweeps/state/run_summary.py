@@ -1,4 +1,4 @@
-"""Figures of a finished run, from its result.json."""
+"""Summary of a finished run, from its result.json."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """Figures of one finished run.
+    """Summary of one finished run.
 
     test, validation: text-to-video R@1 in percent. pretrain_hours: hours of one device for its pre-training, which
     other runs may share. hours: hours of one device for fine-tuning and evaluation. device: such as "cpu" or "cuda".
@@ -39,5 +39,5 @@ def device_hours(cost: Mapping[str, Any]) -> tuple[float, float]:
 
 
 def score(summary: RunSummary | None) -> float | None:
-    """The objective of a study: validation R@1; None where there is no summary or the value is not finite."""
+    """The objective of a study: validation R@1; None if there is no summary or the value is not finite."""
     return summary.validation if summary is not None and math.isfinite(summary.validation) else None

@@ -1,4 +1,4 @@
-"""Sweeps as results keep them: sweep.json holds the points, so a sweep is known by name without what defined it."""
+"""Sweeps saved in results: sweep.json holds the points, so the name is enough without the file or options."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from sweeps.plan import suffix_of
 
 
 def saved_sweep(results: Path, name: str, preset: str, base: Config) -> Sweep | None:
-    """The sweep of that name that was started with this preset and these changes to it; None where none was."""
+    """The sweep of that name that was started with this preset and these changes to it; None if none was."""
     suffix = suffix_of(preset, base)
-    found = _read(results / "sweeps" / f"{name}{suffix}" / "sweep.json")
-    if found is None or found.get("name") != name:
+    record = _read(results / "sweeps" / f"{name}{suffix}" / "sweep.json")
+    if record is None or record.get("name") != name:
         return None
     try:
-        if "parts" in found:
-            return Sweep(name, parts=tuple(str(part).removesuffix(suffix) for part in found["parts"]))
-        points = [Point(point["label"], point["set"]) for point in found["points"]]
-        return Sweep(found["title"], tuple(found["axes"]), points)
+        if "parts" in record:
+            return Sweep(name, parts=tuple(str(part).removesuffix(suffix) for part in record["parts"]))
+        points = [Point(point["label"], point["set"]) for point in record["points"]]
+        return Sweep(record["title"], tuple(record["axes"]), points)
     except (KeyError, TypeError, AttributeError, ConfigError):
         return None  # damaged, or of a version with other fields
 
@@ -33,8 +33,8 @@ def saved_names(results: Path) -> Iterator[tuple[str, str]]:
     """Name and title of each sweep of the results folder that is none of `sweeps/ablations/`, each once."""
     seen = set[str]()
     for path in sorted((results / "sweeps").glob("*/sweep.json")):
-        found = _read(path) or {}
-        name, title = str(found.get("name", "")), str(found.get("title", ""))
+        record = _read(path) or {}
+        name, title = str(record.get("name", "")), str(record.get("title", ""))
         if title and name not in seen and not is_ablation(name):
             seen.add(name)
             yield name, title
@@ -42,7 +42,7 @@ def saved_names(results: Path) -> Iterator[tuple[str, str]]:
 
 def _read(path: Path) -> dict[str, Any] | None:
     try:
-        found = read_json(path)
+        content = read_json(path)
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) else None
+    return content if isinstance(content, dict) else None

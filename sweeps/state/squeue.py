@@ -1,4 +1,4 @@
-"""What squeue and sacct say of the submissions of one results folder: asked every ten seconds, shared by a file."""
+"""Answers of squeue and sacct about the submissions of one results folder, cached for ten seconds in a shared file."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ class QueueSnapshot:
     tasks: Mapping[str, Mapping[str, Sequence[str]]]
 
     def state(self, token: str, task: int) -> Sequence[str] | None:
-        """(state, reason) of a task; None where SLURM has it no more, or not yet."""
+        """(state, reason) of a task; None if SLURM has it no more, or not yet."""
         return self.tasks.get(token, {}).get(str(task))
 
 
 class SlurmQueue:
-    """The last answer of squeue, renewed where it is older than ten seconds, by whoever needs it first.
+    """The last answer of squeue, shared by all controllers of a results folder and renewed after ten seconds.
 
     submissions: those of a results folder.
     """
@@ -55,16 +55,16 @@ class SlurmQueue:
         self.released = Counter[str]()  # held task -> how often it was released
 
     def read_cached(self) -> QueueSnapshot:
-        """The newest snapshot on disk, whoever took it; asks SLURM nothing."""
+        """The newest snapshot on disk, by any process; does not ask SLURM."""
         try:
-            found: Any = read_json(self.path)
-            self.last = QueueSnapshot(float(found["time"]), found["jobs"], found["tasks"])
+            cached: Any = read_json(self.path)
+            self.last = QueueSnapshot(float(cached["time"]), cached["jobs"], cached["tasks"])
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             pass  # none yet, or one that a full disk cut: it is derived, and written anew
         return self.last
 
     def current(self) -> QueueSnapshot:
-        """A snapshot of the last ten seconds; an older one where SLURM does not answer."""
+        """A snapshot of the last ten seconds; an older one if SLURM does not answer."""
         if time.time() - self.last.time >= QUERY_SECONDS:
             self.read_cached()
         age = time.time() - max(self.last.time, self.tried)
@@ -73,23 +73,23 @@ class SlurmQueue:
         return self.last
 
     def refresh(self) -> QueueSnapshot:
-        """`current` where this machine can ask SLURM; elsewhere the newest snapshot on disk."""
+        """`current` if this machine can ask SLURM; otherwise the newest snapshot on disk."""
         return self.current() if shutil.which("squeue") is not None else self.read_cached()
 
     def accounting(self, jobs: Sequence[str]) -> dict[str, list[str]]:
-        """Job -> what accounting says of each of its starts, oldest first; none of a job that it does not know.
+        """Job -> states of its starts by the accounting, oldest first; jobs that it does not know are missing.
 
-        Asked at most once in ten seconds, whoever asks; in between an answer is of the last time.
+        sacct is called at most once in ten seconds by all processes together; in between the last answer is given.
         """
         path = self.submissions.folder / "accounts.json"
         try:
-            found: Any = read_json(path)
-            asked, known = float(found["time"]), dict(found["jobs"])
+            cached: Any = read_json(path)
+            queried, known = float(cached["time"]), dict(cached["jobs"])
         except (FileNotFoundError, ValueError, KeyError, TypeError):
-            asked, known = 0.0, {}
-        wait = asked + QUERY_SECONDS - time.time()
+            queried, known = 0.0, {}
+        wait = queried + QUERY_SECONDS - time.time()
         if jobs and shutil.which("sacct") is not None and not (wait > 0 and known.keys() >= set(jobs)):
-            time.sleep(min(max(wait, 0.0), QUERY_SECONDS))  # somebody asked of other jobs a moment ago
+            time.sleep(min(max(wait, 0.0), QUERY_SECONDS))  # another process has just asked about other jobs
             words = [
                 "sacct",
                 "-X",
@@ -142,7 +142,7 @@ class SlurmQueue:
             self._update_records(tokens)
 
     def _release_held(self) -> None:
-        """SLURM holds a job whose start a node failed: let it try again elsewhere, and cancel it after a few times."""
+        """SLURM holds a job after a failed start on a node: release it, and cancel it after a few times."""
         held = [
             f"{self.last.jobs[token]}_{task}"
             for token, tasks in self.last.tasks.items()
@@ -160,7 +160,7 @@ class SlurmQueue:
                     log.warning(f"{words[0]}: {_last(done.stderr)}")
 
     def _update_records(self, tokens: Sequence[str]) -> None:
-        """Note job numbers that a killed controller did not learn, and close submissions that are over."""
+        """Record job numbers that a killed controller did not receive, and close submissions that are over."""
         for token in tokens:
             record = self.submissions.read(token)
             if record is None:
@@ -178,7 +178,7 @@ def _last(words: str) -> str:
 
 
 def _write_cache(path: Path, answer: Mapping[str, Any]) -> bool:
-    """Keep an answer on disk for others; False where this user may only read the results folder."""
+    """Write an answer to disk for other processes; False if this user may only read the results folder."""
     try:
         write_json(path, answer)
     except OSError as error:

@@ -5,8 +5,8 @@
     results/runs/<id>/job.json           the claim: token and task of the last submission of this run
     results/pretrained/<id>/job.json     the same of a stage
 
-The token is part of the job's name, so an array whose controller was killed before it learned the job number is found
-by name. A job reads its items from the record: it needs nothing of the controller that submitted it.
+The token is part of the job's name, so an array whose controller was killed before it received the job number is found
+by name. A job reads its items from the record and does not need the controller that submitted it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from simvtp.config.run_dirs import RUNS, STAGES, home
+from simvtp.config.run_dirs import RUNS, STAGES, folder_of
 from simvtp.config.schema import Config, flatten, unflatten
 from simvtp.runtime.files import read_json, write_json
 from simvtp.runtime.locks import Busy, Lock
@@ -31,7 +31,7 @@ PATIENCE_SECONDS = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A piece of work of its own folder. kind: `run`, or `pretrain`: a stage that several runs wait for."""
+    """A run or stage to be trained by a job. kind: `run`, or `pretrain` for a stage that several runs wait for."""
 
     kind: str
     id: str
@@ -50,8 +50,8 @@ class Claim:
 class Record:
     """One job array. job: SLURM's number, None until it is known; created: seconds since 1970.
 
-    entries: kind, id and `set`, what differs from `base`, of every item of every task, as on disk. A config is made of
-    them only where it is asked for: a record has up to a thousand, and most of its readers want the job's number.
+    entries: kind, id and `set` (the fields that differ from `base`) of every item of every task, as on disk. Configs
+    are built only when needed: a record has up to a thousand, and most readers need the job's number only.
     """
 
     token: str
@@ -81,7 +81,7 @@ class Submissions:
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
-        """Only one process at a time looks at claims and submits; others wait for it."""
+        """Only one process at a time reads claims and submits; others wait."""
         until = time.monotonic() + PATIENCE_SECONDS
         while True:
             lock = Lock(self.folder / "lock")
@@ -97,18 +97,18 @@ class Submissions:
         finally:
             lock.__exit__(None, None, None)
 
-    def home(self, item: Item) -> Path:
+    def folder_of(self, item: Item) -> Path:
         return self._home(item.kind, item.id)
 
     def _home(self, kind: str, name: str) -> Path:
-        return home(self.results, RUNS if kind == "run" else STAGES, name)
+        return folder_of(self.results, RUNS if kind == "run" else STAGES, name)
 
     def claim(self, kind: str, name: str) -> Claim | None:
-        """The last claim on a run or stage; None where there is none or a damaged one."""
+        """The last claim on a run or stage; None if there is none or a damaged one."""
         path = self._home(kind, name) / "job.json"
         try:
-            found = read_json(path)
-            return Claim(found["token"], int(found["task"]))
+            content = read_json(path)
+            return Claim(content["token"], int(content["task"]))
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
 
@@ -124,13 +124,13 @@ class Submissions:
         marker.touch()
         for number, task in enumerate(tasks):
             for item in task:
-                self._write_claim(self.home(item), token, number)
+                self._write_claim(self.folder_of(item), token, number)
                 if item.kind == "run" and item.id in stages:
                     self._write_claim(self._home("pretrain", stages[item.id]), token, number)
         return record
 
     def _write_claim(self, folder: Path, token: str, task: int) -> None:
-        """Whole or not at all; not forced to the disk, which takes a minute for ten thousand: the record is."""
+        """Write a claim atomically. No fsync, which takes a minute for ten thousand: the record has one."""
         folder.mkdir(parents=True, exist_ok=True)
         new = folder / f".job.json.{token}"
         new.write_text(json.dumps({"token": token, "task": task}) + "\n")
@@ -138,12 +138,12 @@ class Submissions:
 
     def set_job_id(self, record: Record, job: str) -> Record:
         """The same record with the job's number in it, on disk too."""
-        found = replace(record, job=job)
-        self._write(found)
-        return found
+        submitted = replace(record, job=job)
+        self._write(submitted)
+        return submitted
 
     def close(self, token: str) -> None:
-        """Nothing of it can run any more."""
+        """Mark a submission as over: none of its tasks can run any more."""
         (self.folder / "open" / token).unlink(missing_ok=True)
 
     def open_tokens(self) -> list[str]:
@@ -154,7 +154,7 @@ class Submissions:
             return []
 
     def number(self, claim: Claim | None) -> str | None:
-        """SLURM's number of the job of a claim; None where there is no claim, or the number is not known yet."""
+        """SLURM's number of the job of a claim; None if there is no claim, or the number is not known yet."""
         record = self.read(claim.token) if claim is not None else None
         return record.number(claim.task) if claim is not None and record is not None and record.job else None
 
@@ -165,13 +165,18 @@ class Submissions:
         })  # fmt: skip
 
     def read(self, token: str) -> Record | None:
-        """None where there is no such record."""
+        """None if there is no such record."""
         try:
-            found = read_json(self.folder / token / "record.json")
+            content = read_json(self.folder / token / "record.json")
         except FileNotFoundError:
             return None
         return Record(
-            found["token"], found["job"], float(found["created"]), found["preset"], found["base"], found["tasks"]
+            content["token"],
+            content["job"],
+            float(content["created"]),
+            content["preset"],
+            content["base"],
+            content["tasks"],
         )
 
 

@@ -1,6 +1,7 @@
 """A sweep as an Optuna study: one trial a run, made from the run folders, for Optuna Dashboard and `optuna.load_study`.
 
-The journal is derived: the controller writes it now and then and at the end, and nothing reads it to decide anything.
+The journal is derived from the run folders: the controller writes it at most once a minute and at the end, and no
+decision depends on it.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class GridStudy:
             self.write(states)
 
     def reload(self) -> None:
-        """Nothing is kept that could be behind the disk."""
+        """Do nothing: no state is kept in memory."""
 
     def write(self, states: Mapping[str, RunState]) -> None:
         """Write the journal of these states of the plan's runs."""

@@ -1,4 +1,4 @@
-"""Optuna journals as files: written whole from trials, and repaired where a kill tore the last line."""
+"""Optuna journals as files: written from trials in one step, and repaired if a kill cut the last line."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class _Memory(BaseJournalBackend):
 
 
 def name_objectives(study: optuna.Study, names: Sequence[str]) -> None:
-    """Let a study say what its objectives are called, one name for each."""
+    """Set the names of a study's objectives, one for each."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         study.set_metric_names(list(names))
@@ -64,7 +64,7 @@ def write_journal(
 
 
 def repair(path: Path) -> None:
-    """Cut a journal at the first line that a kill or a full disk tore."""
+    """Truncate a journal before the first line that a kill or a full disk cut."""
     if not path.exists():
         return
     good = 0

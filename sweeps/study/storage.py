@@ -1,7 +1,7 @@
-"""Where the study of a search is kept: a journal in its folder, or a database by URL.
+"""Storage of a search's study: a journal in its folder, or a database by URL.
 
-A URL with a password comes by $SIMVTP_STORAGE alone: a command line is seen by every user of a machine. The variable is
-taken out of the environment before any job is started.
+A URL with a password is accepted from $SIMVTP_STORAGE only: every user of a machine can read command lines. The
+variable is removed from the environment before any job is started.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ log = logging.getLogger(__name__)
 VARIABLE = "SIMVTP_STORAGE"
 EXTRAS = {"postgresql": "postgresql", "mysql": "mysql"}  # database -> the optional extra with its driver
 
-# What Optuna lets through when a database does not answer.
+# Exceptions that Optuna passes on when a database does not answer.
 Unreachable = (StorageInternalError, SQLAlchemyError)
 
 
 @dataclass(frozen=True)
 class Database:
-    """A database by URL. Its text leaves out the password, and the query, where a password may stand too."""
+    """A database by URL. Its text omits the password, and the query, which may contain a password too."""
 
     url: URL = field(repr=False)
 
@@ -46,7 +46,7 @@ class Database:
         return plain.render_as_string()
 
     def hidden(self, text: str) -> str:
-        """A text of the driver's, without the password."""
+        """A message of the driver, without the password."""
         values = [
             value for entry in self.url.query.values() for value in ([entry] if isinstance(entry, str) else entry)
         ]
@@ -55,7 +55,7 @@ class Database:
         return text
 
     def open(self) -> BaseStorage:
-        """Connect, and make the tables where there are none; raises ConfigError that names the place."""
+        """Connect, and make the tables if there are none; raises ConfigError that names the place."""
         try:
             return RDBStorage(self.url.render_as_string(hide_password=False), engine_kwargs={"pool_pre_ping": True})
         except ImportError:
@@ -104,7 +104,7 @@ class Journal:
     path: Path
 
     def open(self) -> BaseStorage:
-        """Of the whole lines; where a kill left a lock, or half a line, that is cleared away first."""
+        """Open the journal; a lock or a partial line that a kill left is removed first."""
         # The lock is of a controller that was killed; Optuna would wait 30 s for it.
         self.path.with_name(self.path.name + ".lock").unlink(missing_ok=True)
         repair(self.path)
@@ -118,13 +118,13 @@ class Journal:
 
 @dataclass(frozen=True)
 class Copy:
-    """What a study holds at the moment, in memory: to look at while its controller writes."""
+    """A copy of a study in memory, to read while its controller writes."""
 
     of: Journal | Database
     name: str
 
     def open(self) -> BaseStorage:
-        """Raises ConfigError where there is no such study."""
+        """Raises ConfigError if there is no such study."""
         memory = InMemoryStorage()
         if isinstance(self.of, Database):
             with suppress(KeyError):  # none of that name yet

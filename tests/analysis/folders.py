@@ -181,8 +181,8 @@ def _ranks(level: float, ease: np.ndarray, random: np.random.Generator) -> np.nd
 
 
 def metrics_of(ranks: np.ndarray) -> dict[str, float]:
-    found = {f"R@{k}": 100 * float((ranks <= k).mean()) for k in (1, 5, 10)}
-    return found | {"MdR": float(np.median(ranks)), "MnR": float(ranks.mean()), "queries": len(ranks),
+    recalls = {f"R@{k}": 100 * float((ranks <= k).mean()) for k in (1, 5, 10)}
+    return recalls | {"MdR": float(np.median(ranks)), "MnR": float(ranks.mean()), "queries": len(ranks),
                     "gallery": len(ranks)}  # fmt: skip
 
 

@@ -56,12 +56,12 @@ def expected(folder: Path, point: int, base: int) -> list[str]:
     """n, R@1 with interval, R@5, R@10, MdR there and back, and the difference to the base."""
     cells = [str(len(ranks(folder, point, WAYS[0])))]
     for way in WAYS:
-        found = np.stack(list(ranks(folder, point, way).values()))
-        hits = 100.0 * (found <= 1)
+        by_seed = np.stack(list(ranks(folder, point, way).values()))
+        hits = 100.0 * (by_seed <= 1)
         low, high = max(0, hits.mean() - half_width(hits)), min(100, hits.mean() + half_width(hits))
         cells.append(f"{hits.mean():.1f} ± {(high - low) / 2:.1f}")
-        cells += [f"{100 * (found <= k).mean():.1f}" for k in (5, 10)]
-        cells.append(f"{np.median(found, axis=1).mean():.1f}")
+        cells += [f"{100 * (by_seed <= k).mean():.1f}" for k in (5, 10)]
+        cells.append(f"{np.median(by_seed, axis=1).mean():.1f}")
     if point == base:
         return [*cells, "base"]
     mine, theirs = ranks(folder, point, WAYS[0]), ranks(folder, base, WAYS[0])
@@ -136,8 +136,8 @@ def test_many_rows_keep_their_figures_readable(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setitem(folders.SWEEPS, "mask_ratio", points)
     monkeypatch.setitem(folders.AXES, "mask_ratio", ["objective.mvm"])
     Builder(tmp_path, queries=50).sweep("mask_ratio")
-    found = load(tmp_path)
-    summary = summarise(found.sweeps[0], found)
+    results = load(tmp_path)
+    summary = summarise(results.sweeps[0], results)
     crowd = pareto.draw(summary)
     crowd.canvas.draw()
     assert len(crowd.legends[0].get_texts()) <= 3

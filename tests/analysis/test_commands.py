@@ -56,13 +56,13 @@ def test_markdown_marks_base_best_and_second(folder: Path) -> None:
 
 
 def test_the_seeds_that_a_wanted_difference_takes_fall_as_it_grows(folder: Path) -> None:
-    found = []
+    collected = []
     for wanted in ("4", "8"):
         assert table.main([str(folder), "--only", "mask_ratio", "--wanted", wanted]) == 0
         text = (folder / "tables/mask_ratio-tiny.md").read_text()
         (seeds,) = re.findall(rf"one of {wanted} points takes about (\d+) seeds", text)
-        found.append(int(seeds))
-    assert found[0] > found[1] >= 2
+        collected.append(int(seeds))
+    assert collected[0] > collected[1] >= 2
 
 
 @pytest.mark.parametrize("wanted", ["0", "-1", "nan", "many"])
@@ -132,8 +132,8 @@ def test_plot_writes_figures_in_the_same_bytes_each_time(folder: Path) -> None:
 
 
 def test_curves_show_the_means_of_each_axis(folder: Path) -> None:
-    found = load(folder)
-    summary = summarise(found.sweeps[0], found)
+    results = load(folder)
+    summary = summarise(results.sweeps[0], results)
     figure = ablation.draw(summary)
     video, text = figure.axes[0], figure.axes[2]
     line = next(line for line in video.get_lines() if len(line.get_xdata()) == 4 and line.get_marker() == "o")
@@ -148,8 +148,8 @@ def test_curves_show_the_means_of_each_axis(folder: Path) -> None:
 
 def test_an_axis_with_settings_tied_to_it_is_a_curve_under_the_name_of_the_sweep(tmp_path: Path) -> None:
     Builder(tmp_path, queries=60).sweep("mask_ratio_compute")
-    found = load(tmp_path)
-    summary = summarise(found.sweeps[0], found)
+    results = load(tmp_path)
+    summary = summarise(results.sweeps[0], results)
     upper = ablation.draw(summary).axes[0]
     line = next(line for line in upper.get_lines() if line.get_marker() == "o" and len(line.get_xdata()) == 3)
     assert list(line.get_xdata()) == pytest.approx([50, 90, 95])
@@ -166,8 +166,8 @@ def test_every_kind_of_sweep_has_its_figure(tmp_path: Path, name: str, unfinishe
 
 def test_heat_map_writes_the_mean_of_each_cell(tmp_path: Path) -> None:
     Builder(tmp_path, queries=60).sweep("mask_grid", unfinished=[(0, 0)])
-    found = load(tmp_path)
-    summary = summarise(found.sweeps[0], found)
+    results = load(tmp_path)
+    summary = summarise(results.sweeps[0], results)
     texts = [text.get_text() for text in ablation.draw(summary).axes[0].texts]
     assert len(texts) == 16
     assert texts.count("not\nfinished") == 1
@@ -184,8 +184,8 @@ def test_learning_curves_take_the_last_word_on_a_step_and_skip_a_cut_line(tmp_pa
 
 def test_learning_curves_count_the_runs_whose_logs_are_there(tmp_path: Path) -> None:
     Builder(tmp_path, queries=60, logs=True).sweep("objectives", seeds=(0, 1, 2))
-    found = load(tmp_path)
-    summary = summarise(found.sweeps[0], found)
+    results = load(tmp_path)
+    summary = summarise(results.sweeps[0], results)
     assert "learning curves, mean of n = 3 seeds; validation R@1 ends between" in _title(summary, tmp_path)
     first, second = summary.rows[:2]
     for row, seeds in ((first, (0, 1, 2)), (second, (0,))):

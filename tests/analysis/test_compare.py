@@ -123,10 +123,10 @@ def test_another_test_corpus_is_never_subtracted(both: tuple[Path, Path]) -> Non
 def test_sweeps_of_other_presets_are_matched_by_name_and_their_settings_told(tmp_path: Path) -> None:
     Builder(tmp_path / "A", queries=50).sweep("data_fraction")
     Builder(tmp_path / "B", queries=50, preset="small").sweep("data_fraction")
-    found = diff_results(load(tmp_path / "A"), load(tmp_path / "B"))
-    (pair,) = found.sweeps
+    actual = diff_results(load(tmp_path / "A"), load(tmp_path / "B"))
+    (pair,) = actual.sweeps
     assert pair.settings["model.width"] == ("64", "256")
-    assert found.only_first == found.only_second == []
+    assert actual.only_first == actual.only_second == []
 
 
 def test_nothing_in_common_and_nothing_to_read_have_codes_of_their_own(

@@ -10,8 +10,8 @@ TABLE = "| preset | seconds | against plain |\n| --- | --- | --- |\n| tiny | 0.2
 
 def test_a_table_is_written_and_read_back() -> None:
     assert markdown(ROWS) == TABLE
-    found = tables_of(f"cores 2\n\n{TABLE}\n\nwords\n| a |\n|---|\n| 1 |\n")
-    assert found == [(TABLE.splitlines(), ROWS), (["| a |", "|---|", "| 1 |"], [{"a": "1"}])]
+    tables = tables_of(f"cores 2\n\n{TABLE}\n\nwords\n| a |\n|---|\n| 1 |\n")
+    assert tables == [(TABLE.splitlines(), ROWS), (["| a |", "|---|", "| 1 |"], [{"a": "1"}])]
 
 
 def test_a_page_gets_the_new_table_in_place_of_the_old() -> None:
@@ -24,7 +24,7 @@ def test_a_page_gets_the_new_table_in_place_of_the_old() -> None:
 
 def test_records_are_compared_row_by_row() -> None:
     other = {"preset": "tiny", "seconds": "0.1", "against plain": "2.50x"}
-    found = changes({"tables": {"step": [ROWS]}}, {"tables": {"step": [[other]]}}, 0.1)
-    assert found == [
+    changed = changes({"tables": {"step": [ROWS]}}, {"tables": {"step": [[other]]}}, 0.1)
+    assert changed == [
         {"row": "step, tiny", "column": "seconds", "before": "0.2", "after": "0.1", "ratio": "0.50x"},
     ]

@@ -48,7 +48,7 @@ class Tally:
         self.faults, self.bad = Counter[str](before.get("faults", {})), Counter[str](before.get("bad", {}))
         self.sweeps, self.began = Counter[str](before.get("sweeps", {})), time.monotonic()
         self.seconds = float(before.get("seconds", 0.0))
-        self.planned = self.faults.copy()  # with those of sweeps under way
+        self.planned = self.faults.copy()  # with those of sweeps running
 
     def choose(self, place: str, kinds: tuple[Fault, ...]) -> Fault:
         """One of the kinds that were done the least at this place."""
@@ -156,9 +156,9 @@ def _sweep(results: Path, place: str, few: int, wanted: dict[str, str], tally: T
         time.sleep(1)
     scene.look()
     scene.end()
-    found = outcomes(results)
-    missing = wanted.keys() - found.keys()
-    different = [run for run, outcome in wanted.items() if run in found and found[run] != outcome]
+    actual = outcomes(results)
+    missing = wanted.keys() - actual.keys()
+    different = [run for run, outcome in wanted.items() if run in actual and actual[run] != outcome]
     for what in scene.twice:
         print(f"twice: {what}", flush=True)
     submitted = len(list((results / "jobs").glob("*/record.json")))

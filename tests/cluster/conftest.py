@@ -84,10 +84,10 @@ def submitted(results: Path) -> list[str]:
 def wait_until(what: str, happened: Callable[[], T], seconds: float = 120, every: float = 0.2) -> T:
     """What `happened` gives, once that is true."""
     until = time.monotonic() + seconds
-    while not (found := happened()):
+    while not (result := happened()):
         assert time.monotonic() < until, f"not within {seconds:.0f} s: {what}"
         time.sleep(every)
-    return found
+    return result
 
 
 def freeze(results: Path) -> None:

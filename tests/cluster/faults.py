@@ -1,4 +1,4 @@
-"""What goes wrong on clusters, done on purpose. Each fault gives False where there was nothing to hit."""
+"""What goes wrong on clusters, done on purpose. Each fault gives False if there was nothing to hit."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def requeue(scene: Scene) -> bool:
 
 
 def requeue_in_a_checkpoint(scene: Scene) -> bool:
-    """At the moment a checkpoint's temporary file is there; False where none comes within two seconds."""
+    """At the moment a checkpoint's temporary file is there; False if none comes within two seconds."""
     tasks, until = tasks_of(scene, "R"), time.monotonic() + 2
     while tasks and time.monotonic() < until:
         if list(scene.results.glob("*/*/checkpoints/.step-*")):
@@ -171,7 +171,7 @@ def full_disk(scene: Scene) -> bool:
 
 def _workers(scene: Scene) -> list[int]:
     """Processes that carry out runs of this results folder."""
-    found = []
+    collected = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             words = path.read_bytes().decode(errors="replace").split("\0")
@@ -179,8 +179,8 @@ def _workers(scene: Scene) -> list[int]:
             continue
         python = words[0].rpartition("/")[2].startswith("python")  # not the srun above it
         if python and "sweeps.executors.job" in words and str(scene.results) in "\0".join(words):
-            found.append(int(path.parent.name))
-    return found
+            collected.append(int(path.parent.name))
+    return collected
 
 
 def _task_of(pid: int) -> str | None:
@@ -189,10 +189,10 @@ def _task_of(pid: int) -> str | None:
         words = Path(f"/proc/{pid}/environ").read_bytes().decode(errors="replace").split("\0")
     except OSError:
         return None
-    found = dict(word.partition("=")[::2] for word in words)
-    if not {"SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID"} <= found.keys():
+    fields = dict(word.partition("=")[::2] for word in words)
+    if not {"SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID"} <= fields.keys():
         return None
-    return f"{found['SLURM_ARRAY_JOB_ID']}_{found['SLURM_ARRAY_TASK_ID']}"
+    return f"{fields['SLURM_ARRAY_JOB_ID']}_{fields['SLURM_ARRAY_TASK_ID']}"
 
 
 def _hit(scene: Scene, number: int) -> int | None:
@@ -234,7 +234,7 @@ def hang(scene: Scene) -> bool:
 
 
 def die_at_start(scene: Scene) -> bool:
-    """A job's process is killed before it has done anything; False where none starts within twenty seconds."""
+    """A job's process is killed before it has done anything; False if none starts within twenty seconds."""
     known, until = set(_workers(scene)), time.monotonic() + 20
     while time.monotonic() < until:
         for pid in set(_workers(scene)) - known:

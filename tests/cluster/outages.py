@@ -1,4 +1,4 @@
-"""Daemons and partitions of SLURM that are away for some seconds. Each fault gives False where nothing was hit."""
+"""Daemons and partitions of SLURM that are away for some seconds. Each fault gives False if nothing was hit."""
 
 from __future__ import annotations
 

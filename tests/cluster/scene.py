@@ -67,9 +67,9 @@ class Scene:
     def look(self) -> None:
         for pattern in FINAL:
             for path in self.results.glob(pattern):
-                found = path.stat()
-                seen = (found.st_ino, found.st_mtime_ns)
-                if self.made.setdefault(path, seen) != seen:
+                status = path.stat()
+                version = (status.st_ino, status.st_mtime_ns)
+                if self.made.setdefault(path, version) != version:
                     self.twice.add(f"{path} was written again")
         for path in self.results.glob("*/*/log.jsonl"):
             steps = Counter(
@@ -93,7 +93,7 @@ class Scene:
 
 def _whole(line: str) -> dict[str, object] | None:
     try:
-        found: dict[str, object] = json.loads(line)
+        content: dict[str, object] = json.loads(line)
     except ValueError:
         return None
-    return found
+    return content

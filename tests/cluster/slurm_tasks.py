@@ -36,12 +36,12 @@ def cancel(scene: Scene) -> bool:
 
 
 def pending(pid: int) -> int | None:
-    """Signals that wait for a process, as bits; None where it is gone."""
+    """Signals that wait for a process, as bits; None if it is gone."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    found = dict(line.split(":", 1) for line in lines)
-    if found["State"].strip()[0] in "ZX":
+    states = dict(line.split(":", 1) for line in lines)
+    if states["State"].strip()[0] in "ZX":
         return None
-    return int(found["SigPnd"], 16) | int(found["ShdPnd"], 16)
+    return int(states["SigPnd"], 16) | int(states["ShdPnd"], 16)

@@ -62,8 +62,8 @@ def test_small_runs_share_a_job_and_its_gpu_and_long_arrays_are_split(
                 words = Path(f"/proc/{owner['pid']}/environ").read_bytes().decode().split("\0")
             except (OSError, ValueError):
                 continue
-            found = dict(word.partition("=")[::2] for word in words)
-            seen.setdefault(found["SLURM_JOB_ID"], set()).add(f"{owner['pid']} on {found['CUDA_VISIBLE_DEVICES']}")
+            fields = dict(word.partition("=")[::2] for word in words)
+            seen.setdefault(fields["SLURM_JOB_ID"], set()).add(f"{owner['pid']} on {fields['CUDA_VISIBLE_DEVICES']}")
         return process.poll() is not None
 
     wait_until("the sweep ends", gpus, 240)
@@ -103,7 +103,7 @@ def test_a_sweep_left_behind_is_found_again_and_cancelled_run_by_run_and_whole(
     assert left.returncode == 0, left.stderr
     wait_until("a stage trains", lambda: list(tmp_path.glob("pretrained/*/log.jsonl")))
     begun = {path.parent.name: json.loads(path.read_text()) for path in tmp_path.glob("runs/*/config.json")}
-    run = next(run for run, found in begun.items() if found["config"]["pretrain.length"] == "100000 steps")
+    run = next(run for run, start in begun.items() if start["config"]["pretrain.length"] == "100000 steps")
     os.kill(int(left.stdout.split()[1]), signal.SIGKILL)  # the machine that it was left on is gone; its jobs are not
     task = tasks(tmp_path, "R")
     assert "1 runs are cancelled" in call(tmp_path, *words, "--cancel", run, changes=changes).stdout

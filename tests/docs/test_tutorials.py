@@ -1,4 +1,4 @@
-"""Every command of the tutorials runs as it stands, in the order of the page and in a folder of its own.
+"""Every command of the tutorials runs as it stands, in the order of the page and in its own folder.
 
 Sweeps are planned for this machine (`--dry-run`) and not trained; single runs train for a few steps.
 """

@@ -66,9 +66,9 @@ def test_masked_features_are_histograms_of_gradients() -> None:
                 angle = np.degrees(np.arctan2(down, right)) % 180
                 expected[clip, tube, colour, min(int(angle // 20), 8)] += np.hypot(down, right)
         expected[clip, tube, colour] /= np.linalg.norm(expected[clip, tube, colour])
-    found = module["histograms"](torch.from_numpy(tubes.reshape(2, 3, -1)), model, 9)
-    assert found.shape == (2, 3, 27)
-    np.testing.assert_allclose(found.unflatten(2, (3, 9)).numpy(), expected, atol=2e-3)
+    actual = module["histograms"](torch.from_numpy(tubes.reshape(2, 3, -1)), model, 9)
+    assert actual.shape == (2, 3, 27)
+    np.testing.assert_allclose(actual.unflatten(2, (3, 9)).numpy(), expected, atol=2e-3)
 
 
 def test_masked_features_cost_what_a_decoder_of_their_size_costs() -> None:
@@ -103,8 +103,8 @@ def test_a_folder_of_pairs_is_a_corpus(tmp_path: Path) -> None:
             (tmp_path / split / f"{sample.video_id}.txt").write_text("\n".join([*sample.captions, ""]))
     ending = next((tmp_path / "train").glob("*.[!t]*")).suffix[1:]
     spec = f"pairs:{tmp_path}?ending={ending}"
-    found, original = load(spec, "test"), load(CORPUS, "test").samples[:3]
-    assert {s.video_id: s.captions for s in found.samples} == {s.video_id: s.captions for s in original}
+    corpus, original = load(spec, "test"), load(CORPUS, "test").samples[:3]
+    assert {s.video_id: s.captions for s in corpus.samples} == {s.video_id: s.captions for s in original}
     assert read_records(spec, "pretrain") == read_records(spec, "train")
     (tmp_path / "vocab.txt").write_text("[PAD]\n[CLS]\n[SEP]\n[MASK]\n[UNK]\n")
     changes = {"data.finetune": spec, "data.pretrain": spec, "data.tokenizer": "corpus"}
@@ -137,10 +137,10 @@ def test_alignment_and_uniformity_of_features_that_are_known() -> None:
     config = override(CONFIG, {"evaluate.spread": True})
     videos = np.array([[1.0, 0.0], [0.0, 1.0]])
     gallery = EncodedGallery(config, videos, videos.copy(), (0, 1), (), frozenset())
-    found = evaluated(gallery)["spread"]
-    assert found["alignment"] == 0.0
+    actual = evaluated(gallery)["spread"]
+    assert actual["alignment"] == 0.0
     # of six pairs of four features, two are at distance 0 and four at squared distance 2
-    assert found["uniformity"] == pytest.approx(np.log((2 + 4 * np.exp(-4)) / 6))
+    assert actual["uniformity"] == pytest.approx(np.log((2 + 4 * np.exp(-4)) / 6))
 
 
 def test_the_study_is_planned_by_its_path(tmp_path: Path) -> None:

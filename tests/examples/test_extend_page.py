@@ -19,9 +19,9 @@ def test_the_objective_of_the_page(tmp_path: Path) -> None:
     load_plugin(str(tmp_path / "page.py"))
     made = config(objective__length=1)
     trained = model(made)
-    found = losses(trained, batch(made), made)["length"]
-    assert 0 < float(found.detach()) < 10
-    found.backward()
+    computed = losses(trained, batch(made), made)["length"]
+    assert 0 < float(computed.detach()) < 10
+    computed.backward()
     head = trained.added_head("length")
     assert head is not None
     assert all(part.grad is not None for part in head.parameters())

@@ -244,7 +244,7 @@ def case(seed: int, folder: Path) -> str:
 
 
 def _serve(pipe: Connection) -> None:
-    """In a process of its own: answer seeds until the pipe closes."""
+    """In its own process: answer seeds until the pipe closes."""
     with contextlib.suppress(EOFError):
         while True:
             seed = pipe.recv()
@@ -265,15 +265,17 @@ def fuzz(first: int, count: int) -> tuple[Counter[str], dict[int, str]]:
             other.close()
         pipe.send(seed)
         try:
-            found = pipe.recv() if pipe.poll(SECONDS * (6 if seed == first else 1)) else f"nothing after {SECONDS:g} s"
+            outcome = (
+                pipe.recv() if pipe.poll(SECONDS * (6 if seed == first else 1)) else f"nothing after {SECONDS:g} s"
+            )
         except EOFError:
-            found = "the process ended"
-        if found in ("read", "refused"):
-            counts[found] += 1
+            outcome = "the process ended"
+        if outcome in ("read", "refused"):
+            counts[outcome] += 1
             continue
         counts["wrong"] += 1
-        wrong[seed] = found
-        if not found.startswith("Traceback"):
+        wrong[seed] = outcome
+        if not outcome.startswith("Traceback"):
             process.kill()
             process = None
     if process is not None:
@@ -287,9 +289,9 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="seed of the first case (0)")
     given = parser.parse_args()
     counts, wrong = fuzz(given.first, given.count)
-    for seed, found in wrong.items():
-        print(f"seed {seed}: {found}")
-    hung = sum(found.startswith("nothing after") for found in wrong.values())
+    for seed, outcome in wrong.items():
+        print(f"seed {seed}: {outcome}")
+    hung = sum(outcome.startswith("nothing after") for outcome in wrong.values())
     print(f"annotations: {given.count} cases, {counts['read']} read, {counts['refused']} refused, "
           f"{len(wrong) - hung} tracebacks, {hung} hangs")  # fmt: skip
     return 1 if wrong else 0

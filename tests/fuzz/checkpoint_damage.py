@@ -128,7 +128,7 @@ def change(inner: dict[Any, Any], key: Any, rng: random.Random) -> None:
     elif way == 5:
         inner[rng.choice((None, 7, "step", "model.x", b"x"))] = inner.pop(key)
     else:
-        tensors = [name for name, found in inner.items() if isinstance(found, Tensor)]
+        tensors = [name for name, value in inner.items() if isinstance(value, Tensor)]
         if tensors:
             name = rng.choice(tensors)
             inner[name] = tensor(inner[name], rng)

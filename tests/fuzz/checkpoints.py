@@ -135,8 +135,8 @@ def fuzz(first: int, count: int, workers: int | None = None) -> tuple[Counter[st
     with tempfile.TemporaryDirectory() as base:
         prepare(Path(base))
         seeds = range(first, first + count)
-        for seed, found in each(case, base, seeds, "fuzzing checkpoints", seconds=SECONDS, workers=workers):
-            target, result = (TARGETS[seed % 3], found.why) if isinstance(found, Failure) else found
+        for seed, outcome in each(case, base, seeds, "fuzzing checkpoints", seconds=SECONDS, workers=workers):
+            target, result = (TARGETS[seed % 3], outcome.why) if isinstance(outcome, Failure) else outcome
             word = result if result == "read" else "refused" if result.startswith("refused: ") else "WRONG"
             counts[f"{target}: {word}"] += 1
             if word == "WRONG":

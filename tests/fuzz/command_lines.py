@@ -47,7 +47,7 @@ def _trains(*_: object, **__: object) -> None:
 
 
 def run_line(spec: Spec, words: Sequence[str]) -> str:
-    """Give a command its words in this process; how it ended. Raises AssertionError where it ends as none may."""
+    """Give a command its words in this process; how it ended. Raises AssertionError if it ends as none may."""
     module: Any = importlib.import_module(spec.module)
 
     def ended() -> object:
@@ -67,7 +67,7 @@ def run_line(spec: Spec, words: Sequence[str]) -> str:
 
 def _own(module: Any) -> set[str]:
     """Functions that a module defines itself."""
-    return {name for name, found in vars(module).items() if getattr(found, "__module__", "") == module.__name__}
+    return {name for name, member in vars(module).items() if getattr(member, "__module__", "") == module.__name__}
 
 
 @contextlib.contextmanager
@@ -94,7 +94,7 @@ def make_world(folder: Path) -> list[str]:
 
 
 def fuzz(first: int, count: int, limit: int = LIMIT) -> Counts:
-    """Cases `first` to `first + count`, each in a folder of its own."""
+    """Cases `first` to `first + count`, each in its own folder."""
     counts, before = Counts(), Path.cwd()
     specs = [spec for spec in SPECS for _ in range(spec.share)]
     with tempfile.TemporaryDirectory() as temporary, no_training():

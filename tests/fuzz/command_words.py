@@ -95,13 +95,13 @@ def value_for(usual: Sequence[str], dice: random.Random, runs: Sequence[str]) ->
     """One of the values that make sense; one in ten times another text. runs: ids that are there."""
     if dice.random() < 0.1:
         return dice.choice(WORDS)
-    found = dice.choice(usual)
-    if found == "<set>":
+    value = dice.choice(usual)
+    if value == "<set>":
         known = flatten(preset("tiny"))
         path = dice.choice(list(known))
         corpora = path in ("data.pretrain", "data.finetune")
         return f"{path}={dice.choice(CORPORA if corpora else (str(known[path]), '1', '20 steps', dice.choice(WORDS)))}"
-    return found.replace("<run>", dice.choice(runs)[: dice.choice((1, 4, 12))])
+    return value.replace("<run>", dice.choice(runs)[: dice.choice((1, 4, 12))])
 
 
 def line_of(spec: Spec, dice: random.Random, runs: Sequence[str]) -> list[str]:

@@ -62,7 +62,7 @@ def text_for(known: Any, dice: random.Random) -> str:
 
 
 def judge_config(config: Config) -> None:
-    """Raises AssertionError where an accepted config is not what it should be."""
+    """Raises AssertionError if an accepted config is not what it should be."""
     values = flatten(config)
     for path, value in values.items():
         assert type(value) is FIELDS[path].kind, f"{path} is {value!r}"
@@ -78,7 +78,7 @@ def judge_config(config: Config) -> None:
 
 
 def judge_message(error: Exception, *names: str) -> None:
-    """Raises AssertionError where a message is none for a person."""
+    """Raises AssertionError if a message is none for a person."""
     text = str(error)
     assert 0 < len(text) <= LONGEST, f"a message of {len(text)} characters: {text[:200]}"
     assert any(name in text for name in names), f"it names none of {names}: {text}"

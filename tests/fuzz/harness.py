@@ -81,7 +81,7 @@ class Counts:
 def call(command: Callable[[], object]) -> tuple[object, str]:
     """What a command gives, and what it wrote to stderr.
 
-    Raises AssertionError where it prints an escape code, or writes the report of an error that is not known.
+    Raises AssertionError if it prints an escape code, or writes the report of an error that is not known.
     """
     printed, errors = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(errors):

@@ -67,10 +67,10 @@ def _places(value: Any) -> list[tuple[Any, Any]]:
         items = list(value.items())
     elif isinstance(value, list):
         items = list(enumerate(value[:6]))
-    found = [(value, key) for key, _ in items]
+    places = [(value, key) for key, _ in items]
     for _, inner in items:
-        found += _places(inner)
-    return found
+        places += _places(inner)
+    return places
 
 
 def _change_value(path: Path, dice: random.Random) -> None:

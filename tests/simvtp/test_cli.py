@@ -54,9 +54,9 @@ def test_known_errors(error: Exception, code: int, message: str, capsys: pytest.
 def test_an_unknown_error_names_its_report(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
     assert boundary(raising(error)) == 1
     said = capsys.readouterr().err
-    found = re.search(r"the report is (\S+)\n$", said)
-    assert found
-    report = Path(found[1])
+    match = re.search(r"the report is (\S+)\n$", said)
+    assert match
+    report = Path(match[1])
     assert report.read_text().startswith("Traceback (most recent call last)")
     assert "Traceback" not in said
     report.unlink()

@@ -103,8 +103,8 @@ def test_bad_input_is_a_paragraph_and_exit_code_2(words: list[str], message: str
 def test_zero_shot_with_every_column_and_each_video_decoded_once(
     quick: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = {"finetune.length": "0 steps", "evaluate.dual_softmax": "true", "evaluate.rerank": "3"}
-    config = override(preset("tiny"), {**quick, **asked})
+    settings = {"finetune.length": "0 steps", "evaluate.dual_softmax": "true", "evaluate.rerank": "3"}
+    config = override(preset("tiny"), {**quick, **settings})
     decoded: list[tuple[str, int]] = []
     read = GalleryLoader._views
 
@@ -120,8 +120,8 @@ def test_zero_shot_with_every_column_and_each_video_decoded_once(
     assert result["metrics"]["test"] == result["metrics"]["test_last_epoch"]
     assert (result["epoch"], result["epochs"]) == (0.0, 0.0)
     for split, times in (("val", 1), ("test", 2), ("test_seen", 1)):  # the judge of candidates needs the test once more
-        found = [index for name, index in decoded if name == split]
-        assert sorted(found) == sorted(list(range(len(set(found)))) * times), split
+        actual = [index for name, index in decoded if name == split]
+        assert sorted(actual) == sorted(list(range(len(set(actual)))) * times), split
 
 
 def test_rerank_needs_a_matching_head(quick: dict[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""Sweeps in files of one's own: found wherever they are, and refused by the name of the file."""
+"""Sweeps in files of your own: found wherever they are, and refused by the name of the file."""
 
 from pathlib import Path
 

@@ -40,11 +40,13 @@ def call(results: Path, *words: str, changes: dict[str, str] | None = None) -> "
 
 def outcomes(results: Path) -> dict[str, str]:
     """Run id -> everything in its result that may not depend on what happened on the way."""
-    found = {}
+    collected = {}
     for path in sorted(results.glob("runs/*/result.json")):
         result = json.loads(path.read_text())
-        found[result["run"]] = json.dumps([result[key] for key in ("metrics", "controls", "ranks", "epoch", "losses")])
-    return found
+        collected[result["run"]] = json.dumps(
+            [result[key] for key in ("metrics", "controls", "ranks", "epoch", "losses")]
+        )
+    return collected
 
 
 @pytest.fixture(scope="module")
@@ -173,8 +175,8 @@ def test_a_run_that_fails_is_recorded_the_others_go_on_and_a_retry_mends(corpus_
 
 
 def _json(path: Path) -> dict[str, object]:
-    found: dict[str, object] = json.loads(path.read_text())
-    return found
+    content: dict[str, object] = json.loads(path.read_text())
+    return content
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A study of one's own as its users meet it: given in another folder, then known by its name, and shown."""
+"""A study of your own as its users meet it: given in another folder, then known by its name, and shown."""
 
 import json
 import os

@@ -13,16 +13,16 @@ from tests.sweeps.test_command import ROOT, command
 
 def at_work(results: Path) -> dict[str, tuple[frozenset[int], str]]:
     """Run -> (cores, GPUs) of the process that holds its folder."""
-    found = {}
+    collected = {}
     for path in results.glob("runs/*/lock"):
         try:
             pid = json.loads(path.read_text())["pid"]
             words = Path(f"/proc/{pid}/environ").read_bytes().decode().split("\0")
             gpus = dict(word.partition("=")[::2] for word in words).get("CUDA_VISIBLE_DEVICES", "none")
-            found[path.parent.name] = (frozenset(os.sched_getaffinity(pid)), gpus)
+            collected[path.parent.name] = (frozenset(os.sched_getaffinity(pid)), gpus)
         except (OSError, ValueError):
             continue  # it has just ended
-    return found
+    return collected
 
 
 @pytest.mark.slow

@@ -22,9 +22,9 @@ def plan(name: str, seeds: tuple[int, ...] = (0,)) -> Plan:
     [("mask_ratio", 8, 7), ("mask_grid", 16, 16), ("data_fraction", 4, 4), ("objectives", 5, 4), ("paper", 14, 13)],
 )
 def test_each_run_and_each_pretraining_counts_once(name: str, runs: int, stages: int) -> None:
-    found = plan(name)
-    assert len(found.runs) == runs
-    assert len({run.stage for run in found.runs.values() if run.stage is not None}) == stages
+    actual = plan(name)
+    assert len(actual.runs) == runs
+    assert len({run.stage for run in actual.runs.values() if run.stage is not None}) == stages
     assert len(plan(name, (0, 1, 2)).runs) == 3 * runs
 
 
@@ -54,10 +54,10 @@ def test_sweeps_share_runs() -> None:
 
 
 def test_runs_that_differ_after_pretraining_share_its_stage() -> None:
-    found = [make_plan("data_fraction", "tiny", base, (0,)) for base in (TINY, _with(TINY, "finetune.lr", 1e-3))]
-    first, second = ({run.stage for run in one.runs.values()} for one in found)
+    actual = [make_plan("data_fraction", "tiny", base, (0,)) for base in (TINY, _with(TINY, "finetune.lr", 1e-3))]
+    first, second = ({run.stage for run in one.runs.values()} for one in actual)
     assert first == second
-    assert not set(found[0].runs) & set(found[1].runs)
+    assert not set(actual[0].runs) & set(actual[1].runs)
 
 
 def _with(config: Config, key: str, value: object) -> Config:

@@ -39,12 +39,12 @@ def test_jobs_run_the_plugin_of_the_command(tmp_path: Path) -> None:
     dry = sweep(plugin, results, "--dry-run")
     assert "0 cached, 2 would start" in dry.stdout, dry.stdout + dry.stderr
     plugin.unlink()
-    found = analysis.load(results)  # without the plugin
-    collection = found.collection
+    actual = analysis.load(results)  # without the plugin
+    collection = actual.collection
     (table,) = collection.sweeps
     assert not collection.skipped
     assert set(table.runs.values()) == set(collection.runs)
-    assert found.runs["losses.extra"].notna().all()
+    assert actual.runs["losses.extra"].notna().all()
     line = [sys.executable, "analysis/table.py", str(results)]
     shown = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
     assert shown.returncode == 0, shown.stderr

@@ -59,10 +59,10 @@ def load_recorded(record: str) -> None:
         path = copy if copy.exists() else place
         if not path.exists():
             raise ConfigError(f"{key}: its plugin {place} is gone; put it back there, or give it by --plugin")
-        found = Plugin.of(path)
-        if found.digest != entry.digest:
+        plugin = Plugin.of(path)
+        if plugin.digest != entry.digest:
             raise ConfigError(
-                f"{key}: the plugin {place} is not what it was when this run was planned (digest {found.digest}, not "
+                f"{key}: the plugin {place} is not what it was when this run was planned (digest {plugin.digest}, not "
                 f"{entry.digest}); give the sweep's command again, which plans a run of its own for the new one"
             )
         _load(path, place, None)

@@ -21,16 +21,16 @@ class Entry:
 
 
 def parse_record(text: str) -> dict[str, Entry]:
-    """Extension -> its plugin; raises ValueError where the text is no such record."""
-    found, end = {}, 0
+    """Extension -> its plugin; raises ValueError if the text is no such record."""
+    entries, end = {}, 0
     for match in _ENTRY.finditer(text):
         if match.start() != end:
             break
-        found[match[1]] = Entry(match[2], match[3])
+        entries[match[1]] = Entry(match[2], match[3])
         end = match.end()
     if end != len(text):
         raise ValueError("nothing: it is filled in by what --plugin loads")
-    return found
+    return entries
 
 
 def write_record(entries: Mapping[str, Entry]) -> str:

@@ -1,4 +1,4 @@
-"""The source of a plugin: a file or a package, told apart by a digest of its content.
+"""The source of a plugin: a file or a package, identified by a digest of its content.
 
 As with the code of the project (`simvtp/config/code_version.py`), files are compared as syntax trees without docstrings
 and log lines, so comments and formatting change no digest.
@@ -31,7 +31,7 @@ class Plugin:
 
     @staticmethod
     def of(path: Path) -> Plugin:
-        """The plugin of a .py file or the folder of a package; raises ConfigError where it cannot be read as Python."""
+        """The plugin of a .py file or the folder of a package; raises ConfigError if it cannot be read as Python."""
         path = path.absolute()
         files = sorted(path.rglob("*.py")) if path.is_dir() else [path]
         sources, whole = {}, hashlib.sha256()

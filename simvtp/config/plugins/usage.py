@@ -1,4 +1,4 @@
-"""What of plugins a config uses: the values of their fields, the record of their source, and the objects to call.
+"""The plugins that a config uses: values of their fields, the record of their source, and the objects to call.
 
 Fields of extensions are in `Config.extra`, as (path, value) pairs: all fields of an extension that is on, and of one
 that is off only what differs from the defaults. A config of which the plugins are not loaded keeps what it says, so
@@ -33,7 +33,7 @@ def is_extra(path: str) -> bool:
 
 
 def settle(config: Config, kinds: tuple[str, ...]) -> dict[str, Any]:
-    """The `extra` and `plugins` of a config as they are kept; raises ConfigError where a plugin is missing, is not the
+    """The `extra` and `plugins` of a config as they are kept; raises ConfigError if a plugin is missing, is not the
     recorded one, or a value cannot be.
 
     kinds: of masks that need no plugin.
@@ -72,8 +72,8 @@ def settle(config: Config, kinds: tuple[str, ...]) -> dict[str, Any]:
 
 def _chosen(config: Config, kinds: tuple[str, ...], recorded: Mapping[str, Entry]) -> set[str]:
     """Extensions that a value of an own field names: a kind of mask, and kinds of corpora."""
-    found = {f"corpus.{name.partition(':')[0]}" for name in (config.data.pretrain, config.data.finetune)}
-    found &= {*EXTENSIONS, *recorded}
+    names = {f"corpus.{name.partition(':')[0]}" for name in (config.data.pretrain, config.data.finetune)}
+    names &= {*EXTENSIONS, *recorded}
     kind = config.mask.kind
     if kind not in kinds:
         key = f"mask.{kind}"
@@ -83,8 +83,8 @@ def _chosen(config: Config, kinds: tuple[str, ...], recorded: Mapping[str, Entry
                 f"mask.kind: {kind!r} is not possible; it takes {' or '.join(known)}{nearest(kind, known)}, or that of "
                 f"a plugin: {LOAD}"
             )
-        found.add(key)
-    return found
+        names.add(key)
+    return names
 
 
 def _normalised(key: str, own: Mapping[str, Any], is_on: bool) -> tuple[dict[str, Any], bool]:
@@ -115,17 +115,17 @@ def used(config: Config, ids: Mapping[str, tuple[str, ...]], stage: str) -> Iter
 def active(config: Config, section: str) -> dict[str, tuple[Any, Any]]:
     """Name -> (value of its field, what to call) of the extensions of a section that are on.
 
-    section: objective, evaluate, pretrain or finetune. Raises ConfigError where a plugin is not loaded.
+    section: objective, evaluate, pretrain or finetune. Raises ConfigError if a plugin is not loaded.
     """
-    found = {}
+    extensions = {}
     for path, value in config.extra:
         parts = path.split(".")
         if parts[0] == section and len(parts) == 2 and value:
             extension = _loaded(config, path)
             options = {name: dict(config.extra)[f"{path}.{name}"] for name in extension.options}
             is_class = isinstance(extension.made, type)
-            found[parts[1]] = (value, extension.made(**options) if is_class else extension.made)
-    return found
+            extensions[parts[1]] = (value, extension.made(**options) if is_class else extension.made)
+    return extensions
 
 
 def names_on(config: Config, section: str) -> list[str]:
@@ -135,7 +135,7 @@ def names_on(config: Config, section: str) -> list[str]:
 
 
 def made(kind: Kind, name: str) -> Any:
-    """The `Mask` or `CorpusKind` of a plugin; raises ConfigError where none that is loaded has it."""
+    """The `Mask` or `CorpusKind` of a plugin; raises ConfigError if none that is loaded has it."""
     key = f"{SECTIONS[kind][0]}.{name}"
     if key not in EXTENSIONS:
         raise ConfigError(f"{kind} {name}: no plugin that is loaded has it; {LOAD}")

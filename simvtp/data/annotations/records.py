@@ -1,4 +1,4 @@
-"""What the readers of annotation files give: records of videos with their captions."""
+"""Records of videos with their captions, as the readers of annotation files return them."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def text_field(entry: Any, name: str, where: str) -> str:
 
 
 def check_ids(records: Iterable[Record], where: str) -> None:
-    """Raises DataError where an id, used as the name of a file, would lead out of a folder, or is there twice."""
+    """Raises DataError if an id, used as the name of a file, would lead out of a folder, or is there twice."""
     seen: set[str] = set()
     for record in records:
         pure = PurePath(record.video_id)

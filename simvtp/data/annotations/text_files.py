@@ -1,4 +1,4 @@
-"""Text, CSV, JSON and JSON-lines files of annotations: read whole, or a DataError that names the file and line.
+"""Readers of text, CSV, JSON and JSON-lines files; errors are DataError that names the file and line.
 
 Lines end at a newline (LF, CR or CR LF) and nowhere else: captions and words may hold other separators of Unicode,
 such as U+2028, at which `str.splitlines` cuts.
@@ -90,7 +90,7 @@ def read_lines(path: Path) -> list[str]:
 
 
 def read_json_file(path: Path) -> Any:
-    """The value of a JSON file; raises DataError where it is missing, no JSON, or a mapping has a key twice."""
+    """The value of a JSON file; raises DataError if it is missing, no JSON, or a mapping has a key twice."""
     try:
         with _open_text(path) as file:
             return _parsed(file.read(), f"{path}")

@@ -1,4 +1,4 @@
-"""Where the videos of a corpus lie on the disk: paths below its folder, their endings, and which of them exist."""
+"""Video files of a corpus: paths below its folder, extensions, and which files exist."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NAMED = 20  # files in one message
 
 
 def path_below(root: Path, file: str) -> Path:
-    """root / file; raises DataError where that leads out of root."""
+    """root / file; raises DataError if that leads out of root."""
     pure = PurePath(file)
     if "\0" in file:
         raise DataError(
@@ -35,7 +35,7 @@ def path_below(root: Path, file: str) -> Path:
 
 
 def names_in(folder: Path) -> set[str]:
-    """Names of all that lies in a folder; none where it does not exist. Raises DataError where it may not be read."""
+    """Names of all that lies in a folder; none where it does not exist. Raises DataError if it may not be read."""
     try:
         return {entry.name for entry in folder.iterdir()}
     except (FileNotFoundError, NotADirectoryError):
@@ -75,7 +75,7 @@ def _names_or_none(folder: Path) -> set[str]:
 def videos_below(folder: Path, option: str = "") -> list[Path]:
     """Every file below a folder that is named as a video, sorted; how many others there are is logged, by ending.
 
-    option: of the command line that gave the folder, for messages. Raises DataError where there is none.
+    option: of the command line that gave the folder, for messages. Raises DataError if there is none.
     """
     if not folder.is_dir():
         raise DataError(f"{option}{folder} is no folder")

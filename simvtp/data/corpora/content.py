@@ -1,7 +1,7 @@
-"""What a corpus holds, as one digest: its videos with their captions and sizes, in their order, wherever they lie.
+"""The content of a corpus as one digest: its videos with captions and sizes, in their order, independent of its path.
 
-Videos are told apart by name and size, never opened. Digests of large corpora are kept in the cache folder for as long
-as their annotation files (size, time of change) and the folders of their videos (time of change) stay as they were.
+Videos are identified by name and size and not opened. Digests of large corpora are cached for as long as their
+annotation files (size, modification time) and the folders of their videos (modification time) are unchanged.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _known: dict[str, tuple[str, Stats]] = {}  # of this process: a plan asks for ea
 def pinned_corpus(use: Use, spec: str) -> str:
     """A corpus with an absolute path and the digest of what `use` reads of it; the embedded one as it is.
 
-    Raises DataError where it cannot be read, ConfigError where it is not the one of a digest that is given.
+    Raises DataError if it cannot be read, ConfigError where it is not the one of a digest that is given.
     """
     named, wanted = split(spec)
     parsed = CorpusSpec.parse(named)
@@ -59,15 +59,15 @@ def _digest(spec: str, use: Use) -> str:
     for digest, stats in _kept(key, file):
         if all(_stat(path) == stat for path, stat in stats.items()):
             return digest
-    found, folders, videos = hashlib.sha256(), set[Path](), 0
+    hashed, folders, videos = hashlib.sha256(), set[Path](), 0
     for name in SPLITS[use]:
         records, root = read_records(spec, name)
         files = [file_on_disk(path_below(root, record.file)) for record in records]
         folders |= {path.parent for path in files}
         videos += len(files)
         for line in _lines(name, records, files):
-            found.update(line)
-    digest = found.hexdigest()[:16]
+            hashed.update(line)
+    digest = hashed.hexdigest()[:16]
     stats = _stats(CorpusSpec.parse(spec), folders)
     if stats:
         _known[key] = digest, stats
@@ -96,7 +96,7 @@ def _sizes(folder: Path) -> dict[str, int]:
 
 
 def _stats(spec: CorpusSpec, folders: set[Path]) -> Stats:
-    """Of all that a digest hangs on; nothing where that is too much to compare."""
+    """Of all that a digest hangs on; nothing if that is too much to compare."""
     paths = [str(folder) for folder in folders]
     if is_list(spec.kind):
         paths += map(str, spec.lists)
@@ -106,16 +106,16 @@ def _stats(spec: CorpusSpec, folders: set[Path]) -> Stats:
             paths += [os.path.join(folder, name) for name in names if not name.lower().endswith(ENDINGS)]  # noqa: PTH118
             if len(paths) > _MOST_FILES:
                 return {}
-    found = {path: _stat(path) for path in paths}
-    return {path: stat for path, stat in found.items() if stat is not None}
+    stats = {path: _stat(path) for path in paths}
+    return {path: stat for path, stat in stats.items() if stat is not None}
 
 
 def _stat(path: str) -> list[int] | None:
     try:
-        found = os.stat(path)  # noqa: PTH116
+        status = os.stat(path)  # noqa: PTH116
     except OSError:
         return None
-    return [0 if os.path.isdir(path) else found.st_size, found.st_mtime_ns]  # noqa: PTH112
+    return [0 if os.path.isdir(path) else status.st_size, status.st_mtime_ns]  # noqa: PTH112
 
 
 def _kept(key: str, file: Path) -> Iterator[tuple[str, Stats]]:

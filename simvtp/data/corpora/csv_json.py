@@ -49,7 +49,7 @@ _TIMES = ("start", "end", "start_time", "end_time", "start_timestamp", "end_time
 
 @dataclass(frozen=True)
 class Columns:
-    """Names of columns or fields; start, end, times and label are empty where the list is read without them."""
+    """Names of columns or fields; start, end, times and label are empty if the list is read without them."""
 
     video: str
     caption: str
@@ -154,7 +154,7 @@ def _file(spec: CorpusSpec, split: str) -> Path:
 
 
 def _columns(options: Mapping[str, str], names: Sequence[str], path: Path) -> Columns:
-    """Which columns are read; raises DataError where one is not there."""
+    """Which columns are read; raises DataError if one is not there."""
     lower = {str(name).lower(): name for name in reversed(names)}
     found = {}
     for option, usual in {"video": VIDEO, "caption": CAPTION, "start": (), "end": (), "times": (), "label": ()}.items():
@@ -177,7 +177,7 @@ def _columns(options: Mapping[str, str], names: Sequence[str], path: Path) -> Co
 
 
 def _records(entries: Iterable[Entry], spec: CorpusSpec, split: str, path: Path) -> tuple[list[Record], Path]:
-    """Records of one split, and their folder; raises DataError where a video is in two splits, or the split is empty.
+    """Records of one split, and their folder; raises DataError if a video is in two splits, or the split is empty.
 
     A file that is named for the split holds nothing else; in a common one, a video without split is for training.
     """

@@ -33,9 +33,9 @@ def read(root: Path, split: str) -> tuple[list[Record], Path]:
 
 
 def _listed(videos: dict[str, tuple[str, ...]], path: Path, annotations: Path) -> dict[str, tuple[str, ...]]:
-    """The videos that the list names, with or without ending; all where there is no list.
+    """The videos that the list names, with or without ending; all if there is no list.
 
-    Raises DataError where the list names a video without description.
+    Raises DataError if the list names a video without description.
     """
     if not path.is_file():
         if not path.name.startswith("train"):

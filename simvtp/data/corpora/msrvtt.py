@@ -72,7 +72,7 @@ def read(root: Path, split: str, standard: str = "1k-A") -> tuple[list[Record], 
 
 
 def _training_ids(root: Path, path: Path, annotations: _Annotations) -> list[str]:
-    """A training list without validation videos; raises DataError where it holds a test video."""
+    """A training list without validation videos; raises DataError if it holds a test video."""
     listed = _ids(path)
     test = root / TEST if annotations.lists is None or (root / TEST).is_file() else annotations.lists / _FROZEN_TEST
     if test.is_file():

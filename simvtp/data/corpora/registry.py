@@ -104,7 +104,7 @@ def each_split(name: str, read: Callable[[str], Found]) -> dict[str, Found]:
 
 
 def kind_of(name: str) -> str:
-    """The kind of a corpus, the part before the colon; raises DataError where that is none."""
+    """The kind of a corpus, the part before the colon; raises DataError if that is none."""
     return CorpusSpec.parse(name).kind
 
 
@@ -114,7 +114,7 @@ def place_of(name: str) -> str:
 
 
 def vocabulary(name: str) -> Path | None:
-    """The vocab.txt beside a corpus; None where there is none. The embedded corpus has one."""
+    """The vocab.txt beside a corpus; None if there is none. The embedded corpus has one."""
     spec = CorpusSpec.parse(name)
     if spec.kind == "sprites":
         return dataset.ensure(parse_spec(spec.place)) / "vocab.txt"

@@ -26,7 +26,7 @@ def skipped(skip: str, kind: str) -> set[str]:
 def pinned(skip: str) -> str:
     """data.skip with its absolute path and a digest of its entries, whatever their order and reasons.
 
-    Raises DataError where it cannot be read, ConfigError where it is not what its digest says.
+    Raises DataError if it cannot be read, ConfigError where it is not what its digest says.
     """
     if not skip:
         return skip

@@ -25,7 +25,7 @@ LISTS = ("csv", "json", "parquet")  # kinds whose place is a file
 def kinds() -> dict[str, tuple[str, ...]]:
     """Kind of corpus -> options that its name may carry, those of plugins too.
 
-    Raises DataError where a plugin has taken a name of `KINDS`.
+    Raises DataError if a plugin has taken a name of `KINDS`.
     """
     added: dict[str, tuple[str, ...]] = {}
     for key, extension in EXTENSIONS.items():
@@ -96,7 +96,7 @@ class CorpusSpec:
         return [self.path, *(self.folder / expanded(name) for name in named)]
 
     def existing_path(self) -> Path:
-        """The place; raises DataError where it does not exist, may not be read, or is a file where a folder is meant,
+        """The place; raises DataError if it does not exist, may not be read, or is a file where a folder is meant,
         or a folder where a file is."""
         path = self.path
         try:

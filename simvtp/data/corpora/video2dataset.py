@@ -40,7 +40,7 @@ def has_shards(root: Path) -> bool:
 def read(root: Path, split: str) -> tuple[list[Record], Path]:
     """Videos of "train", "val" or "test", and the folder that their paths count from.
 
-    Keys without video (a failed download) or without caption are left out and counted. Raises DataError where the
+    Keys without video (a failed download) or without caption are left out and counted. Raises DataError if the
     split has no tar file, or one cannot be read.
     """
     shards = _shards(root, split)
@@ -123,7 +123,7 @@ def list_tar(_shared: None, shard: Path) -> Members:
 
 
 def _add_caption(found: dict[str, Any], ending: str, content: bytes) -> None:
-    """Note the caption of KEY.txt, or of KEY.json where there is no text."""
+    """Note the caption of KEY.txt, or of KEY.json if there is no text."""
     if ending == "txt":
         found["caption"] = content.decode()
         return

@@ -1,9 +1,9 @@
-"""What the clips of the embedded corpus show and say: keys, their splits, captions, vocabulary.
+"""Scenes and captions of the embedded corpus: keys, their splits, captions, vocabulary.
 
-A clip shows many objects of one kind over a textured ground. Its key is all that its captions tell: the objects' shape
-and colour, the ground's colour, and how the objects move; so no single frame gives it away. Test and validation keys
-are held out: no training clip shows these combinations, though training shows every shape, colour and motion.
-Everything follows from the spec and its seed.
+A clip shows many objects of one kind over a textured ground. Its key is the information in its captions: the objects'
+shape and colour, the ground's colour, and the objects' motion, which no single frame shows. Test and validation keys
+are held out: no training clip has these combinations, though training has every shape, colour and motion. All clips are
+determined by the spec and its seed.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ _WITHOUT_LENGTH = ("mpegts", "mpeg", "h264", "hevc", "matroska,webm")
 def open_container(path: Path, seconds: float) -> Any:
     """The opened file, an `av.container.InputContainer`. seconds: time limit of opening it, and of each read.
 
-    Raises DataError where it is a list of other files, av.error.FFmpegError, OSError.
+    Raises DataError if it is a list of other files, av.error.FFmpegError, OSError.
     """
     file: Any = av.open(ffmpeg_url(path), options=_OPTIONS, timeout=(seconds, seconds))
     if set(file.format.name.split(",")) & set(_PLAYLISTS):
@@ -51,7 +51,7 @@ def video_stream(file: Any, path: Path) -> Any:
 
 
 def refuse_truncated(file: Any, stream: Any, path: Path) -> None:
-    """Raises TruncatedVideo where the file ends before the place that its index or its container names.
+    """Raises TruncatedVideo if the file ends before the place that its index or its container names.
 
     What is left could be read, and would be a video that ends before its caption does.
     """
@@ -62,7 +62,7 @@ def refuse_truncated(file: Any, stream: Any, path: Path) -> None:
 
 
 def refuse_decoding_errors(file: Any, stream: Any) -> bool:
-    """Make the decoder raise on the first error where the container holds no length; True where it holds none.
+    """Make the decoder raise on the first error where the container holds no length; True if it holds none.
 
     To be called before the first packet is decoded.
     """
@@ -73,7 +73,7 @@ def refuse_decoding_errors(file: Any, stream: Any) -> bool:
 
 
 def refuse_unordered(path: Path, reader: str, seconds: float) -> None:
-    """For readers that count frames by their times: raises DataError where these do not give the order of display.
+    """For readers that count frames by their times: raises DataError if these do not give the order of display.
 
     Also where `path` is a clip of a longer video. Also raises what `open_container`, `video_stream` and
     `refuse_truncated` raise.

@@ -19,7 +19,7 @@ SECONDS = 60.0  # time limit of opening a video, and of reading from it
 class Reader(Protocol):
     """An open video file.
 
-    frame_count: frames that are shown. frames_per_second: 0 where it is not known.
+    frame_count: frames that are shown. frames_per_second: 0 if it is not known.
     """
 
     frame_count: int

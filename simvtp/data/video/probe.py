@@ -19,7 +19,7 @@ SMALL = 64  # short side in pixels that they are decoded to, so that a chunk of 
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """One video: frames, seconds (0 where its rate is not known), width and height in pixels."""
+    """One video: frames, seconds (0 if its rate is not known), width and height in pixels."""
 
     frames: int
     seconds: float
@@ -45,7 +45,7 @@ def probe(deep: bool, path: Path) -> VideoInfo | str:
 
 
 def _refuse_damaged_end(path: Path) -> None:
-    """Raises DataError where decoding a file in a container without length meets an error, as a cut one does."""
+    """Raises DataError if decoding a file in a container without length meets an error, as a cut one does."""
     try:
         with open_container(path, SECONDS) as file:
             stream = video_stream(file, path)

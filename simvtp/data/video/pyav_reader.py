@@ -90,7 +90,7 @@ class PyAVReader:
         self._times, self._first, self.frame_count = self._times[first:end], first, end - first
 
     def _index_clip(self, span: Span) -> bool:
-        """List the packets around a clip; False where the file's times or its seeking do not serve for that."""
+        """List the packets around a clip; False if the file's times or its seeking do not serve for that."""
         first, end = self._pts_of(span)
         if self._stream.start_time is not None:
             first = max(first, self._stream.start_time)

@@ -14,7 +14,7 @@ from simvtp.errors import DataError
 class TorchCodecReader:
     """One video file.
 
-    path: the video. seconds: time limit of FFmpeg's opening it; torchcodec itself has none. Raises DataError where
+    path: the video. seconds: time limit of FFmpeg's opening it; torchcodec itself has none. Raises DataError if
     torchcodec is not there, RuntimeError or av.error.FFmpegError where the file cannot be read.
     """
 

@@ -16,7 +16,7 @@ _TS_SYNC = 0x47
 
 
 def declared_end(path: Path, container: str) -> int | None:
-    """The byte behind the last one that the file must have; None where it does not say. `container`: FFmpeg's name.
+    """The byte behind the last one that the file must have; None if it does not say. `container`: FFmpeg's name.
 
     Raises OSError.
     """
@@ -74,7 +74,7 @@ def _matroska_end(file: BinaryIO, start: int, size: int) -> int | None:
 def _element(file: BinaryIO, place: int) -> tuple[bytes, int, int | None] | None:
     """Id, bytes of the head, and size of the content (None: unknown) of the EBML element at `place`.
 
-    None where there is no whole head. https://www.rfc-editor.org/rfc/rfc8794
+    None if there is no whole head. https://www.rfc-editor.org/rfc/rfc8794
     """
     file.seek(place)
     head = file.read(12)

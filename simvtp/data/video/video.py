@@ -50,7 +50,7 @@ class Video:
     """An open video: open, read, drop.
 
     path: the file, or a member of a tar file (`tar_members`). reader: a key of READERS. seconds: time limit of opening
-    it, and of each read. Attributes: frame_count; frames_per_second, None where unknown; reader, which reads it.
+    it, and of each read. Attributes: frame_count; frames_per_second, None if unknown; reader, which reads it.
     Raises DataError that names the file where no reader can open it.
     """
 
@@ -70,7 +70,7 @@ class Video:
     def frames(self, indices: Sequence[int], short_side: int | None = None) -> Frames:
         """uint8 [T, H, W, 3], RGB, in the order of `indices`, each decoded once.
 
-        short_side: frames with a longer one are decoded to this size in pixels. Raises DataError where no reader can
+        short_side: frames with a longer one are decoded to this size in pixels. Raises DataError if no reader can
         decode them.
         """
         wanted = sorted(set(indices))

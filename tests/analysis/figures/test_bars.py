@@ -22,8 +22,8 @@ def _seeds(panel: Axes) -> list[float]:
 def test_every_seed_is_inside_both_panels(tmp_path: Path, deviation: float) -> None:
     """With many seeds the interval of a mean ends before the outermost of them."""
     Builder(tmp_path, queries=100, deviation=deviation).sweep("objectives", seeds=range(20))
-    found = load(tmp_path)
-    summary = summarise(found.sweeps[0], found)
+    results = load(tmp_path)
+    summary = summarise(results.sweeps[0], results)
     left, right = toggles(summary).axes
     levels = [value for row in summary.rows for value in row.values("R@1")]
     assert sorted(_seeds(left)) == pytest.approx(sorted(levels))

@@ -34,8 +34,8 @@ def _default_look() -> Iterator[None]:
 
 
 def _summary(folder: Path, name: str) -> Summary:
-    found = load(folder)
-    return summarise(next(sweep for sweep in found.sweeps if sweep.name == name), found)
+    results = load(folder)
+    return summarise(next(sweep for sweep in results.sweeps if sweep.name == name), results)
 
 
 def _learning(summary: Summary, folder: Path) -> Figure:

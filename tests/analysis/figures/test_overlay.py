@@ -20,8 +20,8 @@ from tests.analysis.folders import AXES, SWEEPS, Builder, metrics_of, write
 
 
 def summaries(folder: Path) -> list[Summary]:
-    found = load(folder)
-    return [summarise(sweep, found) for sweep in found.sweeps]
+    results = load(folder)
+    return [summarise(sweep, results) for sweep in results.sweeps]
 
 
 @pytest.fixture
@@ -185,9 +185,9 @@ def test_the_front_has_what_nothing_cheaper_reaches(tmp_path: Path) -> None:
         (cost, level) for cost, level in places
         if not any(other != (cost, level) and other[0] <= cost and other[1] >= level for other in places)
     }  # fmt: skip
-    found = pareto.pareto_front(rows, costs.time(rows))
-    assert {(row.minutes, row.mean("R@1")) for row in found} == best
-    assert len(found) == len(best) > 1
+    front = pareto.pareto_front(rows, costs.time(rows))
+    assert {(row.minutes, row.mean("R@1")) for row in front} == best
+    assert len(front) == len(best) > 1
 
 
 def test_all_sweeps_of_a_preset_share_a_figure_but_presets_do_not(tmp_path: Path) -> None:

@@ -70,9 +70,9 @@ def test_a_pruned_trial_stands_where_it_was_stopped(tmp_path: Path) -> None:
 
 def test_best_trials_come_first(tmp_path: Path) -> None:
     study = journal.read(write_journal(tmp_path / "search-tiny/study.journal", 12, failed=(4,)))
-    found = [journal.value_of(trial) for trial in journal.finished(study)]
-    assert found == sorted(found, reverse=True)
-    assert len(found) == 11
+    scores = [journal.value_of(trial) for trial in journal.finished(study)]
+    assert scores == sorted(scores, reverse=True)
+    assert len(scores) == 11
 
 
 def test_importance_finds_the_setting_that_matters(tmp_path: Path) -> None:

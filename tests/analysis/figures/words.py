@@ -28,8 +28,8 @@ def _not_drawn(axis: Axis) -> list[Text]:
 
 def overlapping(figure: Figure) -> list[tuple[str, str]]:
     """Pairs of texts of which one covers the other by more than a pixel."""
-    found = boxes(figure)
-    return [(one, other) for (one, a), (other, b) in itertools.combinations(found, 2) if _deep(a, b)]
+    placed = boxes(figure)
+    return [(one, other) for (one, a), (other, b) in itertools.combinations(placed, 2) if _deep(a, b)]
 
 
 def cut(figure: Figure) -> list[str]:

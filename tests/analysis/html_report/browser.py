@@ -47,8 +47,8 @@ class Browser:
             elif "error" in answer:
                 raise RuntimeError(f"{method}: {answer['error']}")
             else:
-                found: dict[str, Any] = answer["result"]
-                return found
+                content: dict[str, Any] = answer["result"]
+                return content
 
     def _next(self) -> dict[str, Any]:
         while b"\0" not in self.rest:
@@ -57,8 +57,8 @@ class Browser:
                 raise RuntimeError("the browser has gone")
             self.rest += more
         text, _, self.rest = self.rest.partition(b"\0")
-        found: dict[str, Any] = json.loads(text)
-        return found
+        content: dict[str, Any] = json.loads(text)
+        return content
 
     def open(self, path: Path, width: int, height: int) -> None:
         """Load a file into a window of that size and wait until it stands."""
@@ -71,12 +71,12 @@ class Browser:
 
     def run(self, script: str) -> Any:
         """The value of a JavaScript expression, awaited."""
-        found = self.call(
+        answer = self.call(
             "Runtime.evaluate", expression=script, returnByValue=True, userGesture=True, awaitPromise=True
         )
-        if "exceptionDetails" in found:
-            raise RuntimeError(f"{script}: {found['exceptionDetails']}")
-        return found["result"].get("value")
+        if "exceptionDetails" in answer:
+            raise RuntimeError(f"{script}: {answer['exceptionDetails']}")
+        return answer["result"].get("value")
 
     def key(self, name: str, code: int, text: str = "") -> None:
         """Press and release a key."""

@@ -40,8 +40,8 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with browser(tmp_path_factory.mktemp("profile")) as found:
-        yield found
+    with browser(tmp_path_factory.mktemp("profile")) as opened:
+        yield opened
 
 
 @pytest.mark.parametrize("size", [DESK, PHONE])
@@ -54,11 +54,11 @@ def test_it_fits_the_window_asks_for_nothing_and_has_no_errors(
                      "parseFloat(getComputedStyle(e).fontSize)).reduce((a, b) => Math.min(a, b))")  # fmt: skip
     assert small >= 11
     assert page.run("[...document.images].every(image => image.naturalWidth > 100)")
-    asked = [
+    requests = [
         event["params"]["request"]["url"] for event in page.events if event["method"] == "Network.requestWillBeSent"
     ]
-    assert asked
-    assert all(url.startswith(("file:", "data:")) for url in asked)
+    assert requests
+    assert all(url.startswith(("file:", "data:")) for url in requests)
     wrong = [event for event in page.events if event["method"] in ("Runtime.exceptionThrown", "Log.entryAdded")]
     assert wrong == []
 
@@ -160,8 +160,8 @@ def test_a_screen_reader_finds_a_name_on_all_that_can_be_reached(page: Browser, 
     page.call("Accessibility.enable")
     nodes = page.call("Accessibility.getFullAXTree")["nodes"]
     shown = [node for node in nodes if not node.get("ignored")]
-    asked = ("button", "link", "image", "table", "region", "searchbox", "heading", "group", "navigation")
-    seen = {role: [node for node in shown if node["role"]["value"] == role] for role in asked}
+    roles = ("button", "link", "image", "table", "region", "searchbox", "heading", "group", "navigation")
+    seen = {role: [node for node in shown if node["role"]["value"] == role] for role in roles}
     for role in ("button", "link", "image", "table", "region", "searchbox", "heading", "navigation"):
         assert seen[role], role
         assert all(node["name"]["value"].strip() for node in seen[role]), role

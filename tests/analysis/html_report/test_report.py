@@ -48,7 +48,7 @@ class Page(html.parser.HTMLParser):
             self.text += data
 
     def attributes(self, tag: str, name: str) -> list[str]:
-        return [found[name] or "" for one, found in self.tags if one == tag and name in found]
+        return [attributes[name] or "" for one, attributes in self.tags if one == tag and name in attributes]
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,11 @@ def page(folder: Path) -> Page:
 
 
 def test_nothing_is_fetched_from_anywhere(folder: Path, page: Page) -> None:
-    (policy,) = [found["content"] for tag, found in page.tags if found.get("http-equiv") == "Content-Security-Policy"]
+    (policy,) = [
+        attributes["content"]
+        for tag, attributes in page.tags
+        if attributes.get("http-equiv") == "Content-Security-Policy"
+    ]
     assert policy is not None
     assert policy.startswith("default-src 'none'; img-src data:; ")
     assert all(uri.startswith("data:image/") for uri in page.attributes("img", "src"))
@@ -101,45 +105,48 @@ def test_nothing_is_fetched_from_anywhere(folder: Path, page: Page) -> None:
 def test_what_results_say_never_becomes_markup(folder: Path, page: Page) -> None:
     assert [tag for tag, _ in page.tags].count("script") == 1
     assert (folder / "report.html").read_text().count("alert(") == page.text.count("alert(") + sum(
-        (value or "").count("alert(") for _, found in page.tags for value in found.values()
+        (value or "").count("alert(") for _, attributes in page.tags for value in attributes.values()
     )
     assert f"ValueError: {EVIL}" in page.text
     assert f"Traceback\n  {EVIL}" in page.text
-    assert not any(name.startswith("on") for _, found in page.tags for name in found)
+    assert not any(name.startswith("on") for _, attributes in page.tags for name in attributes)
 
 
 def test_every_link_of_the_page_has_its_place_and_ids_are_unique(page: Page) -> None:
-    ids = [found["id"] for _, found in page.tags if "id" in found]
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
     assert {link[1:] for link in page.attributes("a", "href")} <= set(ids)
 
 
 def test_a_reader_without_eyes_or_mouse_gets_it_all(page: Page) -> None:
     assert ("html", {"lang": "en"}) in page.tags
-    images = [found for tag, found in page.tags if tag == "img"]
+    images = [attributes for tag, attributes in page.tags if tag == "img"]
     assert len(images) == 4  # level, cost, learning, reconstruction
-    assert all(found.get("alt") for found in images)
+    assert all(attributes.get("alt") for attributes in images)
     rebuilt = "Original, masked and rebuilt frames of video clip-7, by run 0123456789ab"
     assert images[-1]["alt"] == rebuilt
     tables = [tag for tag, _ in page.tags].count("table")
     assert [tag for tag, _ in page.tags].count("caption") == tables
-    assert all(found.get("scope") in ("col", "row", "colgroup") for tag, found in page.tags if tag == "th")
-    regions = [found for _, found in page.tags if found.get("class") == "scroll"]
-    assert all(found["tabindex"] == "0" and found["aria-label"] and found["role"] == "region" for found in regions)
-    labelled = [found["aria-labelledby"] for tag, found in page.tags if tag == "section"]
-    assert set(labelled) <= {found.get("id") for _, found in page.tags}
+    assert all(attributes.get("scope") in ("col", "row", "colgroup") for tag, attributes in page.tags if tag == "th")
+    regions = [attributes for _, attributes in page.tags if attributes.get("class") == "scroll"]
+    assert all(
+        attributes["tabindex"] == "0" and attributes["aria-label"] and attributes["role"] == "region"
+        for attributes in regions
+    )
+    labelled = [attributes["aria-labelledby"] for tag, attributes in page.tags if tag == "section"]
+    assert set(labelled) <= {attributes.get("id") for _, attributes in page.tags}
     levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch("h[1-6]", tag)]
     assert levels[0] == 1
     assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
-    circles = [found for tag, found in page.tags if tag == "circle"]
-    assert all(found["aria-label"] for found in circles)
-    assert sum(found["tabindex"] == "0" for found in circles) == 3  # one way in per drawn figure
+    circles = [attributes for tag, attributes in page.tags if tag == "circle"]
+    assert all(attributes["aria-label"] for attributes in circles)
+    assert sum(attributes["tabindex"] == "0" for attributes in circles) == 3  # one way in per drawn figure
 
 
 def test_points_say_level_seed_and_run(folder: Path, page: Page) -> None:
     said = page.attributes("circle", "aria-label")
-    found = load(folder)
-    run = next(run for run in found.runs.values() if run.config["mask.video"] == 0.5 and run.config["seed"] == 1)
+    results = load(folder)
+    run = next(run for run in results.runs.values() if run.config["mask.video"] == 0.5 and run.config["seed"] == 1)
     assert any(f"video 50%, seed 1: R@1 {run.metric('R@1'):.1f}% (run {run.id})" in text for text in said)
     assert any(re.search(r"video 95%: R@1 [\d.]+% \[[\d., ]+\], 1 seed, queries only", text) for text in said)
 
@@ -173,8 +180,8 @@ def test_a_failed_run_that_this_code_cannot_give_says_why(tmp_path: Path) -> Non
     run = content["runs"][3]["run"] = "0123456789ab"
     write(path, content)
     write(tmp_path / "runs" / run / "failure.json", {"error": "loss is NaN"})
-    found = load(tmp_path)
-    (failure,) = provenance.failures(tmp_path, found.failures, found.sweeps)
+    results = load(tmp_path)
+    (failure,) = provenance.failures(tmp_path, results.failures, results.sweeps)
     assert failure.rows == ["mask_ratio-tiny: video 95%, seed 0"]
     assert failure.command == ""
     assert "another id than 0123456789ab" in failure.obstacle
@@ -204,10 +211,10 @@ def test_the_config_of_every_run_can_be_read_off(folder: Path) -> None:
     assert len(lines) == 13
     for line in lines:
         config = collection.runs[line.id].config
-        told = {key: str(value) for key, value in usual[line.preset].items()} | dict(
+        shown = {key: str(value) for key, value in usual[line.preset].items()} | dict(
             own.split(" ", 1) for own in line.own
         )
-        assert told == {key: str(value) for key, value in config.items()}
+        assert shown == {key: str(value) for key, value in config.items()}
 
 
 def test_shared_pretraining_costs_once(folder: Path) -> None:

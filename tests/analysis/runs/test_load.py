@@ -36,20 +36,20 @@ def only_skip(collection: Collection) -> str:
 
 
 def test_a_whole_folder_is_read_without_complaint(folder: Path) -> None:
-    found = load(folder)
-    assert len(found.runs) == 14
-    assert found.skipped == []
-    assert [sweep.folder for sweep in found.sweeps] == ["mask_ratio-tiny"]
+    results = load(folder)
+    assert len(results.runs) == 14
+    assert results.skipped == []
+    assert [sweep.folder for sweep in results.sweeps] == ["mask_ratio-tiny"]
 
 
 def test_a_result_cut_in_half_is_left_out_and_named(folder: Path) -> None:
     path = a_run(folder, "video 95%", 0)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    found = load(folder)
-    assert path.parent.name not in found.runs
-    assert len(found.runs) == 13
-    assert path.parent.name in only_skip(found)
-    assert "not whole JSON" in only_skip(found)
+    results = load(folder)
+    assert path.parent.name not in results.runs
+    assert len(results.runs) == 13
+    assert path.parent.name in only_skip(results)
+    assert "not whole JSON" in only_skip(results)
 
 
 @pytest.mark.parametrize(
@@ -73,9 +73,9 @@ def test_a_result_cut_in_half_is_left_out_and_named(folder: Path) -> None:
 )
 def test_a_result_that_cannot_be_trusted_is_left_out(folder: Path, change: Callable[..., object], why: str) -> None:
     edit(a_run(folder, "text 15%", 1), change)
-    found = load(folder)
-    assert len(found.runs) == 13
-    assert why in only_skip(found)
+    results = load(folder)
+    assert len(results.runs) == 13
+    assert why in only_skip(results)
 
 
 @pytest.mark.parametrize(
@@ -92,9 +92,9 @@ def test_ranks_that_are_no_plain_list_are_refused(folder: Path, old: str, new: s
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new, 1))
-    found = load(folder)
-    assert len(found.runs) == 13
-    assert why in only_skip(found)
+    results = load(folder)
+    assert len(results.runs) == 13
+    assert why in only_skip(results)
 
 
 def test_ranks_are_read_as_json_reads_them(folder: Path) -> None:
@@ -111,17 +111,17 @@ def test_ranks_are_read_as_json_reads_them(folder: Path) -> None:
 def test_a_result_in_another_runs_folder_is_left_out(folder: Path) -> None:
     wrong = folder / "runs" / "ffffffffffff"
     shutil.copytree(a_run(folder, "base", 0).parent, wrong)
-    found = load(folder)
-    assert len(found.runs) == 14
-    assert "runs/ffffffffffff/" in only_skip(found)
+    results = load(folder)
+    assert len(results.runs) == 14
+    assert "runs/ffffffffffff/" in only_skip(results)
 
 
 def test_a_run_that_is_not_the_sweeps_point_is_not_averaged(folder: Path) -> None:
     edit(a_run(folder, "video 50%", 1), lambda c: c["config"].update({"pretrain.batch": 32}))
-    found = load(folder)
-    row = summarise(found.sweeps[0], found).rows[0]
+    results = load(folder)
+    row = summarise(results.sweeps[0], results).rows[0]
     assert list(row.runs) == [0]
-    assert "its pretrain.batch is 32, the sweep's 64" in only_skip(found)
+    assert "its pretrain.batch is 32, the sweep's 64" in only_skip(results)
 
 
 def test_settings_of_the_machine_may_differ(folder: Path) -> None:
@@ -131,10 +131,10 @@ def test_settings_of_the_machine_may_differ(folder: Path) -> None:
 
 def test_runs_on_another_corpus_are_never_averaged_with_the_rest(folder: Path) -> None:
     edit(a_run(folder, "video 75%", 0), lambda c: c["corpus"].update(finetune="other"))
-    found = load(folder)
-    summary = summarise(found.sweeps[0], found)
+    results = load(folder)
+    summary = summarise(results.sweeps[0], results)
     assert list(summary.rows[1].runs) == [1]
-    assert "finetune corpus is other" in only_skip(found)
+    assert "finetune corpus is other" in only_skip(results)
     assert "video 75%, seed 0" in summary.state()
 
 
@@ -149,41 +149,41 @@ def test_a_run_shared_with_a_point_of_other_but_idle_settings_counts(tmp_path: P
     builder.sweep("objectives")
     sweep = tmp_path / "sweeps/objectives-tiny/sweep.json"
     edit(sweep, lambda c: c["points"][0]["set"].update({"mask.video": 0.5}))
-    found = load(tmp_path)
-    assert found.skipped == []
-    assert summarise(found.sweeps[0], found).rows[0].seeds == 1
+    results = load(tmp_path)
+    assert results.skipped == []
+    assert summarise(results.sweeps[0], results).rows[0].seeds == 1
 
 
 def test_presets_are_sweeps_of_their_own(tmp_path: Path) -> None:
     Builder(tmp_path, queries=50).sweep("objectives")
     Builder(tmp_path, queries=60, preset="small").sweep("objectives")
-    found = load(tmp_path)
-    sizes = {sweep.folder: summarise(sweep, found).gallery for sweep in found.sweeps}
+    results = load(tmp_path)
+    sizes = {sweep.folder: summarise(sweep, results).gallery for sweep in results.sweeps}
     assert sizes == {"objectives-small": 60, "objectives-tiny": 50}
 
 
 def test_a_sweep_that_names_a_seed_twice_keeps_the_first(folder: Path) -> None:
     sweep = folder / "sweeps/mask_ratio-tiny/sweep.json"
     edit(sweep, lambda c: c["runs"].append({"point": 0, "seed": 0, "run": "0123456789ab"}))
-    found = load(folder)
-    assert "named twice; run 0123456789ab is left out" in only_skip(found)
-    assert summarise(found.sweeps[0], found).rows[0].seeds == 2
+    results = load(folder)
+    assert "named twice; run 0123456789ab is left out" in only_skip(results)
+    assert summarise(results.sweeps[0], results).rows[0].seeds == 2
 
 
 @pytest.mark.parametrize("text", ['{"version": 1, "na', '{"version": 9}', "[]", '{"version": 1, "points": []}'])
 def test_a_damaged_sweep_is_named_and_the_others_are_shown(folder: Path, text: str) -> None:
     (folder / "sweeps" / "broken").mkdir()
     (folder / "sweeps" / "broken" / "sweep.json").write_text(text)
-    found = load(folder)
-    assert [sweep.folder for sweep in found.sweeps] == ["mask_ratio-tiny"]
-    assert "sweeps/broken/sweep.json" in only_skip(found)
+    results = load(folder)
+    assert [sweep.folder for sweep in results.sweeps] == ["mask_ratio-tiny"]
+    assert "sweeps/broken/sweep.json" in only_skip(results)
 
 
 def test_paper_has_no_table_of_its_own(folder: Path) -> None:
     write(folder / "sweeps/paper-tiny/sweep.json", {"version": 1, "name": "paper", "parts": ["mask_ratio-tiny"]})
-    found = load(folder)
-    assert [sweep.folder for sweep in found.sweeps] == ["mask_ratio-tiny"]
-    assert found.skipped == []
+    results = load(folder)
+    assert [sweep.folder for sweep in results.sweeps] == ["mask_ratio-tiny"]
+    assert results.skipped == []
 
 
 def test_the_reference_inside_a_folder_is_not_part_of_it(folder: Path) -> None:
@@ -209,8 +209,8 @@ def test_failures_are_told_with_their_reason(tmp_path: Path) -> None:
     Builder(tmp_path, queries=50).sweep("mask_ratio", unfinished=[(3, 0)])
     sweep = json.loads((tmp_path / "sweeps/mask_ratio-tiny/sweep.json").read_text())
     write(tmp_path / "runs" / sweep["runs"][3]["run"] / "failure.json", {"error": "loss is NaN at step 7"})
-    found = load(tmp_path)
-    summary = summarise(found.sweeps[0], found)
+    results = load(tmp_path)
+    summary = summarise(results.sweeps[0], results)
     assert summary.missing == ["video 95%, seed 0 (failed: loss is NaN at step 7)"]
     assert summary.state().startswith("Unfinished: 6 of 7 runs are done.")
 
@@ -220,10 +220,10 @@ def test_a_long_error_of_several_lines_is_short_where_it_is_named(tmp_path: Path
     sweep = json.loads((tmp_path / "sweeps/mask_ratio-tiny/sweep.json").read_text())
     error = "CUDA out of memory.\n\nTried to allocate\x1b[0m 2.00 GiB. " + "GPU 0 has a total capacity. " * 30
     write(tmp_path / "runs" / sweep["runs"][3]["run"] / "failure.json", {"error": error})
-    found = load(tmp_path)
-    (whole,) = found.failures.values()
+    results = load(tmp_path)
+    (whole,) = results.failures.values()
     assert whole.startswith("CUDA out of memory. Tried to allocate[0m 2.00 GiB. GPU 0")
-    (missing,) = summarise(found.sweeps[0], found).missing
+    (missing,) = summarise(results.sweeps[0], results).missing
     assert len(missing) < 130
     assert "failed: CUDA out of memory. Tried to allocate" in missing
 
@@ -234,8 +234,8 @@ def test_failures_are_named_before_what_is_merely_waiting(tmp_path: Path) -> Non
     sweep = json.loads((tmp_path / "sweeps/mask_ratio-tiny/sweep.json").read_text())
     (last,) = [run["run"] for run in sweep["runs"] if (run["point"], run["seed"]) == (6, 3)]
     write(tmp_path / "runs" / last / "failure.json", {"error": "loss is NaN"})
-    found = load(tmp_path)
-    assert "Missing: text 90%, seed 3 (failed: loss is NaN); " in summarise(found.sweeps[0], found).state()
+    results = load(tmp_path)
+    assert "Missing: text 90%, seed 3 (failed: loss is NaN); " in summarise(results.sweeps[0], results).state()
 
 
 def test_a_run_folder_that_cannot_be_opened_is_left_out_and_the_rest_is_shown(
@@ -251,9 +251,9 @@ def test_a_run_folder_that_cannot_be_opened_is_left_out_and_the_rest_is_shown(
         return plain(path)
 
     monkeypatch.setattr(Path, "exists", exists)
-    found = load(folder)
-    assert len(found.runs) == 13
-    assert only_skip(found) == f"runs/{closed.parent.name}/: cannot be read (Permission denied)"
+    results = load(folder)
+    assert len(results.runs) == 13
+    assert only_skip(results) == f"runs/{closed.parent.name}/: cannot be read (Permission denied)"
 
 
 def test_a_sweep_whose_base_was_changed_says_so_in_its_title(folder: Path) -> None:

@@ -144,8 +144,8 @@ def test_other_query_counts_are_never_averaged_even_where_no_corpus_is_named(
     other_queries(a_run(folder, 0, 1), 30, None)
     assert codes(folder) == [0, 0, 0, 0]
     assert "30/30 queries" in capsys.readouterr().err
-    found = load(folder)
-    assert list(summarise(found.sweeps[0], found).rows[0].runs) == [0]
+    results = load(folder)
+    assert list(summarise(results.sweeps[0], results).rows[0].runs) == [0]
 
 
 @pytest.mark.parametrize("queries", [50, 30])
@@ -160,8 +160,8 @@ def test_points_on_another_test_corpus_are_shown_but_not_compared(folder: Path, 
         lambda content: content["points"][0]["set"].update({"data.finetune": "sprites:other"}),
     )
     assert codes(folder) == [0, 0, 0, 0]
-    found = load(folder)
-    row, *others = summarise(found.sweeps[0], found).rows
+    results = load(folder)
+    row, *others = summarise(results.sweeps[0], results).rows
     assert row.seeds == 2
     assert row.difference is None
     assert all(other.difference for other in others if not other.point.base)
@@ -188,8 +188,8 @@ def test_a_gallery_that_is_not_told_is_counted(folder: Path) -> None:
     for path in (folder / "runs").glob("*/result.json"):
         edit(path, lambda content: content["metrics"]["test"]["text_to_video"].pop("gallery"))
     assert codes(folder) == [0, 0, 0, 0]
-    found = load(folder)
-    assert summarise(found.sweeps[0], found).gallery == 50
+    results = load(folder)
+    assert summarise(results.sweeps[0], results).gallery == 50
 
 
 def test_a_sweep_without_axes_is_shown_by_its_labels(folder: Path) -> None:

@@ -79,8 +79,8 @@ def test_interval_of_one_seed_covers_the_queries(level: float, queries: int) -> 
     random = np.random.default_rng(9)
     inside = 0
     for _ in range(400):
-        found = interval(100 * (random.random((1, queries)) < level).astype(np.float32))
-        inside += found.low <= 100 * level <= found.high
+        bounds = interval(100 * (random.random((1, queries)) < level).astype(np.float32))
+        inside += bounds.low <= 100 * level <= bounds.high
     assert inside / 400 >= 0.92
 
 
@@ -90,34 +90,34 @@ def test_without_query_variance_it_is_the_t_interval_over_seeds() -> None:
     values = np.zeros((3, 2000))
     for row, share in zip(values, (0.20, 0.22, 0.27), strict=True):
         row[random.permutation(2000)[: int(2000 * share)]] = 100
-    found = interval(values)
+    bounds = interval(values)
     t = stats.t.ppf(0.975, 2) * math.sqrt(13) / math.sqrt(3)
-    assert found.mean == pytest.approx(23)
-    assert found.deviation == pytest.approx(math.sqrt(13))
-    assert found.half == pytest.approx(t, rel=0.02)
+    assert bounds.mean == pytest.approx(23)
+    assert bounds.deviation == pytest.approx(math.sqrt(13))
+    assert bounds.half == pytest.approx(t, rel=0.02)
 
 
 def test_identical_seeds_leave_the_interval_over_queries() -> None:
     row = np.zeros(400)
     row[:100] = 100
-    found = interval(np.stack([row] * 4))
-    assert found.deviation == 0
-    assert found.half == pytest.approx(1.96 * 100 * math.sqrt(0.25 * 0.75 / 400), rel=0.1)
+    bounds = interval(np.stack([row] * 4))
+    assert bounds.deviation == 0
+    assert bounds.half == pytest.approx(1.96 * 100 * math.sqrt(0.25 * 0.75 / 400), rel=0.1)
 
 
 def test_one_seed_gives_wilsons_interval_and_says_so() -> None:
     values = np.zeros((1, 100))
     values[0, :10] = 100
-    found = interval(values)
-    assert (round(found.low, 2), round(found.high, 2)) == (5.52, 17.44)  # Wilson for 10 of 100
-    assert found.queries_only
-    assert math.isnan(found.deviation)
+    bounds = interval(values)
+    assert (round(bounds.low, 2), round(bounds.high, 2)) == (5.52, 17.44)  # Wilson for 10 of 100
+    assert bounds.queries_only
+    assert math.isnan(bounds.deviation)
 
 
 def test_no_hit_at_all_does_not_give_an_empty_interval() -> None:
-    found = interval(np.zeros((1, 100)))
-    assert found.low == 0
-    assert found.high == pytest.approx(3.7, abs=0.1)
+    bounds = interval(np.zeros((1, 100)))
+    assert bounds.low == 0
+    assert bounds.high == pytest.approx(3.7, abs=0.1)
 
 
 @pytest.mark.parametrize("seeds", [2, 6])
@@ -134,10 +134,10 @@ def test_parts_are_those_of_a_drawn_paired_bootstrap(seeds: int) -> None:
 
 def test_differences_of_equal_rows_are_not_shown() -> None:
     base = hits((1, 5, 300), 2, 0.2, 0.5)[0]
-    (found,) = differences([(base, base)])
-    assert found.interval.mean == 0
-    assert found.verdict == "no difference shown"
-    assert found.p == 1
+    (shown,) = differences([(base, base)])
+    assert shown.interval.mean == 0
+    assert shown.verdict == "no difference shown"
+    assert shown.p == 1
 
 
 def test_a_clear_difference_is_shown_with_its_direction() -> None:
@@ -149,17 +149,17 @@ def test_a_clear_difference_is_shown_with_its_direction() -> None:
 
 def test_one_seed_never_claims_a_difference() -> None:
     base, low = hits((1, 1, 400), 2, 0.0, 0.3)[0], hits((1, 1, 400), 3, 0.0, 0.3, shift=-2.5)[0]
-    (found,) = differences([(base, low)])
-    assert found.interval.low > 0
-    assert found.verdict == "no difference shown (one seed)"
-    assert found.interval.queries_only
+    (shown,) = differences([(base, low)])
+    assert shown.interval.low > 0
+    assert shown.verdict == "no difference shown (one seed)"
+    assert shown.interval.queries_only
 
 
 def test_p_is_the_level_at_which_the_interval_touches_zero() -> None:
     values = hits((1, 4, 300), 8, 0.1, 0.4)[0] - hits((1, 4, 300), 9, 0.1, 0.4, shift=-0.95)[0]
-    (found,) = differences([(values, np.zeros_like(values))])
-    assert 1e-6 < found.p < 1
-    assert float(spread(values).half_width(found.p)) == pytest.approx(abs(found.interval.mean), rel=1e-6)
+    (shown,) = differences([(values, np.zeros_like(values))])
+    assert 1e-6 < shown.p < 1
+    assert float(spread(values).half_width(shown.p)) == pytest.approx(abs(shown.interval.mean), rel=1e-6)
 
 
 def test_holm_against_its_definition() -> None:
@@ -194,14 +194,14 @@ def test_the_number_of_seeds_shows_one_true_difference_of_a_whole_table(rows: in
     """By simulation of the verdicts themselves: one row is 3 points above the base, the others are like it."""
     seeds = seeds_needed(3.0, deviation, rows=rows)
     assert seeds is not None
-    random, tables, shown = np.random.default_rng(rows), 400, 0
+    random, tables, right = np.random.default_rng(rows), 400, 0
     for _ in range(tables):
         gaps = (
             deviation * random.standard_normal((rows, seeds, 1)) + np.array([3.0] + [0.0] * (rows - 1))[:, None, None]
         )
-        found = differences([(np.repeat(gap, 4, 1), np.zeros((seeds, 4))) for gap in gaps])
-        shown += found[0].shown
-    assert shown / tables == pytest.approx(0.8, abs=0.07)  # three standard errors of 400 tables
+        verdicts = differences([(np.repeat(gap, 4, 1), np.zeros((seeds, 4))) for gap in gaps])
+        right += verdicts[0].shown
+    assert right / tables == pytest.approx(0.8, abs=0.07)  # three standard errors of 400 tables
 
 
 def test_what_the_needed_seeds_can_show_is_what_was_wanted() -> None:

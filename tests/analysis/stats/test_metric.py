@@ -26,8 +26,8 @@ def test_names(metric: Metric, name: str, label: str, suffix: str) -> None:
 def test_levels_and_differences_are_of_the_metric(tmp_path: Path) -> None:
     """Against the stored metrics and a difference of means, seed by seed."""
     Builder(tmp_path, queries=100).sweep("objectives", seeds=(0, 1, 2))
-    found = load(tmp_path)
-    summary = summarise(found.sweeps[0], found, metric=Metric(5, "video_to_text"))
+    results = load(tmp_path)
+    summary = summarise(results.sweeps[0], results, metric=Metric(5, "video_to_text"))
     stored = {row.label: [run.metrics["test"]["video_to_text"]["R@5"] for run in row.runs.values()]
               for row in summary.rows}  # fmt: skip
     assert summary.chance == pytest.approx(5.0)

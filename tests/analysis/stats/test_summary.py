@@ -18,8 +18,8 @@ from tests.analysis.folders import Builder
 
 
 def summary_of(folder: Path, name: str) -> Summary:
-    found = load(folder)
-    return summarise(next(sweep for sweep in found.sweeps if sweep.name == name), found)
+    results = load(folder)
+    return summarise(next(sweep for sweep in results.sweeps if sweep.name == name), results)
 
 
 def test_levels_are_means_over_seeds_of_the_stored_metric(tmp_path: Path) -> None:
@@ -103,11 +103,11 @@ def test_one_seed_claims_nothing(tmp_path: Path) -> None:
 def test_the_number_of_seeds_is_that_of_the_corrected_table(tmp_path: Path) -> None:
     Builder(tmp_path).sweep("mask_ratio", seeds=range(4))
     summary = summary_of(tmp_path, "mask_ratio")
-    found = [row.difference for row in summary.rows if row.difference]
-    deviation = math.sqrt(np.mean([gap.interval.deviation**2 for gap in found]))
-    shared = float(np.mean([gap.query_variance for gap in found]))
+    gaps = [row.difference for row in summary.rows if row.difference]
+    deviation = math.sqrt(np.mean([gap.interval.deviation**2 for gap in gaps]))
+    shared = float(np.mean([gap.query_variance for gap in gaps]))
     note = power_note(summary)
-    assert len(found) == 6
+    assert len(gaps) == 6
     assert f"4 seeds show a true difference of {detectable(4, deviation, shared, rows=6):.1f} points" in note
     assert "Holm-corrected over 6 rows" in note
     assert f"about {seeds_needed(3.0, deviation, shared, rows=6)} seeds" in note
@@ -117,8 +117,8 @@ def test_the_number_of_seeds_is_that_of_the_corrected_table(tmp_path: Path) -> N
 def test_a_clear_difference_is_said_in_words(tmp_path: Path) -> None:
     Builder(tmp_path, deviation=0.2).sweep("objectives", seeds=range(5))
     summary = summary_of(tmp_path, "objectives")
-    found = sentences.against_base(summary.rows)
+    sentence = sentences.against_base(summary.rows)
     gap = next(row.difference for row in summary.rows if row.label == "+VTM")
     assert gap is not None
-    assert f"+VTM is lower than the base by {-gap.interval.mean:.1f} points" in found
-    assert found.endswith("1 more differs; no other difference shown")
+    assert f"+VTM is lower than the base by {-gap.interval.mean:.1f} points" in sentence
+    assert sentence.endswith("1 more differs; no other difference shown")

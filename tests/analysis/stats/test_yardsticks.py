@@ -33,8 +33,8 @@ def _measured(folder: Path, changes: Mapping[str, Mapping[str, Any]] | None = No
                                  "mlm": MLM, "vtm": VTM}  # fmt: skip
         parts |= (changes or {}).get(sweep["points"][run["point"]]["label"], {})
         edit(folder / "runs" / run["run"] / "result.json", lambda c, parts=parts: c.update(yardsticks=parts))
-    found = load(folder)
-    return summarise(found.sweeps[0], found)
+    results = load(folder)
+    return summarise(results.sweeps[0], results)
 
 
 @pytest.fixture
@@ -88,8 +88,8 @@ def test_one_seed_that_has_not_learned_is_enough(folder: Path) -> None:
     base = summary.base
     assert base is not None
     edit(folder / "runs" / base.runs[1].id / "result.json", lambda c: c["yardsticks"].update(mvm=MVM))
-    found = load(folder)
-    again = summarise(found.sweeps[0], found)
+    results = load(folder)
+    again = summarise(results.sweeps[0], results)
     assert again.base is not None
     one = yardsticks.of_row(again.base)["mvm"]
     assert (one.seeds, one.learned, one.verdict) == (4, 3, "not learned (1 of 4 seeds)")
@@ -108,8 +108,8 @@ def test_the_report_and_a_page_show_the_yardsticks_of_the_base(folder: Path) -> 
 
 
 def test_runs_without_yardsticks_have_neither_column_nor_table(folder: Path) -> None:
-    found = load(folder)
-    summary = summarise(found.sweeps[0], found)
+    results = load(folder)
+    summary = summarise(results.sweeps[0], results)
     assert "learned" not in [column.heading for column in columns.columns(summary)]
     assert small_table.markdown(summary) == ""
     assert "not learned" not in sentences.against_base(summary.rows)

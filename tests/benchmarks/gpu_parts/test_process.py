@@ -49,19 +49,19 @@ def run(folder: Path, names: list[str], *, limit: float = 60.0, seconds: float =
 
 
 def test_a_check_that_fails_or_dies_does_not_stop_the_others(tmp_path: Path) -> None:
-    found = run(tmp_path, ["works", "fails", "dies", "works again"])
-    assert {name: record["state"] for name, record in found.items()} == {
+    records = run(tmp_path, ["works", "fails", "dies", "works again"])
+    assert {name: record["state"] for name, record in records.items()} == {
         "works": "done", "fails": "failed", "dies": "died", "works again": "done",
     }  # fmt: skip
-    assert found["works"]["rows"] == [{"n": "1"}]
-    assert "ZeroDivisionError" in str(found["fails"]["error"])
-    assert "code 7" in str(found["dies"]["error"])
+    assert records["works"]["rows"] == [{"n": "1"}]
+    assert "ZeroDivisionError" in str(records["fails"]["error"])
+    assert "code 7" in str(records["dies"]["error"])
 
 
 def test_a_check_that_hangs_is_killed_at_its_limit_and_the_next_one_runs(tmp_path: Path) -> None:
     began = time.monotonic()
-    found = run(tmp_path, ["hangs", "works"], limit=1.5)
-    assert {name: record["state"] for name, record in found.items()} == {"hangs": "killed", "works": "done"}
+    records = run(tmp_path, ["hangs", "works"], limit=1.5)
+    assert {name: record["state"] for name, record in records.items()} == {"hangs": "killed", "works": "done"}
     assert time.monotonic() - began < 30
     assert "in <lambda>" in (tmp_path / "log").read_text()  # where it hung
 
@@ -69,15 +69,15 @@ def test_a_check_that_hangs_is_killed_at_its_limit_and_the_next_one_runs(tmp_pat
 def test_the_part_ends_with_its_time_and_keeps_what_was_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "LEAST_SECONDS", 0.0)
     began = time.monotonic()
-    found = run(tmp_path, ["works", "hangs", "works again"], seconds=3)
+    records = run(tmp_path, ["works", "hangs", "works again"], seconds=3)
     assert time.monotonic() - began < 30
-    assert {name: record["state"] for name, record in found.items()} == {"works": "done", "hangs": "killed"}
+    assert {name: record["state"] for name, record in records.items()} == {"works": "done", "hangs": "killed"}
 
 
 def test_nothing_is_left_of_a_part_that_will_not_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "GRACE_SECONDS", 0.5)
-    found = run(tmp_path, ["stubborn"], limit=2)
-    assert found["stubborn"]["state"] == "killed"
+    records = run(tmp_path, ["stubborn"], limit=2)
+    assert records["stubborn"]["state"] == "killed"
     child = int((tmp_path / "child").read_text())
     until = time.monotonic() + 10
     while Path(f"/proc/{child}").exists() and state_of(child) != "Z" and time.monotonic() < until:

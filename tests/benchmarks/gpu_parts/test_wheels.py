@@ -10,16 +10,16 @@ from benchmarks.gpu_parts.wheels import imported, needed, normal, roots, unpack
 
 
 def test_the_list_is_what_training_and_sweeps_import() -> None:
-    found = roots()
-    assert {"torch", "timm", "av", "optuna", "submitit", "safetensors", "orjson", "rich"} <= found
-    assert not {"pandas", "matplotlib", "pytest", "ruff"} & found  # of the analysis, of the developers
+    actual = roots()
+    assert {"torch", "timm", "av", "optuna", "submitit", "safetensors", "orjson", "rich"} <= actual
+    assert not {"pandas", "matplotlib", "pytest", "ruff"} & actual  # of the analysis, of the developers
 
 
 def test_what_packages_need_comes_with_them_and_no_more() -> None:
-    found = needed(["optuna"], ["torch", "SQLAlchemy"])
-    assert {"optuna", "alembic", "mako", "numpy"} <= found.keys()
-    assert not {"torch", "sqlalchemy", "pytest", "colorama"} & found.keys()
-    assert found["optuna"] == importlib.metadata.version("optuna")
+    actual = needed(["optuna"], ["torch", "SQLAlchemy"])
+    assert {"optuna", "alembic", "mako", "numpy"} <= actual.keys()
+    assert not {"torch", "sqlalchemy", "pytest", "colorama"} & actual.keys()
+    assert actual["optuna"] == importlib.metadata.version("optuna")
 
 
 def test_names_and_imports(tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ from simvtp.models.simvtp import SimVTPModel
 from tests.simvtp.models import small_batch
 
 
-def gradients(model: SimVTPModel, found: dict[str, Tensor]) -> dict[str, Tensor]:
+def gradients(model: SimVTPModel, actual: dict[str, Tensor]) -> dict[str, Tensor]:
     model.zero_grad(set_to_none=True)
-    torch.stack(list(found.values())).sum().backward()  # type: ignore[no-untyped-call]
+    torch.stack(list(actual.values())).sum().backward()  # type: ignore[no-untyped-call]
     return {name: parameter.grad.clone() for name, parameter in model.named_parameters() if parameter.grad is not None}
 
 
@@ -28,7 +28,7 @@ def test_losses_and_gradients_are_ours(kind: str) -> None:
     for name, value in plain.items():
         assert ours[name].item() == pytest.approx(value.item(), rel=1e-5), name
     wanted = gradients(model, plain)
-    found = gradients(model, ours)
-    assert found.keys() == wanted.keys()
+    actual = gradients(model, ours)
+    assert actual.keys() == wanted.keys()
     for name, gradient in wanted.items():
-        assert torch.allclose(found[name], gradient, rtol=1e-3, atol=1e-5), name
+        assert torch.allclose(actual[name], gradient, rtol=1e-3, atol=1e-5), name

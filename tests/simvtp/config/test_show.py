@@ -16,9 +16,9 @@ def shown(*words: str) -> "subprocess.CompletedProcess[str]":
 
 @pytest.mark.parametrize("name", list(PRESETS))
 def test_every_field_has_a_value_a_meaning_and_a_source(name: str) -> None:
-    found = rows(name, [])
-    assert [key for key, *_ in found] == list(flatten(preset(name)))
-    assert all(value and meaning and source for _, value, meaning, source in found)
+    actual = rows(name, [])
+    assert [key for key, *_ in actual] == list(flatten(preset(name)))
+    assert all(value and meaning and source for _, value, meaning, source in actual)
 
 
 def test_every_field_of_the_recipe_has_a_source_of_its_own() -> None:
@@ -36,10 +36,10 @@ def test_the_command_prints_them_for_a_newcomer() -> None:
 
 
 def test_where_a_preset_departs_from_the_recipe_its_scale_is_the_source() -> None:
-    found = {key: (value, source) for key, value, _, source in rows("tiny", [])}
-    assert found["model.width"] == (str(preset("tiny").model.width), SCALES["tiny"])
-    assert found["mask.text"] == ("0.75", "SimVTP: best text ratio (BERT: 0.15)")
-    assert found["objective.learn_temperature"] == ("false", "SimVTP: fixed")
+    actual = {key: (value, source) for key, value, _, source in rows("tiny", [])}
+    assert actual["model.width"] == (str(preset("tiny").model.width), SCALES["tiny"])
+    assert actual["mask.text"] == ("0.75", "SimVTP: best text ratio (BERT: 0.15)")
+    assert actual["objective.learn_temperature"] == ("false", "SimVTP: fixed")
 
 
 def test_bad_input_is_a_line_and_exit_code_2() -> None:

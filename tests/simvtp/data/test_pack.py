@@ -38,9 +38,9 @@ def batches(corpus: Corpus, tokenizer: Tokenizer, first: int, count: int, worker
     return [next(stream) for _ in range(count)]
 
 
-def assert_same(found: list[Batch], wanted: list[Batch]) -> None:
-    assert [batch.ids for batch in found] == [batch.ids for batch in wanted]
-    for a, b in zip(found, wanted, strict=True):
+def assert_same(actual: list[Batch], wanted: list[Batch]) -> None:
+    assert [batch.ids for batch in actual] == [batch.ids for batch in wanted]
+    for a, b in zip(actual, wanted, strict=True):
         assert torch.equal(a.video, b.video)
         assert torch.equal(a.words, b.words)
 
@@ -83,7 +83,7 @@ def test_tokenizer_fraction_and_check_take_them(corpus_name: str, shards: Path) 
     ids = [{s.video_id for s in load(name, "pretrain").fraction(0.4, 1).samples} for name in (spec, corpus_name)]
     assert ids[0] == ids[1]
     split = check(spec, "val", deep=True, seconds=60)
-    assert (len(split.found), len(split.info), split.bad) == (8, 8, [])
+    assert (len(split.videos), len(split.info), split.bad) == (8, 8, [])
 
 
 def test_decord_reads_members(shards: Path) -> None:

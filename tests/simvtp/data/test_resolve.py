@@ -37,8 +37,8 @@ def config(place: object, **changes: object) -> Config:
 
 
 def ids(place: object) -> tuple[str, str | None]:
-    found = resolved(config(place))
-    return run_id(found), pretrain_id(found)
+    made = resolved(config(place))
+    return run_id(made), pretrain_id(made)
 
 
 def test_an_edit_of_the_annotations_is_another_run(tmp_path: Path) -> None:

@@ -55,9 +55,9 @@ OWN = f"simvtp-shards-{os.getuid()}"
 EMPTY = [OWN, f"{OWN}/{shard_prefetch.MARKER}"]
 
 
-def assert_same(found: list[Batch], wanted: list[Batch]) -> None:
-    assert [batch.ids for batch in found] == [batch.ids for batch in wanted]
-    for a, b in zip(found, wanted, strict=True):
+def assert_same(actual: list[Batch], wanted: list[Batch]) -> None:
+    assert [batch.ids for batch in actual] == [batch.ids for batch in wanted]
+    for a, b in zip(actual, wanted, strict=True):
         assert torch.equal(a.video, b.video)
         assert torch.equal(a.words, b.words)
 

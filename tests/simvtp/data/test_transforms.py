@@ -39,14 +39,14 @@ def picture() -> np.ndarray:
 def test_an_operation_is_timms(name: str, sign: float, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = picture(), picture()[::-1].copy()
     clip = torch.from_numpy(np.stack([first, second])).permute(0, 3, 1, 2)
-    found = OPERATIONS[name](clip, 7.0, sign).permute(0, 2, 3, 1).numpy()
+    actual = OPERATIONS[name](clip, 7.0, sign).permute(0, 2, 3, 1).numpy()
     # timm draws the sign itself: negative where random.random() > 0.5
     monkeypatch.setattr(auto_augment.random, "random", lambda: 0.9 if sign < 0 else 0.1)
     values = {"translate_pct": 0.45, "img_mean": (124, 116, 104)}
     level = auto_augment.LEVEL_TO_ARG[name]
     arguments = level(7.0, values) if level is not None else ()
     extra = {"fillcolor": (124, 116, 104), "resample": Image.Resampling.BILINEAR}
-    for ours, before in zip(found, (first, second), strict=True):
+    for ours, before in zip(actual, (first, second), strict=True):
         keywords = extra if name.startswith(("Rotate", "Shear", "Translate")) else {}
         theirs = np.asarray(auto_augment.NAME_TO_OP[name](Image.fromarray(before), *arguments, **keywords))
         apart = np.abs(ours.astype(int) - theirs.astype(int))
@@ -89,9 +89,9 @@ def test_half_are_mirrored_and_none_whose_caption_names_a_side() -> None:
     mirrored = clip[:, :, ::-1]
 
     def share(flip: str, caption: str) -> float:
-        found = [Augmentation(flip=flip)(clip, ("a dog", caption), 0, 0, index) for index in range(400)]
-        assert all((one == clip).all() or (one == mirrored).all() for one in found)
-        return float(np.mean([(one == mirrored).all() for one in found]))
+        actual = [Augmentation(flip=flip)(clip, ("a dog", caption), 0, 0, index) for index in range(400)]
+        assert all((one == clip).all() or (one == mirrored).all() for one in actual)
+        return float(np.mean([(one == mirrored).all() for one in actual]))
 
     assert 0.4 < share("safe", "a dog runs") < 0.6
     assert share("safe", "a dog runs Left") == 0
@@ -100,15 +100,15 @@ def test_half_are_mirrored_and_none_whose_caption_names_a_side() -> None:
 
 
 @pytest.mark.parametrize(
-    ("caption", "found"),
+    ("caption", "is_named"),
     [
         ("The disc glides rightwards", True), ("moves eastward", True), ("turns counterclockwise", True),
         ("a left-handed player", True), ("text on a screen", True), ("the upright bass", False),
         ("a bright leftover", False), ("the eastern shore", True), ("a feast", False), ("a cleft", False),
     ],
 )  # fmt: skip
-def test_what_names_a_side(caption: str, found: bool) -> None:
-    assert names_direction((caption,)) == found
+def test_what_names_a_side(caption: str, is_named: bool) -> None:
+    assert names_direction((caption,)) == is_named
 
 
 def test_erasing_comes_as_often_as_asked() -> None:
@@ -138,11 +138,11 @@ def test_without_a_crop_the_box_is_the_central_square() -> None:
 
 
 def test_multiscale_crops_are_the_ten_shapes_and_thirteen_places_of_the_release() -> None:
-    found = boxes_of("multiscale")
+    actual = boxes_of("multiscale")
     shapes = {(336, 336), (336, 294), (294, 336), (294, 294), (294, 252), (252, 294), (252, 252), (252, 221),
               (221, 252), (221, 221)}  # fmt: skip
-    assert {box[2:] for box in found} == shapes
-    smallest = {box[:2] for box in found if box[2:] == (221, 221)}  # free: 115 x 375 pixels, in steps of 28 and 93
+    assert {box[2:] for box in actual} == shapes
+    smallest = {box[:2] for box in actual if box[2:] == (221, 221)}  # free: 115 x 375 pixels, in steps of 28 and 93
     assert smallest == {(0, 0), (0, 372), (112, 0), (112, 372), (56, 186), (56, 0), (56, 372), (112, 186), (0, 186),
                         (28, 93), (28, 279), (84, 93), (84, 279)}  # fmt: skip
     assert min(wide / tall for tall, wide in shapes) == pytest.approx(0.857, abs=1e-3)
@@ -156,14 +156,14 @@ def test_a_multiscale_crop_of_nearly_the_clips_size_has_that_size() -> None:
 
 @pytest.mark.parametrize("area", [0.08, 0.5])
 def test_resized_crops_cover_all_areas_from_the_least_on(area: float) -> None:
-    found = boxes_of("resized", area, (240, 320))
-    shares = np.array([tall * wide / (240 * 320) for _, _, tall, wide in found])
+    actual = boxes_of("resized", area, (240, 320))
+    shares = np.array([tall * wide / (240 * 320) for _, _, tall, wide in actual])
     assert area * 0.95 < shares.min() < area * 1.1
     assert shares.max() > 0.97
-    aspects = np.array([wide / tall for _, _, tall, wide in found])
+    aspects = np.array([wide / tall for _, _, tall, wide in actual])
     assert 0.7 < aspects.min() < 0.8
     assert 1.28 < aspects.max() < 1.38
-    for top, left, tall, wide in found:
+    for top, left, tall, wide in actual:
         assert 0 <= top <= 240 - tall
         assert 0 <= left <= 320 - wide
     # areas are drawn evenly: below 30% of the frame every box fits, so it holds its share of the draws

@@ -43,10 +43,10 @@ def gradient(changes: dict[str, str], step: int) -> tuple[dict[str, Tensor], dic
     model = fresh_model(config, tokenizer)
     forward = wrap_model(Pretraining(model, config), config.machine, cpu)
     batch = next(build_train_loader(config, "pretrain", pretraining_corpus(config), tokenizer).batches(step))
-    found = forward(masked(batch, config, tokenizer, step, cpu))
-    torch.stack(list(found.values())).sum().backward()
+    actual = forward(masked(batch, config, tokenizer, step, cpu))
+    torch.stack(list(actual.values())).sum().backward()
     grads = {n: whole(p.grad) for n, p in model.named_parameters() if p.grad is not None}
-    return grads, mean(found)
+    return grads, mean(actual)
 
 
 # at 15% some processes have many masked words and some few: a mean of means would be another loss
@@ -90,11 +90,11 @@ def test_a_run_of_several_processes_is_the_run_of_one(
     paths = together(count, tmp_path, whole_run, {**changes, "machine.shard": shard}, tmp_path / "several")
     assert len(set(paths)) == 1
     assert_same_weights(tmp_path / "one", tmp_path / "several")
-    wanted, found = json.loads(one.read_text()), json.loads(Path(paths[0]).read_text())
-    assert found["ranks"] == wanted["ranks"]
-    assert found["controls"] == wanted["controls"]
-    assert found["losses"] == pytest.approx(wanted["losses"], rel=1e-5)
-    assert found["cost"]["devices"] == count
+    wanted, content = json.loads(one.read_text()), json.loads(Path(paths[0]).read_text())
+    assert content["ranks"] == wanted["ranks"]
+    assert content["controls"] == wanted["controls"]
+    assert content["losses"] == pytest.approx(wanted["losses"], rel=1e-5)
+    assert content["cost"]["devices"] == count
     for path in (tmp_path / "one").rglob("log.jsonl"):  # written once, not once a process
         twin = tmp_path / "several" / path.relative_to(tmp_path / "one")
         assert len(twin.read_text().splitlines()) == len(path.read_text().splitlines())
@@ -107,10 +107,10 @@ def assert_same_weights(one: Path, other: Path) -> None:
     assert paths
     for path in paths:
         wanted = safetensors.torch.load_file(path)
-        found = safetensors.torch.load_file(other / path.relative_to(one))
-        assert found.keys() == wanted.keys()
+        actual = safetensors.torch.load_file(other / path.relative_to(one))
+        assert actual.keys() == wanted.keys()
         for name, tensor in wanted.items():
-            assert (found[name] - tensor).norm() <= 2e-4 * tensor.norm(), (path.name, name)
+            assert (actual[name] - tensor).norm() <= 2e-4 * tensor.norm(), (path.name, name)
 
 
 def interrupted_pretraining(changes: dict[str, str], results: Path, step: int) -> tuple[str, int]:
@@ -122,7 +122,7 @@ def interrupted_pretraining(changes: dict[str, str], results: Path, step: int) -
         if self.step == step and rank() == size() - 1:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    Trainer._note = note  # type: ignore[method-assign]  # in a process of its own
+    Trainer._note = note  # type: ignore[method-assign]  # in its own process
     with stoppable(), pytest.raises(Interrupted) as stopped:
         pretrain(Experiment(config_of(changes), "tiny", results))
     return str(stopped.value), stopped.value.signal
@@ -143,29 +143,29 @@ def test_a_signal_to_one_stops_all_and_another_number_goes_on(
 
 def small_matters(changes: dict[str, str], results: Path) -> dict[str, Any]:
     """What needs several processes, but no training."""
-    found: dict[str, Any] = {}
+    collected: dict[str, Any] = {}
     rows = torch.arange(6.0).view(3, 2).add(10 * rank()).requires_grad_()
     weights = torch.arange(1.0, 7.0)
     # each process: the whole sum, its gradient; mean over processes: that of the sum itself
     gathered = all_gather_with_grad(rows)
     (gathered[:, 0] * weights).sum().backward()
-    found["gathered"], found["gather gradient"] = gathered.tolist(), rows.grad.tolist()  # type: ignore[union-attr]
+    collected["gathered"], collected["gather gradient"] = gathered.tolist(), rows.grad.tolist()  # type: ignore[union-attr]
     rows.grad = None
     taken = all_to_all(rows, torch.tensor([5, 0, 4, 0, 0, 2]))
     (taken[:, 1] * torch.tensor([1.0, 10.0, 100.0]) * (1 + rank())).sum().backward()
-    found["taken"], found["take gradient"] = taken[:, 0].tolist(), rows.grad[:, 1].tolist()
-    found["decided"] = decide(lambda: f"by process {rank()}")
-    found["mean"] = mean({"a": torch.tensor(1.0 + rank())})
-    found["share"] = list(share(5))
+    collected["taken"], collected["take gradient"] = taken[:, 0].tolist(), rows.grad[:, 1].tolist()
+    collected["decided"] = decide(lambda: f"by process {rank()}")
+    collected["mean"] = mean({"a": torch.tensor(1.0 + rank())})
+    collected["share"] = list(share(5))
     own = torch.full((2, 2 + rank()), 7 + rank())
-    found["whole batch"] = [part.tolist() for part in whole_batch(own, 2, 3, 0)]
+    collected["whole batch"] = [part.tolist() for part in whole_batch(own, 2, 3, 0)]
     with pytest.raises(DataError, match="only the leader looks"):
         decide(lambda: fail() if rank() == 0 else None)
     with pytest.raises(ConfigError, match=r"pretrain.batch: 17 rows in pretrain.accumulate 1 parts"):
         pretrain(Experiment(config_of({**changes, "pretrain.batch": "17"}), "tiny", results))
     with pytest.raises(Busy, match="in use by"), owned(results / "held"):
         pass
-    return found
+    return collected
 
 
 def fail() -> None:
@@ -236,9 +236,9 @@ def test_a_gallery_is_encoded_once_whatever_the_number_of_processes(quick: dict[
     changes = {**quick, "pretrain.length": "0 steps"}
     wanted = encoded(changes)
     for answer in together(3, tmp_path, encoded, changes):  # 16 videos: 5, 5 and 6
-        for found, whole_gallery in zip(answer, wanted, strict=True):
-            assert found.shape == whole_gallery.shape
-            assert torch.allclose(found, whole_gallery, atol=1e-6)
+        for actual, whole_gallery in zip(answer, wanted, strict=True):
+            assert actual.shape == whole_gallery.shape
+            assert torch.allclose(actual, whole_gallery, atol=1e-6)
 
 
 def test_one_process_has_every_row() -> None:
@@ -266,6 +266,6 @@ def test_tasks_of_slurm(monkeypatch: pytest.MonkeyPatch, starter: str) -> None:
     slurm |= {"SUBMITIT_EXECUTOR": "slurm"} if starter == "submitit" else {"SLURM_STEP_NUM_TASKS": "6"}
     for name, value in slurm.items():
         monkeypatch.setenv(name, value)
-    found = started_as(slurm)
-    assert found.pop("MASTER_PORT") == started_as({**slurm, "SLURM_PROCID": "5"})["MASTER_PORT"]
-    assert found == {"RANK": "4", "WORLD_SIZE": "6", "LOCAL_RANK": "1", "MASTER_ADDR": "gpu08"}
+    actual = started_as(slurm)
+    assert actual.pop("MASTER_PORT") == started_as({**slurm, "SLURM_PROCID": "5"})["MASTER_PORT"]
+    assert actual == {"RANK": "4", "WORLD_SIZE": "6", "LOCAL_RANK": "1", "MASTER_ADDR": "gpu08"}

@@ -68,7 +68,7 @@ def test_features_of_clips_are_averaged_raw_or_as_unit_vectors(
     videos, _ = encode_gallery(model, gallery(config, tokenizer, "test", views=True), config, CPU)
     clips = clips_of(tmp_path / "3.mp4")
     features = {"raw": model.video_features(clips), "unit": model.encode_video(clips)}
-    wanted = {name: functional.normalize(found.mean(dim=0), dim=0) for name, found in features.items()}
+    wanted = {name: functional.normalize(actual.mean(dim=0), dim=0) for name, actual in features.items()}
     assert torch.allclose(videos[3], wanted[average], atol=1e-6)
     assert (wanted["raw"] - wanted["unit"]).abs().max() > 1e-4
 
@@ -80,18 +80,18 @@ def test_features_of_clips_are_averaged_raw_or_as_unit_vectors(
 @torch.no_grad()
 def test_captions_that_are_padded_together_are_those_of_the_release(corpus: dict[str, str]) -> None:
     config, tokenizer, model = prepared({**corpus, "model.text_mean": "padded"})
-    found = encode_captions(model, gallery(config, tokenizer, "test", views=True), config, CPU)
+    actual = encode_captions(model, gallery(config, tokenizer, "test", views=True), config, CPU)
     ids = tokenizer.encode(CAPTIONS, 24)
     words = torch.tensor([each + [0] * (7 - len(each)) for each in ids])  # 5 words, [CLS] and [SEP]
     for first in (0, 12):
         part = words[first : first + 12]
-        assert torch.allclose(found[first : first + 12], model.encode_text(part, part != 0), atol=1e-6)
+        assert torch.allclose(actual[first : first + 12], model.encode_text(part, part != 0), atol=1e-6)
 
 
 @torch.no_grad()
 def test_without_padding_in_the_mean_a_caption_has_one_feature_in_every_batch(corpus: dict[str, str]) -> None:
     config, tokenizer, model = prepared(corpus)
-    found = encode_captions(model, gallery(config, tokenizer, "test", views=True), config, CPU)
-    for caption, feature in zip(CAPTIONS, found, strict=True):
+    actual = encode_captions(model, gallery(config, tokenizer, "test", views=True), config, CPU)
+    for caption, feature in zip(CAPTIONS, actual, strict=True):
         words = torch.tensor(tokenizer.encode([caption], 24))
         assert torch.allclose(model.encode_text(words, words != 0)[0], feature, atol=1e-6)

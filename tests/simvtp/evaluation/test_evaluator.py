@@ -47,9 +47,9 @@ def test_captions_are_queries_of_their_own(
 ) -> None:
     result, encoded = outcome(corpus, tmp_path, monkeypatch)
     for split in ("test", "test_dual_softmax", "validation"):
-        found = result["metrics"][split]
-        assert (found["text_to_video"]["queries"], found["text_to_video"]["gallery"]) == (24, 8), split
-        assert (found["video_to_text"]["queries"], found["video_to_text"]["gallery"]) == (8, 24), split
+        actual = result["metrics"][split]
+        assert (actual["text_to_video"]["queries"], actual["text_to_video"]["gallery"]) == (24, 8), split
+        assert (actual["video_to_text"]["queries"], actual["video_to_text"]["gallery"]) == (8, 24), split
     assert result["owners"] == np.repeat(range(8), 3).tolist()
     assert sum(encoded) == 24 + 24  # of the one validation and of the test: never twice, whatever is scored with them
 
@@ -77,18 +77,18 @@ def test_a_video_that_is_not_there_counts_as_a_miss(
     result, _ = outcome(allowed, tmp_path, monkeypatch)
     assert result["missed"] == ["test2.mp4", "test5.mp4"]
     assert result["corpus"]["test"] == whole["corpus"]["test"]  # the same queries: figures compare
-    found, before = result["ranks"]["test"], whole["ranks"]["test"]
+    actual, before = result["ranks"]["test"], whole["ranks"]["test"]
     for direction, last in (("text_to_video", 8), ("video_to_text", 24)):
         gone = [2, 5] if direction == "video_to_text" else [6, 7, 8, 15, 16, 17]
-        assert [found[direction][index] for index in gone] == [last] * len(gone)
-        kept = [index for index in range(len(found[direction])) if index not in gone]
-        assert all(found[direction][index] <= before[direction][index] for index in kept)
-    assert [found["video_to_text"][k] for k in (0, 1, 3, 4, 6, 7)] == [
+        assert [actual[direction][index] for index in gone] == [last] * len(gone)
+        kept = [index for index in range(len(actual[direction])) if index not in gone]
+        assert all(actual[direction][index] <= before[direction][index] for index in kept)
+    assert [actual["video_to_text"][k] for k in (0, 1, 3, 4, 6, 7)] == [
         before["video_to_text"][k] for k in (0, 1, 3, 4, 6, 7)
     ]
     metrics = result["metrics"]["test"]["text_to_video"]
     assert (metrics["queries"], metrics["gallery"]) == (24, 8)
-    assert metrics["R@1"] == pytest.approx(100 * np.mean(np.array(found["text_to_video"]) <= 1))
+    assert metrics["R@1"] == pytest.approx(100 * np.mean(np.array(actual["text_to_video"]) <= 1))
 
 
 def test_a_paragraph_is_one_query_a_video(
@@ -96,7 +96,7 @@ def test_a_paragraph_is_one_query_a_video(
 ) -> None:
     result, encoded = outcome({**corpus, "data.queries": "paragraph"}, tmp_path, monkeypatch)
     for direction in ("text_to_video", "video_to_text"):
-        found = result["metrics"]["test"][direction]
-        assert (found["queries"], found["gallery"]) == (8, 8)
+        actual = result["metrics"]["test"][direction]
+        assert (actual["queries"], actual["gallery"]) == (8, 8)
     assert "owners" not in result
     assert sum(encoded) == 8 + 8

@@ -52,8 +52,8 @@ def test_against_an_independent_implementation_with_ties() -> None:
 
 
 def test_metrics_literal() -> None:
-    found = metrics(np.array([1.0, 2.0, 5.0, 11.0]), 20)
-    assert found == {"R@1": 25.0, "R@5": 75.0, "R@10": 75.0, "MdR": 3.5, "MnR": 4.75, "queries": 4, "gallery": 20}
+    actual = metrics(np.array([1.0, 2.0, 5.0, 11.0]), 20)
+    assert actual == {"R@1": 25.0, "R@5": 75.0, "R@10": 75.0, "MdR": 3.5, "MnR": 4.75, "queries": 4, "gallery": 20}
 
 
 def test_sizes_must_fit() -> None:
@@ -63,15 +63,15 @@ def test_sizes_must_fit() -> None:
 
 def test_an_absent_video_is_found_by_nobody_and_outranks_nothing() -> None:
     scores = np.array([[0.1, 0.9, 0.2], [0.8, 0.7, 0.9], [0.3, 0.9, 0.4]])  # video 1 would win twice
-    found = ranked(scores, scores, [0, 1, 2], absent=[1])
-    assert found.ranks == {"text_to_video": [2, 3, 1], "video_to_text": [3, 3, 2]}
-    assert found.metrics["text_to_video"]["R@1"] == pytest.approx(100 / 3)
+    actual = ranked(scores, scores, [0, 1, 2], absent=[1])
+    assert actual.ranks == {"text_to_video": [2, 3, 1], "video_to_text": [3, 3, 2]}
+    assert actual.metrics["text_to_video"]["R@1"] == pytest.approx(100 / 3)
 
 
 def test_both_directions_from_features() -> None:
-    found = both_directions(torch.eye(4), torch.eye(4)[[1, 0, 2, 3]], [0, 1, 2, 3])
-    assert found.ranks["text_to_video"] == [3.0, 3.0, 1.0, 1.0]  # 1 above, then the mean of the two other zeros
-    assert found.metrics["text_to_video"]["R@1"] == 50.0
+    actual = both_directions(torch.eye(4), torch.eye(4)[[1, 0, 2, 3]], [0, 1, 2, 3])
+    assert actual.ranks["text_to_video"] == [3.0, 3.0, 1.0, 1.0]  # 1 above, then the mean of the two other zeros
+    assert actual.metrics["text_to_video"]["R@1"] == 50.0
 
 
 def test_dual_softmax_literal() -> None:

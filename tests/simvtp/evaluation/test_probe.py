@@ -35,8 +35,8 @@ def test_the_linear_probe_finds_what_a_line_separates() -> None:
     (train, known), (val, chosen), (test, right) = (blobs(60, 1e-4, seed) for seed in range(3))
     assert (_linear((train, val, test), known, chosen, 3) == right).all()
     noise = torch.randn(3000, 8, generator=torch.Generator().manual_seed(9))
-    found = _linear((train, val, noise), known, chosen, 3)
-    assert 0.2 < float((found == torch.arange(3000) % 3).float().mean()) < 0.47
+    actual = _linear((train, val, noise), known, chosen, 3)
+    assert 0.2 < float((actual == torch.arange(3000) % 3).float().mean()) < 0.47
 
 
 def test_the_attentive_probe_finds_one_token_among_others() -> None:
@@ -50,17 +50,17 @@ def test_the_attentive_probe_finds_one_token_among_others() -> None:
         return values + 0.05 * torch.randn(values.shape, generator=random), target
 
     (train, known), (val, chosen), (test, right) = clips(300, 0), clips(60, 1), clips(100, 2)
-    found = _attentive((train, val, test), known, chosen, 3, seed=0)
-    assert float((found == right).float().mean()) > 0.95
-    assert torch.equal(found, _attentive((train, val, test), known, chosen, 3, seed=0))
+    actual = _attentive((train, val, test), known, chosen, 3, seed=0)
+    assert float((actual == right).float().mean()) > 0.95
+    assert torch.equal(actual, _attentive((train, val, test), known, chosen, 3, seed=0))
 
 
 def test_accuracy_has_wilsons_interval_and_the_commonest_class_as_chance() -> None:
     train, test = torch.tensor([0, 1, 1]), torch.tensor([1, 1, 1, 0, 0, 0, 0, 0, -1, -1])
-    found = _accuracy(torch.tensor([1, 1, 1, 0, 0, 0, 0, 0, 0, 1]), train, test, 2)
-    assert (found.value, found.clips, found.classes) == (80, 10, 2)
-    assert found.chance == pytest.approx(30)
-    assert (found.low, found.high) == pytest.approx((49.016, 94.332), abs=1e-3)
+    actual = _accuracy(torch.tensor([1, 1, 1, 0, 0, 0, 0, 0, 0, 1]), train, test, 2)
+    assert (actual.value, actual.clips, actual.classes) == (80, 10, 2)
+    assert actual.chance == pytest.approx(30)
+    assert (actual.low, actual.high) == pytest.approx((49.016, 94.332), abs=1e-3)
     assert _numbers(["b", "x", "a"], ["a", "b"]).tolist() == [1, -1, 0]
 
 
@@ -99,8 +99,8 @@ def test_a_users_corpus_with_a_column_of_labels(labelled: str, tmp_path: Path, h
     )
     model = DualEncoder(fresh_model(config, tokenizer), config)
     before = {name: weight.clone() for name, weight in model.state_dict().items()}
-    found = probe(model, config, tokenizer, f"{labelled}?label=kind", head, torch.device("cpu"))  # type: ignore[arg-type]
-    assert {name: (label.clips, label.classes) for name, label in found.items()} == {"label": (2, 2)}
+    actual = probe(model, config, tokenizer, f"{labelled}?label=kind", head, torch.device("cpu"))  # type: ignore[arg-type]
+    assert {name: (label.clips, label.classes) for name, label in actual.items()} == {"label": (2, 2)}
     assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())
     with pytest.raises(DataError, match=r"3 of 3 videos have no label.*\?label=COLUMN"):
         probe(model, config, tokenizer, labelled, "linear", torch.device("cpu"))
@@ -113,4 +113,4 @@ def test_a_users_corpus_with_a_column_of_labels(labelled: str, tmp_path: Path, h
         "config": flatten(config),
     }
     SimVTP(model, config, tokenizer, about).save_pretrained(tmp_path / "model")
-    assert probed(tmp_path / "model", f"{labelled}?label=kind", head)[1] == found  # type: ignore[arg-type]
+    assert probed(tmp_path / "model", f"{labelled}?label=kind", head)[1] == actual  # type: ignore[arg-type]

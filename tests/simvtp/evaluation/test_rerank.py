@@ -54,12 +54,12 @@ def test_the_judge_gives_each_pair_what_a_pass_of_its_own_gives(
     model, test = fresh_model(config, tokenizer).eval(), gallery(config, tokenizer, "test", views=True)
     assert model.matching_head is not None
     torch.nn.init.normal_(model.matching_head.weight, generator=torch.Generator().manual_seed(1))
-    asked = np.zeros((16, 16), bool)
-    asked[[0, 3, 5], [2, 2, 15]] = True
-    found = matching(model, test, asked, config, torch.device("cpu"))
-    assert (found[~asked] == 0).all()
+    pairs = np.zeros((16, 16), bool)
+    pairs[[0, 3, 5], [2, 2, 15]] = True
+    actual = matching(model, test, pairs, config, torch.device("cpu"))
+    assert (actual[~pairs] == 0).all()
     assert len(beats) == 2  # one a video of which something is asked: else --hung-after would end a long judgement
     videos = torch.cat(list(test.videos()))
     for caption, video in ((0, 2), (3, 2), (5, 15)):
         wanted = np.mean([alone(model, view, test.captions()[caption]) for view in videos[video]])
-        assert abs(found[caption, video] - wanted) < 1e-6
+        assert abs(actual[caption, video] - wanted) < 1e-6

@@ -48,16 +48,16 @@ def measured(experiment: Experiment, split: str = "test") -> dict[str, Any]:
 def test_a_model_that_learned_nothing_is_told_so(quick: dict[str, str], results: Path) -> None:
     experiment = barely_trained(quick, results)
     pretrain(experiment)
-    found = measured(experiment, "val")
-    assert found["split"] == "val"
-    assert found["mvm"]["floor"] == pytest.approx(1.0, abs=0.1)
-    assert found["mvm"]["oracle"] < 0.2 < found["mvm"]["linear"]
-    assert found["mvm"]["loss"] == pytest.approx(found["mvm"]["wrong_caption"], abs=0.05)
-    assert found["mlm"]["wrong_video"] == pytest.approx(found["mlm"]["loss"], abs=0.1)
-    assert found["vtm"]["floor"] == pytest.approx(math.log(2))
-    assert found["vtc"]["floor"] == pytest.approx(2 * math.log(12))  # the gallery is one batch of 12
-    assert not any(found[name]["learned"] for name in ("mvm", "mlm", "vtm"))
-    retrieval = found["retrieval"]
+    values = measured(experiment, "val")
+    assert values["split"] == "val"
+    assert values["mvm"]["floor"] == pytest.approx(1.0, abs=0.1)
+    assert values["mvm"]["oracle"] < 0.2 < values["mvm"]["linear"]
+    assert values["mvm"]["loss"] == pytest.approx(values["mvm"]["wrong_caption"], abs=0.05)
+    assert values["mlm"]["wrong_video"] == pytest.approx(values["mlm"]["loss"], abs=0.1)
+    assert values["vtm"]["floor"] == pytest.approx(math.log(2))
+    assert values["vtc"]["floor"] == pytest.approx(2 * math.log(12))  # the gallery is one batch of 12
+    assert not any(values[name]["learned"] for name in ("mvm", "mlm", "vtm"))
+    retrieval = values["retrieval"]
     assert retrieval["chance"] == pytest.approx(100 / 12)
     assert retrieval["chance"] <= retrieval["features"] <= retrieval["ceiling"] <= 100
 
@@ -66,9 +66,9 @@ def test_the_result_of_a_run_holds_them(quick: dict[str, str], results: Path) ->
     experiment = barely_trained(quick, results, finetune__length="1 epochs")
     pretrain(experiment)
     finetune(experiment)
-    found = json.loads(evaluate(experiment).read_text())["yardsticks"]
-    assert found == measured(experiment)
-    assert set(found) == {"split", "retrieval", "mvm", "mlm", "vtm", "vtc"}
+    content = json.loads(evaluate(experiment).read_text())["yardsticks"]
+    assert content == measured(experiment)
+    assert set(content) == {"split", "retrieval", "mvm", "mlm", "vtm", "vtc"}
 
 
 def test_only_objectives_that_are_on(quick: dict[str, str], results: Path) -> None:
@@ -87,8 +87,8 @@ def test_losses_are_those_of_training_on_the_same_batch(quick: dict[str, str], r
     others = torch.arange(16).roll(1)  # every caption with the video before
     with torch.inference_mode():
         wanted = losses(pretrained_model(experiment, tokenizer).eval(), replace(batch.masked, negatives=others), config)
-    found = measured(experiment)
-    assert {name: found[name]["loss"] for name in wanted} == pytest.approx(
+    values = measured(experiment)
+    assert {name: values[name]["loss"] for name in wanted} == pytest.approx(
         {name: float(loss) for name, loss in wanted.items()}, rel=1e-5
     )
 
@@ -97,8 +97,8 @@ def test_losses_are_those_of_training_on_the_same_batch(quick: dict[str, str], r
 def test_other_inputs_of_text_and_clean_contrast(inputs: dict[str, str], quick: dict[str, str], results: Path) -> None:
     experiment = barely_trained(quick, results, objective__contrast="clean", **inputs)
     pretrain(experiment)
-    found = measured(experiment)
-    assert all(math.isfinite(found[name]["loss"]) for name in ("mvm", "mlm", "vtm", "vtc"))
+    values = measured(experiment)
+    assert all(math.isfinite(values[name]["loss"]) for name in ("mvm", "mlm", "vtm", "vtc"))
 
 
 @pytest.mark.parametrize("only", ["mvm", "mlm", "vtc", "vtm"])
@@ -106,9 +106,9 @@ def test_an_objective_alone(only: str, quick: dict[str, str], results: Path) -> 
     off = {f"objective__{name}": 0 for name in ("mvm", "mlm", "vtc", "vtm") if name != only}
     experiment = barely_trained(quick, results, **off)
     pretrain(experiment)
-    found = measured(experiment)
-    assert set(found) == {"split", "retrieval", only}
-    assert math.isfinite(found[only]["loss"])
+    values = measured(experiment)
+    assert set(values) == {"split", "retrieval", only}
+    assert math.isfinite(values[only]["loss"])
 
 
 def test_what_masks_nothing_is_left_out(quick: dict[str, str], results: Path) -> None:
@@ -149,12 +149,12 @@ def on_films(films: dict[str, str], results: Path, **changes: object) -> Experim
 def test_a_corpus_of_files(tmp_path: Path) -> None:
     experiment = on_films(film_corpus(tmp_path, {"train": 24, "val": 2, "test": 8}), tmp_path / "results")
     pretrain(experiment)
-    found = measured(experiment)
-    assert set(found) == {"split", "retrieval", "mvm", "mlm", "vtm", "vtc"}
-    assert "oracle" not in found["mvm"]  # nobody knows what is noise
-    assert found["mvm"]["progress"] == pytest.approx(1 - found["mvm"]["loss"] / found["mvm"]["floor"])
-    assert (found["retrieval"]["chance"], found["retrieval"]["ceiling"]) == (12.5, 100)
-    assert found["retrieval"]["block_means"] == 100  # the test videos are those of training
+    values = measured(experiment)
+    assert set(values) == {"split", "retrieval", "mvm", "mlm", "vtm", "vtc"}
+    assert "oracle" not in values["mvm"]  # nobody knows what is noise
+    assert values["mvm"]["progress"] == pytest.approx(1 - values["mvm"]["loss"] / values["mvm"]["floor"])
+    assert (values["retrieval"]["chance"], values["retrieval"]["ceiling"]) == (12.5, 100)
+    assert values["retrieval"]["block_means"] == 100  # the test videos are those of training
 
 
 def test_videos_that_are_not_there(tmp_path: Path) -> None:
@@ -164,11 +164,11 @@ def test_videos_that_are_not_there(tmp_path: Path) -> None:
         (tmp_path / name).write_text("<html>404</html>")
     experiment = on_films(films, tmp_path / "results", data__missing="miss", data__failures=0.5)
     pretrain(experiment)
-    found = measured(experiment)
-    assert (found["retrieval"]["chance"], found["retrieval"]["ceiling"]) == (12.5, 75)
-    assert found["retrieval"]["block_means"] == pytest.approx(75)
-    assert found["vtm"]["clips"] == 6
-    assert found["vtc"]["floor"] == pytest.approx(2 * math.log(6))
+    values = measured(experiment)
+    assert (values["retrieval"]["chance"], values["retrieval"]["ceiling"]) == (12.5, 75)
+    assert values["retrieval"]["block_means"] == pytest.approx(75)
+    assert values["vtm"]["clips"] == 6
+    assert values["vtc"]["floor"] == pytest.approx(2 * math.log(6))
 
 
 def test_too_few_videos_for_a_yardstick(tmp_path: Path) -> None:
@@ -185,9 +185,9 @@ def test_the_videos_of_pre_training_may_be_gone(tmp_path: Path, caplog: pytest.L
     experiment = on_films(films, tmp_path / "results")
     pretrain(experiment)
     shutil.rmtree(tmp_path / "first")
-    found = measured(experiment)
-    assert set(found) == {"split", "retrieval", "mvm", "mlm", "vtm", "vtc"}
-    assert found["retrieval"]["block_means"] == 100
+    values = measured(experiment)
+    assert set(values) == {"split", "retrieval", "mvm", "mlm", "vtm", "vtc"}
+    assert values["retrieval"]["block_means"] == 100
     assert "fitted to the fine-tuning videos alone" in caplog.text
 
 
@@ -228,6 +228,6 @@ def test_ridge_finds_a_linear_map() -> None:
 def test_shifts_are_found() -> None:
     still = torch.rand(1, 1, 48, 48).repeat_interleave(4, dim=2).repeat_interleave(4, dim=3)[:, :, :48, :48]
     moving = torch.cat([still.roll(4 * t, 3) for t in range(4)], dim=1)  # 4 pixels of 48 are 2 of the thumbnail
-    found = shifts(moving)
-    assert found[0, :3].tolist() == [2, 2, 2]  # along x
-    assert found[0, 3:6].tolist() == [0, 0, 0]  # along y
+    actual = shifts(moving)
+    assert actual[0, :3].tolist() == [2, 2, 2]  # along x
+    assert actual[0, 3:6].tolist() == [0, 0, 0]  # along y

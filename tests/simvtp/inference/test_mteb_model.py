@@ -43,10 +43,10 @@ def test_batches_of_videos_and_texts_are_encoded_as_the_model_does(retriever: Si
     videos, texts = retriever.encode_video(clips), retriever.encode_text(TEXTS)
     whole = [torch.from_numpy(Video(clip).frames(range(10))).permute(0, 3, 1, 2) for clip in clips]
     for shown in (clips, [Decoder(clip) for clip in clips], whole):
-        found = model.encode(DataLoader([{"video": video} for video in shown], batch_size=2), task_metadata=None)
-        assert np.allclose(found, videos.numpy(), atol=1e-5)
-    found = model.encode(DataLoader([{"text": text, "id": "x"} for text in TEXTS], batch_size=2), hf_split="test")
-    assert np.allclose(found, texts.numpy(), atol=1e-6)
+        actual = model.encode(DataLoader([{"video": video} for video in shown], batch_size=2), task_metadata=None)
+        assert np.allclose(actual, videos.numpy(), atol=1e-5)
+    actual = model.encode(DataLoader([{"text": text, "id": "x"} for text in TEXTS], batch_size=2), hf_split="test")
+    assert np.allclose(actual, texts.numpy(), atol=1e-6)
     both = [{"video": clip, "text": text} for clip, text in zip(clips, TEXTS, strict=True)]
     fused = torch.from_numpy(model.encode(DataLoader(both, batch_size=5)))
     assert torch.allclose(fused, torch.nn.functional.normalize(videos + texts), atol=1e-5)
@@ -84,10 +84,12 @@ def test_retrieval_in_mteb_gives_our_figures(retriever: SimVTP, clips: list[Path
 
     model = MTEBModel(retriever)
     assert isinstance(model, EncoderProtocol)
-    found = mteb.evaluate(model, Films(), cache=None).task_results[0].scores["test"][0]
+    actual = mteb.evaluate(model, Films(), cache=None).task_results[0].scores["test"][0]
     ours = both_directions(retriever.encode_video(clips), retriever.encode_text(TEXTS), range(5)).metrics
-    assert 100 * found["recall_at_1"] == pytest.approx(ours["text_to_video"]["R@1"], abs=1e-3)
-    assert 100 * found["recall_at_3"] == pytest.approx(100 * np.mean(np.array(_ranks(retriever, clips)) <= 3), abs=1e-3)
+    assert 100 * actual["recall_at_1"] == pytest.approx(ours["text_to_video"]["R@1"], abs=1e-3)
+    assert 100 * actual["recall_at_3"] == pytest.approx(
+        100 * np.mean(np.array(_ranks(retriever, clips)) <= 3), abs=1e-3
+    )
 
 
 def _ranks(retriever: SimVTP, clips: list[Path]) -> list[int]:

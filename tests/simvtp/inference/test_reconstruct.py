@@ -67,12 +67,12 @@ def test_a_decoder_that_knows_gives_the_clip_back_and_visible_tubes_are_left_alo
     model = fresh_model(config, tokenizer)
     model.pixel_decoder = Knows(cut_tubes(clips(), config.model))  # type: ignore[assignment]
     ids = tokenizer.encode(["a red disc moves left", "the ring stays still"], 24)
-    for clip, found in zip(clips().int(), reconstruct(model, config, tokenizer, clips(), ids), strict=True):
-        assert found.rebuilt is not None
-        assert found.error is not None
-        assert found.error < 1e-6
-        assert (torch.from_numpy(found.rebuilt).int() - clip).abs().max() <= 1
-        hidden = torch.from_numpy(found.masked).int() != clip
+    for clip, rebuilt in zip(clips().int(), reconstruct(model, config, tokenizer, clips(), ids), strict=True):
+        assert rebuilt.rebuilt is not None
+        assert rebuilt.error is not None
+        assert rebuilt.error < 1e-6
+        assert (torch.from_numpy(rebuilt.rebuilt).int() - clip).abs().max() <= 1
+        hidden = torch.from_numpy(rebuilt.masked).int() != clip
         assert 0.74 < hidden.float().mean() <= 0.75  # some hidden pixels are grey by chance
 
 
@@ -82,9 +82,9 @@ def test_a_decoder_that_guesses_the_mean_has_error_1(vocabulary: Path) -> None:
     assert model.pixel_decoder is not None
     nn.init.zeros_(model.pixel_decoder.head.weight)
     nn.init.zeros_(model.pixel_decoder.head.bias)
-    (found,) = reconstruct(model, config, tokenizer, clips()[:1], tokenizer.encode(["a red disc"], 24))
-    assert found.error is not None
-    assert abs(found.error - 127 / 128) < 1e-3  # unbiased variance 1 over 128 pixels
+    (rebuilt,) = reconstruct(model, config, tokenizer, clips()[:1], tokenizer.encode(["a red disc"], 24))
+    assert rebuilt.error is not None
+    assert abs(rebuilt.error - 127 / 128) < 1e-3  # unbiased variance 1 over 128 pixels
 
 
 def test_words_that_were_masked_carry_the_guess_and_the_others_none(vocabulary: Path) -> None:
@@ -92,26 +92,26 @@ def test_words_that_were_masked_carry_the_guess_and_the_others_none(vocabulary: 
     model = fresh_model(config, tokenizer)
     (red,) = tokenizer.encode(["red"], 3)
     model.word_head = Says(red[1], config.model.width, tokenizer.size)
-    (found,) = reconstruct(model, config, tokenizer, clips()[:1], tokenizer.encode([CAPTION], 24))
-    assert " ".join(word.true for word in found.words) == CAPTION
-    assert {word.guess for word in found.words} == {None, "red"}
+    (rebuilt,) = reconstruct(model, config, tokenizer, clips()[:1], tokenizer.encode([CAPTION], 24))
+    assert " ".join(word.true for word in rebuilt.words) == CAPTION
+    assert {word.guess for word in rebuilt.words} == {None, "red"}
 
 
 def test_a_run_without_a_head_shows_what_it_has(vocabulary: Path) -> None:
     config, tokenizer = made(vocabulary, objective__mvm=0)
-    (found,) = reconstruct(
+    (rebuilt,) = reconstruct(
         fresh_model(config, tokenizer), config, tokenizer, clips()[:1], tokenizer.encode(["a red disc"], 24)
     )
-    assert found.rebuilt is None
-    assert found.error is None
+    assert rebuilt.rebuilt is None
+    assert rebuilt.error is None
 
 
 def test_a_run_that_drops_masked_words_and_decodes_a_part_is_shown_whole(vocabulary: Path) -> None:
     config, tokenizer = made(vocabulary, mask__words="dropped", mask__decoded=0.5, mask__text=0.5)
-    (found,) = reconstruct(
+    (rebuilt,) = reconstruct(
         fresh_model(config, tokenizer), config, tokenizer, clips()[:1], tokenizer.encode([CAPTION], 24)
     )
-    assert " ".join(word.true for word in found.words) == CAPTION
-    assert sum(word.guess is not None for word in found.words) in range(1, 9)
-    hidden = torch.from_numpy(found.masked).int() != clips()[0].int()
+    assert " ".join(word.true for word in rebuilt.words) == CAPTION
+    assert sum(word.guess is not None for word in rebuilt.words) in range(1, 9)
+    hidden = torch.from_numpy(rebuilt.masked).int() != clips()[0].int()
     assert 0.87 < hidden.float().mean() <= 0.89  # 32 of 36 cells, not the half of them that training decodes

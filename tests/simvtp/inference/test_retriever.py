@@ -188,8 +188,8 @@ def test_timm_gives_the_same_video_encoder(retriever: SimVTP, tmp_path: Path) ->
     video = torch.randint(0, 256, (2, 4, 16, 16, 3), dtype=torch.uint8)
     pixels = (video / 255 - torch.tensor(IMAGENET_MEAN)) / torch.tensor(IMAGENET_STD)
     with torch.no_grad():
-        found = functional.normalize(tower(pixels.permute(0, 4, 1, 2, 3)))
-        assert torch.allclose(found, retriever.encoder.encode_video(video), atol=1e-5)
+        actual = functional.normalize(tower(pixels.permute(0, 4, 1, 2, 3)))
+        assert torch.allclose(actual, retriever.encoder.encode_video(video), atol=1e-5)
         tokens = tower.forward_features(pixels.permute(0, 4, 1, 2, 3))
     assert tokens.shape == (2, retriever.config.model.tubes, 16)
     assert torch.equal(tower.forward_head(tokens, pre_logits=True), tower.forward_head(tokens))

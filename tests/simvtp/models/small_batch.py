@@ -35,9 +35,9 @@ def batch(made: Config) -> MaskedBatch:
     text_mask = TextMask(words.flatten().index_fill(0, positions, MASK).view(words.shape), positions,
                          words.flatten()[positions])  # fmt: skip
     video_mask = select_decoded(draw_video_mask(ROWS, made.model, made.mask, random), made.model, made.mask, random)
-    present = words != PAD
+    is_word = words != PAD
     return MaskedBatch(
-        video, present, video_mask, text_mask,
+        video, is_word, video_mask, text_mask,
         negatives=draw_negatives(made.objective.negatives, ROWS, random),
-        dropped=drop_masked(text_mask, present) if made.mask.words == "dropped" else None,
+        dropped=drop_masked(text_mask, is_word) if made.mask.words == "dropped" else None,
     )  # fmt: skip

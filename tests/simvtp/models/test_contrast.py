@@ -22,12 +22,12 @@ def test_a_clean_contrast_sees_every_tube_and_word(words: str) -> None:
     clean = data.text_mask.words.clone()
     clean.view(-1)[data.text_mask.positions] = data.text_mask.targets
     texts = model.encode([Group(model.words(clean))])[0].mean()
-    found = losses(model, data, made)
-    assert found["vtc"].item() == pytest.approx(contrastive_loss(videos, texts, 0.05).item(), abs=1e-5)
+    computed = losses(model, data, made)
+    assert computed["vtc"].item() == pytest.approx(contrastive_loss(videos, texts, 0.05).item(), abs=1e-5)
     masked = losses(model, data, small_batch.config(mask__words=words))
-    assert found["vtc"].item() != pytest.approx(masked["vtc"].item(), abs=1e-3)
+    assert computed["vtc"].item() != pytest.approx(masked["vtc"].item(), abs=1e-3)
     for other in ("mvm", "mlm", "vtm"):
-        assert found[other].item() == pytest.approx(masked[other].item(), abs=1e-6)
+        assert computed[other].item() == pytest.approx(masked[other].item(), abs=1e-6)
 
 
 def test_a_learned_temperature_starts_where_it_is_set_and_ends_at_a_hundredth() -> None:
@@ -94,10 +94,10 @@ def test_layer_decay_counts_the_layers_of_a_shared_tower() -> None:
     made = small_batch.config(model__towers="shared", finetune__layer_decay=0.5)
     one = make_dual_encoder(small_batch.model(made), made)
     names = {id(parameter): name for name, parameter in one.named_parameters()}
-    found = {
+    collected = {
         names[id(parameter)]: group["lr_scale"]
         for group in make_optimizer(one, made.finetune).param_groups
         for parameter in group["params"]
     }
-    assert (found["tubes.proj.weight"], found["encoder.blocks.0.fc1.weight"]) == (0.125, 0.25)
-    assert (found["encoder.blocks.1.fc1.weight"], found["norm.weight"]) == (0.5, 1.0)
+    assert (collected["tubes.proj.weight"], collected["encoder.blocks.0.fc1.weight"]) == (0.125, 0.25)
+    assert (collected["encoder.blocks.1.fc1.weight"], collected["norm.weight"]) == (0.5, 1.0)

@@ -21,18 +21,18 @@ def mask(**changes: object) -> Mask:
 def test_the_places_of_a_cell_take_turns_literal() -> None:
     everything = torch.arange(16).expand(60, -1)
     drawn = VideoMask(torch.zeros(60, 0, dtype=torch.int64), everything)
-    found = select_decoded(drawn, FOUR, mask(decoded=1 / 3), generator(1)).masked  # a third of 12: four
+    actual = select_decoded(drawn, FOUR, mask(decoded=1 / 3), generator(1)).masked  # a third of 12: four
     # turns go round the cell (0 1 / 3 2), one place a slot, from each of the four starts
     runs = {(0, 6, 11, 13), (2, 7, 9, 12), (3, 5, 8, 14), (1, 4, 10, 15)}
-    assert {tuple(row.tolist()) for row in found} == runs
+    assert {tuple(row.tolist()) for row in actual} == runs
 
 
 def test_base_decodes_half_of_every_masked_place() -> None:
     drawn = draw_video_mask(3, BASE, mask(), generator(2))
-    found = select_decoded(drawn, BASE, mask(), generator(3))
-    assert found.masked.shape == (3, 704)  # of 1408
-    assert torch.equal(found.visible, drawn.visible)
-    for own, all_masked in zip(found.masked, drawn.masked, strict=True):
+    actual = select_decoded(drawn, BASE, mask(), generator(3))
+    assert actual.masked.shape == (3, 704)  # of 1408
+    assert torch.equal(actual.visible, drawn.visible)
+    for own, all_masked in zip(actual.masked, drawn.masked, strict=True):
         assert set(own.tolist()) < set(all_masked.tolist())
         assert own.tolist() == sorted(own.tolist())
         assert (torch.bincount(own // 196) - 88).abs().max() <= 44  # no slot is left out
@@ -44,10 +44,10 @@ def test_base_decodes_half_of_every_masked_place() -> None:
 def test_every_clip_decodes_as_many(kind: str, share: float) -> None:
     made = mask(kind=kind, decoded=share, video=0.75)
     drawn = draw_video_mask(5, FOUR, made, generator(4))
-    found = select_decoded(drawn, FOUR, made, generator(5))
-    assert found.masked.shape == (5, tubes_decoded(FOUR, made))
+    actual = select_decoded(drawn, FOUR, made, generator(5))
+    assert actual.masked.shape == (5, tubes_decoded(FOUR, made))
     assert tubes_decoded(FOUR, made) == max(1, round(share * tubes_masked(FOUR, made)))
-    for own, all_masked in zip(found.masked, drawn.masked, strict=True):
+    for own, all_masked in zip(actual.masked, drawn.masked, strict=True):
         assert len(set(own.tolist())) == len(own)
         assert set(own.tolist()) <= set(all_masked.tolist())
 

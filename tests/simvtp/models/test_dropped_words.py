@@ -17,32 +17,32 @@ CLS, SEP, PAD, MASK = 2, 3, 0, 4
 def test_what_stays_and_what_is_asked_literal() -> None:
     words = torch.tensor([[CLS, MASK, 8, MASK, SEP], [CLS, 9, SEP, PAD, PAD], [CLS, MASK, 7, SEP, PAD]])
     mask = TextMask(words, torch.tensor([1, 3, 11]), torch.tensor([21, 22, 23]))
-    found = drop_masked(mask, words != PAD)
-    assert found.visible.tolist() == [[0, 2, 4], [0, 1, 2], [0, 2, 3]]
-    assert found.visible_present.all()
-    assert found.masked[0].tolist() == [1, 3]
-    assert found.masked[2, 0].item() == 1
-    assert found.masked_present.tolist() == [[True, True], [False, False], [True, False]]
-    assert found.masked_index.tolist() == [0, 1, 4]
+    actual = drop_masked(mask, words != PAD)
+    assert actual.visible.tolist() == [[0, 2, 4], [0, 1, 2], [0, 2, 3]]
+    assert actual.visible_present.all()
+    assert actual.masked[0].tolist() == [1, 3]
+    assert actual.masked[2, 0].item() == 1
+    assert actual.masked_present.tolist() == [[True, True], [False, False], [True, False]]
+    assert actual.masked_index.tolist() == [0, 1, 4]
     assert mask.clean().tolist() == [[CLS, 21, 8, 22, SEP], [CLS, 9, SEP, PAD, PAD], [CLS, 23, 7, SEP, PAD]]
 
 
 def test_rows_are_padded_to_the_longest() -> None:
     words = torch.tensor([[CLS, 7, 8, SEP], [CLS, MASK, MASK, SEP]])
-    found = drop_masked(TextMask(words, torch.tensor([5, 6]), torch.tensor([1, 1])), words != PAD)
-    assert found.visible_present.tolist() == [[True] * 4, [True, True, False, False]]
-    assert found.visible[1, :2].tolist() == [0, 3]
+    actual = drop_masked(TextMask(words, torch.tensor([5, 6]), torch.tensor([1, 1])), words != PAD)
+    assert actual.visible_present.tolist() == [[True] * 4, [True, True, False, False]]
+    assert actual.visible[1, :2].tolist() == [0, 3]
 
 
 def test_no_masked_word_is_a_zero_that_can_be_trained_through() -> None:
     made = small_batch.config(mask__words="dropped")
     data = small_batch.batch(made)
     none = TextMask(data.text_mask.clean(), torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64))
-    found = losses(
+    computed = losses(
         small_batch.model(made), replace(data, text_mask=none, dropped=drop_masked(none, data.present)), made
     )
-    found["mlm"].backward()
-    assert found["mlm"].item() == 0.0
+    computed["mlm"].backward()
+    assert computed["mlm"].item() == 0.0
 
 
 def test_the_encoder_never_sees_a_masked_word() -> None:
@@ -63,10 +63,10 @@ def test_the_word_decoder_sees_no_padding() -> None:
     made = small_batch.config()
     decoder = WordDecoder(made.model, 12).eval()
     torch.nn.init.normal_(decoder.mask_token)
-    tokens, present = torch.randn(1, 5, 16), torch.ones(1, 5, dtype=torch.bool)
+    tokens, is_word = torch.randn(1, 5, 16), torch.ones(1, 5, dtype=torch.bool)
     text = DroppedText(torch.tensor([[0, 2, 4]]), torch.ones(1, 3, dtype=torch.bool), torch.tensor([[1, 3]]),
                        torch.ones(1, 2, dtype=torch.bool), torch.tensor([0, 1]))  # fmt: skip
-    wanted = decoder(Group(tokens, present), text)
+    wanted = decoder(Group(tokens, is_word), text)
     assert wanted.shape == (2, 12)
     padded = DroppedText(torch.tensor([[0, 2, 4, 1]]), torch.tensor([[True, True, True, False]]),
                          torch.tensor([[1, 3, 0]]), torch.tensor([[True, True, False]]), text.masked_index)  # fmt: skip

@@ -29,13 +29,13 @@ def test_every_axis_is_counted(changes: dict[str, Any], monkeypatch: pytest.Monk
     config = small_batch.config(pretrain__batch=small_batch.ROWS, **changes)
     monkeypatch.setattr("torch.nn.functional.scaled_dot_product_attention", attention)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        found = losses(small_batch.model(config), small_batch.batch(config), config)
+        computed = losses(small_batch.model(config), small_batch.batch(config), config)
     rows, width, masked = small_batch.ROWS, config.model.width, 4 * small_batch.ROWS
-    told = config.model.decoder_width if config.mask.words == "dropped" else width
-    heads = 2 * masked * told * small_batch.WORDS  # the word head, which the cost leaves out
-    if "vtm" in found:
+    inputs = config.model.decoder_width if config.mask.words == "dropped" else width
+    heads = 2 * masked * inputs * small_batch.WORDS  # the word head, which the cost leaves out
+    if "vtm" in computed:
         heads += 2 * 2 * rows * width * 2  # and what costs next to nothing
-    if "vtc" in found:
+    if "vtc" in computed:
         heads += 2 * rows * rows * width * (2 if config.objective.negatives == "hard" else 1)
     wanted = pretrain_gflop(config, small_batch.LENGTH) * 1e9 / 3
     assert counter.get_total_flops() - heads == pytest.approx(wanted, rel=1e-9)

@@ -33,9 +33,9 @@ def test_sample_hard_negatives_literal() -> None:
 
 def test_uniform_numbers_turn_into_shares() -> None:
     uniform = torch.rand(3000, generator=generator(1)).view(1000, 3)
-    found = torch.stack([sample_hard_negatives(VIDEOS, TEXTS, 2**-0.5, row) for row in uniform])
-    assert (found[:, 0] == 2).float().mean().item() == pytest.approx(0.731, abs=0.04)
-    assert not (found == torch.arange(3)).any()
+    actual = torch.stack([sample_hard_negatives(VIDEOS, TEXTS, 2**-0.5, row) for row in uniform])
+    assert (actual[:, 0] == 2).float().mean().item() == pytest.approx(0.731, abs=0.04)
+    assert not (actual == torch.arange(3)).any()
 
 
 def test_a_low_temperature_takes_the_most_similar() -> None:
@@ -50,12 +50,12 @@ def test_matching_sees_the_hard_pair() -> None:
     model.matching_head.register_forward_hook(lambda _, __, logits: joined.append(logits))
     features: list[torch.Tensor] = []
     model.encoder.register_forward_hook(lambda _, __, groups: features.extend(g.mean() for g in groups))
-    found = losses(model, data, made)
+    computed = losses(model, data, made)
     rows = sample_hard_negatives(features[1], features[2], 0.05, data.negatives)
     random = small_batch.config(objective__mlm=0, objective__mvm=0)
     as_random = losses(model, replace(data, negatives=rows), random)
-    assert found["vtm"].item() == pytest.approx(as_random["vtm"].item(), abs=1e-6)
-    assert matching_loss(joined[0], joined[1]).item() == pytest.approx(found["vtm"].item(), abs=1e-6)
+    assert computed["vtm"].item() == pytest.approx(as_random["vtm"].item(), abs=1e-6)
+    assert matching_loss(joined[0], joined[1]).item() == pytest.approx(computed["vtm"].item(), abs=1e-6)
 
 
 def test_hard_negatives_need_the_contrast() -> None:

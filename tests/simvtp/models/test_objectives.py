@@ -55,13 +55,13 @@ def batch(made: Config, rows: int = 4, padding: int = 0) -> MaskedBatch:
 
 def test_pixel_targets_have_mean_0_and_unbiased_variance_1_in_each_channel() -> None:
     tubes = torch.randint(0, 256, (2, 3, 3 * 128), dtype=torch.uint8)
-    found = pixel_targets(tubes)
+    actual = pixel_targets(tubes)
     for clip in range(2):
         for tube in range(3):
             for channel in range(3):
                 own = tubes[clip, tube, channel * 128 : (channel + 1) * 128].double().numpy() / 255
                 wanted = (own - own.mean()) / (own.std(ddof=1) + 1e-6)
-                got = found[clip, tube, channel * 128 : (channel + 1) * 128].numpy()
+                got = actual[clip, tube, channel * 128 : (channel + 1) * 128].numpy()
                 assert np.allclose(got, wanted, atol=1e-4)
 
 
@@ -131,7 +131,7 @@ def test_no_text_is_its_own_mismatch() -> None:
 def test_packed_passes_equal_separate_ones() -> None:
     made = config()
     model, data = SimVTPModel(made, WORDS).eval(), batch(made)
-    found = losses(model, data, made)
+    computed = losses(model, data, made)
 
     tubes = cut_tubes(data.video, made.model)
     videos = model.tubes(tubes, data.video_mask.visible)
@@ -164,7 +164,7 @@ def test_packed_passes_equal_separate_ones() -> None:
         "vtm": matching_loss(*(model.matching_head(rows) for rows in pooled)),
     }
     for name, value in wanted.items():
-        assert found[name].item() == pytest.approx(value.item(), abs=1e-5), name
+        assert computed[name].item() == pytest.approx(value.item(), abs=1e-5), name
 
 
 def test_padding_changes_no_loss() -> None:
@@ -186,8 +186,8 @@ def test_an_objective_that_is_off_is_absent_and_costs_nothing(off: str) -> None:
     model.encoder.register_forward_pre_hook(
         lambda _, groups: tokens.append(sum(g.tokens.shape[0] * g.tokens.shape[1] for g in groups[0]))
     )
-    found = losses(model, batch(made), made)
-    assert set(found) == {"mvm", "mlm", "vtc", "vtm"} - {off}
+    computed = losses(model, batch(made), made)
+    assert set(computed) == {"mvm", "mlm", "vtc", "vtm"} - {off}
     joint, alone = 4 * (2 + 7), 4 * 2 + 4 * 7  # 4 clips, 2 visible tubes, 7 words
     assert full.mask.video == 0.9
     assert tokens == [{"mvm": 2 * joint + alone, "mlm": 2 * joint + alone, "vtc": 2 * joint, "vtm": joint + alone}[off]]

@@ -34,8 +34,8 @@ def objective(shape: tuple[int, ...] = ()) -> None:
         def loss(self, head: nn.Module | None, step: Step) -> Tensor:
             assert head is not None
             assert step.passes["clean_video"].tokens.shape[1] == step.config.model.tubes
-            found: Tensor = head(step.passes["clean_video"].mean()).square().mean()
-            return found.expand(shape)
+            actual: Tensor = head(step.passes["clean_video"].mean()).square().mean()
+            return actual.expand(shape)
 
         def flop(self, config: Config) -> float:
             return 2.0 * config.model.width
@@ -54,11 +54,11 @@ def test_its_head_learns_and_the_other_losses_stay_as_they_are() -> None:
     objective()
     made, plain = config(objective__clean=1, objective__vtc=0), config(objective__vtc=0)
     with_it, data = model(made), batch(plain)
-    found, before = losses(with_it, data, made), losses(model(plain), data, plain)
-    assert set(found) == {"mvm", "mlm", "vtm", "clean"}
+    computed, before = losses(with_it, data, made), losses(model(plain), data, plain)
+    assert set(computed) == {"mvm", "mlm", "vtm", "clean"}
     for name, value in before.items():
-        torch.testing.assert_close(found[name], value)
-    found["clean"].backward()
+        torch.testing.assert_close(computed[name], value)
+    computed["clean"].backward()
     head = with_it.added_head("clean")
     assert head is not None
     assert all(part.grad is not None and part.grad.abs().sum() > 0 for part in head.parameters())

@@ -35,8 +35,8 @@ def moved(part: Any) -> Any:
 def test_losses_and_gradients_need_no_value(changes: dict[str, Any]) -> None:
     config = small_batch.config(**changes)
     model = small_batch.model(config).to(META)
-    found = losses(model, moved(small_batch.batch(config)), config)
-    torch.stack(list(found.values())).sum().backward()  # type: ignore[no-untyped-call]
+    computed = losses(model, moved(small_batch.batch(config)), config)
+    torch.stack(list(computed.values())).sum().backward()  # type: ignore[no-untyped-call]
     assert {name for name, parameter in model.named_parameters() if parameter.grad is None} == set()
 
 

@@ -25,9 +25,9 @@ def transformer(**named: float) -> Transformer:
 
 def groups() -> list[Group]:
     random = generator("tokens")
-    present = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0], [1, 0, 0, 0]], dtype=torch.bool)
+    is_token = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0], [1, 0, 0, 0]], dtype=torch.bool)
     first, second = (torch.randn(shape, generator=random) for shape in ((2, 5, WIDTH), (3, 4, WIDTH)))
-    return [Group(first), Group(second, present)]
+    return [Group(first), Group(second, is_token)]
 
 
 def slow_sequence(made: Transformer, tokens: Tensor) -> Tensor:
@@ -52,9 +52,9 @@ def slow_sequence(made: Transformer, tokens: Tensor) -> Tensor:
 
 def test_packed_groups_equal_each_sequence_by_itself() -> None:
     made, given = transformer(), groups()
-    found = made(given)
-    assert [g.tokens.shape for g in found] == [(2, 5, WIDTH), (3, 4, WIDTH)]
-    for group, encoded in zip(given, found, strict=True):
+    actual = made(given)
+    assert [g.tokens.shape for g in actual] == [(2, 5, WIDTH), (3, 4, WIDTH)]
+    for group, encoded in zip(given, actual, strict=True):
         for row, tokens in enumerate(group.tokens):
             length = len(tokens) if group.present is None else int(group.present[row].sum())
             wanted = slow_sequence(made, tokens[:length])
@@ -62,10 +62,10 @@ def test_packed_groups_equal_each_sequence_by_itself() -> None:
 
 
 def test_boundaries_make_the_padding_of_a_row_a_sequence_of_its_own() -> None:
-    found = sequence_boundaries(groups())
-    assert found.cumulative.tolist() == [0, 5, 10, 14, 14, 16, 18, 19, 22]
-    assert found.cumulative.dtype == torch.int32
-    assert found.longest == 5
+    actual = sequence_boundaries(groups())
+    assert actual.cumulative.tolist() == [0, 5, 10, 14, 14, 16, 18, 19, 22]
+    assert actual.cumulative.dtype == torch.int32
+    assert actual.longest == 5
 
 
 def by_sequence(q: Tensor, k: Tensor, v: Tensor, ends: Tensor, _: Tensor, longest: int, __: int) -> Tensor:
@@ -88,9 +88,9 @@ def test_variable_length_attention_gives_the_same_tokens(monkeypatch: pytest.Mon
     plain, packed, given = transformer(), transformer(), groups()
     packed.varlen = True
     with torch.autocast("cpu", torch.bfloat16):
-        wanted, found = plain(given), packed(given)
+        wanted, actual = plain(given), packed(given)
     assert calls == [22, 22]  # one call for each layer, of all tokens
-    for group, one, other in zip(given, wanted, found, strict=True):
+    for group, one, other in zip(given, wanted, actual, strict=True):
         there = slice(None) if group.present is None else group.present
         assert torch.allclose(one.tokens[there], other.tokens[there], atol=3e-2)
     packed(given)  # without autocast: fp32, which the kernel does not take
@@ -155,6 +155,6 @@ def test_attention_on_a_cpu_is_in_float32_under_autocast(monkeypatch: pytest.Mon
     with torch.autocast("cpu", torch.bfloat16):
         rounded = made(given)
     assert seen == [torch.float32] * 8  # of two layers, two groups and both calls
-    for group, wanted, found in zip(given, exact, rounded, strict=True):
+    for group, wanted, actual in zip(given, exact, rounded, strict=True):
         there = torch.ones(wanted.tokens.shape[:2], dtype=torch.bool) if group.present is None else group.present
-        assert torch.allclose(found.tokens[there], wanted.tokens[there], atol=0.1)
+        assert torch.allclose(actual.tokens[there], wanted.tokens[there], atol=0.1)

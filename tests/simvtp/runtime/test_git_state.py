@@ -48,11 +48,11 @@ index 1234567..89abcde 100644
 
 @pytest.mark.parametrize(("text", "secret"), SECRETS)
 def test_secrets_are_left_out(text: str, secret: str) -> None:
-    found = redacted(f"+before = 1\n{text}\n+after = 2\n")
-    assert secret not in found
-    assert "<redacted>" in found
-    assert found.startswith("+before = 1\n")
-    assert found.endswith("\n+after = 2\n")
+    actual = redacted(f"+before = 1\n{text}\n+after = 2\n")
+    assert secret not in actual
+    assert "<redacted>" in actual
+    assert actual.startswith("+before = 1\n")
+    assert actual.endswith("\n+after = 2\n")
 
 
 def test_code_is_kept() -> None:

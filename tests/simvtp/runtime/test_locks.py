@@ -132,8 +132,8 @@ def test_an_unseen_owner_counts_until_its_heart_was_watched_and_stood_still(
     assert holder(tmp_path / "lock") is not None
     for _ in range(8):
         now += 0.4
-        found = holder(tmp_path / "lock")
-    assert found is None
+        owner = holder(tmp_path / "lock")
+    assert owner is None
 
 
 @pytest.mark.usefixtures("short")

@@ -40,7 +40,7 @@ int futimens(int file, const struct timespec *times) {
 }
 """
 HIDDEN = (
-    "import os; from tests.simvtp.runtime import lock_process; "  # imported first: Python may lie in root's home
+    "import os; from tests.simvtp.runtime import lock_process; "  # imported first: Python may lie in root's folder_of
     "os.setgroups([]); os.setgid(60002); os.setuid(60002); lock_process.main()"
 )
 
@@ -63,18 +63,18 @@ def test_a_disk_that_is_full_keeps_what_was_there_and_is_gone_on_with_when_there
         write_bytes(path, b"2" * 900_000)
     assert error.value.errno == errno.ENOSPC
     assert path.read_bytes() == b"1" * 300_000
-    assert [found.name for found in path.parent.iterdir()] == ["state.pt"]
+    assert [entry.name for entry in path.parent.iterdir()] == ["state.pt"]
 
     ballast = small_disk / "ballast"
     with pytest.raises(OSError, match="No space"):
         ballast.write_bytes(bytes(2**20))
     with pytest.raises(OSError, match=r"No space left on device.*make room"), Lock(path.parent / "lock"):
         pass
-    assert [found.name for found in path.parent.iterdir()] == ["state.pt"]
+    assert [entry.name for entry in path.parent.iterdir()] == ["state.pt"]
     ballast.unlink()
     with Lock(path.parent / "lock"):
         write_json(path.with_name("result.json"), {})
-    assert sorted(found.name for found in path.parent.iterdir()) == ["result.json", "state.pt"]
+    assert sorted(entry.name for entry in path.parent.iterdir()) == ["result.json", "state.pt"]
 
 
 @pytest.mark.parametrize("shift", ["120", "-7200"])

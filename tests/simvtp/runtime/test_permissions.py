@@ -25,7 +25,7 @@ from simvtp.runtime.locks import Lock
 from simvtp.training.progress import Log
 group, user, mask = map(int, sys.argv[2:])
 os.umask(mask)
-os.setgroups([group]); os.setgid(user); os.setuid(user)  # after the imports: Python may lie in root's home
+os.setgroups([group]); os.setgid(user); os.setuid(user)  # after the imports: Python may lie in root's folder_of
 def work():
     folder = Path(sys.argv[1]) / "runs" / "id"
     with Lock(folder / "lock"):

@@ -51,11 +51,11 @@ def test_what_hangs_or_crashes_is_a_failure_and_the_rest_is_done(monkeypatch: py
 
     items = ["one", "hangs", "crashes", *("x" * n for n in range(1, 12))]
     began = time.monotonic()
-    found = dict(each(misbehave, 100, items, title="test", seconds=1.5, workers=2))
+    actual = dict(each(misbehave, 100, items, title="test", seconds=1.5, workers=2))
     assert time.monotonic() - began < 20
-    assert found.pop("hangs") == Failure("not read within 1.5 s")
-    assert found.pop("crashes") == Failure("the process that read it ended (exit code -11)")
-    assert found == {item: 100 + len(item) for item in items if item not in ("hangs", "crashes")}
+    assert actual.pop("hangs") == Failure("not read within 1.5 s")
+    assert actual.pop("crashes") == Failure("the process that read it ended (exit code -11)")
+    assert actual == {item: 100 + len(item) for item in items if item not in ("hangs", "crashes")}
 
 
 def test_a_worker_that_cannot_start_is_nobodys_file(monkeypatch: pytest.MonkeyPatch) -> None:

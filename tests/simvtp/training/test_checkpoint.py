@@ -35,12 +35,12 @@ def test_any_damaged_byte_is_noticed(tmp_path: Path) -> None:
     for place in range(0, len(whole), 5):
         save_state(tmp_path, 1, {"step": 1})
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
-        found = load_state(tmp_path)
-        assert found is not None
-        if found["step"] == 2:  # padding of the archive: nothing that is read
-            assert found.keys() == state.keys(), place
-            assert torch.equal(found["model"]["weight"], torch.arange(300.0)), place
-            assert found["memory"] == {"epoch": 1.5}, place
+        actual = load_state(tmp_path)
+        assert actual is not None
+        if actual["step"] == 2:  # padding of the archive: nothing that is read
+            assert actual.keys() == state.keys(), place
+            assert torch.equal(actual["model"]["weight"], torch.arange(300.0)), place
+            assert actual["memory"] == {"epoch": 1.5}, place
 
 
 def test_weights_round_trip_and_misfits_are_named(tmp_path: Path) -> None:

@@ -28,8 +28,8 @@ ZERO_SHOT = {"finetune.length": "0 steps", "finetune.warmup": "0 steps", "evalua
 
 
 def outcome(config: Config, results: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(run(Experiment(config, "tiny", results)).read_text())
-    return found
+    content: dict[str, Any] = json.loads(run(Experiment(config, "tiny", results)).read_text())
+    return content
 
 
 @pytest.fixture
@@ -97,8 +97,8 @@ def test_results_are_read_where_the_weights_are_gone(quick: dict[str, str], trai
     trained.unlink()
     collection = load(results)
     assert set(collection.runs) == set(plan.runs)
-    for found in collection.runs.values():
-        line = command_of(found.config, "tiny", found.id)
+    for result in collection.runs.values():
+        line = command_of(result.config, "tiny", result.id)
         assert f"model.init={base.model.init}" in line
     parser = argparse.ArgumentParser()
     add_config_arguments(parser)

@@ -46,11 +46,11 @@ class Shown:
 
 @pytest.fixture
 def shown(monkeypatch: pytest.MonkeyPatch) -> Shown:
-    found = Shown([])
+    received = Shown([])
     monkeypatch.setattr(tracker_names, "KINDS", ("json",))  # a module that is always there
-    monkeypatch.setitem(trackers.TRACKERS, "json", found.open)
+    monkeypatch.setitem(trackers.TRACKERS, "json", received.open)
     monkeypatch.setenv(tracker_names.VARIABLE, "json")
-    return found
+    return received
 
 
 def test_numbers_have_the_name_of_their_stage_and_bookkeeping_is_left_out() -> None:

@@ -59,17 +59,17 @@ def test_layer_decay_and_what_does_not_decay() -> None:
     model = SimVTPModel(config, 20)
     dual = DualEncoder(model, config)
     names = {id(parameter): name for name, parameter in dual.named_parameters()}
-    found = {
+    collected = {
         names[id(parameter)]: (group["lr_scale"], group["weight_decay"])
         for group in make_optimizer(dual, config.finetune).param_groups
         for parameter in group["params"]
     }
-    assert found["tubes.proj.weight"] == (0.125, 0.05)
-    assert found["words.word.weight"] == (0.125, 0.05)
-    assert found["video_encoder.blocks.0.fc1.weight"] == (0.25, 0.05)
-    assert found["text_encoder.blocks.1.fc1.weight"] == (0.5, 0.05)
-    assert found["text_encoder.blocks.1.fc1.bias"] == (0.5, 0.0)
-    assert found["video_norm.weight"] == (1.0, 0.0)
+    assert collected["tubes.proj.weight"] == (0.125, 0.05)
+    assert collected["words.word.weight"] == (0.125, 0.05)
+    assert collected["video_encoder.blocks.0.fc1.weight"] == (0.25, 0.05)
+    assert collected["text_encoder.blocks.1.fc1.weight"] == (0.5, 0.05)
+    assert collected["text_encoder.blocks.1.fc1.bias"] == (0.5, 0.0)
+    assert collected["video_norm.weight"] == (1.0, 0.0)
     scales = {group["lr_scale"] for group in make_optimizer(model, config.pretrain).param_groups}
     assert scales == {1.0}
 

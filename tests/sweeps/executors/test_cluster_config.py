@@ -8,10 +8,10 @@ from sweeps.executors.cluster_config import Cluster, read
 
 
 def test_the_example_names_every_key() -> None:
-    found = read("example")
-    assert found.name == "example"
-    assert (found.partition, found.account, found.time, found.gpus, found.cpus) == ("gpu", "lab", 1440, 1, 8)
-    assert found.setup == ("module load cuda", "export HF_HUB_OFFLINE=1")
+    actual = read("example")
+    assert actual.name == "example"
+    assert (actual.partition, actual.account, actual.time, actual.gpus, actual.cpus) == ("gpu", "lab", 1440, 1, 8)
+    assert actual.setup == ("module load cuda", "export HF_HUB_OFFLINE=1")
     text = (cluster_config.FOLDER / "example.toml").read_text()
     assert all(f"{key} =" in text for key in Cluster.__dataclass_fields__ if key not in ("name", "sbatch"))
 

@@ -18,14 +18,14 @@ def run(stage: int, number: int = 0) -> Run:
     return Run(run_id(config), pretrain_id(config), config, f"{stage}/{number}", stage)
 
 
-def names(found: Iterable[Array]) -> list[tuple[list[list[str]], int | None, int | None]]:
+def names(arrays_: Iterable[Array]) -> list[tuple[list[list[str]], int | None, int | None]]:
     """Arrays with items named by seed (and rate of fine-tuning for runs)."""
 
     def name(item: Item) -> str:
         number = round(item.config.finetune.lr / 0.001) - 1
         return f"stage {item.config.seed}" if item.kind == "pretrain" else f"{item.config.seed}/{number}"
 
-    return [([[name(item) for item in task] for task in a.tasks], a.after, a.task) for a in found]
+    return [([[name(item) for item in task] for task in a.tasks], a.after, a.task) for a in arrays_]
 
 
 def unmade(runs: list[Run]) -> dict[str, bool]:
@@ -72,12 +72,12 @@ def test_what_is_made_is_not_waited_for_and_long_arrays_are_cut() -> None:
 @pytest.mark.parametrize(("pack", "longest"), list(itertools.product((1, 2, 3), (1, 2, 7))))
 def test_every_run_once_after_its_own_stage(pack: int, longest: int) -> None:
     runs = [run(stage, number) for stage, count in enumerate((1, 4, 2, 2, 3, 1, 9)) for number in range(count)]
-    found = list(arrays(runs, unmade(runs), pack, longest))
-    items = [item.id for array in found for task in array.tasks for item in task if item.kind == "run"]
+    planned = list(arrays(runs, unmade(runs), pack, longest))
+    items = [item.id for array in planned for task in array.tasks for item in task if item.kind == "run"]
     assert sorted(items) == sorted(r.id for r in runs)
-    assert all(len(array.tasks) <= longest and all(len(task) <= pack for task in array.tasks) for array in found)
-    for array in found:
+    assert all(len(array.tasks) <= longest and all(len(task) <= pack for task in array.tasks) for array in planned)
+    for array in planned:
         for number, task in enumerate(array.tasks):
             if array.after is not None:
-                followed = found[array.after].tasks[number if array.task is None else array.task]
+                followed = planned[array.after].tasks[number if array.task is None else array.task]
                 assert {pretrain_id(item.config) for item in task} <= {item.id for item in followed}

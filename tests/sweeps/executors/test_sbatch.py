@@ -22,8 +22,8 @@ def test_a_script_asks_for_what_the_cluster_says(tmp_path: Path) -> None:
     options = {"partition": "gpu", "mem": None, "nodes": 2, "exclusive": True, "comment": "a b"}
     lines = batch_script(tmp_path, options, ["module load cuda"], 7, 3).splitlines()
     assert lines[0] == "#!/bin/bash"
-    asked = {line.removeprefix("#SBATCH --") for line in lines if line.startswith("#SBATCH")}
-    assert asked == {
+    written = {line.removeprefix("#SBATCH --") for line in lines if line.startswith("#SBATCH")}
+    assert written == {
         "array=0-6%3", f"output={tmp_path}/%A_%a_0_log.out", "open-mode=append", "requeue", "kill-on-invalid-dep=yes",
         "partition=gpu", "nodes=2", "exclusive", "comment='a b'",
     }  # fmt: skip

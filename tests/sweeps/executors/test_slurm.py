@@ -62,9 +62,9 @@ def test_squeue_is_asked_once_in_ten_seconds_by_all_together(tmp_path: Path, mon
             now += 1
     assert len((tmp_path / "squeue.calls").read_text().splitlines()) == 1
     assert f"--name=simvtp-{record.token}" in (tmp_path / "squeue.calls").read_text()
-    found = submissions.read(record.token)
-    assert found is not None
-    assert found.job == "77"  # as after a kill of the controller between sbatch and its answer
+    actual = submissions.read(record.token)
+    assert actual is not None
+    assert actual.job == "77"  # as after a kill of the controller between sbatch and its answer
     (tmp_path / "squeue.answer").write_text("")
     now += 10
     assert queues[1].current() == QueueSnapshot(now, {}, {})
@@ -100,8 +100,8 @@ def test_accounting_is_asked_once_in_ten_seconds_by_whoever_wonders_why(
     monkeypatch.setattr("time.time", lambda: now)
     monkeypatch.setattr("time.sleep", sleep)
     queues = [SlurmQueue(Submissions(tmp_path)) for _ in range(2)]
-    told = {"7_0": ["PREEMPTED n1 00:00:09 0:0", "RUNNING n2 00:00:03 0:0"], "8_0": ["COMPLETED n1 00:01:00 0:0"]}
-    assert [queue.accounting(["7_0", "8_0"]) for queue in queues] == [told, told]
+    ends = {"7_0": ["PREEMPTED n1 00:00:09 0:0", "RUNNING n2 00:00:03 0:0"], "8_0": ["COMPLETED n1 00:01:00 0:0"]}
+    assert [queue.accounting(["7_0", "8_0"]) for queue in queues] == [ends, ends]
     assert len((tmp_path / "sacct.calls").read_text().splitlines()) == 1
     now += 4
     assert queues[0].accounting(["9_1"]) == {}
@@ -190,9 +190,9 @@ def test_no_accounting_is_not_an_accounting_that_is_away(
 def test_jobs_caps_the_runs_in_all_arrays_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert slurm_of(tmp_path, monkeypatch).capacity == sys.maxsize
     assert slurm_of(tmp_path, monkeypatch, at_once=3).capacity == 3
-    found = make_executor("slurm", RunRegistry(tmp_path), "tiny", 3, 1)
-    assert isinstance(found, Slurm)
-    assert (found.capacity, found.cluster.parallel) == (3, Cluster().parallel)
+    actual = make_executor("slurm", RunRegistry(tmp_path), "tiny", 3, 1)
+    assert isinstance(actual, Slurm)
+    assert (actual.capacity, actual.cluster.parallel) == (3, Cluster().parallel)
 
 
 def test_a_busy_accounting_is_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,7 @@ from sweeps.plan import make_plan
 from sweeps.scheduler import control
 from sweeps.state.run_states import RunRegistry
 plan, registry = make_plan("finetune_lr", "tiny", preset("tiny"), (0,)), RunRegistry(Path(sys.argv[1]))
-os.setgroups([]); os.setgid(60002); os.setuid(60002)  # after the imports: Python may lie in root's home
+os.setgroups([]); os.setgid(60002); os.setuid(60002)  # after the imports: Python may lie in root's folder_of
 sys.exit(boundary(lambda: control.cancel(stdout_console(), plan, registry, list(plan.runs.values()))))
 """
 

@@ -264,7 +264,7 @@ def test_of_several_runs_in_one_job_one_that_hangs_leaves_the_others_at_work(
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
             os.utime(path, (look, look))
-        made._look()
+        made._poll()
         now += 0.1
         if executor.killed:
             break

@@ -17,9 +17,9 @@ def test_a_full_disk_is_said_once_and_its_end_too(
     monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(0, 0, free))
     watch = DiskWatch(tmp_path)
     for _ in range(3):
-        watch.look()
+        watch.poll()
     free = 2**40
     for _ in range(3):
-        watch.look()
+        watch.poll()
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
     assert "10 MiB" in caplog.text

@@ -81,23 +81,23 @@ def test_the_base_is_a_point_where_every_axis_has_its_value() -> None:
 
 
 def test_costs_and_constraints_are_known_before_training() -> None:
-    found = Space(Search("", (uniform("model.depth", 1, 4, 1), one_of("model.heads", 2, 3)), minimise=(FLOP,),
+    space = Space(Search("", (uniform("model.depth", 1, 4, 1), one_of("model.heads", 2, 3)), minimise=(FLOP,),
                          constraints=(AtMost(FLOP, 1.5),)), BASE, (0,))  # fmt: skip
-    assert found.objectives == {"validation R@1, text-to-video (%)": "maximize", "pre-training (TFLOP)": "minimize"}
-    assert found.costs({}) == (pytest.approx(pretrain_gflop(BASE) * 400 / 1000),)
+    assert space.objectives == {"validation R@1, text-to-video (%)": "maximize", "pre-training (TFLOP)": "minimize"}
+    assert space.costs({}) == (pytest.approx(pretrain_gflop(BASE) * 400 / 1000),)
     deep = override(BASE, {"model.depth": 4})
     excess = (pretrain_gflop(deep) - 1.5 * pretrain_gflop(BASE)) * 0.4
-    assert found.violations({"model.depth": 4, "model.heads": 2}) == {
+    assert space.violations({"model.depth": 4, "model.heads": 2}) == {
         "config that can be run": 0.0, "pre-training (TFLOP)": pytest.approx(excess),
     }  # fmt: skip
     assert excess > 0
-    assert found.violations({"model.depth": 2, "model.heads": 3}) == {"config that can be run": 1.0}  # 64 / 3
+    assert space.violations({"model.depth": 2, "model.heads": 3}) == {"config that can be run": 1.0}  # 64 / 3
     epochs = override(BASE, {"pretrain.length": "4 epochs"})
     with pytest.raises(ConfigError, match='a length in steps, not "4 epochs"'):
         Space(Search("", (), minimise=(FLOP,)), epochs, (0,))
 
 
 def test_a_rung_shortens_a_length_that_is_searched_too() -> None:
-    found = Space(Search("", (one_of("pretrain.length", "200 steps", "900 steps"),)), BASE, (0,))
-    third, whole = (found.config({"pretrain.length": "900 steps"}, share, 0) for share in found.search.shares[1:])
+    space = Space(Search("", (one_of("pretrain.length", "200 steps", "900 steps"),)), BASE, (0,))
+    third, whole = (space.config({"pretrain.length": "900 steps"}, share, 0) for share in space.search.shares[1:])
     assert (third.pretrain.length, whole.pretrain.length) == ("300 steps", "900 steps")

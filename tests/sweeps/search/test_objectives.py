@@ -26,8 +26,8 @@ SIZE = override(preset("tiny"), {"model.width": 64, "model.heads": 4, "model.dep
 
 def train(trials: Trials) -> None:
     """Deep models with tube masks are the best."""
-    while any(True for _ in trials.under_way()):
-        for trial in trials.under_way():
+    while any(True for _ in trials.running()):
+        for trial in trials.running():
             score = 10 * trial.params["model.depth"] + 3 * (trial.params["mask.kind"] == "tube")
             for run in trial.current_runs:
                 trials.tell(run.id, done(score))
@@ -36,27 +36,27 @@ def train(trials: Trials) -> None:
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_several_objectives_with_choices_whole_numbers_and_constraints(sampler: str, tmp_path: Path) -> None:
-    found = Space(replace(SEVERAL, sampler=sampler), SIZE, (0,))
-    trials = trials_in(tmp_path, of=found)
+    space = Space(replace(SEVERAL, sampler=sampler), SIZE, (0,))
+    trials = trials_in(tmp_path, of=space)
     for _ in range(14):
         trials.ask()
         train(trials)
-    limit = 2 * found.costs({})[0]
-    assert trials.asked == 14
+    limit = 2 * space.costs({})[0]
+    assert trials.chosen == 14
     trained = [trial for trial in trials.trials if trial.rungs]
-    assert trained[0].params == found.base_params()
+    assert trained[0].params == space.base_params()
     assert all(trial.costs[0] <= limit and trial.params["model.heads"] != 3 for trial in trained)
     others = [trial for trial in trials.trials if not trial.rungs]
     assert others
-    assert all(found.costs({**trial.params, "model.heads": 4})[0] > limit or trial.params["model.heads"] == 3
+    assert all(space.costs({**trial.params, "model.heads": 4})[0] > limit or trial.params["model.heads"] == 3
                for trial in others)  # fmt: skip
     complete = [trial for trial in trained if trial.state == TrialState.COMPLETE]
     beaten = [one for one in complete if any(other.scores[-1] >= one.scores[-1] and other.costs[0] <= one.costs[0]
               and (other.scores[-1], other.costs) != (one.scores[-1], one.costs) for other in complete)]  # fmt: skip
     assert {trial.number for trial in trials.front()} == {t.number for t in complete} - {t.number for t in beaten}
-    again = trials_in(tmp_path, of=found)  # as after a kill
+    again = trials_in(tmp_path, of=space)  # as after a kill
     assert [vars(trial) for trial in again.trials] == [vars(trial) for trial in trials.trials]
-    assert draw(again.study, found, seed=5) == draw(trials.study, found, seed=5)
+    assert draw(again.study, space, seed=5) == draw(trials.study, space, seed=5)
 
 
 def test_a_trial_that_nobody_beats_in_all_objectives_goes_on() -> None:
@@ -70,7 +70,7 @@ def test_a_trial_that_nobody_beats_in_all_objectives_goes_on() -> None:
 
 def test_a_study_of_other_objectives_is_set_aside(tmp_path: Path) -> None:
     trials_in(tmp_path, of=Space(replace(SEVERAL, minimise=()), SIZE, (0,))).ask()
-    assert trials_in(tmp_path, of=Space(SEVERAL, SIZE, (0,))).asked == 0
+    assert trials_in(tmp_path, of=Space(SEVERAL, SIZE, (0,))).chosen == 0
     assert (tmp_path / "search-tiny/study.journal.old").exists()
 
 

@@ -40,10 +40,10 @@ def command(results: Path, *words: str) -> list[str]:
 def outcome(results: Path) -> list[Any]:
     """What the study holds, and what every run found."""
     (folder,) = (results / "sweeps").glob("search-*")
-    found = Copy(Journal(folder / "study.journal"), folder.name).open().get_all_trials(0)
+    actual = Copy(Journal(folder / "study.journal"), folder.name).open().get_all_trials(0)
     runs = {path.parent.name: json.loads(path.read_text()) for path in results.glob("runs/*/result.json")}
     return [
-        [(trial.number, trial.state.name, trial.params, trial.intermediate_values, trial.value) for trial in found],
+        [(trial.number, trial.state.name, trial.params, trial.intermediate_values, trial.value) for trial in actual],
         {name: (run["metrics"], run["ranks"]) for name, run in sorted(runs.items())},
     ]
 
@@ -139,12 +139,12 @@ class AtOnce:
 def test_runs_of_a_long_search_go_into_deeper_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_dirs, "FEW", 3)
     registry = RunRegistry(tmp_path)
-    found = SearchSpec("search", SEARCH, Space(SEARCH, preset("tiny"), (0,)), "tiny", 8, None)
-    trials = found.study(registry)
-    states = SearchController(found, registry, trials, AtOnce(registry), "command").run()  # type: ignore[arg-type]
+    actual = SearchSpec("search", SEARCH, Space(SEARCH, preset("tiny"), (0,)), "tiny", 8, None)
+    trials = actual.study(registry)
+    states = SearchController(actual, registry, trials, AtOnce(registry), "command").run()  # type: ignore[arg-type]
     trials.close()
     assert {state.name for state in states.values()} == {"done"}
     assert len(states) >= 8
-    assert len(run_dirs.homes(tmp_path, run_dirs.RUNS)) == len(states)
+    assert len(run_dirs.folders_of(tmp_path, run_dirs.RUNS)) == len(states)
     flat = [path for path in (tmp_path / "runs").iterdir() if len(path.name) > 2]
     assert len(flat) <= 3

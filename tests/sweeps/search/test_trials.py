@@ -46,7 +46,7 @@ def done(score: float) -> RunState:
 def finish(trials: Trials, scores: dict[int, list[float]]) -> None:
     """Train what waits, trial by trial; scores[number] are those of its rungs, else 10 x the video ratio."""
     while True:
-        for trial in trials.under_way():
+        for trial in trials.running():
             for run in trial.current_runs:
                 trials.tell(run.id, done(scores.get(trial.number, [10 * trial.params["mask.video"]] * 2)[trial.passed]))
         if not trials.settle():
@@ -90,8 +90,8 @@ def test_less_data_is_a_budget_only_where_it_costs_less() -> None:
     ):
         Space(Search("", SMALL.axes, SMALL.shares, "data"), TINY, (0,))
     base = override(TINY, {"pretrain.length": "20 epochs"})
-    found = Space(Search("", SMALL.axes, SMALL.shares, "data"), base, (0,))
-    config = found.config({"mask.video": 0.5, "mask.text": 0.15}, Fraction(1, 3), 4)
+    space = Space(Search("", SMALL.axes, SMALL.shares, "data"), base, (0,))
+    config = space.config({"mask.video": 0.5, "mask.text": 0.15}, Fraction(1, 3), 4)
     assert (config.data.fraction, config.pretrain.length, config.seed) == (0.333333, "20 epochs", 4)
 
 
@@ -142,11 +142,11 @@ def play(folder: Path, kill_every: int) -> list[tuple[str, dict[str, float], lis
             old, trials = trials, trials_in(folder)
             trials.outcomes = {}
             del old
-        for trial in trials.under_way():
+        for trial in trials.running():
             for run in trial.current_runs:
                 trials.tell(run.id, done(50 * trial.params["mask.video"] + trial.number))
         if not trials.settle():
-            if trials.asked == 10:
+            if trials.chosen == 10:
                 break
             for _ in range(2):
                 trials.ask()
@@ -179,9 +179,9 @@ def test_a_failed_point_counts_once_and_is_tried_again_only_when_asked(tmp_path:
     trials.settle()
     assert first.state == TrialState.FAIL
     again = trials_in(tmp_path)
-    assert (list(again.under_way()), again.asked, [trial.number for trial in again.failed()]) == ([], 1, [0])
+    assert (list(again.running()), again.chosen, [trial.number for trial in again.failed()]) == ([], 1, [0])
     again.retry(again.failed()[0])
-    assert (again.asked, again.failed(), again.trials[1].params) == (1, [], first.params)
+    assert (again.chosen, again.failed(), again.trials[1].params) == (1, [], first.params)
     finish(again, {})
     assert again.trials[1].state == TrialState.COMPLETE
 

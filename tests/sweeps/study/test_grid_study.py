@@ -34,9 +34,9 @@ def study_of(plan: Plan, folder: Path) -> GridStudy:
 
 def trials(folder: Path, plan: Plan) -> list[FrozenTrial]:
     storage = JournalStorage(JournalFileBackend(str(folder / "study.journal")))
-    found = optuna.load_study(study_name=plan.folder, storage=storage)
-    assert found.direction == optuna.study.StudyDirection.MAXIMIZE
-    return found.get_trials()
+    actual = optuna.load_study(study_name=plan.folder, storage=storage)
+    assert actual.direction == optuna.study.StudyDirection.MAXIMIZE
+    return actual.get_trials()
 
 
 def test_a_trial_for_each_run_that_is_over(plan: Plan, tmp_path: Path) -> None:
@@ -44,12 +44,12 @@ def test_a_trial_for_each_run_that_is_over(plan: Plan, tmp_path: Path) -> None:
     states = {runs[0]: done(12.5), runs[1]: RunState("failed", failure={"error": "x"}), runs[2]: RunState("running")}
     states |= {runs[3]: done(float("nan"))}
     study_of(plan, tmp_path).write(states)
-    found = trials(tmp_path, plan)
-    assert [(t.user_attrs["run"], t.state.name, t.value) for t in found] == [
+    actual = trials(tmp_path, plan)
+    assert [(t.user_attrs["run"], t.state.name, t.value) for t in actual] == [
         (runs[0], "COMPLETE", 12.5), (runs[1], "FAIL", None), (runs[3], "FAIL", None),
     ]  # fmt: skip
-    assert found[0].params == {"objective.vtc": 1.0, "objective.vtm": 1.0, "pretrain.length": "400 steps"}
-    assert found[0].user_attrs["seed"] == 0
+    assert actual[0].params == {"objective.vtc": 1.0, "objective.vtm": 1.0, "pretrain.length": "400 steps"}
+    assert actual[0].user_attrs["seed"] == 0
 
 
 def test_the_journal_is_written_anew_whatever_was_there(plan: Plan, tmp_path: Path) -> None:

@@ -265,9 +265,9 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             os.environ["SIMVTP_CACHE"] = f"{folder}/cache"
             spec = layout.build(Path(folder) / "root")
-            found = {split: examined(spec, split) for split in layout.counts}
-            counts = ", ".join(f"{split} {entry.videos}: {entry.captions}" for split, entry in found.items())
-            right, pairs = (sum(getattr(entry, name) for entry in found.values()) for name in ("right", "captions"))
+            actual = {split: examined(spec, split) for split in layout.counts}
+            counts = ", ".join(f"{split} {entry.videos}: {entry.captions}" for split, entry in actual.items())
+            right, pairs = (sum(getattr(entry, name) for entry in actual.values()) for name in ("right", "captions"))
             opened = spec.replace(f"{folder}/root", "ROOT")
             print(f"| {layout.name} | `{opened}` | {counts} | {right} of {pairs} |")
 

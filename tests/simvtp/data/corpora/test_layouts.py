@@ -17,8 +17,8 @@ from tests.simvtp.data.corpora.trees import touch
 def test_videos_show_what_their_captions_say(tmp_path: Path, layout: Layout):
     spec = layout.build(tmp_path)
     for split, counts in layout.counts.items():
-        found = examined(spec, split)
-        assert (found.videos, found.captions, found.right) == (*counts, counts[1]), split
+        actual = examined(spec, split)
+        assert (actual.videos, actual.captions, actual.right) == (*counts, counts[1]), split
 
 
 def test_pairs_of_the_real_msrvtt_files(tmp_path: Path, shared: Path):

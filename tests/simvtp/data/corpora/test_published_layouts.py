@@ -135,10 +135,10 @@ def test_real_didemo_annotations(tmp_path: Path, shared: Path):
     (tmp_path / "val_data.json").symlink_to(shared / "annotations" / "didemo_val_data.json")
     entries = json.loads((tmp_path / "val_data.json").read_text())
     touch(tmp_path / "videos", *{entry["video"] for entry in entries})
-    found = shown(f"didemo:{tmp_path}", "val")
+    actual = shown(f"didemo:{tmp_path}", "val")
     assert len(entries) == 4180
-    assert len(found) == len({entry["video"] for entry in entries}) == 1094
-    assert sum(len(caption[0].split()) for caption in found.values()) == sum(
+    assert len(actual) == len({entry["video"] for entry in entries}) == 1094
+    assert sum(len(caption[0].split()) for caption in actual.values()) == sum(
         len(entry["description"].split()) for entry in entries
     )
 

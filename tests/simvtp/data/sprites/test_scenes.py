@@ -18,7 +18,7 @@ def test_every_combination_is_a_key_and_splits_share_none() -> None:
     count = shapes * colours * (colours - 1) * motions
     assert len(set(all_keys())) == len(all_keys()) == count
     keys = split_keys(parse_spec(FEW))
-    assert {name: len(found) for name, found in keys.items()} == {"test": 80, "val": 50, "train": count - 130}
+    assert {name: len(drawn) for name, drawn in keys.items()} == {"test": 80, "val": 50, "train": count - 130}
     assert len(set(keys["test"]) | set(keys["val"]) | set(keys["train"])) == count
 
 

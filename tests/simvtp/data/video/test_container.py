@@ -24,10 +24,10 @@ WIDTH, HEIGHT = 160, 120
 
 @pytest.fixture(scope="module")
 def program() -> str:
-    found = shutil.which("ffmpeg")
-    if found is None:
+    actual = shutil.which("ffmpeg")
+    if actual is None:
         pytest.skip("the ffmpeg program is not installed (apt-get install ffmpeg)")
-    return found
+    return actual
 
 
 def ffmpeg(program: str, *arguments: str) -> bytes:
@@ -47,8 +47,8 @@ def by_ffmpeg(program: str, path: Path) -> Frames:
     return np.frombuffer(pixels, np.uint8).reshape(-1, HEIGHT, WIDTH, 3)
 
 
-def assert_same(found: Frames, right: Frames, indices: list[int]) -> None:
-    apart = np.abs(found.astype(int) - right[indices].astype(int)).mean(axis=(1, 2, 3))
+def assert_same(actual: Frames, right: Frames, indices: list[int]) -> None:
+    apart = np.abs(actual.astype(int) - right[indices].astype(int)).mean(axis=(1, 2, 3))
     assert apart.max() < 4, apart  # neighbours differ by more than 8
 
 
@@ -202,11 +202,11 @@ def test_a_name_is_never_taken_for_a_protocol(tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_folder_named_http_is_no_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    asked: list[str] = []
+    requests: list[str] = []
 
     class Server(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked.append(self.path)
+            requests.append(self.path)
             self.send_error(404)
 
     monkeypatch.chdir(tmp_path)
@@ -218,4 +218,4 @@ def test_a_folder_named_http_is_no_address(tmp_path: Path, monkeypatch: pytest.M
         for reader in ("auto", "decord"):
             assert Video(path, reader).frame_count == 10
         server.shutdown()
-    assert asked == []
+    assert requests == []

@@ -19,6 +19,6 @@ def test_frames_of_every_file_are_those_of_ffmpeg(shared: Path):
         pytest.skip("the ffmpeg program is not installed (apt-get install ffmpeg)")
     files = sorted((shared / "edge").iterdir())
     assert len(files) == 58
-    found = {path.name: compared(path, "auto", by_ffmpeg(path)) for path in files}
+    actual = {path.name: compared(path, "auto", by_ffmpeg(path)) for path in files}
     wanted = {path.name: "refused" if path.name in REFUSED else "right" for path in files}
-    assert {name: said for name, said in found.items() if not said.startswith(wanted[name])} == {}
+    assert {name: said for name, said in actual.items() if not said.startswith(wanted[name])} == {}

@@ -27,9 +27,9 @@ def by_pillow(frame: av.VideoFrame, height: int, width: int) -> np.ndarray:
 def test_scaled_frames_keep_their_colours(width: int, height: int, wide: int) -> None:
     """Straight to RGB of an even width, FFmpeg halves the resolution of colours: off by 3 and 11 of 255 here."""
     frame = coloured(width, height, 0)
-    found = Scaler().rgb(frame, 112, wide)
-    assert found.shape == (112, wide, 3)
-    assert np.abs(found - by_pillow(frame, 112, wide)).mean() < 2.0
+    actual = Scaler().rgb(frame, 112, wide)
+    assert actual.shape == (112, wide, 3)
+    assert np.abs(actual - by_pillow(frame, 112, wide)).mean() < 2.0
     straight = frame.to_ndarray(format="rgb24", width=150, height=112, interpolation="AREA")
     assert np.abs(straight - by_pillow(frame, 112, 150)).mean() > 2.0  # or the limit above shows nothing
 
@@ -45,6 +45,6 @@ def test_one_scaler_serves_frames_of_several_sizes() -> None:
 def test_frames_that_are_decoded_already_are_made_small_in_the_same_way() -> None:
     frame = coloured(320, 240, 2)
     whole = frame.to_ndarray(format="rgb24")
-    found = resize_short_side(whole[None], 112)[0]
-    assert np.abs(found.astype(float) - Scaler().rgb(frame, *found.shape[:2])).mean() < 2.0
+    actual = resize_short_side(whole[None], 112)[0]
+    assert np.abs(actual.astype(float) - Scaler().rgb(frame, *actual.shape[:2])).mean() < 2.0
     assert np.array_equal(resize_short_side(whole[None], 240)[0], whole)

@@ -36,8 +36,8 @@ def test_nothing_is_decoded_behind_the_last_wanted_frame(tmp_path: Path, monkeyp
     for packet in packets[place + 1 :]:
         content[packet.pos : packet.pos + packet.size] = b"\xff" * packet.size
     path.write_bytes(content)
-    found = PyAVReader(path, 60).read([3, 9], None).astype(float).mean(axis=(1, 2, 3))
-    assert np.abs(found - [18, 54]).max() < 2.6
+    actual = PyAVReader(path, 60).read([3, 9], None).astype(float).mean(axis=(1, 2, 3))
+    assert np.abs(actual - [18, 54]).max() < 2.6
 
 
 @pytest.mark.parametrize("reader", ["auto", "pyav"])

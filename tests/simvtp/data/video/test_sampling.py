@@ -45,8 +45,8 @@ def test_finetuning_spreads_16_frames_evenly_over_a_window_of_64() -> None:
 
 def test_the_test_takes_windows_from_the_start_to_the_end() -> None:
     sampling = RELEASED["finetune"]
-    found = sampling.test(300, 3)
-    clips = [tuple(found[first : first + 16]) for first in (0, 16, 32)]
+    actual = sampling.test(300, 3)
+    clips = [tuple(actual[first : first + 16]) for first in (0, 16, 32)]
     assert clips == [tuple(range(first, first + 61, 4)) for first in (0, 116, 236)]  # 75 kept frames: 0, 29, 59
     assert sampling.test(300, 15)[::16] == [0, 16, 32, 48, 64, 84, 100, 116, 132, 148, 168, 184, 200, 216, 236]
     assert sampling.test(300, 1) == list(range(116, 177, 4))
@@ -71,9 +71,9 @@ def test_without_a_stride_frames_are_spread_over_the_video() -> None:
 def test_every_index_exists_whatever_the_length(sampling: FrameSampling) -> None:
     for count in range(1, 200):
         for start in (0.0, 0.37, 0.999999):
-            found = sampling.train(count, start)
-            assert len(found) == 16
-            assert found == sorted(found)
-            assert 0 <= found[0] <= found[-1] < count
+            actual = sampling.train(count, start)
+            assert len(actual) == 16
+            assert actual == sorted(actual)
+            assert 0 <= actual[0] <= actual[-1] < count
         assert len(sampling.test(count, 3)) == 48
         assert 0 <= min(sampling.test(count, 3)) <= max(sampling.test(count, 3)) < count

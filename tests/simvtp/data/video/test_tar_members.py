@@ -1,4 +1,4 @@
-"""A video inside a tar file is read as if it were a file of its own."""
+"""A video inside a tar file is read as if it were its own file."""
 
 import tarfile
 from pathlib import Path
@@ -20,8 +20,8 @@ def test_a_member_is_read_alone(corpus_name: str, tmp_path: Path) -> None:
         tar.add(load(corpus_name, "val").samples[0].path, "0.mp4")
         tar.add(source, "1.mp4")
     with tarfile.open(shard) as tar:
-        found = tar.getmember("1.mp4")
-    path = shard.parent / member_path("0.tar", found.offset_data, found.size, "1.mp4")
+        actual = tar.getmember("1.mp4")
+    path = shard.parent / member_path("0.tar", actual.offset_data, actual.size, "1.mp4")
     assert file_on_disk(path) == shard
     assert (Video(path).frames(range(8)) == Video(source).frames(range(8))).all()
 

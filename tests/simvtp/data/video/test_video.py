@@ -46,10 +46,10 @@ def decoder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 def test_the_frames_that_are_asked_for_in_that_order(tmp_path: Path, decoder: str, width: int):
     path = numbered(tmp_path / "v.mp4", 20, 48, width)
     assert frame_count(path) == 20
-    found = read(path, [19, 3, 3, 0, 11])
-    assert found.shape == (5, 48, width, 3)
-    assert found.dtype == np.uint8
-    shades = found.astype(float).mean(axis=(1, 2, 3))
+    actual = read(path, [19, 3, 3, 0, 11])
+    assert actual.shape == (5, 48, width, 3)
+    assert actual.dtype == np.uint8
+    shades = actual.astype(float).mean(axis=(1, 2, 3))
     assert np.abs(shades - np.array([152, 24, 24, 0, 88])).max() < 2.5, decoder
     assert Video(path).frames_per_second == 8
 
@@ -58,9 +58,9 @@ def test_colours_and_places_survive_at_a_narrow_width(tmp_path: Path, decoder: s
     picture = np.zeros((8, 48, 48, 3), np.uint8)
     picture[:, 8:24, 24:40] = (220, 40, 60)  # rows 8-23, columns 24-39
     (tmp_path / "v.mp4").write_bytes(encode(picture))
-    found = read(tmp_path / "v.mp4", range(8)).astype(int)
-    assert np.abs(found - picture).max(initial=0) < 40, decoder
-    assert np.abs(found[:, 10:22, 26:38] - (220, 40, 60)).mean() < 5
+    actual = read(tmp_path / "v.mp4", range(8)).astype(int)
+    assert np.abs(actual - picture).max(initial=0) < 40, decoder
+    assert np.abs(actual[:, 10:22, 26:38] - (220, 40, 60)).mean() < 5
 
 
 def test_broken_files_are_named(tmp_path: Path, decoder: str):
@@ -133,9 +133,9 @@ def test_odd_streams_give_the_frame_of_that_number(
     times, options = ODD[kind]
     path = odd(tmp_path / f"v.{ending}", 40, times=times, options=options)
     assert frame_count(path) == 40
-    for asked in ([0], [39], [13], [7, 8, 9], [38, 2, 2, 21], list(range(40))):
-        found = read(path, asked).astype(float)[:, 40:].mean(axis=(1, 2, 3))
-        assert np.abs(found - 6 * np.array(asked)).max() < 2.6, (decoder, asked)
+    for indices in ([0], [39], [13], [7, 8, 9], [38, 2, 2, 21], list(range(40))):
+        actual = read(path, indices).astype(float)[:, 40:].mean(axis=(1, 2, 3))
+        assert np.abs(actual - 6 * np.array(indices)).max() < 2.6, (decoder, indices)
 
 
 def test_frames_are_made_small_while_decoding(tmp_path: Path, decoder: str):
@@ -213,8 +213,8 @@ def test_threads_do_not_get_each_others_frames(tmp_path: Path):
     wrong: list[tuple[int, int]] = []
 
     def read(path: Path, count: int) -> None:
-        found = [Video(path, "decord").frame_count for _ in range(100)]
-        wrong.extend((count, other) for other in found if other != count)
+        actual = [Video(path, "decord").frame_count for _ in range(100)]
+        wrong.extend((count, other) for other in actual if other != count)
 
     threads = [threading.Thread(target=read, args=pair) for pair in zip(paths, (20, 30), strict=True)]
     for thread in threads:

@@ -33,7 +33,7 @@ def clips(made: Config, rows: int = 3) -> tuple[Tensor, Tensor]:
 
 
 def hidden(mask: VideoMask, tubes: int) -> Tensor:
-    """bool [B, tubes], True where masked."""
+    """bool [B, tubes], True if masked."""
     return torch.zeros(len(mask.masked), tubes, dtype=torch.bool).scatter(1, mask.masked, True)
 
 
@@ -54,14 +54,14 @@ def test_masked_video_modelling_is_videomaes(shape: str, ratio: float, normed: b
     (encoded,) = ours.encode([Group(ours.tubes(tubes, mask.visible))])
     assert ours.pixel_decoder is not None
     predicted = ours.pixel_decoder(encoded.tokens, mask.visible, mask.masked)
-    asked = gather_rows(tubes, mask.masked)
-    loss = masked_video_loss(predicted, pixel_targets(asked) if normed else asked.float() / 255)
+    masked = gather_rows(tubes, mask.masked)
+    loss = masked_video_loss(predicted, pixel_targets(masked) if normed else masked.float() / 255)
     loss.backward()  # type: ignore[no-untyped-call]
 
-    found = theirs(pixels, bool_masked_pos=hidden(mask, made.model.tubes))
-    found.loss.backward()
-    assert agree(predicted, found.logits[..., head_rows(made)])
-    assert agree(loss, found.loss)
+    actual = theirs(pixels, bool_masked_pos=hidden(mask, made.model.tubes))
+    actual.loss.backward()
+    assert agree(predicted, actual.logits[..., head_rows(made)])
+    assert agree(loss, actual.loss)
     for mine, other in pairs(ours, theirs, made, gradient=True):
         assert other.abs().max() > 0
         assert agree(mine, other)
@@ -76,15 +76,15 @@ def test_the_encoder_is_videomaes(shape: str, ratio: float) -> None:
     video, pixels = clips(made)
     mask = draw_video_mask(len(video), made.model, made.mask, generator("mask"))
     alone = theirs.get_submodule("videomae")
-    found = alone(pixels, bool_masked_pos=hidden(mask, made.model.tubes)).last_hidden_state
+    actual = alone(pixels, bool_masked_pos=hidden(mask, made.model.tubes)).last_hidden_state
     (encoded,) = ours.encode([Group(ours.tubes(cut_tubes(video, made.model), mask.visible))])
-    assert agree(encoded.tokens, found)
+    assert agree(encoded.tokens, actual)
     if ratio == 0:
         (whole,) = ours.encode([Group(ours.tubes(cut_tubes(video, made.model)))])
         assert agree(whole.tokens, alone(pixels).last_hidden_state)
 
-    direction = torch.randn(found.shape, generator=generator("direction")) / found.numel() ** 0.5
-    (found * direction).sum().backward()
+    direction = torch.randn(actual.shape, generator=generator("direction")) / actual.numel() ** 0.5
+    (actual * direction).sum().backward()
     (encoded.tokens * direction).sum().backward()
     _zero_where_unused(ours, theirs)
     for mine, other in pairs(ours, theirs, made, gradient=True):
@@ -122,10 +122,10 @@ def test_word_embeddings_are_berts(shape: str) -> None:
     for mine, other in beside:
         mine.data = other.detach().clone()
     words = torch.randint(1, WORDS, (3, made.model.words), generator=generator("words"))  # 0 is [PAD]
-    found, wanted = ours(words), theirs(input_ids=words)
-    assert agree(found, wanted)
-    direction = torch.randn(found.shape, generator=generator("direction")) / found.numel() ** 0.5
-    (found * direction).sum().backward()
+    actual, wanted = ours(words), theirs(input_ids=words)
+    assert agree(actual, wanted)
+    direction = torch.randn(actual.shape, generator=generator("direction")) / actual.numel() ** 0.5
+    (actual * direction).sum().backward()
     (wanted * direction).sum().backward()
     for mine, other in beside:
         assert mine.grad is not None

@@ -82,23 +82,23 @@ def entropy(scores: list[float] | Array, right: int) -> float:
 def restated(weights: dict[str, Array], batch: MaskedBatch, temperature: float) -> dict[str, float]:
     """The four losses (SimVTP section 3.3)."""
     videos, rows = batch.video.numpy().astype(np.float64), len(batch.video)
-    seen, asked = batch.video_mask.visible.tolist(), batch.video_mask.masked.tolist()
+    seen, masked = batch.video_mask.visible.tolist(), batch.video_mask.masked.tolist()
 
     def tubes(row: int) -> list[Array]:
-        found = []
+        collected = []
         for number in seen[row]:
             pixels = tube(videos[row], number)
             normal = np.concatenate([(pixels[c] - MEAN[c]) / STD[c] for c in range(3)])
-            found.append(linear(normal, weights, "tubes.proj") + sine(number, len(weights["tubes.proj.bias"])))
-        return found
+            collected.append(linear(normal, weights, "tubes.proj") + sine(number, len(weights["tubes.proj.bias"])))
+        return collected
 
     def words(row: int) -> list[Array]:
-        found = []
+        collected = []
         for place, word in enumerate(batch.text_mask.words[row].tolist()):
             if word != PAD:
                 parts = weights["words.word.weight"][word], weights["words.position.weight"][place]
-                found.append(norm(sum(parts) + weights["words.kind.weight"][0], weights, "words.norm", 1e-12))
-        return found
+                collected.append(norm(sum(parts) + weights["words.kind.weight"][0], weights, "words.norm", 1e-12))
+        return collected
 
     def encoded(tokens: list[Array]) -> list[Array]:
         return transformer(tokens, weights, "encoder", HEADS)
@@ -111,18 +111,18 @@ def restated(weights: dict[str, Array], batch: MaskedBatch, temperature: float) 
             linear(x, weights, "pixel_decoder.embed") + sine(place, width)
             for x, place in zip(joint[row][:count], seen[row], strict=True)
         ]
-        given += [weights["pixel_decoder.mask_token"] + sine(place, width) for place in asked[row]]
+        given += [weights["pixel_decoder.mask_token"] + sine(place, width) for place in masked[row]]
         decoded = transformer(given, weights, "pixel_decoder.layers", DECODER_HEADS)[count:]
-        for number, state in zip(asked[row], decoded, strict=True):
+        for number, state in zip(masked[row], decoded, strict=True):
             predicted = linear(state, weights, "pixel_decoder.head").reshape(3, -1)
             for channel, pixels in enumerate(tube(videos[row], number)):
                 wanted = (pixels - pixels.mean()) / (pixels.std(ddof=1) + 1e-6)
                 squares += list((predicted[channel] - wanted) ** 2)
 
-    length, told = batch.text_mask.words.shape[1], []
+    length, entropies = batch.text_mask.words.shape[1], []
     for position, target in zip(batch.text_mask.positions.tolist(), batch.text_mask.targets.tolist(), strict=True):
         row, place = divmod(position, length)
-        told.append(entropy(linear(joint[row][len(seen[row]) + place], weights, "word_head"), target))
+        entropies.append(entropy(linear(joint[row][len(seen[row]) + place], weights, "word_head"), target))
 
     films = [np.mean(encoded(tubes(row)), axis=0) for row in range(rows)]
     texts = [np.mean(encoded(words(row)), axis=0) for row in range(rows)]
@@ -137,7 +137,7 @@ def restated(weights: dict[str, Array], batch: MaskedBatch, temperature: float) 
         matches.append(entropy(linear(np.mean(wrong, axis=0), weights, "matching_head"), 0))
     return {
         "mvm": float(np.mean(squares)),
-        "mlm": float(np.mean(told)),
+        "mlm": float(np.mean(entropies)),
         "vtc": by_film + by_text,
         "vtm": float(np.mean(matches)),
     }
@@ -158,9 +158,9 @@ def test_four_losses_of_a_batch_from_bytes_and_words(video: float, text: float, 
         draw_video_mask(3, made.model, made.mask, random), draw_text_mask(words, text, MASK, (PAD, CLS, SEP), random),
         sample_negatives(3, random),
     )  # fmt: skip
-    found = losses(model, batch, made)
+    computed = losses(model, batch, made)
     weights = {name: value.double().numpy() for name, value in model.state_dict().items()}
     wanted = restated(weights, batch, made.objective.temperature)
     assert len(batch.text_mask.targets) > 0
     for name, value in wanted.items():
-        assert found[name].item() == pytest.approx(value, abs=1e-5, rel=1e-5), name
+        assert computed[name].item() == pytest.approx(value, abs=1e-5, rel=1e-5), name

@@ -40,7 +40,7 @@ def loaded(init: Path | str, made: Config, model: nn.Module | None = None) -> tu
 
 def original(theirs: nn.Module) -> dict[str, Tensor]:
     """The names and shapes of VideoMAE's own checkpoints."""
-    found: dict[str, Tensor] = {}
+    collected: dict[str, Tensor] = {}
     parts: dict[str, list[Tensor]] = {}
     for name, tensor in theirs.state_dict().items():
         name = name.replace("videomae.embeddings.patch_embeddings.projection", "encoder.patch_embed.proj")
@@ -53,8 +53,8 @@ def original(theirs: nn.Module) -> dict[str, Tensor]:
         if ".attention.attention." in name:  # query, key, value, in this order
             parts.setdefault(name.partition(".attention")[0] + ".attn.qkv.weight", []).append(tensor)
         else:
-            found[name] = tensor
-    return found | {name: torch.cat(three) for name, three in parts.items()}
+            collected[name] = tensor
+    return collected | {name: torch.cat(three) for name, three in parts.items()}
 
 
 def same_as_twin(model: SimVTPModel, theirs: nn.Module, made: Config) -> bool:
@@ -133,14 +133,14 @@ def test_bert_files_that_came_from_tensorflow(made: Config, tmp_path: Path) -> N
 def released(made: Config) -> tuple[dict[str, Tensor], nn.Module, nn.Module]:
     _, video = twins(made)
     text = bert(made)
-    found = original(video)
+    actual = original(video)
     for name, tensor in text.state_dict().items():
         if name.startswith("bert.embeddings."):
-            found[name.replace("bert.embeddings", "text_embeddings")] = tensor
+            actual[name.replace("bert.embeddings", "text_embeddings")] = tensor
     width = made.model.width
     shapes = {"text_cls.weight": (WORDS, width), "text_cls.bias": (WORDS,), "vtm_head.weight": (2, width),
               "vtm_head.bias": (2,)}  # fmt: skip
-    return found | {name: torch.randn(shape) for name, shape in shapes.items()}, video, text
+    return actual | {name: torch.randn(shape) for name, shape in shapes.items()}, video, text
 
 
 def test_a_released_simvtp_checkpoint_fills_everything(made: Config, tmp_path: Path) -> None:

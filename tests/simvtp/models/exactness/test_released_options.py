@@ -23,8 +23,8 @@ def features(rows: int) -> tuple[Tensor, Tensor]:
 def test_contrast_in_groups_is_the_mean_over_processes_that_gather_nothing() -> None:
     videos, texts = features(12)
     alone = [contrastive_loss(videos[i : i + 4], texts[i : i + 4], 0.05) for i in (0, 4, 8)]
-    found = contrastive_loss(videos, texts, 0.05, 4)
-    assert found.item() == pytest.approx(sum(part.item() for part in alone) / 3, rel=1e-6)
+    actual = contrastive_loss(videos, texts, 0.05, 4)
+    assert actual.item() == pytest.approx(sum(part.item() for part in alone) / 3, rel=1e-6)
     assert contrastive_loss(videos, texts, 0.05, 12).item() == contrastive_loss(videos, texts, 0.05).item()
     equal = torch.ones(12, 6)
     assert contrastive_loss(equal, equal, 0.05, 4).item() == pytest.approx(2 * math.log(4), rel=1e-6)
@@ -57,11 +57,11 @@ def test_pretraining_contrasts_in_its_groups() -> None:
     model, data = small_batch.model(whole).eval(), small_batch.batch(whole)
     pooled: list[Tensor] = []
     model.encoder.register_forward_hook(lambda _, __, groups: pooled.extend(group.mean() for group in groups))
-    found = losses(model, data, halves)["vtc"].item()
+    computed = losses(model, data, halves)["vtc"].item()
     videos, texts = pooled
     parts = [contrastive_loss(videos[i : i + 2], texts[i : i + 2], 0.05).item() for i in (0, 2)]
-    assert found == pytest.approx(sum(parts) / 2, rel=1e-5)
-    assert losses(model, data, whole)["vtc"].item() != pytest.approx(found, rel=1e-2)
+    assert computed == pytest.approx(sum(parts) / 2, rel=1e-5)
+    assert losses(model, data, whole)["vtc"].item() != pytest.approx(computed, rel=1e-2)
 
 
 WORDS = torch.tensor([[2, 7, 8, 3], [2, 9, 3, 0]])  # [PAD] is 0
@@ -71,14 +71,14 @@ WORDS = torch.tensor([[2, 7, 8, 3], [2, 9, 3, 0]])  # [PAD] is 0
 @pytest.mark.parametrize("finetuned", [True, False])
 def test_the_mean_with_padding_depends_on_the_batch_and_the_other_does_not(finetuned: bool) -> None:
     length = "4 epochs" if finetuned else "0 steps"
-    found = {}
+    collected = {}
     for mean in ("words", "padded"):
         made = small_batch.config(model__text_mean=mean, finetune__length=length)
         model = make_dual_encoder(small_batch.model(made), made).eval()
         assert isinstance(model, DualEncoder if finetuned else ZeroShot)
         together = model.encode_text(WORDS, WORDS != 0)
         alone = model.encode_text(WORDS[1:, :3], WORDS[1:, :3] != 0)
-        found[mean] = together
+        collected[mean] = together
         assert torch.allclose(together[1], alone[0], atol=1e-6) == (mean == "words")
         (states,) = model.text_encoder([Group(model.words(WORDS), WORDS != 0)])
         normed = model.text_norm(states.tokens) if isinstance(model, ZeroShot) else states.tokens
@@ -86,7 +86,7 @@ def test_the_mean_with_padding_depends_on_the_batch_and_the_other_does_not(finet
         pooled = normed[1, :count].mean(dim=0)
         wanted = pooled if isinstance(model, ZeroShot) else model.text_norm(pooled)
         assert torch.allclose(together[1], functional.normalize(wanted, dim=0), atol=1e-6)
-    assert torch.allclose(found["words"][0], found["padded"][0], atol=1e-6)  # a row without padding
+    assert torch.allclose(collected["words"][0], collected["padded"][0], atol=1e-6)  # a row without padding
 
 
 def test_matching_counts_padding_where_the_config_says_so() -> None:
@@ -94,9 +94,9 @@ def test_matching_counts_padding_where_the_config_says_so() -> None:
     padded = small_batch.config(objective__mvm=0, objective__mlm=0, objective__vtc=0, model__text_mean="padded")
     model, data = small_batch.model(made).eval(), small_batch.batch(made)
     assert losses(model, data, padded)["vtm"].item() == losses(model, data, made)["vtm"].item()  # nothing is padded
-    present = data.present.clone()
-    present[:, 7:] = False
-    short = replace(data, present=present)
+    is_word = data.present.clone()
+    is_word[:, 7:] = False
+    short = replace(data, present=is_word)
     assert losses(model, short, padded)["vtm"].item() != losses(model, short, made)["vtm"].item()
 
 

@@ -70,7 +70,7 @@ def pairs(ours: SimVTPModel, theirs: Any, made: Config, *, gradient: bool = Fals
     assert decoder is not None
     conv = theirs.videomae.embeddings.patch_embeddings.projection
     rows = head_rows(made)
-    found = [
+    actual = [
         (of(ours.tubes.proj.weight), of(conv.weight).flatten(1)),
         (of(ours.tubes.proj.bias), of(conv.bias)),
         (of(decoder.embed.weight), of(theirs.encoder_to_decoder.weight)),
@@ -85,7 +85,7 @@ def pairs(ours: SimVTPModel, theirs: Any, made: Config, *, gradient: bool = Fals
         for block, layer in zip(stack.blocks, layers, strict=True):
             attention = layer.attention.attention
             three = [of(part.weight) for part in (attention.query, attention.key, attention.value)]
-            found += [
+            actual += [
                 (of(block.attn.qkv.weight), torch.cat(three)),
                 (of(block.attn.q_bias), of(attention.query.bias)),
                 (of(block.attn.v_bias), of(attention.value.bias)),
@@ -94,8 +94,8 @@ def pairs(ours: SimVTPModel, theirs: Any, made: Config, *, gradient: bool = Fals
             norms += [(block.attn.proj, layer.attention.output.dense)]
             norms += [(block.fc1, layer.intermediate.dense), (block.fc2, layer.output.dense)]
     for mine, other in norms:
-        found += [(of(mine.weight), of(other.weight)), (of(mine.bias), of(other.bias))]
-    return found
+        actual += [(of(mine.weight), of(other.weight)), (of(mine.bias), of(other.bias))]
+    return actual
 
 
 def head_rows(made: Config) -> list[int]:
