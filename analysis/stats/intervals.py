@@ -88,13 +88,27 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        """'higher', 'lower' or 'no difference shown', with the reason where it is not the interval."""
+        """'higher', 'lower' or 'no difference shown', with the reason where it is not the interval.
+
+        Of one seed: 'higher on these queries (one seed)', which claims nothing of other seeds.
+        """
         if self.interval.queries_only:
-            return "no difference shown (one seed)"
+            return (
+                f"{self.on_queries} on these queries (one seed)"
+                if self.on_queries
+                else "no difference shown (one seed)"
+            )
         if self.interval.low <= 0 <= self.interval.high:
             return "no difference shown"
         if self.adjusted_p >= 1 - CONFIDENCE:
             return "no difference shown (Holm)"
+        return "higher" if self.interval.mean > 0 else "lower"
+
+    @property
+    def on_queries(self) -> str:
+        """'higher' or 'lower' where the interval leaves out 0, else ''."""
+        if self.interval.low <= 0 <= self.interval.high:
+            return ""
         return "higher" if self.interval.mean > 0 else "lower"
 
     @property

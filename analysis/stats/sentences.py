@@ -19,7 +19,7 @@ def against_base(rows: Sequence[Row], base: str = "the base") -> str:
         return "nothing to compare yet"
     if all(row.difference and row.difference.interval.queries_only for row in compared):
         if all(row.seeds == 1 for row in compared):
-            return "one seed, so no difference can be claimed"
+            return _of_one_seed(compared, base)
         return "no row shares two seeds with the base, so no difference can be claimed"
     own = next((row for row in rows if row.is_base), None)
     unclaimed = {row.label: missing for row in compared if (missing := yardsticks.without_claim(row, own))}
@@ -30,6 +30,16 @@ def against_base(rows: Sequence[Row], base: str = "the base") -> str:
         named = ", ".join(labels[:3]) + (f" and {len(labels) - 3} more" if len(labels) > 3 else "")
         parts.append(f"nothing is claimed of {named}: {objectives} not learned")
     return "; ".join(parts)
+
+
+def _of_one_seed(compared: Sequence[Row], base: str) -> str:
+    """The two largest differences that the test queries resolve; other seeds may differ from them."""
+    words = "one seed, so no difference can be claimed"
+    gaps = [(row, gap) for row in compared if (gap := row.difference) and gap.on_queries]
+    ranked = sorted(gaps, key=lambda one: -abs(one[1].interval.mean))[:2]
+    parts = [f"{row.label} is {gap.on_queries} than {base} by {abs(gap.interval.mean):.1f} {row.metric.unit}"
+             for row, gap in ranked]  # fmt: skip
+    return f"{words} of other seeds; on these queries {' and '.join(parts)}" if parts else words
 
 
 def _claims(compared: Sequence[Row], base: str) -> list[str]:
