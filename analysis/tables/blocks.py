@@ -17,7 +17,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from analysis.runs.load import Collection
-from analysis.stats.summary import WANTED, Row, Summary, power, summarise
+from analysis.stats.power import power
+from analysis.stats.summary import WANTED, Row, Summary, summarise
 from analysis.tables import claims, columns, yardsticks
 from analysis.tables.markdown import block_names, fill_block, pipe_table
 from simvtp.errors import DataError, nearest

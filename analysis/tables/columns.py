@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from analysis.stats import published, yardsticks
 from analysis.stats.intervals import Difference, Interval
-from analysis.stats.summary import MAIN, Row, Summary, power_note
+from analysis.stats.power import power_note
+from analysis.stats.summary import MAIN, Row, Summary
 from analysis.tables import yardsticks as yardstick_table
 from analysis.tables.markdown import pipe_table
 

@@ -12,7 +12,8 @@ import pytest
 from analysis.runs.load import load
 from analysis.stats import sentences
 from analysis.stats.intervals import detectable, seeds_needed
-from analysis.stats.summary import Summary, power_note, summarise
+from analysis.stats.power import power_note
+from analysis.stats.summary import Summary, summarise
 from simvtp.config.presets import TINY
 from simvtp.config.schema import flatten, override
 from tests.analysis.folders import Builder
