@@ -7,13 +7,16 @@ import difflib
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
-from analysis.runs.load import Collection, load
-from analysis.runs.schema import Sweep
 from analysis.runs.text import printable
 from simvtp.cli import Parser, boundary
 from simvtp.errors import ConfigError, DataError
 from simvtp.runtime.files import write_bytes
+
+if TYPE_CHECKING:
+    from analysis.runs.load import Collection
+    from analysis.runs.schema import Sweep
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +24,7 @@ EXITS = """exit code: 0, every sweep was shown (unfinished ones as far as they a
 named on stderr); 1, some sweep could not be shown, or an unknown error, whose report is in a file that stderr names; 2,
 nothing could be done, one paragraph on stderr says why"""
 
-Show = Callable[[argparse.Namespace, Collection, Sequence[Sweep]], int]
+Show: TypeAlias = "Callable[[argparse.Namespace, Collection, Sequence[Sweep]], int]"
 
 
 def parser(program: str, description: str) -> argparse.ArgumentParser:
@@ -38,6 +41,8 @@ def run(arguments: argparse.Namespace, show: Show) -> int:
     """Load, choose, show; returns the exit code. `show` returns how many sweeps it could not show."""
 
     def body() -> int:
+        from analysis.runs.load import load  # numpy: not for --help
+
         collection = load(arguments.folder)
         sweeps = _chosen(collection, arguments.only)
         log_skipped(collection)

@@ -14,16 +14,19 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 if __name__ == "__main__" and not __package__:  # run as a file: Python put analysis/ on the path, not the repository
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from analysis import cli
 from analysis.figures import looks
-from analysis.runs.load import Collection
-from analysis.runs.schema import Sweep
 from analysis.stats import metric, published
 from analysis.stats.cost import add_option
+
+if TYPE_CHECKING:
+    from analysis.runs.load import Collection
+    from analysis.runs.schema import Sweep
 
 
 def show(arguments: argparse.Namespace, collection: Collection, sweeps: Sequence[Sweep]) -> int:

@@ -68,7 +68,7 @@ def _train(experiment: Experiment) -> None:
     corpus, validation = retrieval_corpus(config, "train"), gallery(config, tokenizer, "val", views=False)
     stage, model = config.finetune, dual_encoder(experiment, tokenizer).to(device)
     warn_of_slow_bf16("finetune", stage, device)
-    loader = build_train_loader(config, "finetune", corpus, tokenizer)
+    loader = build_train_loader(config, "finetune", corpus, tokenizer, device)
     steps = steps_of(stage.length, loader.steps_per_epoch)
     trainer = Trainer(
         name="finetune", model=model, objective=Finetuning(model, config), optimisation=stage, steps=steps,

@@ -60,7 +60,7 @@ def _train(experiment: Experiment, folder: Path) -> None:
     tokenizer = tokenizer_of(config)
     stage, model = config.pretrain, starting_model(config, tokenizer).to(device)
     warn_of_slow_bf16("pretrain", stage, device)
-    loader = build_train_loader(config, "pretrain", pretraining_corpus(config), tokenizer)
+    loader = build_train_loader(config, "pretrain", pretraining_corpus(config), tokenizer, device)
     trainer = Trainer(
         name="pretrain", model=model, objective=Pretraining(model, config), optimisation=stage,
         steps=steps_of(stage.length, loader.steps_per_epoch), warmup=steps_of(stage.warmup, loader.steps_per_epoch),

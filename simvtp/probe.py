@@ -14,8 +14,9 @@ from typing import Any
 import torch
 from rich.table import Table
 
-from simvtp.cli import Parser, main
+from simvtp.cli import Parser, add_plugin_argument, main
 from simvtp.config.file_digests import split
+from simvtp.config.plugins.loading import load_plugins
 from simvtp.errors import DataError
 from simvtp.evaluation.probe import Accuracy, Head, probe
 from simvtp.inference.retriever import SimVTP
@@ -49,7 +50,9 @@ def _main() -> None:
     parser.add_argument("--data", default="", metavar="CORPUS", help="labelled corpus (that of the run's fine-tuning)")
     parser.add_argument("--head", choices=("linear", "attentive"), default="linear", help="linear, or attentive")
     parser.add_argument("--out", type=Path, metavar="JSON", help="also write the figures to a file")
+    add_plugin_argument(parser)
     given = parser.parse_args()
+    load_plugins(given.plugins)
     for folder in given.folders:
         if not folder.is_dir():
             raise DataError(f"{folder} is no folder; name a run, a pre-training stage or a model folder")

@@ -22,7 +22,7 @@ def parser() -> argparse.ArgumentParser:
         "--cluster", default="auto", metavar="WHERE", help="auto, local, debug, slurm, or a file in clusters/ (auto)"
     )
     made.add_argument("--jobs", type=int, metavar="N", help="runs at once (here: cores / threads of a run)")
-    made.add_argument("--pack", type=int, metavar="N", help="runs side by side in one job of SLURM (1)")
+    made.add_argument("--pack", type=int, metavar="N", help="runs side by side on one GPU, or in one job of SLURM (1)")
     _add_search(made)
     made.add_argument(
         "--scalars", metavar="KINDS", help="where else to show curves: tensorboard, trackio, mlflow, wandb"

@@ -184,10 +184,12 @@ def sweep_record(plan: Plan, table: Table, command: str, before: Mapping[str, An
 
 
 def _recorded_base(plan: Plan, table: Table) -> dict[str, Any]:
-    """The base with a value for every field that a point sets, also of plugins, and the plugins of all points."""
-    own = flatten(plan.base)
-    added = {key: own[key] for key in sorted({*table.axes, *(key for point in table.points for key in point.set)})}
-    values = {**added, **own, "plugins": merged(plan.runs[run].settings.plugins for run in table.ids)}
+    """The base with a value for every field that a point sets, also of plugins, for the options of plugins that a point
+    switches on, and the plugins of all points."""
+    own, settings = flatten(plan.base), [plan.runs[run].settings for run in table.ids]
+    changed = {*table.axes, *(key for point in table.points for key in point.set)}
+    added = {key: own[key] for key in sorted(changed.union(*(dict(config.extra) for config in settings)))}
+    values = {**added, **own, "plugins": merged(config.plugins for config in settings)}
     return {key: value for key, value in values.items() if key != "seed"}
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -186,8 +185,7 @@ def start(
         log.warning(line)
     if arguments.detach:
         return run_sweep.detach(console, plan, registry, [word for word in words if word != "--detach"])
-    command = shlex.join(["python", "sweeps/run.py", *words])
-    return run_sweep.run_sweep(plan, registry, executor, arguments, console, command)
+    return run_sweep.run_sweep(plan, registry, executor, arguments, console, display.command_line(words))
 
 
 def show_plan(

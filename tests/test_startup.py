@@ -35,7 +35,9 @@ def packages(folder: Path, *words: str) -> set[str]:
         ((*SWEEP, "--dry-run", "--cluster", "local"), set()),  # the spec of the embedded corpus is read
         ((*VARY, "--dry-run", "--cluster", "debug"), set()),
         (("-m", "simvtp", "--help"), {"numpy", "rich"}),
-        (("analysis/plot.py", "--help"), set()),
+        (("analysis/plot.py", "--help"), {"numpy"}),
+        (("analysis/report.py", "--help"), {"numpy", "jinja2"}),
+        (("analysis/reconstruct.py", "--help"), {"numpy"}),
         (("-m", "simvtp.run", "--help"), {"numpy"}),
         (("-m", "simvtp.config", "show", "base"), {"numpy"}),
     ],

@@ -96,7 +96,7 @@ def curves(summary: Summary, cost: Cost) -> Figure:
         ratio_axis(lower, x, axis_of(name), columns)
         finding = sentences.against_base(rows, _base_value(summary, name))
         further = any(set(row.point.set) - {name} for row in rows)
-        words = summary.sweep.title if further else axis_of(name).words
+        words = sentences.heading(summary) if further else axis_of(name).words
         upper.set_title(wrap(style.caption(figure, words, finding), 0.85 / columns), loc="left")
         upper.tick_params(labelbottom=False)
         if column:
@@ -108,7 +108,8 @@ def curves(summary: Summary, cost: Cost) -> Figure:
     rows = summary.finished_rows
     circles = [value for row in rows for value in row.scores()]
     seen = [value for row in rows if math.isfinite(value := row.score("test_seen"))]
-    note = headroom(uppers[0], rows, [*circles, *seen])
+    scratch = [summary.unpretrained.score()] if summary.unpretrained and summary.metric.is_rank else []
+    note = headroom(uppers[0], rows, [*circles, *seen, *scratch])
     if summary.unpretrained and str(summary.unpretrained.seeds) != summary.seed_counts:
         note = f"{note} No pre-training: n = {summary.unpretrained.seeds}.".strip()
     handles = dict(zip(*reversed(uppers[0].get_legend_handles_labels()), strict=True))
@@ -159,7 +160,8 @@ def _levels(panel: Axes, x: Sequence[float], rows: Sequence[Row], summary: Summa
                        label=BASE, zorder=4)  # fmt: skip
     if summary.unpretrained:
         panel.axhline(summary.unpretrained.score(), color="0.25", dashes=(5, 3), linewidth=1, label="no pre-training")
-    panel.axhline(summary.chance, color="0.25", linestyle=":", linewidth=1, label=CHANCE)
+    if not summary.metric.is_rank:  # of ranks far outside, and in the caption
+        panel.axhline(summary.chance, color="0.25", linestyle=":", linewidth=1, label=CHANCE)
     panel.set_ylabel(summary.metric.short if style.look().narrow else summary.metric.label)
 
 
@@ -216,17 +218,21 @@ def heat_map(summary: Summary) -> Figure:
     figure, panel = plt.subplots(figsize=style.look().size(4.2, share), layout="constrained")
     style.no_grid(panel)
     panel.set_facecolor("0.93")
-    drawn = panel.imshow(image, origin="lower", cmap="cividis", aspect="auto")
+    drawn = panel.imshow(
+        image, origin="lower", cmap="cividis_r" if summary.metric.is_rank else "cividis", aspect="auto"
+    )
     bright = (np.nanmin(image) + np.nanmax(image)) / 2
     for (x, y), row in cells.items():
         cell = (xs.index(x), ys.index(y))
-        _cell(panel, cell, row, "black" if row.runs and row.score() > bright else "white")
+        _cell(panel, cell, row, "black" if row.runs and row.metric.merit(row.score() - bright) > 0 else "white")
     for number, name, values in ((0, across, xs), (1, up, ys)):
         factor = axis_of(name).factor
         ticks = [f"{factor * value:g}" for value in values]
         (panel.set_xticks if number == 0 else panel.set_yticks)(range(len(values)), ticks)
         (panel.set_xlabel if number == 0 else panel.set_ylabel)(axis_of(name).label)
-    figure.colorbar(drawn, ax=panel, label=summary.metric.label)
+    bar = figure.colorbar(drawn, ax=panel, label=summary.metric.label)
+    if summary.metric.is_rank:  # better is higher
+        bar.ax.invert_yaxis()
     words = f"{axis_of(across).words} by {axis_of(up).words}"
     panel.set_title(wrap(style.caption(figure, words, sentences.against_base(summary.rows)), 0.7), loc="left")
     note = sentences.footnote(summary, "Outlined: base. *: a difference to it is shown.").replace(", small circles", "")

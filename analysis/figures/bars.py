@@ -42,19 +42,22 @@ def toggles(summary: Summary) -> Figure:
             _seeds(right, _gaps(row, summary.base), position, style.RED)
         elif row.point.base and row.runs:
             right.plot([0], [position], "D", color=style.BLACK, markersize=4)
-    left.axvline(summary.chance, color="0.25", linestyle=":", linewidth=1)
-    left.annotate("chance", (summary.chance, positions[0] + 0.42), (2, 0), textcoords="offset points", color="0.25",
-                  fontsize=style.small())  # fmt: skip
+    if not summary.metric.is_rank:  # of ranks far outside, and in the caption
+        left.axvline(summary.chance, color="0.25", linestyle=":", linewidth=1)
+        left.annotate("chance", (summary.chance, positions[0] + 0.42), (2, 0), textcoords="offset points", color="0.25",
+                      fontsize=style.small())  # fmt: skip
     right.axvline(0, color="0.25", linewidth=0.8)
     left.set_yticks(positions, [textwrap.fill(row.label, 24 if narrow else 36) for row in rows])
     left.set_ylim(-0.6, len(rows) - 0.4)
     left.set_xlabel(summary.metric.label)
-    difference = f"difference to the base, {summary.metric.name} (points)"
+    difference = f"difference to the base, {summary.metric.name} ({summary.metric.unit})"
     right.set_xlabel(style.wrap_label(difference, 0.7 if narrow else 0.33))
     cut = _limits(left, right, summary)
+    if summary.metric.is_rank:  # better is further right, as of the levels
+        right.invert_xaxis()
     left.set_title("Level", loc="left")
     right.set_title("Paired difference", loc="left")
-    title = style.caption(figure, summary.sweep.title, sentences.against_base(rows))
+    title = style.caption(figure, sentences.heading(summary), sentences.against_base(rows))
     if title:
         figure.suptitle(wrap(title, 0.95), x=0.01, ha="left")
     marks = "Differences pair runs of one seed. Filled: shown (Holm-corrected)."
@@ -75,7 +78,7 @@ def _limits(left: Axes, right: Axes, summary: Summary) -> str:
     highest = max((value for row in rows for value in row.scores()), default=1)
     ends = [row.main.high for row in rows]
     end = 1.05 * max(highest, min(max(ends, default=1), 1.4 * highest)) or 1
-    left.set_xlim(0, end)
+    style.level_axis(left, "x", rows, end, [value for row in rows for value in row.scores()])
     intervals = [row.difference.interval for row in rows if row.difference]
     gaps = [abs(gap) for row in rows if row.difference and summary.base for gap in _gaps(row, summary.base)]
     widest = max([max(-gap.low, gap.high) for gap in intervals], default=1)

@@ -61,17 +61,22 @@ def draw(summary: Summary, name: str) -> Figure:
         _levels(left, done, corpus, k)
         _differences(right, done, corpus, k)
     right.axhline(0, color="0.25", linewidth=0.8)
-    left.axhline(summary.chance, color="0.25", linestyle=":", linewidth=1)
     left.set_ylabel(summary.metric.label)
-    left.set_ylim(bottom=0)
+    if summary.metric.is_rank:  # better is higher; chance is far outside, and in the caption
+        rows = summary.finished_rows
+        style.level_axis(left, "y", rows, 1.05 * max(row.main.high for row in rows))
+        right.invert_yaxis()
+    else:
+        left.axhline(summary.chance, color="0.25", linestyle=":", linewidth=1)
+        left.set_ylim(bottom=0)
     base = f"{factor * float(summary.sweep.base[name]):g}{'%' if factor == 100 else ''}"
-    right.set_ylabel(style.wrap_label(f"difference to {base} on the same corpus (points)", 0.25))
+    right.set_ylabel(style.wrap_label(f"difference to {base} on the same corpus ({summary.metric.unit})", 0.25))
     for panel in (left, right):
         ratio_axis(panel, places, axis_of(name), 1 if narrow else 2)
     figure.legend(*left.get_legend_handles_labels(), loc="outside upper center",
                   ncols=style.legend_columns([corpus for corpus, _ in shown]))  # fmt: skip
     words = "; ".join(f"{corpus}: {sentences.against_base(rows, f'its {base}')}" for corpus, rows in shown)
-    left.set_title(wrap(style.caption(figure, summary.sweep.title, words), 0.45), loc="left")
+    left.set_title(wrap(style.caption(figure, sentences.heading(summary), words), 0.45), loc="left")
     note = sentences.footnote(summary, "Filled at the right: shown (Holm-corrected over all rows).")
     style.footnote(figure, note.replace(", small circles", ""))
     return figure

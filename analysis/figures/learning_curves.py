@@ -82,11 +82,19 @@ def chosen(rows: Sequence[Row]) -> list[Row]:
     return [row for row in rows if row.point.base or any(row is one for one in kept)]
 
 
+def panels_of(rows: Sequence[Row]) -> list[Panel]:
+    """PANELS, and behind those of pre-training one for each objective of a plugin, as results name their losses."""
+    losses = {str(name) for row in rows for run in row.runs.values() for name in run.rest.get("losses") or {}}
+    own = [Panel("pretrain", name, f"pre-training: {name}", "step", "loss", "loss")
+           for name in sorted(losses - {panel.key for panel in PANELS})]  # fmt: skip
+    return sorted([*PANELS, *own], key=lambda panel: panel.stage != "pretrain")
+
+
 def draw(summary: Summary, folder: Path) -> Figure | None:
     """A panel per loss and for validation R@1, a line per point (mean over seeds); None if nothing was logged."""
     shown = chosen(summary.finished_rows)
     logs = {run.id: lines_of(run, folder) for row in shown for run in row.runs.values()}
-    panels = [p for p in PANELS if any(series(lines, p) for lines in logs.values())]
+    panels = [p for p in panels_of(shown) if any(series(lines, p) for lines in logs.values())]
     if not panels:
         return None
     columns = min(2 if style.look().narrow else 3, len(panels))
@@ -101,8 +109,8 @@ def draw(summary: Summary, folder: Path) -> Figure | None:
         for k, (row, (x, y)) in enumerate(zip(shown, curves, strict=True)):
             if x:
                 colour, width, dashes = _line(k, row)
-                axes.plot(x, y, color=colour, linestyle=dashes, linewidth=width, label=row.label,
-                          zorder=3 if row.point.base else 2)  # fmt: skip
+                axes.plot(x, y, marker="o" if len(x) == 1 else "", color=colour, linestyle=dashes, linewidth=width,
+                          label=row.label, zorder=3 if row.point.base else 2)  # fmt: skip
                 tooltips.mark(axes, x[-1], y[-1], f"{row.label}: {panel.title} ends at {y[-1]:.4g}")
                 if panel.stage == "validation":
                     ends[row.label] = y[-1]
@@ -111,6 +119,8 @@ def draw(summary: Summary, folder: Path) -> Figure | None:
         axes.set_xlabel(panel.x)
         axes.set_ylabel(panel.label if style.look().width >= 7 else panel.unit)
         axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+        if len({place for x, _ in curves for place in x}) == 1:
+            axes.set_xticks([next(x[0] for x, _ in curves if x)])
     handles = {t: h for axes in grid.flat for h, t in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(handles.values(), handles.keys(), loc="outside lower center",
                   ncols=min(3, style.legend_columns(list(handles))), handlelength=3)  # fmt: skip

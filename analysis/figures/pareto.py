@@ -10,7 +10,6 @@ from typing import Any
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
 
 from analysis.figures import labels, style, tooltips
 from analysis.figures.style import headroom, wrap
@@ -23,14 +22,14 @@ _MOST = 16  # rows that all have a name and an interval; of more, those on the f
 
 
 def draw(summary: Summary, measure: Measure = time) -> Figure:
-    """One sweep, a mark per row; on the dashed front no row is both cheaper and higher."""
+    """One sweep, a mark per row; on the dashed front no row is both cheaper and better."""
     cost = measure(summary.rows)
     figure, panel = plt.subplots(figsize=style.look().size(3.6), layout="constrained")
     rows = summary.finished_rows
     front = pareto_front(rows, cost)
     _marks(panel, rows, front, cost)
     note = f"{headroom(panel, rows)} {cost.note(rows)}".strip()
-    panel.set_title(wrap(style.caption(figure, summary.sweep.title, _words(front, rows, cost)), 0.9), loc="left")
+    panel.set_title(wrap(style.caption(figure, sentences.heading(summary), _words(front, rows, cost)), 0.9), loc="left")
     end = 1.15 * max(cost.typical(row) for row in rows) or 1.0  # room for a name
     panel.set_xlim(0 if all(cost.typical(row) > 0 for row in rows) else -0.03 * end, end)  # a mark at 0 stays whole
     _finish(figure, panel, rows[0], cost)
@@ -77,7 +76,7 @@ def _name(
     the caption.
     """
     order = [row for row in rows if row.point.base][:1]  # has a ring, so its name stands further off
-    others = [] if len(rows) > _MOST else sorted(rows, key=lambda row: -row.score())
+    others = [] if len(rows) > _MOST else sorted(rows, key=_merit, reverse=True)
     for row in (*reversed(front), *others):
         if all(row is not one for one in order):
             order.append(row)
@@ -135,13 +134,12 @@ def overall(summaries: Sequence[Summary], measure: Measure = time) -> Figure:
     names = {id(row): f"{row.label} ({summaries[k].sweep.folder})" for row, k in rows.values() if same[row.label] > 1}
     _marks(panel, shown, front, cost)
     highest = max(row.score() for row in shown)
-    panel.set_ylim(0, min(1.5 * highest, 1.05 * max(row.main.high for row in shown)))
+    limit = min(1.5 * highest, 1.05 * max(row.main.high for row in shown))
+    style.level_axis(panel, "y", shown, limit)
     log = all(cost.typical(row) > 0 for row in shown)
     if log:
         panel.set_xscale("log")
-        panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        panel.xaxis.set_major_formatter("{x:g}")
-        panel.xaxis.set_minor_locator(NullLocator())
+        style.plain_logarithms(panel.xaxis)
     title = style.caption(figure, f"All rows of preset {summaries[0].sweep.preset}", _words(front, shown, cost))
     panel.set_title(wrap(title, 0.9), loc="left")
     _finish(figure, panel, shown[0], cost, ", log scale" if log else "")
@@ -179,21 +177,26 @@ def _finish(figure: Figure, panel: Axes, row: Row, cost: Cost, scale: str = "") 
 def pareto_front(rows: Sequence[Row], cost: Cost) -> list[Row]:
     """Rows that no cheaper row reaches in the mean of the metric, by rising cost."""
     front: list[Row] = []
-    for row in sorted(rows, key=lambda row: (cost.typical(row), -row.score())):
-        if not front or row.score() > front[-1].score():
+    for row in sorted(rows, key=lambda row: (cost.typical(row), -_merit(row))):
+        if not front or _merit(row) > _merit(front[-1]):
             front.append(row)
     return front
 
 
+def _merit(row: Row) -> float:
+    return row.metric.merit(row.score())
+
+
 def _words(front: Sequence[Row], rows: Sequence[Row], cost: Cost) -> str:
-    """Which row is clearly the cheapest, if one is, and which the highest."""
+    """Which row is clearly the cheapest, if one is, and which has the best mean."""
     if len(rows) == 1:
         return "nothing to compare yet"
-    cheapest, highest = front[0], front[-1]
+    cheapest, best = front[0], front[-1]
+    mean = f"has the {best.metric.best} mean"
     if cost.alike(rows):
-        return f"{highest.label} has the highest mean, all rows cost the same"
+        return f"{best.label} {mean}, all rows cost the same"
     if not all(cost.clearly_cheaper(cheapest, row) for row in rows if row is not cheapest):
-        return f"{highest.label} has the highest mean, no row is clearly the cheapest"
-    if cheapest is highest:
-        return f"{highest.label} is the cheapest and has the highest mean"
-    return f"{cheapest.label} is the cheapest, {highest.label} has the highest mean"
+        return f"{best.label} {mean}, no row is clearly the cheapest"
+    if cheapest is best:
+        return f"{best.label} is the cheapest and {mean}"
+    return f"{cheapest.label} is the cheapest, {best.label} {mean}"

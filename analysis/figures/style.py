@@ -11,7 +11,7 @@ import math
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 import matplotlib
@@ -20,6 +20,7 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.axis import XAxis, YAxis
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.ticker import LogLocator, NullLocator
@@ -177,9 +178,11 @@ class Axis:
 
 
 def axis_of(name: str) -> Axis:
-    """As the field's line in simvtp/config/schema.py has it; by its bare name where that is of another version."""
+    """As the field's line in simvtp/config/schema.py has it; by its name where it is of a plugin that is not loaded, or
+    of another version."""
     if name not in FIELDS:
-        return Axis(name, name)
+        words = name.replace(".", " ").replace("_", " ")
+        return Axis(words, words)
     field = FIELDS[name]
     if field.unit == "share":
         return Axis(field.axis, f"{field.axis} (%)", 100, log=field.log)
@@ -250,8 +253,29 @@ CUT = "Intervals that reach beyond the panel are cut."
 
 def headroom(panel: Axes, rows: Sequence[Row], marks: Iterable[float] = ()) -> str:
     """From 0 to a little above the highest mean or other mark; returns a note where an interval is cut there."""
+    marks = list(marks)
     highest = max(*(row.score() for row in rows), *marks, 0.0)
     end = max(row.main.high for row in rows)
     limit = min(1.08 * max(highest, end), 1.5 * highest) or 1.0
-    panel.set_ylim(0, limit)
+    level_axis(panel, "y", rows, limit, marks)
     return CUT if end > limit else ""
+
+
+def level_axis(
+    panel: Axes, axis: Literal["x", "y"], rows: Sequence[Row], end: float, marks: Iterable[float] = ()
+) -> None:
+    """Scale and limits of the metric's axis, whose better end is up or right: from 0 to `end`; of ranks a logarithm,
+    from `end` to the lowest interval or other mark."""
+    limits = (0.0, end)
+    if rows and rows[0].metric.is_rank:
+        limits = (end, 0.9 * min([*(row.main.low for row in rows), *marks]))
+        (panel.set_yscale if axis == "y" else panel.set_xscale)("log")
+        plain_logarithms(panel.yaxis if axis == "y" else panel.xaxis)
+    (panel.set_ylim if axis == "y" else panel.set_xlim)(*limits)
+
+
+def plain_logarithms(axis: XAxis | YAxis) -> None:
+    """Ticks of a logarithm at 1, 2, 5, 10, ..., as plain numbers."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_locator(NullLocator())

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
+from analysis.runs.metric_names import DIRECTIONS, METRICS
 from analysis.runs.text import changed_settings, is_plain_name, one_line, printable
 from simvtp.config.schema import completed
 from simvtp.errors import DataError
@@ -21,8 +22,6 @@ _NUMBERS: frozenset[type] = frozenset({int, float})
 _MEASURED: frozenset[type] = frozenset({int, float, bool})
 _PLAIN: frozenset[type] = frozenset({int, float, bool, str, type(None)})
 _COSTS = ("pretrain_seconds", "pretrain_steps", "pretrain_gflop", "finetune_seconds", "evaluate_seconds", "devices")
-DIRECTIONS = ("text_to_video", "video_to_text")
-METRICS = ("R@1", "R@5", "R@10", "MdR", "MnR")
 _ROUNDING = 0.06  # percentage points between a stored R@1 and the one of its ranks
 
 
@@ -58,18 +57,21 @@ class Run:
         return float(self.metrics.get(split, {}).get(direction, {}).get(name, math.nan))
 
     def hits(self, direction: str = "text_to_video", first: int = 1) -> npt.NDArray[np.float32]:
-        """[Q]: 100 where the right item is among the first `first`, else 0.
-
-        Captions of one video are found or missed together. Where a video has several, its queries are one value of
-        [videos]: it varies as their sum does, and the mean over videos is R@K over queries (the linearised ratio of
-        cluster sampling: Cochran 1977, section 9A).
-        """
+        """[Q]: 100 where the right item is among the first `first`, else 0; [videos] as in `by_video`."""
         hits = np.where(self.ranks[direction] <= first, np.float32(100), np.float32(0))
+        return self.by_video(hits, direction)
+
+    def by_video(self, values: npt.NDArray[np.float32], direction: str) -> npt.NDArray[np.float32]:
+        """[Q] values of queries; [videos] of captions of which a video has several, since these are not independent.
+
+        A value of a video varies as the sum of its queries does, and the mean over videos is that over queries (the
+        linearised ratio of cluster sampling: Cochran 1977, section 9A).
+        """
         if self.owners is None or direction != "text_to_video":
-            return hits
-        queries, mean = np.bincount(self.owners), hits.mean(dtype=np.float64)
-        apart = np.bincount(self.owners, weights=hits) - mean * queries
-        return (mean + apart * len(queries) / len(hits)).astype(np.float32)
+            return values
+        queries, mean = np.bincount(self.owners), values.mean(dtype=np.float64)
+        apart = np.bincount(self.owners, weights=values) - mean * queries
+        return (mean + apart * len(queries) / len(values)).astype(np.float32)
 
     def same_queries(self, other: Run) -> bool:
         """Whether both were tested on the same queries in the same order, so that a difference can be paired."""

@@ -6,12 +6,13 @@ import argparse
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
-
-from analysis.runs.schema import Run
-from analysis.stats.summary import Row
 from simvtp.errors import DataError
+
+if TYPE_CHECKING:
+    from analysis.runs.schema import Run
+    from analysis.stats.summary import Row
 
 _PREFIXES = ("G", "T", "P", "E")
 _ROUNDING = 0.02  # equal compute is equal to a step
@@ -32,6 +33,8 @@ class Cost:
 
     def typical(self, row: Row) -> float:
         """NaN if no seed is finished."""
+        import numpy as np  # not for --help
+
         return float(np.median([self.of(run) for run in row.runs.values()])) if row.runs else math.nan
 
     def span(self, row: Row) -> tuple[float, float]:
@@ -69,7 +72,7 @@ class Cost:
         return f"Cost: median of the seeds{how}." if any(row.seeds > 1 for row in rows) else ""
 
 
-Measure = Callable[[Sequence[Row]], Cost]  # the measure in a unit that suits these rows
+Measure: TypeAlias = "Callable[[Sequence[Row]], Cost]"  # the measure in a unit that suits these rows
 
 
 def time(rows: Sequence[Row]) -> Cost:

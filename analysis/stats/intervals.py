@@ -54,7 +54,7 @@ def _student(tail: float, freedom: int) -> float:
 @dataclass(frozen=True)
 class Interval:
     """Mean over seeds with its 95% interval and the deviation over seeds (NaN for one seed), in units of the values:
-    percent for R@K, points for its differences."""
+    percent for R@K, points for its differences, ranks for MdR and MnR."""
 
     mean: float
     low: float
@@ -64,7 +64,7 @@ class Interval:
 
     @property
     def half(self) -> float:
-        """The number after the +-: the longer half, where the interval ends at 0% or 100%."""
+        """The number after the +-: the longer half, where the interval ends at a bound such as 0%."""
         return max(self.high - self.mean, self.mean - self.low)
 
     @property
@@ -88,13 +88,27 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        """'higher', 'lower' or 'no difference shown', with the reason where it is not the interval."""
+        """'higher', 'lower' or 'no difference shown', with the reason where it is not the interval.
+
+        Of one seed: 'higher on these queries (one seed)', which claims nothing of other seeds.
+        """
         if self.interval.queries_only:
-            return "no difference shown (one seed)"
+            return (
+                f"{self.on_queries} on these queries (one seed)"
+                if self.on_queries
+                else "no difference shown (one seed)"
+            )
         if self.interval.low <= 0 <= self.interval.high:
             return "no difference shown"
         if self.adjusted_p >= 1 - CONFIDENCE:
             return "no difference shown (Holm)"
+        return "higher" if self.interval.mean > 0 else "lower"
+
+    @property
+    def on_queries(self) -> str:
+        """'higher' or 'lower' where the interval leaves out 0, else ''."""
+        if self.interval.low <= 0 <= self.interval.high:
+            return ""
         return "higher" if self.interval.mean > 0 else "lower"
 
     @property
@@ -153,6 +167,16 @@ def interval(values: Values, low: float = 0.0, high: float = 100.0) -> Interval:
         bottom, top = wilson((mean - low) / (high - low), _trials(parts, low, high, values.shape[-1]))
         return Interval(mean, low + (high - low) * bottom, low + (high - low) * top, _deviation(parts), parts.seeds)
     return Interval(mean, max(low, mean - half), min(high, mean + half), _deviation(parts), parts.seeds)
+
+
+def interval_of_ranks(values: Values, worst: float) -> Interval:
+    """Mean and 95% interval of a median or mean rank from values [S, Q] of `analysis.stats.per_query`.
+
+    worst: the last rank; the interval ends there, and at 1.
+    """
+    parts = spread(values)
+    mean, half = float(parts.mean), float(parts.half_width())
+    return Interval(mean, max(1.0, mean - half), min(worst, mean + half), _deviation(parts), parts.seeds)
 
 
 def _trials(parts: Spread, low: float, high: float, queries: int) -> float:

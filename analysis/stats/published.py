@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from analysis.runs.schema import Run
 from simvtp.config.file_digests import split
 from simvtp.config.presets import preset
 from simvtp.config.schema import FIELDS, completed, flatten
+
+if TYPE_CHECKING:
+    from analysis.runs.schema import Run
 
 LABEL = "paper: MSR-VTT 1k-A, WebVid-2M, ViT-B"
 SOURCE = (

@@ -19,7 +19,7 @@ def against_base(rows: Sequence[Row], base: str = "the base") -> str:
         return "nothing to compare yet"
     if all(row.difference and row.difference.interval.queries_only for row in compared):
         if all(row.seeds == 1 for row in compared):
-            return "one seed, so no difference can be claimed"
+            return _of_one_seed(compared, base)
         return "no row shares two seeds with the base, so no difference can be claimed"
     own = next((row for row in rows if row.is_base), None)
     unclaimed = {row.label: missing for row in compared if (missing := yardsticks.without_claim(row, own))}
@@ -32,6 +32,16 @@ def against_base(rows: Sequence[Row], base: str = "the base") -> str:
     return "; ".join(parts)
 
 
+def _of_one_seed(compared: Sequence[Row], base: str) -> str:
+    """The two largest differences that the test queries resolve; other seeds may differ from them."""
+    words = "one seed, so no difference can be claimed"
+    gaps = [(row, gap) for row in compared if (gap := row.difference) and gap.on_queries]
+    ranked = sorted(gaps, key=lambda one: -abs(one[1].interval.mean))[:2]
+    parts = [f"{row.label} is {gap.on_queries} than {base} by {abs(gap.interval.mean):.1f} {row.metric.unit}"
+             for row, gap in ranked]  # fmt: skip
+    return f"{words} of other seeds; on these queries {' and '.join(parts)}" if parts else words
+
+
 def _claims(compared: Sequence[Row], base: str) -> list[str]:
     """The two largest differences that are shown, and how many more there are."""
     shown = [row for row in compared if row.difference and row.difference.shown]
@@ -39,9 +49,9 @@ def _claims(compared: Sequence[Row], base: str) -> list[str]:
         return [f"no difference to {base} shown"]
     ranked = sorted(shown, key=lambda row: -abs(row.difference.interval.mean if row.difference else 0))
     parts = [
-        f"{_with_caveat(row)} is {row.difference.verdict} than {base} by {abs(row.difference.interval.mean):.1f} points"
+        f"{_with_caveat(row)} is {gap.verdict} than {base} by {abs(gap.interval.mean):.1f} {row.metric.unit}"
         for row in ranked[:2]
-        if row.difference
+        if (gap := row.difference)
     ]
     if len(shown) > 2:
         parts.append(f"{len(shown) - 2} more {'differs' if len(shown) == 3 else 'differ'}")
@@ -60,7 +70,9 @@ def row_words(row: Row, cost: str = "") -> str:
     if not row.runs:
         return f"{row.label}: not finished"
     level, seeds = row.main, "1 seed, queries only" if row.seeds == 1 else f"{row.seeds} seeds"
-    parts = [f"{row.label}: {row.metric.name} {level.mean:.1f}% [{level.low:.1f}, {level.high:.1f}], {seeds}"]
+    parts = [
+        f"{row.label}: {row.metric.name} {row.metric.show(level.mean)} [{level.low:.1f}, {level.high:.1f}], {seeds}"
+    ]
     if row.difference:
         parts.append(difference_words(row))
     return "; ".join([*parts, cost or f"{row.minutes:.3g} min a run"])
@@ -71,12 +83,17 @@ def difference_words(row: Row) -> str:
     if row.difference is None:
         return ""
     gap = row.difference.interval
-    return f"{gap.mean:+.1f} [{gap.low:+.1f}, {gap.high:+.1f}] points to the base: {row.difference.verdict}"
+    return f"{gap.mean:+.1f} [{gap.low:+.1f}, {gap.high:+.1f}] {row.metric.unit} to the base: {row.difference.verdict}"
 
 
 def seed_words(row: Row, seed: int) -> str:
     run = row.runs[seed]
-    return f"{row.label}, seed {seed}: {row.metric.name} {row.metric.of(run):.1f}% (run {run.id})"
+    return f"{row.label}, seed {seed}: {row.metric.name} {row.metric.show(row.metric.of(run))} (run {run.id})"
+
+
+def heading(summary: Summary) -> str:
+    """The title of a figure whose footnote has the sweep's setting."""
+    return summary.sweep.title.removesuffix(f" ({summary.sweep.changes})")
 
 
 def footnote(summary: Summary, also: str = "") -> str:
@@ -93,5 +110,6 @@ def footnote(summary: Summary, also: str = "") -> str:
         row.seeds == 1 or (row.difference and row.difference.interval.queries_only) for row in summary.finished_rows
     )
     short = "Of a single seed, or paired over one, they cover queries only and are too short." if lone else ""
-    parts = [bars, short, f"Preset {summary.sweep.setting}.", also, summary.state()]
+    chance = f"Chance: {summary.metric.show(summary.chance)}." if summary.metric.is_rank else ""
+    parts = [bars, short, chance, f"Preset {summary.sweep.setting}.", also, summary.state()]
     return " ".join(part for part in parts if part)

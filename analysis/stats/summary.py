@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,8 +12,9 @@ import numpy.typing as npt
 
 from analysis.runs.load import Collection
 from analysis.runs.schema import DIRECTIONS, Point, Run, Sweep
-from analysis.stats.intervals import Difference, Interval, detectable, differences, interval, seeds_needed
+from analysis.stats.intervals import Difference, Interval, detectable, differences, seeds_needed
 from analysis.stats.metric import R1, Metric
+from analysis.stats.per_query import level, stacked
 from analysis.stats.published import VARIED, Published, published
 from simvtp.config.fields import RUN
 from simvtp.config.plugins.registry import IDS
@@ -31,7 +31,7 @@ _ERROR = 80  # letters of an error that tables and figures have room for; the re
 class Row:
     """One point of a sweep.
 
-    runs: seed -> finished run; level: direction -> interval of the metric's recall; difference: of the metric, to the
+    runs: seed -> finished run; level: direction -> the metric with its interval; difference: of the metric, to the
     base, None for the base and where nothing pairs; published: what the paper has for this point; is_base: whether
     other rows are compared with it, the sweep's base or that of a corpus (`base_of`).
     """
@@ -56,7 +56,7 @@ class Row:
         return self.level[self.metric.direction]
 
     def score(self, split: str = "test") -> float:
-        """The metric's mean over seeds, percent; NaN if there is none, or where a run has no such split."""
+        """The metric's mean over seeds, percent or rank; NaN if there is none, or where a run has no such split."""
         return self.mean(self.metric.name, self.metric.direction, split)
 
     def scores(self, split: str = "test") -> npt.NDArray[np.float64]:
@@ -124,8 +124,8 @@ class Summary:
 
     @property
     def chance(self) -> float:
-        """The metric of guessing, percent."""
-        return 100 * min(1.0, self.metric.first / self.gallery) if self.gallery else math.nan
+        """The metric of guessing."""
+        return self.metric.chance(self.gallery) if self.gallery else math.nan
 
     @property
     def seed_counts(self) -> str:
@@ -163,9 +163,9 @@ def summarise(
     compared = {k: (b, tuple(_paired(rows[k][1], rows[b][1]))) for k, b in bases.items()}
     compared = {k: (b, seeds) for k, (b, seeds) in compared.items() if seeds}
     against = {
-        (b, seeds): _hits(rows[b][1], seeds, metric) for b, seeds in set(compared.values())
+        (b, seeds): stacked(rows[b][1], seeds, metric) for b, seeds in set(compared.values())
     }  # mostly one for all
-    pairs = [(_hits(rows[k][1], seeds, metric), against[b, seeds]) for k, (b, seeds) in compared.items()]
+    pairs = [(stacked(rows[k][1], seeds, metric), against[b, seeds]) for k, (b, seeds) in compared.items()]
     tested = dict(zip(compared, differences(pairs), strict=True))
     return Summary(
         sweep,
@@ -209,23 +209,14 @@ def _paired(runs: dict[int, Run], base: dict[int, Run]) -> list[int]:
     return [seed for seed in sorted(runs.keys() & base.keys()) if runs[seed].same_queries(base[seed])]
 
 
-def _hits(runs: dict[int, Run], seeds: Sequence[int], metric: Metric) -> npt.NDArray[np.float32]:
-    """[S, Q]: 100 where the query's right item is among the metric's first, else 0; a row for each of `seeds`.
-
-    Q: queries of the test; in text-to-video, videos where one has several captions (`Run.hits`).
-    """
-    return np.stack([runs[seed].hits(metric.direction, metric.first) for seed in seeds])
-
-
 def _row(
     sweep: Sweep, point: Point, runs: dict[int, Run], metric: Metric, difference: Difference | None, *,
     with_published: bool = False, is_base: bool = False,
 ) -> Row:  # fmt: skip
-    seeds = sorted(runs)
-    level = {way: interval(_hits(runs, seeds, replace(metric, direction=way))) for way in DIRECTIONS if runs}
+    levels = {way: level(runs, replace(metric, direction=way)) for way in DIRECTIONS if runs}
     shown = with_published and set(point.set) <= VARIED
     paper = published({**sweep.base, **point.set}, sweep.preset, runs.values()) if shown else None
-    return Row(point, _label(sweep, point), runs, level, difference, paper, metric, is_base)
+    return Row(point, _label(sweep, point), runs, levels, difference, paper, metric, is_base)
 
 
 def _label(sweep: Sweep, point: Point) -> str:

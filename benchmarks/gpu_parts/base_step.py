@@ -20,6 +20,7 @@ from benchmarks.gpu_parts.workload import Workload, config_for, free_memory, pea
 from benchmarks.model.plain import plain_losses
 from simvtp.models.flops import pretrain_gflop
 from simvtp.models.transformer import Block
+from simvtp.training.parallelize import WrappedModel
 
 BF16, FP32 = torch.bfloat16, torch.float32
 CEILING = "ceiling.json"  # in scale.out: TFLOP/s by precision, kept for the checks that come after a restart
@@ -89,6 +90,23 @@ def eager(scale: Scale) -> list[Row]:
     rows.append(timed(scale, "bf16 autocast, tf32 for the rest", workload, lambda: workload.step(BF16), "bf16"))
     torch.set_float32_matmul_precision("highest")
     return rows
+
+
+def pure(scale: Scale) -> list[Row]:
+    """Weights in bf16, AdamW on fp32 masters, as precision=bf16-pure does."""
+    workload = made(scale)
+    optimizer, machine = workload.optimizer, workload.config.machine
+    assert optimizer is not None
+    wrapped = WrappedModel(workload.model, workload.objective, machine, workload.device, 0.0, None, pure_bf16=True)
+
+    def step() -> None:
+        torch.stack(list(wrapped.forward(workload.inputs).values())).sum().backward()  # type: ignore[no-untyped-call]
+        wrapped.before_step()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        wrapped.after_step()
+
+    return [timed(scale, "bf16 weights, fp32 masters", workload, step, "bf16")]
 
 
 def attention(scale: Scale) -> list[Row]:
@@ -206,6 +224,7 @@ CHECKS = (
     Check("ceiling", 30, ceiling),
     Check("plain step and ours in fp32", 40, plain),
     Check("bf16, eager", 30, eager),
+    Check("bf16 weights", 30, pure),
     Check("attention backends", 40, attention),
     Check("variable-length attention", 20, varlen),
     Check("mask ratios", 40, ratios),

@@ -1,4 +1,4 @@
-"""Part (a), the model: losses and gradients on the device against the CPU, every option, no wait for the device.
+"""Part (a), the model: losses and gradients on the device against the CPU, with every option.
 
 The CPU in fp32 is the reference: it is what the tests compare with independent implementations.
 """
@@ -6,11 +6,9 @@ The CPU in fp32 is the reference: it is what the tests compare with independent 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from benchmarks.gpu_parts.checks import Check, Row
 from benchmarks.gpu_parts.scale import Scale
@@ -94,44 +92,7 @@ def options(scale: Scale) -> list[Row]:
     return rows
 
 
-def no_waiting(scale: Scale) -> list[Row]:
-    """Forward, backward and optimiser while torch raises at every wait for the GPU; on a CPU, on the meta device,
-    where no value can be asked for."""
-    rows, cuda = [], scale.device == "cuda"
-    for name, changes in OPTIONS.items():
-        workload = Workload(config_for(scale, "tiny", scale.batch, changes), "cuda" if cuda else "cpu")
-        dtype = torch.bfloat16 if cuda else torch.float32
-        if cuda:
-            workload.step(dtype)  # the optimiser's state, cuBLAS's workspaces
-        else:
-            workload.inputs = on_meta(workload.inputs)
-            workload.model.to("meta")
-            workload.device = torch.device("meta")
-        try:
-            if cuda:
-                torch.cuda.set_sync_debug_mode("error")
-            workload.step(dtype) if cuda else torch.stack(list(workload.objective(workload.inputs).values())).sum()
-            error = ""
-        except (RuntimeError, NotImplementedError) as raised:
-            error = str(raised).partition("\n")[0][:120]
-        finally:
-            if cuda:
-                torch.cuda.set_sync_debug_mode("default")
-        rows.append({"option": name, "waits": error or "never", "ok": "no" if error else "yes"})
-    return rows
-
-
-def on_meta(part: Any) -> Any:
-    """The same inputs with every tensor on the device that has shapes and no values."""
-    if isinstance(part, Tensor):
-        return part.to("meta")
-    if is_dataclass(part) and not isinstance(part, type):
-        return replace(part, **{entry.name: on_meta(getattr(part, entry.name)) for entry in fields(part)})
-    return part
-
-
 CHECKS = (
     Check("losses and gradients against the CPU", 60, models),
     Check("one step with each option", 40, options),
-    Check("the step never waits for the device", 30, no_waiting),
 )

@@ -15,7 +15,7 @@ class Part:
 
 
 PARTS = {
-    "correctness": Part("Correctness against the CPU", ("correctness", "training"), 0.14),
+    "correctness": Part("Correctness against the CPU", ("correctness", "waiting", "training"), 0.14),
     "step": Part("A step of preset base", ("base_step",), 0.26),
     "loader": Part("From files to the device", ("data_loading",), 0.1),
     "sweep": Part("The claims sweep of preset small", ("claims_sweep",), 0),

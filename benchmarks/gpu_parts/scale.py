@@ -17,7 +17,7 @@ class Scale:
     changes to these presets. batch: of tiny in correctness checks; base_batch: of base there; step_batch: of the timed
     base steps; largest_batch: where doubling ends. seconds: of each timing. sides: of the square matrix products whose
     best rate is the ceiling. clips, workers: of the loader; compiler: backend of
-    torch.compile; seeds, jobs: of the sweep."""
+    torch.compile; seeds, pack: of the sweep."""
 
     device: str
     out: str
@@ -34,7 +34,7 @@ class Scale:
     workers: tuple[int, ...] = (8, 16)
     compiler: str = "inductor"
     seeds: str = "0,1,2"
-    jobs: int = 4
+    pack: int = 4
 
 
 def full(out: str) -> Scale:
@@ -57,5 +57,5 @@ def rehearsal(out: str) -> Scale:
     return Scale(
         device="cpu", out=out, tiny=model, base=model, small=sweep, batch=4, base_batch=2, step_batch=4,
         largest_batch=8, seconds=0.05, sides=(128, 256), clips=8, workers=(0, 2),
-        compiler="aot_eager", seeds="0", jobs=1,
+        compiler="aot_eager", seeds="0", pack=2,
     )  # fmt: skip

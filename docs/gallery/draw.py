@@ -59,7 +59,7 @@ def pictures(results: Collection, logged: Collection | None) -> Iterator[Picture
         yield Picture("curves", "A setting from least to most", only, "default", partial(ablation.draw, curves))
         yield Picture("curves-cvpr", "The same for a column of CVPR", f"{only} --style cvpr", "cvpr",
                       partial(ablation.draw, curves))  # fmt: skip
-        other = Metric(5, "video_to_text")
+        other = Metric("R@5", "video_to_text")
         again = summarise(curves.sweep, results, metric=other)
         yield Picture("curves-metric", "Another metric and direction, on a slide",
                       f"{only} --style slides --metric R@5 --direction video_to_text", "slides",

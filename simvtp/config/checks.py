@@ -19,6 +19,11 @@ def check(config: Config) -> None:
         stage = getattr(config, name)
         _need_multiple(f"{name}.batch", stage.batch, f"{name}.accumulate", stage.accumulate)
         _check_group(name, stage.group, stage.batch // stage.accumulate)
+        if stage.precision == "bf16-pure" and config.machine.shard:
+            raise ConfigError(
+                f"{name}.precision: bf16-pure keeps all weights in each process, and machine.shard shares them out; "
+                "take one of the two"
+            )
     if config.evaluate.rerank and not (config.objective.vtm and (config.model.init or config.is_pretrained)):
         raise ConfigError(
             "evaluate.rerank: candidates are judged by the matching head that pre-training with objective.vtm leaves, "

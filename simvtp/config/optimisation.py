@@ -55,8 +55,8 @@ class Optimisation:
     crop_area: float = setting(
         "least share of a frame that a resized crop covers", 0.5, within="(0, 1]", unit="share",
         source={"pretrain": "SimVTP: multi-scale crops in pre-training", "finetune": "SimVTP: 0.08"})  # fmt: skip
-    precision: Literal["fp32", "bf16"] = setting(
-        "fp32 or bf16 (autocast; weights stay fp32)",
+    precision: Literal["fp32", "bf16", "bf16-pure"] = setting(
+        "fp32, bf16 (autocast; weights stay fp32) or bf16-pure (weights too; AdamW updates fp32 copies of them)",
         source={"pretrain": "own: bf16, SimVTP pre-trains in fp32", "finetune": "own: bf16, SimVTP fine-tunes in fp16"},
     )  # fmt: skip
     rand_augment: str = setting("RandAugment of training clips, magnitude and number, such as m7-n4; empty: none", "",

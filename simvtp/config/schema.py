@@ -283,7 +283,7 @@ def unflatten(values: Mapping[str, Any]) -> Config:
 
 def unknown(key: str, known: Iterable[str]) -> ConfigError:
     """The error for a key that is none of the known ones."""
-    hint = f"; a plugin's: {usage.LOAD}" if usage.is_extra(key) else ""
+    hint = f"; if it is a field of a plugin, {usage.LOAD}" if usage.is_extra(key) else ""
     return ConfigError(f"unknown config key {quoted(key)}{nearest(key, known)}{hint}")
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+import torch
+
 from simvtp.config.file_digests import split as split_digest
 from simvtp.config.optimisation import Optimisation
 from simvtp.config.plugins.usage import active
@@ -11,7 +13,7 @@ from simvtp.config.schema import Config
 from simvtp.data.corpora.content import Use, pinned_corpus
 from simvtp.data.corpora.registry import Corpus, load
 from simvtp.data.tokenizer import Tokenizer, load_tokenizer
-from simvtp.data.train_loader import TrainLoader
+from simvtp.data.train_loader import CPU, TrainLoader
 from simvtp.data.transforms import Augmentation, PluginAugmentation
 from simvtp.data.video.sampling import FrameSampling
 from simvtp.data.video.video import Decoding
@@ -51,9 +53,10 @@ def _verify(use: Use, spec: str) -> None:
 
 
 def build_train_loader(
-    config: Config, stage: Literal["pretrain", "finetune"], corpus: Corpus, tokenizer: Tokenizer
-) -> TrainLoader:
-    """This process's rows of the training batches of a stage."""
+    config: Config, stage: Literal["pretrain", "finetune"], corpus: Corpus, tokenizer: Tokenizer,
+    device: torch.device = CPU,
+) -> TrainLoader:  # fmt: skip
+    """This process's rows of the training batches of a stage. device: where it trains."""
     optimisation: Optimisation = getattr(config, stage)
     return TrainLoader(
         corpus, tokenizer, sampling=frame_sampling(config, stage), size=config.model.size, crop=optimisation.crop,
@@ -61,6 +64,7 @@ def build_train_loader(
         accumulate=optimisation.accumulate, words=config.model.words, seed=config.seed, captions=config.data.captions,
         workers=config.machine.workers, cache=config.machine.frame_cache, failures=config.data.failures,
         decoding=decoding_of(config), order=config.data.order, stream=config.machine.stream,
+        device=device,
     )  # fmt: skip
 
 

@@ -20,7 +20,8 @@ from pathlib import Path
 
 from rich.table import Table
 
-from simvtp.cli import Parser, main
+from simvtp.cli import Parser, add_plugin_argument, main
+from simvtp.config.plugins.loading import load_plugins
 from simvtp.data.annotations.video_files import find_videos
 from simvtp.data.corpora import skip_list
 from simvtp.data.corpora.registry import each_split, read_records
@@ -207,7 +208,9 @@ def _main() -> None:
     parser.add_argument("--quality", type=int, default=23, metavar="CRF", help="of H.264; lower is better (23)")
     parser.add_argument("--seconds", type=float, default=600.0, metavar="S", help="time limit of one video (600)")
     parser.add_argument("--retry", action="store_true", help="try again what could not be decoded before")
+    add_plugin_argument(parser)
     given = parser.parse_args()
+    load_plugins(given.plugins)
     check_seconds(given.seconds)
     if given.short_side < 16 or not 0 <= given.fps < math.inf or given.keys < 1 or not 0 <= given.quality <= 51:
         raise DataError("--short-side takes 16 or more, --fps 0 or more, --keys 1 or more, --quality 0 to 51")

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from simvtp.data.corpora.registry import Corpus, Sample
+from simvtp.data.device_frames import DeviceFrames, frames_on
 from simvtp.data.frame_cache import is_cached, open_frames
 from simvtp.data.prefetch import prefetch
 from simvtp.data.sampler import EpochSampler, ShardWindow
@@ -32,12 +33,15 @@ from simvtp.data.video.video import DEFAULT, Decoding, Frames, Video
 from simvtp.distributed.process_group import largest, lists, rank, rows_of, whole_batch
 from simvtp.errors import DataError
 
+CPU = torch.device("cpu")
+
 
 @dataclass
 class Batch:
     """The rows of one process.
 
-    video: uint8 [B, T, H, W, 3], RGB. words: int64 [B, L], token ids filled with [PAD]. ids: video ids [B].
+    video: uint8 [B, T, H, W, 3], RGB; on the CPU, or already where the training is. words: int64 [B, L], token ids
+    filled with [PAD]. ids: video ids [B].
     all_words: int64 [processes * B, L], the captions of all processes, from which each draws the masks of all and
     takes its own. broken: "file\\0why" of videos that could not be decoded, each replaced, caption and all, by the next
     sample in order.
@@ -102,7 +106,8 @@ class TrainLoader:
     0: a thread of this one. cache: keep decoded frames of the embedded corpus. failures: share of the videos that may
     turn out to be broken. decoding: how files are read. order: shuffled, shards or lengths (`sampler`). stream: a
     folder that shards are copied to, window by window, and read from (`shard_prefetch`); empty: videos are read at
-    their place.
+    their place. device: where the training is; clips that are cached frames as they are come from its memory, where
+    they fit there (`device_frames`).
 
     Attributes: steps_per_epoch; replaced, the samples replaced so far because their video could not be decoded, in any
     process. Raises DataError where the corpus has fewer samples than a batch.
@@ -129,6 +134,7 @@ class TrainLoader:
         decoding: Decoding = DEFAULT,
         order: str = "shuffled",
         stream: str = "",
+        device: torch.device = CPU,
     ) -> None:
         if len(corpus.samples) < batch:
             raise DataError(
@@ -147,6 +153,10 @@ class TrainLoader:
         if captions == "first":
             self._captions = [each[:1] for each in self._captions]
         self._clips = ClipReader(corpus, cache, decoding)
+        cached, as_cached = self._clips.cached, crop == "none" and augmentation.is_identity
+        self._on_device: DeviceFrames | None = None
+        if as_cached and cached is not None and cached.shape[2:4] == (size, size):
+            self._on_device = frames_on(device, cached, self._clips.rows)
         self._order = EpochSampler(
             corpus.samples, seed, order, batch, lambda epoch, index: len(self._caption(epoch, index))
         )
@@ -174,13 +184,15 @@ class TrainLoader:
     def _batches(self, first_step: int) -> Iterator[Batch]:
         for batch in prefetch(self.make, range(first_step, sys.maxsize), self.workers):
             length, broken = largest(batch.words.shape[1], len(batch.broken))
+            if self._on_device is not None:
+                batch.video = self._on_device.clips(batch.video)
             batch.words, batch.all_words = whole_batch(batch.words, self.accumulate, length, self._pad)
             if broken:
                 self._count(lists(batch.broken))
             yield batch
 
     def make(self, step: int) -> Batch:
-        """This process's rows of the batch of one step."""
+        """This process's rows of the batch of one step; where clips are on the device, `video` is frame numbers."""
         epoch, place = divmod(step, self.steps_per_epoch)
         order, windows = self._order.epoch(epoch).order, self._fetched(step)
         chosen, videos, broken = [], [], []
@@ -238,10 +250,14 @@ class TrainLoader:
             return None
         return self._copies.path(window, self.corpus.samples[found.order[position]].path)
 
-    def _clip(self, index: int, epoch: int, draws: Sequence[float], copy: Path | None) -> Frames:
+    def _clip(self, index: int, epoch: int, draws: Sequence[float], copy: Path | None) -> Frames | NDArray[np.int64]:
+        """uint8 [T, size, size, 3]; or, where frames are on the device, their numbers there, int64 [T]."""
+
         def choose(count: int) -> Sequence[int]:
             return self.sampling.train(count, draws[1])
 
+        if self._on_device is not None:
+            return self._on_device.numbers(index, choose(self._on_device.length))
         frames = self._clips.read(index, choose, decoded_side(self.crop, self.size, self.crop_area), copy)
         height, width = frames.shape[1:3]
         box = draw_box(self.crop, height, width, draws[2:], size=self.size, area=self.crop_area)

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from tokenizers.implementations import BertWordPieceTokenizer
 
-from simvtp.cli import Parser, main
+from simvtp.cli import Parser, add_plugin_argument, main
+from simvtp.config.plugins.loading import load_plugins
 from simvtp.data.corpora.registry import read_records
 from simvtp.data.corpora.spec import CorpusSpec
 from simvtp.errors import DataError
@@ -67,7 +68,9 @@ def _main() -> None:
     parser.add_argument("--out", type=Path, metavar="FILE", help="instead of vocab.txt beside the corpus")
     parser.add_argument("--words", type=int, default=WORDS, metavar="N", help=f"most pieces ({WORDS}, as BERT has)")
     parser.add_argument("--least", type=int, default=2, metavar="N", help="times that a piece has to occur (2)")
+    add_plugin_argument(parser)
     given = parser.parse_args()
+    load_plugins(given.plugins)
     spec = CorpusSpec.parse(given.corpus)
     if given.words <= len(SPECIAL) or given.least < 1:
         raise DataError(f"--words takes a number above {len(SPECIAL)}, --least one from 1")

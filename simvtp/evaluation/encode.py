@@ -107,10 +107,10 @@ def encode_captions(model: DualEncoder, loader: GalleryLoader, config: Config, d
 
 @contextmanager
 def inference(model: nn.Module, config: Config, device: torch.device) -> Iterator[None]:
-    """Evaluation mode, no gradients, the precision of fine-tuning; the model's mode is put back."""
+    """Evaluation mode, no gradients, the precision of fine-tuning, bf16 by autocast; the model's mode is put back."""
     training = model.training
     model.eval()
-    bf16 = config.finetune.precision == "bf16"
+    bf16 = config.finetune.precision != "fp32"
     try:
         with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             yield

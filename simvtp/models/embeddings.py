@@ -105,7 +105,7 @@ class TubeEmbedding(nn.Module):
         chosen = tubes if ids is None else gather_rows(tubes, ids)
         positions = self.positions if ids is None else self.positions[ids]
         weight = self.proj.weight * self.scale
-        return functional.linear(chosen.float(), weight, self.proj.bias - weight @ self.mean) + positions
+        return functional.linear(chosen.to(weight.dtype), weight, self.proj.bias - weight @ self.mean) + positions
 
 
 class WordEmbedding(nn.Module):

@@ -121,12 +121,12 @@ class Attention(nn.Module):
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
-    """Softmax attention of q, k, v [B, heads, N, d] -> [B, heads, N, d]; on a CPU in float32."""
+    """Softmax attention of q, k, v [B, heads, N, d] -> [B, heads, N, d] of their type; on a CPU in float32."""
     if q.device.type != "cpu" or q.dtype == torch.float32:
         return functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
     # bfloat16 attention of torch's CPU kernels takes 1.4 to 6 times as long as float32, the backward most of all
     with torch.autocast("cpu", enabled=False):
-        return functional.scaled_dot_product_attention(q.float(), k.float(), v.float(), attn_mask=mask)
+        return functional.scaled_dot_product_attention(q.float(), k.float(), v.float(), attn_mask=mask).to(q.dtype)
 
 
 class Block(nn.Module):
@@ -163,8 +163,8 @@ class Transformer(nn.Module):
 
     drop_path: stochastic depth of the last layer, rising linearly from 0 at the first.
 
-    The attribute `varlen`, off at first, chooses variable-length attention under autocast to bf16 or fp16 (Flash
-    Attention, which runs on GPUs alone); padding must then stand at the end of its row.
+    The attribute `varlen`, off at first, chooses variable-length attention in bf16 or fp16, by autocast or by the type
+    of the tokens (Flash Attention, which runs on GPUs alone); padding must then stand at the end of its row.
     """
 
     def __init__(self, width: int, depth: int, heads: int, *, drop_path: float = 0.0, final_norm: bool = True) -> None:
@@ -182,7 +182,8 @@ class Transformer(nn.Module):
             keys = None if group.present is None else group.present[:, None, None, :]
             shapes.append(GroupShape(batch, length, keys))
         x = torch.cat([g.tokens.flatten(0, 1) for g in groups])
-        boundaries = sequence_boundaries(groups) if self.varlen and torch.is_autocast_enabled(x.device.type) else None
+        varlen = self.varlen and (torch.is_autocast_enabled(x.device.type) or x.dtype != torch.float32)
+        boundaries = sequence_boundaries(groups) if varlen else None
         for block in self.blocks:
             x = block(x, shapes, boundaries)
         parts = self.norm(x).split([s.tokens for s in shapes])

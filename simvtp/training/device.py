@@ -61,7 +61,7 @@ def multiplies_bf16(cpuinfo: Path) -> bool:
 
 def warn_of_slow_bf16(name: str, stage: Optimisation, device: torch.device) -> None:
     """Log that this processor has no bf16 matrix products, where stage `name` uses them: torch emulates them slowly."""
-    if device.type == "cpu" and stage.precision == "bf16" and not multiplies_bf16(PROCESSOR):
+    if device.type == "cpu" and stage.precision != "fp32" and not multiplies_bf16(PROCESSOR):
         slow = "this processor has no bf16 matrix products: a step was measured 3.6 times as long as in fp32"
         log.info("%s: %s (docs/performance.md); --set %s.precision=fp32 is another run, and faster", name, slow, name)
 
@@ -70,9 +70,10 @@ def copy_to_device(tensor: Tensor, device: torch.device) -> Tensor:
     """The tensor on the device; the CPU does not wait for the copy.
 
     On a GPU it is copied from pinned memory on a stream of its own, so a batch travels while the step before it is
-    still computed. What is computed from it afterwards waits for the copy, on the GPU.
+    still computed. What is computed from it afterwards waits for the copy, on the GPU. A tensor that is there already
+    is returned as it is.
     """
-    if device.type != "cuda":
+    if device.type != "cuda" or tensor.device.type == "cuda":
         return tensor.to(device)
     copies, current = _copy_stream(device), torch.cuda.current_stream(device)
     with torch.cuda.stream(copies):

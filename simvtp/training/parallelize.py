@@ -1,4 +1,4 @@
-"""Wrappers around a model: DDP, FSDP2, activation checkpointing, compilation, EMA.
+"""Wrappers around a model: DDP, FSDP2, activation checkpointing, compilation, bf16 weights, EMA.
 
 The model and its losses know nothing of them. With one process and every option off, nothing is wrapped.
 """
@@ -73,19 +73,20 @@ class WrappedModel:
 
     model: the model whose weights are trained; objective: a module around it whose forward gives the losses;
     machine, device: as in `wrap_model`; ema: decay of the averaged weights a step, 0: none; state: what `state` gave,
-    to resume from, or None. The state is the same however many processes there are, sharded or not, so a resume may
-    have another number of them.
+    to resume from, or None; pure_bf16: the forward and backward pass use bf16 copies of the weights (`Bf16Copy`). The
+    state is the same however many processes there are, sharded or not, so a resume may have another number of them.
     """
 
     def __init__(
         self, model: nn.Module, objective: nn.Module, machine: Machine, device: torch.device, ema: float,
-        state: Mapping[str, Any] | None,
+        state: Mapping[str, Any] | None, *, pure_bf16: bool = False,
     ) -> None:  # fmt: skip
         if state is not None:
             model.load_state_dict(state["model"])
         self.model = model
         self._plain = copy.deepcopy(model) if ema or (machine.shard and size() > 1) else None
-        self.forward = wrap_model(objective, machine, device)
+        self._bf16 = Bf16Copy(objective) if pure_bf16 else None
+        self.forward = wrap_model(objective if self._bf16 is None else self._bf16.copy, machine, device)
         self._average = Average(model, ema, state) if ema else None
 
     def gradients(self, *, last: bool) -> AbstractContextManager[None]:
@@ -94,8 +95,15 @@ class WrappedModel:
             return nullcontext()
         return self.forward.no_sync()
 
+    def before_step(self) -> None:
+        """Give the model the gradients of its bf16 copy; to be called before every step of the optimiser."""
+        if self._bf16 is not None:
+            self._bf16.move_gradients()
+
     def after_step(self) -> None:
-        """Update the average; to be called after every step of the optimiser."""
+        """Update the bf16 copy and the average; to be called after every step of the optimiser."""
+        if self._bf16 is not None:
+            self._bf16.update()
         if self._average is not None:
             self._average.update()
 
@@ -138,6 +146,32 @@ def load_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -
         moments[number] = {"step": entry["step"].float().reshape(())}
         moments[number] |= {name: _shard_like(entry[name], parameter) for name in ("exp_avg", "exp_avg_sq")}
     optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
+
+
+class Bf16Copy:
+    """A bf16 copy of a module that computes losses and gradients, while the module's own fp32 weights are trained.
+
+    An update that is too small for the 8 bits of a bf16 weight so adds up with the others (master weights, Micikevicius
+    et al. 2018, section 3.1). Parts of an accumulated batch add up their gradients in bf16.
+
+    module: whose parameters are fp32; its optimiser, average and checkpoints are those of fp32 training.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        self.copy = copy.deepcopy(module).to(torch.bfloat16)
+        self._masters: list[Tensor] = list(module.parameters())
+        self._copies: list[Tensor] = list(self.copy.parameters())  # in the same order
+
+    def move_gradients(self) -> None:
+        """Gradients of the copy -> fp32 gradients of the module; the copy has none afterwards."""
+        for master, copied in zip(self._masters, self._copies, strict=True):
+            master.grad = None if copied.grad is None else copied.grad.to(master.dtype)
+            copied.grad = None
+
+    def update(self) -> None:
+        """Round the module's parameters of now into the copy."""
+        with torch.no_grad():
+            torch._foreach_copy_(self._copies, self._masters)
 
 
 class Average:

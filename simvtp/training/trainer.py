@@ -115,7 +115,10 @@ class Trainer:
 
     def _restore(self, state: dict[str, Any] | None) -> None:
         """Wrap the model and make the optimiser, both as `state` has them; any exception where it does not fit."""
-        self.wrapped = WrappedModel(self.model, self.objective, self.machine, self.device, self.optimisation.ema, state)
+        self.wrapped = WrappedModel(
+            self.model, self.objective, self.machine, self.device, self.optimisation.ema, state,
+            pure_bf16=self.optimisation.precision == "bf16-pure",
+        )  # fmt: skip
         self.optimizer = make_optimizer(self.model, self.optimisation)
         if state is None:
             return
@@ -162,7 +165,7 @@ class Trainer:
         Ends with a checkpoint. Raises Interrupted after a signal to any process (the checkpoint is written), NotFinite
         where a loss is NaN or infinite.
         """
-        self.model.train()
+        self.wrapped.forward.train()
         with self.log, Progress(self.name, self.steps, self.step, self.optimisation.batch) as progress:
             batches = loader.batches(self.step)
             while self.step < self.steps:
@@ -194,6 +197,7 @@ class Trainer:
                 with self.wrapped.gradients(last=number == parts - 1):
                     for name, value in self._part(inputs, parts).items():
                         totals[name] = totals.get(name, 0) + value.detach() / parts
+        self.wrapped.before_step()
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.wrapped.after_step()

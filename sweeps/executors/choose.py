@@ -57,20 +57,22 @@ def make_executor(
 
     cluster: auto, local, debug, slurm, a name in clusters/, or the path of a .toml file. registry: of the results
     folder. preset: name of the preset, noted in results. jobs: runs at the same time; None: as many as fit. threads:
-    CPU threads of a run (machine.threads). pack: runs in one SLURM job; None: as the cluster's file says.
+    CPU threads of a run (machine.threads). pack: runs in one SLURM job, None: as the cluster's file says; on this
+    machine runs at the same time on each GPU, or in all where there is none, and `jobs` is then the most in all.
     Raises ConfigError for a cluster that is unknown or not usable on this machine.
     """
     if cluster == "auto":
         cluster = detect()
-    if cluster in ("local", "debug") and pack is not None:
-        raise ConfigError(f"--pack {pack}: it is for jobs of SLURM; on this machine say --jobs {pack}")
     if cluster == "debug":
+        if pack is not None:
+            raise ConfigError(f"--pack {pack}: --cluster debug does one run after the other; take --cluster local")
         return Debug(registry, preset)
     if cluster != "local":
         resources = Cluster() if cluster == "slurm" else cluster_config.read(cluster)
         # Exported also where a cluster passes nothing of this environment on to jobs.
         setup = (*resources.setup, tracker_names.export(), heartbeat.export())
         return Slurm(registry, preset, dataclasses.replace(resources, setup=setup, pack=pack or resources.pack), jobs)
-    cores = len(os.sched_getaffinity(0))
-    at_once = max(1, cores // threads) if threads else max(1, len(visible_gpus()))
-    return Local(registry, preset, jobs or at_once)
+    cores, gpus = len(os.sched_getaffinity(0)), max(1, len(visible_gpus()))
+    if pack is not None:
+        return Local(registry, preset, min(pack * gpus, jobs or pack * gpus))
+    return Local(registry, preset, jobs or (max(1, cores // threads) if threads else gpus))

@@ -26,15 +26,16 @@ log = logging.getLogger(__name__)
 STOP_SECONDS = 60.0
 
 
-def visible_gpus() -> list[int]:
-    """GPUs of this machine that this process may use, without loading torch."""
+def visible_gpus() -> list[str]:
+    """GPUs of this machine that this process may use, as CUDA_VISIBLE_DEVICES names them, without loading torch."""
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     if named is not None:
-        return [int(part) for part in named.split(",") if part.strip().isdigit()]
+        parts = [part.strip() for part in named.split(",")]
+        return [part for part in parts if part.isdigit() or part.startswith(("GPU-", "MIG-"))]
     if shutil.which("nvidia-smi") is None:
         return []
     listed = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True, check=False)
-    return list(range(listed.stdout.count("UUID"))) if listed.returncode == 0 else []
+    return [str(number) for number in range(listed.stdout.count("UUID: GPU-"))] if listed.returncode == 0 else []
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Local:
     controller, which lets it write a checkpoint.
 
     registry: of the results folder. preset: name of the preset, noted in results. jobs: processes at the same time;
-    each gets an equal share of the cores, and the GPUs in turn.
+    each gets an equal share of the cores, and one of the GPUs in turn, which several share where there are fewer GPUs.
     """
 
     poll_seconds = 0.5
@@ -90,7 +91,7 @@ class Local:
         if threads:
             environment |= {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
         if self.gpus:
-            environment["CUDA_VISIBLE_DEVICES"] = str(self.gpus[slot % len(self.gpus)])
+            environment["CUDA_VISIBLE_DEVICES"] = self.gpus[slot % len(self.gpus)]
         output = folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:6]}_log.out"
         words = [sys.executable, "-u", "-m", "sweeps.executors.job", str(folder / "task.json")]
         with output.open("ab") as out:
@@ -112,7 +113,8 @@ class Local:
         return self.cores[slot * share : (slot + 1) * share] if share and slot < self.capacity else self.cores
 
     def describe_plan(self, runs: Sequence[Run]) -> list[str]:
-        return [f"would start {len(runs)} processes on this machine, {self.capacity} at once"] if runs else []
+        where = f"{len(self.gpus)} GPU{'s' * (len(self.gpus) > 1)} of this machine" if self.gpus else "this machine"
+        return [f"would start {len(runs)} processes on {where}, {self.capacity} at once"] if runs else []
 
     def is_pending(self, job: LocalJob) -> bool:  # noqa: ARG002
         return False

@@ -137,6 +137,8 @@ class Controller:
                 self._kill_hung(run, job, state, silent)
                 return self.registry.state(run)
             return replace(state, name="running")
+        if job is not None and state.name in OVER and self.hangs.is_hung(self.hangs.silent_seconds(run)):
+            self._end_leftover(run, job, state)
         cancelled = state.name == "failed" and (state.failure or {}).get("kind") == "cancelled"
         if job is not None and cancelled and sum(other == job for other in self.active.values()) == 1:
             self.executor.stop([job])  # of several runs in one job, the job itself stops the one
@@ -200,6 +202,14 @@ class Controller:
         elif state.owner is not None:
             self.hangs.kill_process(state.owner)
         self.hangs.forget(run)
+
+    def _end_leftover(self, run: Run, job: Any, state: RunState) -> None:
+        """Kill a job that does not end although its run is over, unless other runs are at work in it."""
+        if not self._others_work(self.registry.folder(run.id), job):
+            name = self.executor.describe(job)
+            log.warning(f"run {run.id} ({run.label}) is {state.name}, but {name} does not end; it is killed")
+            self.executor.kill(job)
+            self.hangs.forget(run)
 
     def _worker(self, run: Run, job: Any) -> tuple[Path, Any]:
         """Folder and job that work for a run: of its pre-training while that is unfinished, else of the run."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -33,6 +34,11 @@ def script(name: str) -> str:
     if is_console_script():
         return f"simvtp {Path(name).stem}"
     return f"python {name if Path.cwd() == ROOT else ROOT / name}"
+
+
+def command_line(words: Sequence[str]) -> str:
+    """The command of a sweep as records keep it: by the user's way to call, with its arguments."""
+    return shlex.join([*(("simvtp", "sweep") if is_console_script() else ("python", "sweeps/run.py")), *words])
 
 
 class Screen:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import shlex
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -19,7 +18,7 @@ from sweeps.executors.base import Executor
 from sweeps.executors.choose import make_executor
 from sweeps.plan import Plan
 from sweeps.scheduler import control, preflight
-from sweeps.scheduler.display import Screen, show
+from sweeps.scheduler.display import Screen, command_line, show
 from sweeps.scheduler.run_sweep import detach, handle_signals, run_controller
 from sweeps.search.controller import CANCELLED, SearchController
 from sweeps.search.display import describe_search, search_table, sum_up, with_runs
@@ -79,7 +78,7 @@ def start(
         if spec.database is not None:
             os.environ[VARIABLE] = spec.database.url.render_as_string(hide_password=False)
         return detach(console, spec.plan(), registry, [word for word in words if word != "--detach"])
-    return search(spec, registry, executor, arguments, console, shlex.join(["python", "sweeps/run.py", *words]))
+    return search(spec, registry, executor, arguments, console, command_line(words))
 
 
 def _begun(spec: SearchSpec, registry: RunRegistry) -> Plan:

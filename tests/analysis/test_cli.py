@@ -22,7 +22,7 @@ def test_an_unknown_error_has_code_1_and_its_report_in_a_file(
     def broken(*_: object) -> None:
         raise ZeroDivisionError("no such case")
 
-    monkeypatch.setattr("analysis.cli.load", broken)
+    monkeypatch.setattr("analysis.runs.load.load", broken)
     monkeypatch.setattr("analysis.compare.load", broken)
     arguments = [str(tmp_path)] * (2 if name == "compare" else 1)
     assert COMMANDS[name].main(arguments) == 1

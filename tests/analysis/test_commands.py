@@ -17,7 +17,7 @@ from analysis.figures.style import wrap
 from analysis.runs.load import load
 from analysis.runs.logs import read
 from analysis.stats.summary import Summary, summarise
-from tests.analysis.folders import Builder
+from tests.analysis.folders import Builder, edit, write_lines
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -105,7 +105,7 @@ def test_other_ways_of_scoring_have_columns_of_their_own(tmp_path: Path) -> None
 def test_one_seed_is_marked_in_the_table(folder: Path) -> None:
     table.main([str(folder)])
     text = (folder / "tables/objectives-tiny.md").read_text()
-    assert "no difference shown (one seed)" in text
+    assert "(one seed)" in text
     assert "one seed, so the interval covers test queries only" in text
 
 
@@ -180,6 +180,26 @@ def test_learning_curves_take_the_last_word_on_a_step_and_skip_a_cut_line(tmp_pa
     log.write_text("\n".join(json.dumps(line) for line in lines) + '\n{"stage": "pretrain", "st')
     assert learning_curves.series(read(log), learning_curves.PANELS[0]) == {10.0: 1.0}
     assert learning_curves.averaged([{0.0: 1.0, 5.0: 3.0}, {0.0: 2.0, 5.0: 5.0}]) == ([0.0, 5.0], [1.5, 4.0])
+
+
+def test_learning_curves_show_the_loss_of_a_plugin_and_a_single_validation(tmp_path: Path) -> None:
+    Builder(tmp_path, queries=60, logs=True).sweep("data_fraction")
+    for log in tmp_path.glob("pretrained/*/log.jsonl"):
+        write_lines(log, [{**line, "colour": 0.5} for line in read(log)])
+    for log in tmp_path.glob("runs/*/log.jsonl"):
+        lines = read(log)
+        checks = [line for line in lines if line["stage"] == "validation"]
+        write_lines(log, [line for line in lines if line not in checks[:-1]])
+    for path in tmp_path.glob("runs/*/result.json"):
+        edit(path, lambda result: result["losses"] and result["losses"].update(colour=0.5))
+    found = load(tmp_path)
+    figure = learning_curves.draw(summarise(found.sweeps[0], found), tmp_path)
+    assert figure is not None
+    panels = {axes.get_title(loc="left"): axes for axes in figure.axes if axes.axison}
+    assert "Pre-training: colour" in panels
+    validation = panels["Validation"]
+    assert {line.get_marker() for line in validation.get_lines()} == {"o"}
+    assert len(validation.get_xticks()) == 1
 
 
 def test_learning_curves_count_the_runs_whose_logs_are_there(tmp_path: Path) -> None:

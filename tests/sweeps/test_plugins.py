@@ -11,6 +11,8 @@ import analysis
 from simvtp.config.plugins.loading import load_plugin
 from simvtp.config.presets import preset
 from simvtp.config.schema import flatten, override
+from sweeps.definition import Point, Sweep
+from sweeps.plan import make_plan, sweep_record
 from sweeps.state.submissions import Item, Submissions
 from tests.conftest import QUICK
 from tests.simvtp.config.plugins.own import EVALUATOR, OBJECTIVE
@@ -48,6 +50,19 @@ def test_jobs_run_the_plugin_of_the_command(tmp_path: Path) -> None:
     line = [sys.executable, "analysis/table.py", str(results)]
     shown = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
     assert shown.returncode == 0, shown.stderr
+
+
+@pytest.mark.usefixtures("plugins_apart")
+def test_a_record_has_the_options_of_what_only_a_point_switches_on(tmp_path: Path) -> None:
+    """As analysis compares them: the record's base with a point's changes are the settings of its run."""
+    (tmp_path / "extra_objective.py").write_text(OBJECTIVE)
+    load_plugin(str(tmp_path / "extra_objective.py"))
+    study = Sweep("Extra or not", points=(Point("extra", {"objective.extra": 0.5}),))
+    plan = make_plan("mine", "tiny", preset("tiny"), (0,), study)
+    record = sweep_record(plan, plan.tables[0], "command", None)
+    assert record["base"]["objective.extra.power"] == 2
+    run = plan.runs[record["runs"][1]["run"]]
+    assert {**record["base"], **record["points"][1]["set"], "seed": 0} == flatten(run.config)
 
 
 @pytest.mark.usefixtures("plugins_apart")

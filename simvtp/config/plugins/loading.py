@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import importlib.util
 import sys
 import traceback
@@ -30,6 +29,8 @@ def loaded() -> list[Plugin]:
 
 def load_plugins(names: Iterable[str]) -> None:
     """Load those of entry points, then those that `--plugin` names; raises ConfigError, as `load_plugin`."""
+    import importlib.metadata  # a tenth of --help
+
     for entry in importlib.metadata.entry_points(group=GROUP):
         load_plugin(entry.module)
     for name in names:
@@ -82,7 +83,8 @@ def _load(path: Path, place: Path, module: str | None) -> Plugin:
     except Exception as error:  # a user's module may raise anything
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(str(path))]
         where = f", line {frames[-1].lineno}" if frames else ""
-        raise ConfigError(f"plugin {place}{where}: {type(error).__name__}: {error}") from error
+        hint = "; name the package that it is part of" if "attempted relative import" in str(error) else ""
+        raise ConfigError(f"plugin {place}{where}: {type(error).__name__}: {error}{hint}") from error
     if not any(extension.plugin == plugin for extension in EXTENSIONS.values()):
         raise ConfigError(f"plugin {place}: it registers nothing; docs/extend.md shows how a plugin does")
     _loaded[plugin.place] = plugin
@@ -111,7 +113,10 @@ def _import(file: Path, name: str, *, by_name: bool) -> None:
 
 
 def _find(name: str) -> tuple[Path, str | None]:
-    """The file or folder of a plugin, and its name where it is imported as a module."""
+    """The file or folder of a plugin, and its name where it is imported as a module.
+
+    What is part of a package is imported by its file, as a job does, which has a copy of the plugin and nothing else.
+    """
     path = expanded(name)
     for candidate in (path, path.with_name(f"{path.name}.py")):
         if candidate.is_dir() and (candidate / "__init__.py").is_file():
@@ -127,4 +132,4 @@ def _find(name: str) -> tuple[Path, str | None]:
     if spec is None or spec.origin is None:
         raise ConfigError(f"--plugin {name}: there is no such file (looked for in {Path.cwd()}), and no such module")
     origin = Path(spec.origin)
-    return origin.parent if origin.name == "__init__.py" else origin, name
+    return origin.parent if origin.name == "__init__.py" else origin, None if "." in name else name

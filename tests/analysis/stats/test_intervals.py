@@ -149,10 +149,12 @@ def test_a_clear_difference_is_shown_with_its_direction() -> None:
 
 def test_one_seed_never_claims_a_difference() -> None:
     base, low = hits((1, 1, 400), 2, 0.0, 0.3)[0], hits((1, 1, 400), 3, 0.0, 0.3, shift=-2.5)[0]
-    (shown,) = differences([(base, low)])
+    shown, none = differences([(base, low), (base, base)])
     assert shown.interval.low > 0
-    assert shown.verdict == "no difference shown (one seed)"
+    assert shown.verdict == "higher on these queries (one seed)"
     assert shown.interval.queries_only
+    assert not shown.shown
+    assert none.verdict == "no difference shown (one seed)"
 
 
 def test_p_is_the_level_at_which_the_interval_touches_zero() -> None:

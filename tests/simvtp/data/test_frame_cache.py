@@ -101,3 +101,17 @@ def test_only_the_embedded_corpus_is_cached(corpus_name: str, tmp_path: Path, ow
     assert reader.cached is None
     assert reader.read(1, lambda count: [0, count - 1], 64).shape == (2, 48, 48, 3)
     assert len(list(own_cache.glob("*.npy"))) == 1
+
+
+def test_the_frames_of_a_run_are_pages_of_the_file_that_all_runs_share(corpus_name: str, own_cache: Path):
+    """A shared mapping (`s` in /proc/self/maps): the kernel keeps each page once, whatever the number of processes."""
+    reader = ClipReader(load(corpus_name, "pretrain"), cache=True)
+    assert reader.cached is not None
+    first = reader.cached.__array_interface__["data"][0]
+    last = first + reader.cached.nbytes - 1
+    (file,) = own_cache.glob("*.npy")
+    maps = [line.split(maxsplit=5) for line in Path("/proc/self/maps").read_text().splitlines()]
+    (found,) = [line for line in maps if line[-1] == str(file)]
+    low, high = (int(address, 16) for address in found[0].split("-"))
+    assert found[1] == "r--s"
+    assert low <= first <= last < high

@@ -61,3 +61,13 @@ def test_no_more_pieces_than_asked_for_but_every_character(corpus: str) -> None:
     assert set(small[5:]) == characters | {f"##{character}" for character in characters}
     assert set(small) < set(large)
     assert os.linesep not in "".join(large)
+
+
+def test_the_corpus_of_a_plugin(tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "clip.txt").write_text("\n".join([*CAPTIONS, ""]), encoding="utf-8")
+    (tmp_path / "train" / "clip.mp4").touch()
+    plugin = Path(__file__).parents[3] / "examples" / "folder_corpus.py"
+    done = command(f"pairs:{tmp_path}", "--plugin", str(plugin))
+    assert done.returncode == 0, done.stderr
+    assert {"star", "red"} <= set((tmp_path / "vocab.txt").read_text(encoding="utf-8").splitlines())

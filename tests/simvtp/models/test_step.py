@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch._dynamo.utils import counters
 
+from simvtp.finetune import Finetuning
+from simvtp.models.dual_encoder import make_dual_encoder
 from simvtp.models.objectives import losses
 from simvtp.models.transformer import Block
 from tests.simvtp.models import small_batch
@@ -15,7 +17,8 @@ from tests.simvtp.models import small_batch
 META = torch.device("meta")
 AXES: list[dict[str, Any]] = [
     {}, {"mask__words": "dropped"}, {"objective__contrast": "clean"}, {"objective__learn_temperature": True},
-    {"mask__decoded": 0.5}, {"objective__negatives": "hard"},
+    {"mask__decoded": 0.5}, {"objective__negatives": "hard"}, {"mask__kind": "frame"}, {"mask__kind": "random"},
+    {"mask__kind": "random", "mask__decoded": 0.5, "mask__words": "dropped"}, {"pretrain__group": 2},
 ]  # fmt: skip
 
 
@@ -35,6 +38,15 @@ def test_losses_and_gradients_need_no_value(changes: dict[str, Any]) -> None:
     computed = losses(model, moved(small_batch.batch(config)), config)
     torch.stack(list(computed.values())).sum().backward()  # type: ignore[no-untyped-call]
     assert {name for name, parameter in model.named_parameters() if parameter.grad is None} == set()
+
+
+@pytest.mark.parametrize("changes", [{}, {"model__towers": "shared"}, {"objective__learn_temperature": True}], ids=str)
+def test_fine_tuning_needs_no_value(changes: dict[str, Any]) -> None:
+    config = small_batch.config(**changes)
+    pair, batch = make_dual_encoder(small_batch.model(config), config), moved(small_batch.batch(config))
+    found = Finetuning(pair.to(META), config)(batch.video, batch.text_mask.words, batch.present)
+    found["vtc"].backward()
+    assert {name for name, parameter in pair.named_parameters() if parameter.grad is None} == set()
 
 
 @pytest.mark.slow

@@ -22,8 +22,19 @@ def test_executors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         make_executor("slurm", registry, "tiny", None, 1)
     with pytest.raises(ConfigError, match="--cluster moon"):
         make_executor("moon", registry, "tiny", None, 1)
-    with pytest.raises(ConfigError, match="--pack 2: it is for jobs of SLURM"):
-        make_executor("local", registry, "tiny", None, 1, 2)
+    with pytest.raises(ConfigError, match=r"--pack 2.*--cluster local"):
+        make_executor("debug", registry, "tiny", None, 1, 2)
+
+
+@pytest.mark.parametrize(("gpus", "jobs", "pack", "at_once"), [
+    ("", None, 3, 3), ("0", None, 4, 4), ("0,1", None, 4, 8), ("0,1", 5, 4, 5), ("0", 9, 4, 4), ("0,1", None, None, 1),
+])  # fmt: skip
+def test_a_pack_is_of_each_gpu(
+    gpus: str, jobs: int | None, pack: int | None, at_once: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", gpus)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
+    assert make_executor("local", RunRegistry(tmp_path), "tiny", jobs, 2, pack).capacity == at_once
 
 
 @pytest.fixture

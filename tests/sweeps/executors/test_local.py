@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import subprocess
@@ -9,13 +10,23 @@ import pytest
 
 from simvtp.config.presets import preset
 from sweeps.executors.base import JobEnd
+from sweeps.executors.choose import make_executor
 from sweeps.executors.local import Local, LocalJob, visible_gpus
 from sweeps.plan import make_plan
 from sweeps.state.run_states import RunRegistry
 
 
-@pytest.mark.parametrize(("named", "gpus"), [("2,3", [2, 3]), ("", []), ("0", [0])])
-def test_gpus_are_those_that_this_process_may_use(named: str, gpus: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("named", "gpus"),
+    [
+        ("2,3", ["2", "3"]),
+        ("", []),
+        ("0", ["0"]),
+        ("GPU-8f0e, MIG-77", ["GPU-8f0e", "MIG-77"]),
+        ("NoDevFiles", []),
+    ],
+)
+def test_gpus_are_those_that_this_process_may_use(named: str, gpus: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
     assert visible_gpus() == gpus
 
@@ -71,6 +82,31 @@ def test_a_run_starts_in_a_session_of_its_own_with_its_task_on_disk(
     until = time.monotonic() + 10
     while not here.is_over(job):
         assert time.monotonic() < until
+
+
+def test_the_runs_of_a_pack_share_each_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,GPU-8f0e")
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)))
+    monkeypatch.setattr("sweeps.executors.local.snapshot_code", lambda _: tmp_path / "code")
+    runs = list(make_plan("objectives", "tiny", preset("tiny"), (0,)).runs.values())[:4]
+    registry = RunRegistry(tmp_path)
+    here = make_executor("local", registry, "tiny", None, 1, pack=2)
+    assert here.capacity == 4
+    assert here.describe_plan(runs) == ["would start 4 processes on 2 GPUs of this machine, 4 at once"]
+    started: list[str] = []
+
+    def start(_: list[str], env: dict[str, str], **options: object) -> object:
+        started.append(env["CUDA_VISIBLE_DEVICES"])
+        return popen(["/bin/sleep", "600"], **options)
+
+    popen = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", start)
+    jobs = here.submit(runs).values()
+    assert started == ["5", "GPU-8f0e", "5", "GPU-8f0e"]
+    tasks = [json.loads((registry.folder(run.id) / "jobs" / "task.json").read_text()) for run in runs]
+    assert [task["cores"] for task in tasks] == [[0, 1], [2, 3], [4, 5], [6, 7]]
+    for job in jobs:
+        here.kill(job)
 
 
 def _sleeping(popen: type) -> object:

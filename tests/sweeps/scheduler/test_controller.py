@@ -236,6 +236,17 @@ def test_a_job_that_makes_steps_is_left_alone(plan: Plan, tmp_path: Path, monkey
     assert set(control(plan, executor, hung_seconds=0.2).values()) == {"done"}
 
 
+def test_a_job_that_does_not_end_after_its_run_is_killed(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sweeps.scheduler.watchdog.GRACE_SECONDS", 0.0)
+    registry = RunRegistry(tmp_path)
+    executor = Fake(registry, lasting=True, separate_stage=False, work=lambda run: finish(registry, run))
+    assert set(control(plan, executor, hung_seconds=0.05).values()) == {"done"}
+    assert sorted(executor.killed) == sorted(f"run {run} 0" for run in plan.runs)
+    assert not list(tmp_path.glob("*/*/deaths.jsonl"))
+
+
 class Packed(Fake):
     """All runs are in one job, which ends a run that hangs itself, and is over when none is left."""
 

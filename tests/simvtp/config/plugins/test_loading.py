@@ -48,6 +48,22 @@ def test_an_installed_package_is_loaded_by_its_entry_point(tmp_path: Path, monke
     assert set(registry.EXTENSIONS) == {"evaluate.norm"}
 
 
+def test_a_module_of_a_package_is_loaded_as_a_job_loads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "own_package"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "scale.py").write_text("ONE = 1\n")
+    (package / "own_norm.py").write_text(f"from own_package.scale import ONE\n{EVALUATOR}")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    load_plugins(["own_package.own_norm"])
+    record = override(preset("tiny"), {"evaluate.norm": True}).plugins
+    load_recorded(record)
+    assert sys.modules["own_norm"].__file__ == str(package / "own_norm.py")
+    (package / "own_other.py").write_text(f"from .scale import ONE\n{NORM.format(name='other')}")
+    with pytest.raises(ConfigError, match=r"own_other\.py, line 1: ImportError: .*; name the package"):
+        load_plugin("own_package.own_other")
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [
