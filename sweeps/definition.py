@@ -163,11 +163,11 @@ def on_corpora(corpora: Mapping[str, Setting], points: Sequence[Point]) -> list[
     corpora: label -> data.pretrain and data.finetune. Tables compare a point on another corpus with the point that has
     the base's settings there.
     """
-    found = list(points)
+    joined = list(points)
     for label, corpus in corpora.items():
-        found.append(Point(label, corpus))
-        found += [Point(f"{label}, {point.label}", {**corpus, **point.set}) for point in points]
-    return found
+        joined.append(Point(label, corpus))
+        joined += [Point(f"{label}, {point.label}", {**corpus, **point.set}) for point in points]
+    return joined
 
 
 def at_equal_compute(points: Sequence[Point], base: Config) -> list[Point]:

@@ -73,15 +73,15 @@ CLAIMS = (
 def rows(summary: Summary) -> list[list[str]]:
     """A line for each claim; raises DataError where the sweep lacks one of its rows."""
     by_label = {row.label: row for row in summary.rows}
-    found = []
+    lines = []
     for claim in CLAIMS:
         missing = [label for label in claim.rows if label not in by_label]
         if missing:
             raise DataError(f"{summary.sweep.folder} has no row {missing[0]!r}: it is no sweep of claims")
         members = [by_label[label] for label in claim.rows]
         shown = "; ".join(f"{row.label}: {columns.difference(row)}" for row in members)
-        found.append([claim.words, shown, _verdict(claim, members, summary.base)])
-    return found
+        lines.append([claim.words, shown, _verdict(claim, members, summary.base)])
+    return lines
 
 
 def _verdict(claim: Claim, members: Sequence[Row], base: Row | None) -> str:

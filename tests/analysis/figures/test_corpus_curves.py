@@ -13,8 +13,8 @@ from tests.analysis.folders import Builder
 
 def summary_of(folder: Path, name: str, seeds: tuple[int, ...] = (0, 1, 2)) -> Summary:
     Builder(folder).sweep(name, seeds=seeds)
-    found = load(folder)
-    return summarise(found.sweeps[0], found)
+    results = load(folder)
+    return summarise(results.sweeps[0], results)
 
 
 def test_each_corpus_is_a_curve_and_its_differences_are_to_its_own_base(tmp_path: Path) -> None:
@@ -38,6 +38,6 @@ def test_sweeps_on_one_corpus_have_other_figures(tmp_path: Path, name: str) -> N
 
 def test_one_seed_and_a_corpus_without_results_are_drawn(tmp_path: Path) -> None:
     Builder(tmp_path).sweep("video_redundancy", unfinished=[(3, 0), (4, 0), (5, 0)])
-    found = load(tmp_path)
-    figure = ablation.draw(summarise(found.sweeps[0], found))
+    results = load(tmp_path)
+    figure = ablation.draw(summarise(results.sweeps[0], results))
     assert "share=0.7: nothing to compare yet" in caption_of(figure)

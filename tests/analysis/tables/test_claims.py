@@ -16,8 +16,8 @@ from tests.analysis.folders import Builder, edit
 
 
 def verdicts(folder: Path) -> dict[str, str]:
-    found = load(folder)
-    return {words: verdict for words, _, verdict in claims.rows(summarise(found.sweeps[0], found))}
+    results = load(folder)
+    return {words: verdict for words, _, verdict in claims.rows(summarise(results.sweeps[0], results))}
 
 
 def measured(folder: Path, learned: bool) -> Path:
@@ -50,10 +50,10 @@ def test_each_rule_decides_by_the_shown_differences(tmp_path: Path) -> None:
 
 
 def test_a_claim_about_an_objective_that_is_not_learned_is_not_testable(tmp_path: Path) -> None:
-    found = verdicts(measured(tmp_path, learned=False))
-    assert found["a high text ratio (75%) is best"] == "not testable: MLM not learned"
-    assert found["a high video ratio (90%) is best: equal steps"] == "agrees"
-    assert found["pre-training helps: equal fine-tuning"] == "not testable: MLM not learned"
+    actual = verdicts(measured(tmp_path, learned=False))
+    assert actual["a high text ratio (75%) is best"] == "not testable: MLM not learned"
+    assert actual["a high video ratio (90%) is best: equal steps"] == "agrees"
+    assert actual["pre-training helps: equal fine-tuning"] == "not testable: MLM not learned"
 
 
 def test_one_seed_decides_nothing(tmp_path: Path) -> None:
@@ -64,9 +64,9 @@ def test_one_seed_decides_nothing(tmp_path: Path) -> None:
     builder.sweep("claims", unfinished=[(1, 0)])
     for path in builder.written.values():
         edit(path, add)
-    found = list(verdicts(tmp_path).values())
-    assert found[0] == "not run yet"
-    assert set(found[1:]) == {"undecided"}
+    actual = list(verdicts(tmp_path).values())
+    assert actual[0] == "not run yet"
+    assert set(actual[1:]) == {"undecided"}
 
 
 def test_the_sweep_has_every_row_that_a_claim_names(tmp_path: Path) -> None:
