@@ -117,7 +117,7 @@ def test_another_test_corpus_is_never_subtracted(both: tuple[Path, Path]) -> Non
     (pair,) = diff_results(load(both[0]), load(both[1])).sweeps
     assert all(line.difference is None for line in pair.points)
     assert {line.obstacle for line in pair.points} == {"another test corpus: levels cannot be compared"}
-    assert [group.differing for group in pair.groups] == [{"corpus test": ("t1", "other")}]
+    assert [group.differing for group in pair.groups] == [{"corpus test": ("sprites:tiny", "other")}]
 
 
 def test_sweeps_of_other_presets_are_matched_by_name_and_their_settings_told(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_what_cannot_be_paired_is_said(folder: Path, capsys: pytest.CaptureFixtu
     path.write_text(json.dumps(content))
     assert compare.main([first, second, "--results", str(folder)]) == 2
     assert "different corpora" in capsys.readouterr().err
-    content["corpus"]["test"] = "t1"
+    content["corpus"]["test"] = "sprites:tiny"
     content["owners"] = list(range(len(content["ranks"]["test"]["text_to_video"])))
     path.write_text(json.dumps(content))
     assert compare.main([first, second, "--results", str(folder)]) == 2

@@ -29,7 +29,7 @@ def test_a_value_in_the_unit_of_its_field(path: str, value: object, shown: str) 
         ("finetune.batch", "fine-tuning batch", 1, False),
         ("objective.vtc", "weight of VTC", 1, False),
         ("evaluate.segments", "evaluate segments", 1, False),
-        ("gone.field", "gone.field", 1, False),
+        ("gone.field", "gone field", 1, False),
     ],
 )
 def test_an_axis_of_a_figure(path: str, label: str, factor: float, log: bool) -> None:
