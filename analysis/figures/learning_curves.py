@@ -133,8 +133,8 @@ def draw(summary: Summary, folder: Path) -> Figure | None:
         figure.suptitle(wrap(title), x=0.01, ha="left")
     unseen = [label for label, count in logged.items() if not count]
     notes = [f"No log is left of {', '.join(unseen)}." if unseen else "", summary.state()]
-    if any(notes):
-        style.footnote(figure, " ".join(filter(None, notes)))
+    if any(notes):  # in the caption alone: the legend stands below the panels
+        style.add_note(figure, " ".join(filter(None, notes)))
     return figure
 
 

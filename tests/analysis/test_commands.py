@@ -215,7 +215,7 @@ def test_learning_curves_count_the_runs_whose_logs_are_there(tmp_path: Path) -> 
     assert "learning curves, mean of n = 2 to 3 seeds; " in _title(summary, tmp_path)
     figure = learning_curves.draw(summary, tmp_path)
     assert figure is not None
-    assert figure.get_supxlabel() == f"No log is left of {first.label}."
+    assert style.caption_of(figure).endswith(f"No log is left of {first.label}.")
 
 
 def _title(summary: Summary, folder: Path) -> str:

@@ -23,6 +23,11 @@ def locks(results: Path) -> list[Path]:
     return list(results.glob("sweeps/*/lock"))
 
 
+def pid_of(output: str) -> int:
+    """Of the controller that `--detach` started, by what it printed."""
+    return int(output.partition("process ")[2].partition(";")[0])
+
+
 def wait_for_log(results: Path) -> str:
     """The first running task once some run has logged a step."""
     return wait_until("a job trains", lambda: list(results.rglob("log.jsonl")) and tasks(results, "R"))[0]
@@ -104,12 +109,12 @@ def test_a_sweep_left_behind_is_found_again_and_cancelled_run_by_run_and_whole(
     wait_until("a stage trains", lambda: list(tmp_path.glob("pretrained/*/log.jsonl")))
     begun = {path.parent.name: json.loads(path.read_text()) for path in tmp_path.glob("runs/*/config.json")}
     run = next(run for run, start in begun.items() if start["config"]["pretrain.length"] == "100000 steps")
-    os.kill(int(left.stdout.split()[1]), signal.SIGKILL)  # the machine that it was left on is gone; its jobs are not
+    os.kill(pid_of(left.stdout), signal.SIGKILL)  # the machine that it was left on is gone; its jobs are not
     task = tasks(tmp_path, "R")
     assert "1 runs are cancelled" in call(tmp_path, *words, "--cancel", run, changes=changes).stdout
     wait_until("its job ends", lambda: not set(task) <= set(tasks(tmp_path, "R")))
     wait_until("a checkpoint is written", lambda: list(tmp_path.glob("pretrained/*/checkpoints/step-*.pt")))
-    again = call(tmp_path, *words, "--detach", changes=changes).stdout.split()[1]
+    again = pid_of(call(tmp_path, *words, "--detach", changes=changes).stdout)
     wait_until("it holds the sweep", lambda: any(f'"pid": {again}' in path.read_text() for path in locks(tmp_path)))
     line = command(tmp_path, *words, changes=changes)
     attached = subprocess.Popen(line, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
