@@ -11,11 +11,13 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from simvtp.config.schema import Config
+from simvtp.data.transforms import views
 from simvtp.data.video.video import Frames
 from simvtp.evaluation.video_baselines import FittedVideo, nearest_visible, oracle
 from simvtp.models.embeddings import cut_tubes, gather_rows
@@ -69,7 +71,7 @@ def measure(
         if config.objective.mvm or config.objective.mlm or config.objective.vtm:
             joint, mismatched = _joint(model, given, config), _joint(model, other, config)
             if fitted is not None:
-                clean = None if scenes is None else torch.from_numpy(scenes(batch.ids)).to(given.video.device)
+                clean = None if scenes is None else _as_seen(scenes(batch.ids), given.video)
                 _add(sums["mvm"], _video_errors(model, fitted, clean, (given, joint), (other, mismatched), config))
             if config.objective.mlm:
                 _add(sums["mlm"], _word_losses(model, frequencies, (given, joint), (other, mismatched)))
@@ -102,6 +104,15 @@ def _joint(model: SimVTPModel, batch: MaskedBatch, config: Config) -> Group:
     videos = model.tubes(cut_tubes(batch.video, config.model), batch.video_mask.visible)
     (joint,) = model.encode([pair(videos, model.embed_text(batch))])
     return joint
+
+
+def _as_seen(scenes: Frames, video: Tensor) -> Tensor | None:
+    """Scenes uint8 [B, frames, height, width, 3] -> uint8 [B, T, H, W, 3], resized as the clips of `video` were; None
+    where the clips show only some of the frames."""
+    if scenes.shape[1] != video.shape[1]:
+        return None
+    resized = [views(scene, 1, video.shape[2])[0] for scene in scenes]
+    return torch.from_numpy(np.stack(resized)).to(video.device)
 
 
 def _video_errors(

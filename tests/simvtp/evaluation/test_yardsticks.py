@@ -71,6 +71,15 @@ def test_the_result_of_a_run_holds_them(quick: dict[str, str], results: Path) ->
     assert set(content) == {"split", "retrieval", "mvm", "mlm", "vtm", "vtc"}
 
 
+def test_a_model_smaller_than_the_corpus(quick: dict[str, str], results: Path) -> None:
+    smaller = barely_trained(quick, results, model__size=32, model__patch=8)
+    pretrain(smaller)
+    assert measured(smaller)["mvm"]["oracle"] < 0.3
+    shorter = barely_trained(quick, results, model__frames=4)
+    pretrain(shorter)
+    assert "oracle" not in measured(shorter)["mvm"]
+
+
 def test_only_objectives_that_are_on(quick: dict[str, str], results: Path) -> None:
     experiment = barely_trained(quick, results, objective__vtc=0, objective__mvm=0, mask__words="dropped")
     pretrain(experiment)
