@@ -80,7 +80,7 @@ def _change_value(path: Path, dice: random.Random) -> None:
     number = dice.randrange(len(lines)) if lines else 0
     try:
         content = json.loads(lines[number])
-    except (ValueError, IndexError):
+    except (ValueError, IndexError, RecursionError):  # damaged already by the mutation before
         return
     places = _places(content)
     if not places:
