@@ -33,10 +33,10 @@ def varied_settings(trials: Sequence[FrozenTrial]) -> list[str]:
 def settings(study: optuna.Study, name: str) -> Figure | None:
     """Parallel coordinates (Inselberg 1985): an axis for each setting and for R@1, a line for each finished trial.
 
-    None if fewer than FEWEST trials are finished or nothing varies.
+    A setting that some trial lacks has no axis. None if fewer than FEWEST trials are finished or nothing varies.
     """
     trials = finished(study)[::-1]  # the best ones on top
-    keys = varied_settings(trials)
+    keys = [key for key in varied_settings(trials) if all(key in trial.params for trial in trials)]
     if len(trials) < FEWEST or not keys:
         return None
     columns = [_column([trial.params.get(key) for trial in trials], key, trials[-1]) for key in keys]

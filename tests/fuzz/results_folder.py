@@ -138,7 +138,7 @@ def _label(path: Path, dice: random.Random) -> None:
         content = json.loads(sweep.read_text())
         dice.choice(content["points"])["label"] = dice.choice(HOSTILE)
         content[dice.choice(("title", "name", "preset", "command"))] = dice.choice(HOSTILE)
-    except (OSError, ValueError, KeyError, TypeError, IndexError):
+    except (OSError, ValueError, KeyError, TypeError, IndexError, RecursionError):
         return  # an earlier mutation took it away
     sweep.write_text(json.dumps(content))
 

@@ -103,3 +103,13 @@ def test_commands_know_a_search_of_any_name(tmp_path: Path) -> None:
     assert made == {f"mine-tiny-{ending}.png" for ending in ("history", "importance", "settings", "front")}
     assert report.main([str(tmp_path)]) == 0
     assert "12 of 12 trials finished" in (tmp_path / "report.html").read_text()
+
+
+def test_a_setting_that_a_trial_lacks_has_no_axis(study: optuna.Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    trials = journal.finished(study)
+    del trials[3].params["mask.kind"], trials[5].params["model.depth"]
+    monkeypatch.setattr(search_space, "finished", lambda _: trials)
+    figure = search_space.settings(study, "search-tiny")
+    assert figure is not None
+    shown = [text.get_text().replace("\n", " ") for text in figure.axes[0].get_xticklabels()]
+    assert shown == ["pre-training learning rate", "R@1 (%)"]
