@@ -238,7 +238,9 @@ def _finetune_settings(config: dict[str, Any]) -> dict[str, Any]:
         ids = FIELDS[key].in_id if key in FIELDS else IDS.get(key.partition(".")[0], ())
         return RUN in ids and key != "seed"
 
-    return {key: content_of(key, value) for key, value in config.items() if counts(key)}
+    return {
+        key: content_of(key, value) if isinstance(value, str) else value for key, value in config.items() if counts(key)
+    }
 
 
 def _unpretrained(sweep: Sweep, collection: Collection, base: dict[int, Run], metric: Metric) -> Row | None:
