@@ -152,21 +152,22 @@ def distinct(points: Iterable[Point], base: Config) -> list[Point]:
     return [BASE, *by_changes.values()]
 
 
-def with_option(corpus: str, option: str) -> str:
-    """A corpus with one more option: ("sprites:tiny", "share=0.7") -> "sprites:tiny?share=0.7"."""
-    return f"{corpus}{'&' if '?' in corpus else '?'}{option}"
+def on_corpora(options: Sequence[str], points: Sequence[Point], base: Config) -> list[Point]:
+    """The points on the base's corpora, then, for each option of these, a point on the changed corpora and the points
+    there.
 
-
-def on_corpora(corpora: Mapping[str, Setting], points: Sequence[Point]) -> list[Point]:
-    """The points on the base's corpora, then a point for each of the others, and the points on it.
-
-    corpora: label -> data.pretrain and data.finetune. Tables compare a point on another corpus with the point that has
-    the base's settings there.
+    options: such as "share=0.7", of data.pretrain and data.finetune alike. Tables compare a point on another corpus
+    with the point that has the base's settings there.
     """
     joined = list(points)
-    for label, corpus in corpora.items():
-        joined.append(Point(label, corpus))
-        joined += [Point(f"{label}, {point.label}", {**corpus, **point.set}) for point in points]
+    for option in options:
+        corpora = {
+            f"data.{stage}": f"{corpus}{'&' if '?' in corpus else '?'}{option}"
+            for stage, corpus in (("pretrain", base.data.pretrain), ("finetune", base.data.finetune))
+        }
+        label = option.replace("=", " ")
+        joined.append(Point(label, corpora))
+        joined += [Point(f"{label}, {point.label}", {**corpora, **point.set}) for point in points]
     return joined
 
 

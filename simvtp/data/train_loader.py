@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from simvtp.data.corpora.registry import Corpus, Sample
-from simvtp.data.device_frames import DeviceFrames, frames_on
 from simvtp.data.frame_cache import is_cached, open_frames
 from simvtp.data.prefetch import prefetch
 from simvtp.data.sampler import EpochSampler, ShardWindow
 from simvtp.data.shard_prefetch import ShardCopies, shards_prefetched
 from simvtp.data.tokenizer import Tokenizer, pad_batch
 from simvtp.data.transforms import Augmentation, crop_and_resize, decoded_side, draw_box
+from simvtp.data.video.device_frames import DeviceFrames, frames_on
 from simvtp.data.video.frames import resize_short_side
 from simvtp.data.video.sampling import FrameSampling
 from simvtp.data.video.tar_members import file_on_disk

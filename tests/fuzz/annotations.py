@@ -1,8 +1,8 @@
 """Damaged annotation files against every reader: `python -m tests.fuzz.annotations --count 3000`.
 
-Each case takes a small corpus that reads well, damages one of its files at random, and loads one of its splits, in a
-process of its own that is killed after ten seconds. A result is a corpus or a DataError; anything else is printed with
-its seed, and makes the exit code 1. The seed of a case is its number, so `--first N --count 1` runs it again.
+Each case damages one file of a small corpus that reads well, at random, and loads one of its splits in a process that is
+killed after ten seconds. A result is a corpus or a DataError; anything else is printed, and makes the exit code 1. The
+seed of a case is its number: `--first N --count 1` runs it again.
 """
 
 from __future__ import annotations

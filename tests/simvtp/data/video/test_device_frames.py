@@ -12,10 +12,10 @@ import torch
 
 from simvtp.config.presets import preset
 from simvtp.config.schema import override
-from simvtp.data import device_frames
-from simvtp.data.device_frames import DeviceFrames, fits
 from simvtp.data.from_config import build_train_loader, pretraining_corpus, tokenizer_of
 from simvtp.data.train_loader import Batch, TrainLoader
+from simvtp.data.video import device_frames
+from simvtp.data.video.device_frames import DeviceFrames, fits
 from tests.small_config import QUICK
 
 CPU = torch.device("cpu")
