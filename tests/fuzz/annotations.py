@@ -1,8 +1,7 @@
 """Damaged annotation files against every reader: `python -m tests.fuzz.annotations --count 3000`.
 
-Each case damages one file of a small corpus that reads well, at random, and loads one of its splits in a process that is
-killed after ten seconds. A result is a corpus or a DataError; anything else is printed, and makes the exit code 1. The
-seed of a case is its number: `--first N --count 1` runs it again.
+Each case damages a file of a small corpus at random and loads one split, in a process killed after ten seconds. A result
+is a corpus or a DataError; all else is printed and makes the exit code 1. `--first N --count 1` runs case N again.
 """
 
 from __future__ import annotations
