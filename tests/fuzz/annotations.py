@@ -1,6 +1,6 @@
 """Damaged annotation files against every reader: `python -m tests.fuzz.annotations --count 3000`.
 
-Each case damages a file of a small corpus at random and loads one split, in a process killed after ten seconds. A result
+Each case damages a file of a small corpus at random, loads one split, in a process killed after 10 seconds. A result
 is a corpus or a DataError; all else is printed and makes the exit code 1. `--first N --count 1` runs case N again.
 """
 
