@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from simvtp.data.annotations.records import quoted
-from simvtp.data.video.clip_paths import Span
+from simvtp.data.video.paths import Span
 from simvtp.errors import DataError
 
 _CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d+(?:[.,]\d+)?)")

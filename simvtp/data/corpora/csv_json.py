@@ -27,7 +27,7 @@ from simvtp.data.annotations.records import Captions, Record, field_of, quoted, 
 from simvtp.data.annotations.text_files import read_header, read_json_file, read_json_lines, read_rows
 from simvtp.data.annotations.video_files import resolve_endings, without_ending
 from simvtp.data.corpora.spec import CorpusSpec
-from simvtp.data.video.clip_paths import Span, clip_path
+from simvtp.data.video.paths import Span, clip_path
 from simvtp.errors import DataError, nearest
 from simvtp.runtime.files import expanded
 
