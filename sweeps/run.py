@@ -39,7 +39,6 @@ from sweeps.state.cost_estimate import forecast
 from sweeps.state.other_code import differences, note, settle
 from sweeps.state.run_states import RunRegistry, RunState, is_retried
 from sweeps.state.saved_sweeps import saved_names, saved_sweep
-from sweeps.vary import parse_vary
 
 if TYPE_CHECKING:
     from sweeps.executors.base import Executor
@@ -85,7 +84,7 @@ def _run_command(arguments: argparse.Namespace, words: list[str]) -> int:
 def find(arguments: argparse.Namespace, base: Config) -> tuple[str, Sweep | Search]:
     """The sweep or search of a command line: of --vary, a file, an ablation, or saved in the results by name."""
     if arguments.vary:
-        return parse_vary(arguments.vary, in_pairs=arguments.zip, name=arguments.name)
+        return options.parse_vary(arguments.vary, in_pairs=arguments.zip, name=arguments.name)
     name = arguments.sweep
     if name is None:
         known = ", ".join([*catalogue.names(), *catalogue.searches()])

@@ -22,8 +22,7 @@ from sweeps.scheduler.display import Screen, script, show
 from sweeps.search.space import Space
 from sweeps.search.trials import INFEASIBLE, Trial, Trials
 from sweeps.state.cost_estimate import cost_line, hours_spent
-from sweeps.state.run_states import RunRegistry, RunState
-from sweeps.state.run_summary import RunSummary
+from sweeps.state.run_states import RunRegistry, RunState, RunSummary
 
 log = logging.getLogger(__name__)
 
