@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from simvtp.config.plugins.record import merged
+from simvtp.config.plugins.source import merged
 from simvtp.config.presets import preset as preset_of
 from simvtp.config.run_id import FILES, content_of, pretrain_id, run_id
 from simvtp.config.schema import Config, completed, flatten, override

@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 from rich.console import Console
 from rich.table import Table
 
-from simvtp.config.plugins.record import options_of
+from simvtp.config.plugins.source import options_of
 from simvtp.config.presets import preset
 from simvtp.config.schema import FIELDS, flatten
 from sweeps.plan import Plan, Run
