@@ -26,9 +26,8 @@ from sweeps.definition import Point, Sweep
 class Run:
     """One config with one seed.
 
-    id: of the run. stage: id of its pre-training; None: it has none. label: of its point. seed: its seed.
-
-    settings: the config but for the seed, which all seeds of a point share, since there may be ten thousand runs.
+    id: of the run. stage: id of its pre-training; None: it has none. settings: the config but for the seed; one object
+    for all seeds of a point, since there may be ten thousand runs. label: of its point. seed: its seed.
     """
 
     id: str
@@ -49,7 +48,11 @@ class Run:
 
 @dataclass(frozen=True)
 class Table:
-    """One sweep of the plan. ids: of its runs, by point and then by seed, as `seeds` has them."""
+    """One sweep of the plan, which becomes one table.
+
+    name: of the sweep. folder: its folder below results/sweeps/. title, axes: as in `Sweep`. points: the base, then the
+    others. seeds: of every point. ids: of its runs, by point and then by seed.
+    """
 
     name: str
     folder: str

@@ -114,6 +114,6 @@ def _digest_weights(init: str) -> str:
 
 @functools.lru_cache(maxsize=64)
 def _digest_of(path: Path, size: int, changed: int) -> str:  # noqa: ARG001  (a file of another size or time is read anew)
-    """sha256 of one file, read once in this process: a plan asks for it with every run."""
+    """sha256 of one file, read once in this process: a plan needs it for every run."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -110,9 +110,11 @@ class RunRegistry:
             ) from error
 
     def folder(self, run: str) -> Path:
+        """Folder of a run, by its id."""
         return folder_of(self.results, RUNS, run)
 
     def stage_folder(self, stage: str) -> Path:
+        """Folder of a pre-training stage, by its id."""
         return folder_of(self.results, STAGES, stage)
 
     def result(self, run: str) -> Mapping[str, Any] | None:
@@ -143,6 +145,7 @@ class RunRegistry:
             log.warning(f"{why}; it is now {aside.name}, and the run is evaluated again")
 
     def state(self, run: Run) -> RunState:
+        """The state of a run by its folder, its locks and the last answer of squeue."""
         result = self.result(run.id)
         if result is not None:
             return RunState("done", summary=summarize(result))
