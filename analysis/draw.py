@@ -25,7 +25,7 @@ Save = Callable[[Figure, str], None]
 
 
 def show(arguments: argparse.Namespace, collection: Collection, sweeps: Sequence[Sweep]) -> int:
-    """Draws every sweep and search that was asked for; returns how many have nothing to show yet."""
+    """Draws every chosen sweep and search; returns how many have nothing to show yet."""
     style.apply(looks.of_arguments(arguments))
     compared = metric.of_arguments(arguments)
     folder = arguments.output or Path(arguments.folder) / "figures"

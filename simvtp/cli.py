@@ -1,4 +1,4 @@
-"""The command-line options that every command shares: which config, and where results live."""
+"""The command-line options that every command shares: which config, and the results folder."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ def command(scale: Scale) -> list[str]:
 
 
 def claims(scale: Scale) -> list[Row]:
-    """Run the sweep; when the time is over, stop it in good order and tell what is done."""
+    """Run the sweep; when the time is over, stop it, so that runs write checkpoints, and report what is done."""
 
     def over(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
         raise TimeIsOver

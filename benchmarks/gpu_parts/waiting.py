@@ -31,7 +31,7 @@ Prepare = Callable[[Batch, int], tuple[Any, ...]]
 
 def no_waiting(scale: Scale) -> list[Row]:
     """Forward, backward and optimiser while torch raises at every wait for the GPU; on a CPU, on the meta device,
-    where no value can be asked for."""
+    where no value can be read."""
     rows, cuda = [], scale.device == "cuda"
     for name, changes in OPTIONS.items():
         workload = Workload(config_for(scale, "tiny", scale.batch, changes), "cuda" if cuda else "cpu")

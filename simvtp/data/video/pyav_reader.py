@@ -1,4 +1,4 @@
-"""Reader of video files by PyAV (FFmpeg): only the frames asked for are converted, at the size asked for.
+"""Reader of video files by PyAV (FFmpeg): only the requested frames are converted, at the requested size.
 
 Opening lists the packets (no decoding), and keeps them where they are few. Frame i is the i-th in order of display, as
 `ffmpeg -fps_mode passthrough` writes them. Reading begins at the key frame before a wanted one (in the kept packets,
