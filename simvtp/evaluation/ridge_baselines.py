@@ -65,7 +65,8 @@ def retrieval_yardsticks(config: Config, seen: Sequence[GalleryLoader], gallery:
     (`training_loaders`), gallery: those of the test (`one_clip_each`).
     chance; ceiling: of a search that understands every caption, where equal captions of different videos cannot be
     distinguished; block_means, features, histogram: ridge regressions (`DESCRIBED`) fitted to `seen`, left out where
-    fewer than MINIMUM of these videos can be read. Kept in the cache folder. Of several processes the first one measures.
+    fewer than MINIMUM of these videos can be read. Kept in the cache folder. Of several processes the first one
+    measures.
     """
     key: list[Any] = [VERSION, BLOCKS, FIT, WORDS, str(gallery.sampling), config.model.size, config.model.words]
     for loader in (*seen, gallery):

@@ -1,8 +1,8 @@
 """Whether the owner of a lock file is alive, as far as this process can see.
 
 It is dead if it was a process that this one could see (same boot of the machine, same PID namespace) and that has
-ended, or if its file was watched for a minute and a half and not touched. Clocks are not compared: what counts is whether the
-time of the file changes. A process that cannot be seen does not count as dead before that.
+ended, or if its file was watched for a minute and a half and not touched. Clocks are not compared: what counts is
+whether the time of the file changes. A process that cannot be seen does not count as dead before that.
 """
 
 from __future__ import annotations
