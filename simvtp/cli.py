@@ -69,6 +69,7 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_plugin_argument(parser: argparse.ArgumentParser) -> None:
+    """Add --plugin."""
     parser.add_argument(
         "--plugin",
         action="append",

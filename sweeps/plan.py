@@ -38,6 +38,7 @@ class Run:
 
     @property
     def config(self) -> Config:
+        """The config with this run's seed."""
         return replace(self.settings, seed=self.seed)
 
     @property

@@ -80,7 +80,10 @@ def _exists(path: Path) -> bool:
 
 
 def weight_files(source: Path) -> list[Path]:
-    """The weight files of a source: itself, or those of a folder in the layout of transformers or of this project."""
+    """The weight files of a source: itself, or those of a folder in the layout of transformers or of this project.
+
+    Raises ConfigError if the folder has none.
+    """
     if source.is_file():
         return [source]
     if (source / INDEX).is_file():

@@ -288,7 +288,7 @@ def unknown(key: str, known: Iterable[str]) -> ConfigError:
 
 
 def override(config: Config, changes: Mapping[str, Any]) -> Config:
-    """A new config with `changes` ({"mask.video": 0.5} or text as typed) applied and validated."""
+    """A new config with `changes` ({"mask.video": 0.5} or text as typed) applied; raises ConfigError."""
     values = flatten(config)
     known = {*FIELDS, *values}
     for key, value in changes.items():

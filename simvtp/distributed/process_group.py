@@ -42,6 +42,7 @@ def size() -> int:
 
 
 def leads() -> bool:
+    """Whether this is process 0."""
     return rank() == 0
 
 
@@ -159,7 +160,7 @@ def largest(*numbers: int) -> list[int]:
 
 
 def mean(values: Mapping[str, Tensor]) -> dict[str, float]:
-    """Scalar tensors by name -> their means over the processes."""
+    """Scalar tensors, [], by name -> their means over the processes."""
     if size() == 1:
         return {name: float(value.detach()) for name, value in values.items()}
     found = torch.stack([value.detach().double().cpu() for value in values.values()])

@@ -67,7 +67,7 @@ def warn_of_slow_bf16(name: str, stage: Optimisation, device: torch.device) -> N
 
 
 def copy_to_device(tensor: Tensor, device: torch.device) -> Tensor:
-    """The tensor on the device; the CPU does not wait for the copy.
+    """The tensor, of any shape, on the device; the CPU does not wait for the copy.
 
     On a GPU it is copied from pinned memory on a stream of its own, so a batch is copied while the step before it is
     still computed. Later operations on the GPU wait for the copy. A tensor that is there already is returned as it is.
