@@ -20,7 +20,7 @@ from simvtp.data.video.video import spread_indices
 from simvtp.models.objectives import Pretraining
 from simvtp.models.simvtp import SimVTPModel
 from simvtp.pretrain import masked
-from simvtp.training.device import copy_to_device
+from simvtp.runtime.device_copy import copy_to_device
 from simvtp.training.optimizer import make_optimizer
 
 READERS = {"pyav": "av", "decord": "decord", "torchcodec": "torchcodec"}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import fields, is_dataclass, replace
@@ -24,7 +26,7 @@ from simvtp.models.dual_encoder import make_dual_encoder
 from simvtp.models.objectives import Pretraining, weights_of
 from simvtp.models.simvtp import SimVTPModel
 from simvtp.pretrain import masked
-from simvtp.training.device import copy_to_device
+from simvtp.runtime.device_copy import copy_to_device
 from simvtp.training.trainer import Trainer
 
 Prepare = Callable[[Batch, int], tuple[Any, ...]]
@@ -48,6 +50,7 @@ def no_waiting(scale: Scale) -> list[Row]:
             with waits_are_errors() if cuda else nullcontext():
                 workload.step(dtype) if cuda else _on_meta_step(workload)
         except (RuntimeError, NotImplementedError) as found:
+            traceback.print_exc()  # where, for the part's log
             error = str(found).partition("\n")[0][:120]
         rows.append({"option": name, "waits": error or "never", "ok": "no" if error else "yes"})
     return rows
@@ -109,6 +112,7 @@ def losses_of(config: Config, stage: str, device: str, steps: int) -> tuple[list
                 with waits_are_errors() if device == "cuda" and number > 1 else nullcontext():
                     found.append(trainer._step(batch, prepare)["loss"])
             except RuntimeError as waited:
+                traceback.print_exc()
                 error = str(waited).partition("\n")[0][:120]
                 break
             trainer.step += 1
@@ -130,14 +134,45 @@ def trainer_of(config: Config, stage: str, folder: Path, device: torch.device) -
         weights=weights_of(config) if stage == "pretrain" else {"vtc": 1.0}, seed=0, folder=folder,
         machine=config.machine, device=device,
     )  # fmt: skip
+    return trainer, prepare_of(config, stage, device)
+
+
+def prepare_of(config: Config, stage: str, device: torch.device) -> Prepare:
+    known: Any = WORDS[config.data.tokenizer]
 
     def prepare(batch: Batch, draw: int) -> tuple[Any, ...]:
         if stage == "pretrain":
             return (masked(batch, config, known, draw, device),)
-        words = batch.words.to(device, non_blocking=True)
+        words = copy_to_device(batch.words, device)
         return copy_to_device(batch.video, device), words, words != known.pad
 
-    return trainer, prepare
+    return prepare
+
+
+def copies(scale: Scale) -> list[Row]:
+    """A batch of `base` is copied while the GPU is busy: the CPU goes on before the GPU has done what came before.
+
+    Copies from ordinary memory may wait without torch's noticing (`waits_are_errors`).
+    """
+    if scale.device != "cuda":
+        return [{"batch": "copies to a GPU: not on a CPU", "CPU ms": "", "the GPU was done": "", "ok": "yes"}]
+    rows, device = [], torch.device("cuda")
+    config = config_for(scale, "base", scale.step_batch)
+    batch = make_batch(config)
+    for stage in ("pretrain", "finetune"):
+        prepare = prepare_of(config, stage, device)
+        prepare(batch, 0)  # takes the memory
+        torch.cuda.synchronize()
+        torch.cuda._sleep(2_000_000_000)  # clock cycles of the GPU, about a second
+        began = time.perf_counter()
+        prepare(batch, 1)
+        took, done = time.perf_counter() - began, torch.cuda.current_stream().query()
+        rows.append({
+            "batch": f"{stage}, {scale.step_batch} clips", "CPU ms": f"{1000 * took:.1f}",
+            "the GPU was done": "yes" if done else "no", "ok": "no" if done else "yes",
+        })  # fmt: skip
+        torch.cuda.synchronize()
+    return rows
 
 
 @contextmanager
@@ -153,4 +188,5 @@ def waits_are_errors() -> Iterator[None]:
 CHECKS = (
     Check("losses and gradients never wait for the device", 30, no_waiting),
     Check("whole steps never wait for the device", 40, whole_steps),
+    Check("copies never wait for the device", 20, copies),
 )

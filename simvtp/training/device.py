@@ -1,16 +1,14 @@
-"""The device, threads and memory of a training process, and copies to its device."""
+"""The device, threads and memory of a training process."""
 
 from __future__ import annotations
 
 import ctypes
-import functools
 import logging
 import platform
 import re
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from simvtp.config.machine import Machine
 from simvtp.config.optimisation import Optimisation
@@ -64,25 +62,3 @@ def warn_of_slow_bf16(name: str, stage: Optimisation, device: torch.device) -> N
     if device.type == "cpu" and stage.precision != "fp32" and not multiplies_bf16(PROCESSOR):
         slow = "this processor has no bf16 matrix products: a step was measured 3.6 times as long as in fp32"
         log.info("%s: %s (docs/performance.md); --set %s.precision=fp32 is another run, and faster", name, slow, name)
-
-
-def copy_to_device(tensor: Tensor, device: torch.device) -> Tensor:
-    """The tensor on the device; the CPU does not wait for the copy.
-
-    On a GPU it is copied from pinned memory on a stream of its own, so a batch travels while the step before it is
-    still computed. What is computed from it afterwards waits for the copy, on the GPU. A tensor that is there already
-    is returned as it is.
-    """
-    if device.type != "cuda" or tensor.device.type == "cuda":
-        return tensor.to(device)
-    copies, current = _copy_stream(device), torch.cuda.current_stream(device)
-    with torch.cuda.stream(copies):
-        moved = tensor.pin_memory().to(device, non_blocking=True)
-    current.wait_stream(copies)
-    moved.record_stream(current)  # its memory is not given to the next copy before the step has read it
-    return moved
-
-
-@functools.cache
-def _copy_stream(device: torch.device) -> torch.cuda.Stream:
-    return torch.cuda.Stream(device)

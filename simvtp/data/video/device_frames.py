@@ -13,6 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from simvtp.runtime.device_copy import copy_to_device
+
 log = logging.getLogger(__name__)
 
 # Of a GPU's memory, at most: four runs that share a GPU (sweeps/run.py --pack 4) leave half of it to their models.
@@ -54,5 +56,5 @@ class DeviceFrames:
 
     def clips(self, numbers: Tensor) -> Tensor:
         """Numbers of frames, int64 [B, T] on the CPU -> uint8 [B, T, H, W, 3] on the device; the CPU does not wait."""
-        wanted = numbers.flatten().to(self._frames.device, non_blocking=True)
+        wanted = copy_to_device(numbers.flatten(), self._frames.device)
         return self._frames.flatten(0, 1).index_select(0, wanted).unflatten(0, numbers.shape)
