@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from pathlib import Path
 
@@ -16,4 +17,8 @@ scale = (full if size == "full" else rehearsal)(folder)
 modules = [importlib.import_module(f"benchmarks.gpu_parts.{module}") for module in PARTS[name].modules]
 checks = [check for module in modules for check in module.CHECKS]
 append(Path(records), {"part": name, "environment": environment(), "checks": [check.name for check in checks]})
-run_checks(name, checks, Path(records), scale, float(seconds))
+code = run_checks(name, checks, Path(records), scale, float(seconds))
+if code:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # at once: after an error of CUDA the interpreter's own end may hang

@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.gpu_parts.checks import append, begun, read
+from benchmarks.gpu_parts.checks import FAILED, append, begun, read
 
 POLL_SECONDS = 0.2
 GRACE_SECONDS = 15.0  # from SIGTERM to SIGKILL
@@ -23,8 +23,8 @@ def run_part(
     """Run one part for at most `seconds`, its output in `log`; gives back when it is over, whatever became of it.
 
     command: runs the part's checks that have no record yet; the seconds that are left are added as its last argument.
-    A check that exceeds its limit is killed and one that ends its process is noted; the part is then started again
-    for the checks that are left.
+    A check that exceeds its limit is killed and one that ends its process is noted; after these, and after a check that
+    failed, the part is started again for the checks that are left.
     """
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > LEAST_SECONDS:
@@ -42,7 +42,7 @@ def run_part(
         if current is not None:
             state, why = ("killed", why) if why else ("died", f"the process ended with code {process.returncode}")
             append(records, {"part": part, "check": current[0], "state": state, "error": why})
-        elif process.returncode and not why:
+        elif process.returncode not in (0, FAILED) and not why:
             append(records, {"part": part, "state": "died", "error": f"code {process.returncode}; see {log.name}"})
         if process.returncode == 0 or begun(records, part) == before:
             return
