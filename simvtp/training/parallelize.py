@@ -60,8 +60,9 @@ def wrap_model(objective: nn.Module, machine: Machine, device: torch.device) -> 
 
 
 def whole(tensor: Tensor) -> Tensor:
-    """A sharded tensor -> the tensor of all its shards; every process must call this. Others are returned as given."""
-    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+    """A sharded tensor -> the tensor of all its shards, on the CPU, since a GPU may hold no whole model with its state;
+    every process must call this. Others are returned as given."""
+    return tensor.full_tensor().cpu() if isinstance(tensor, DTensor) else tensor
 
 
 def _shard_like(tensor: Tensor, parameter: Tensor) -> Tensor:
