@@ -32,8 +32,12 @@ def frames_on(device: torch.device, cached: NDArray[np.uint8], rows: Sequence[in
 
 
 def fits(size: int, device: torch.device) -> bool:
-    """Whether `size` bytes of frames are kept on a device: on a GPU, where they are at most SHARE of its memory."""
-    return device.type == "cuda" and size <= SHARE * torch.cuda.get_device_properties(device).total_memory
+    """Whether `size` bytes of frames are kept on a device: on a GPU, where they are at most SHARE of its memory and
+    half of what other processes have left of it."""
+    if device.type != "cuda":
+        return False
+    free, total = torch.cuda.mem_get_info(device)
+    return size <= SHARE * total and size <= free / 2
 
 
 class DeviceFrames:
