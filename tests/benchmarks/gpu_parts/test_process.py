@@ -33,7 +33,14 @@ def partly(scale):
     yield {"n": "2"}
     os._exit(7)
 
+def raises(scale):
+    def handle(number, frame):
+        raise RuntimeError("stopped in the middle")
+    signal.signal(signal.SIGTERM, handle)
+    time.sleep(1000)
+
 KINDS = {
+    "raises": raises,
     "works": lambda scale: [{"n": "1"}],
     "partly": partly,
     "pid": lambda scale: [{"n": str(os.getpid())}],
@@ -86,6 +93,12 @@ def test_a_check_that_hangs_is_killed_at_its_limit_and_the_next_one_runs(tmp_pat
     assert {name: record["state"] for name, record in records.items()} == {"hangs": "killed", "works": "done"}
     assert time.monotonic() - began < 30
     assert "in <lambda>" in (tmp_path / "log").read_text()  # where it hung
+
+
+def test_a_check_that_fails_because_it_is_stopped_was_killed(tmp_path: Path) -> None:
+    records = run(tmp_path, ["raises", "works"], limit=2)
+    assert {name: record["state"] for name, record in records.items()} == {"raises": "killed", "works": "done"}
+    assert "not done after 2 s" in str(records["raises"]["error"])
 
 
 def test_the_part_ends_with_its_time_and_keeps_what_was_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from torch import nn
 
 from simvtp import SimVTP
 from simvtp.inference import retriever as module
+from simvtp.inference.timm_models import VideoTower
 from simvtp.models.simvtp import SimVTPModel
 from simvtp.runtime.timm_compat import timm
 
@@ -38,4 +39,6 @@ def test_a_model_of_timm_is_on_the_cpu(retriever: SimVTP, tmp_path: Path, pretra
         model = SimVTPModel(retriever.config, retriever.tokenizer.size)
         retriever.model, retriever.about = model, {**retriever.about, "kind": "pretrained"}
     retriever.save_pretrained(tmp_path)
-    assert devices(timm.create_model("simvtp_base_patch16_224", folder=tmp_path, num_classes=3)) == {"cpu"}
+    tower = timm.create_model("simvtp_base_patch16_224", folder=tmp_path, num_classes=3)
+    assert isinstance(tower, VideoTower)
+    assert devices(tower) == {"cpu"}
