@@ -11,9 +11,13 @@ from benchmarks.gpu_parts.checks import append, run_checks
 from benchmarks.gpu_parts.parts import PARTS
 from benchmarks.gpu_parts.scale import full, rehearsal
 from benchmarks.report import environment
+from simvtp.config.presets import preset
+from simvtp.config.schema import override
+from simvtp.training.device import use_machine
 
 name, folder, records, size, seconds = sys.argv[1:]
 scale = (full if size == "full" else rehearsal)(folder)
+use_machine(override(preset("base"), {"machine.device": scale.device}).machine)  # as a training process
 modules = [importlib.import_module(f"benchmarks.gpu_parts.{module}") for module in PARTS[name].modules]
 checks = [check for module in modules for check in module.CHECKS]
 append(Path(records), {"part": name, "environment": environment(), "checks": [check.name for check in checks]})

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from benchmarks.gpu_parts.checks import Check, Row
 from benchmarks.gpu_parts.scale import Scale
-from benchmarks.gpu_parts.workload import Workload, config_for, free_memory, peak_gb, seconds_of
+from benchmarks.gpu_parts.workload import Workload, config_for, free_memory, peak_gb, seconds_of, wait
 from benchmarks.model.plain import plain_losses
 from simvtp.models.flops import pretrain_gflop
 from simvtp.models.transformer import Block
@@ -125,6 +126,27 @@ def attention(scale: Scale) -> Iterator[Row]:
         yield row
 
 
+def lengths(scale: Scale) -> Iterator[Row]:
+    """The first step with captions of a length that was not there before, and the second.
+
+    cuDNN, which training switches off (`use_machine`), prepares every shape of attention by itself.
+    """
+    workload = made(scale)
+    for name, first in (("as in training", ()), ("cuDNN first", (SDPBackend.CUDNN_ATTENTION,))):
+        others = (SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH)
+        with sdpa_kernel([*first, *others], set_priority=True):
+            for words in range(workload.config.model.words, workload.config.model.words - 3, -1):
+                workload.take(words)
+                row = {"attention": name, "words": str(words)}
+                for which in ("first", "second"):
+                    wait(scale.device)
+                    began = time.perf_counter()
+                    workload.step(BF16)
+                    wait(scale.device)
+                    row |= {f"{which} step, ms": f"{1000 * (time.perf_counter() - began):.1f}"}
+                yield row
+
+
 def varlen(scale: Scale) -> list[Row]:
     """All passes of the encoder attended by one kernel for sequences of any length."""
     if scale.device != "cuda":
@@ -224,6 +246,7 @@ CHECKS = (
     Check("bf16 weights", 30, pure),
     Check("attention backends", 40, attention),
     Check("variable-length attention", 20, varlen),
+    Check("captions of new lengths", 20, lengths),
     Check("mask ratios", 40, ratios),
     Check("batch until memory is full", 40, batches),
     Check("CUDA graph", 30, graphed),

@@ -17,6 +17,7 @@ from benchmarks.gpu_parts.scale import Scale
 from benchmarks.model.step import WORDS, make_batch
 from simvtp.config.presets import preset
 from simvtp.config.schema import Config, override
+from simvtp.data.train_loader import Batch
 from simvtp.models.masking import MaskedBatch
 from simvtp.models.objectives import Pretraining
 from simvtp.models.simvtp import SimVTPModel
@@ -53,13 +54,20 @@ class Workload:
         model: SimVTPModel = drawn("model", key, lambda: SimVTPModel(config, known.size))
         self.model = copy.deepcopy(model).to(self.device).train()
         self.objective = Pretraining(self.model, config)
-        batch = drawn("batch", (config.pretrain.batch, config.model, config.data.tokenizer), lambda: make_batch(config))
-        self.inputs: MaskedBatch = masked(batch, config, known, 0, self.device)
-        if config.objective.negatives == "random":
-            self.inputs = replace(self.inputs, negatives=self.inputs.negatives.to(self.device))
+        self.take(config.model.words)
         self.optimizer: torch.optim.Optimizer | None = None
         if optimizer:
             self.make_optimizer()
+
+    def take(self, words: int) -> None:
+        """Masked inputs of random clips and captions, of which so many words are left."""
+        config, known = self.config, WORDS[self.config.data.tokenizer]
+        key = config.pretrain.batch, config.model, config.data.tokenizer
+        batch: Batch = drawn("batch", key, lambda: make_batch(config))
+        shorter = replace(batch, words=batch.words[:, :words], all_words=batch.all_words[:, :words])
+        self.inputs: MaskedBatch = masked(shorter, config, known, 0, self.device)  # type: ignore[arg-type]
+        if config.objective.negatives == "random":
+            self.inputs = replace(self.inputs, negatives=self.inputs.negatives.to(self.device))
 
     def make_optimizer(self) -> None:
         """Of the parameters as they are now."""

@@ -36,9 +36,12 @@ def keep_freed_memory() -> None:
 
 
 def use_machine(machine: Machine) -> torch.device:
-    """Set malloc and threads of this process as `machine` says, and return the device to train on.
+    """Set malloc, threads and attention of this process as `machine` says, and return the device to train on.
 
-    Of several processes, each has its own GPU. Raises ConfigError where machine.device is cuda and torch sees no GPU.
+    Of several processes, each has its own GPU. Attention on a GPU is not computed by cuDNN, torch's first choice on
+    Hopper: it prepares every new shape, such as a longer caption, for up to a second
+    (https://github.com/modelscope/FunASR/issues/3704). Raises ConfigError where machine.device is cuda and torch sees
+    no GPU.
     """
     keep_freed_memory()
     if machine.threads:
@@ -46,6 +49,8 @@ def use_machine(machine: Machine) -> torch.device:
     if machine.device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("machine.device: cuda is asked for, but torch sees no GPU; use auto or cpu")
     cuda = machine.device == "cuda" or (machine.device == "auto" and torch.cuda.is_available())
+    if cuda:
+        torch.backends.cuda.enable_cudnn_sdp(False)
     if cuda and size() > 1:
         return torch.device("cuda", torch.cuda.current_device())
     return torch.device("cuda" if cuda else "cpu")
