@@ -18,7 +18,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from simvtp.data.video.frames import Frames
-from simvtp.data.video.video import READERS, Video, spread_indices
+from simvtp.data.video.sampling import spread_indices
+from simvtp.data.video.video import READERS, Video
 from simvtp.errors import DataError
 
 FRAMES, CLOSE = 12, 6.0

@@ -7,9 +7,8 @@ import os
 import sys
 from pathlib import Path
 
-from benchmarks.gpu_parts.checks import append, run_checks
+from benchmarks.gpu_parts.checks import append, full, rehearsal, run_checks
 from benchmarks.gpu_parts.parts import PARTS
-from benchmarks.gpu_parts.scale import full, rehearsal
 from benchmarks.report import environment
 from simvtp.config.presets import preset
 from simvtp.config.schema import override

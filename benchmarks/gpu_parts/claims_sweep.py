@@ -14,9 +14,8 @@ from types import FrameType
 import torch
 from torch import Tensor
 
-from benchmarks.gpu_parts.checks import Check, Row
-from benchmarks.gpu_parts.results import results_of, rows_of
-from benchmarks.gpu_parts.scale import Scale
+from benchmarks.gpu_parts.checks import Check, Row, Scale
+from benchmarks.gpu_parts.parts import results_of, rows_of
 from benchmarks.gpu_parts.workload import seconds_of
 from benchmarks.report import ROOT
 from simvtp.config.presets import preset

@@ -14,9 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks.gpu_parts.checks import Check, Row
+from benchmarks.gpu_parts.checks import Check, Row, Scale
 from benchmarks.gpu_parts.correctness import LOSS_LIMIT, OPTIONS
-from benchmarks.gpu_parts.scale import Scale
 from benchmarks.gpu_parts.workload import Workload, config_for
 from benchmarks.model.step import WORDS, make_batch
 from simvtp.config.schema import Config

@@ -22,7 +22,7 @@ from simvtp.config.fields import BOTH, PRETRAIN, RUN, Field, fields_of, normalis
 from simvtp.config.machine import Machine
 from simvtp.config.optimisation import OWN, Optimisation
 from simvtp.config.plugins import registry, usage
-from simvtp.config.plugins.record import normal_record
+from simvtp.config.plugins.source import normal_record
 from simvtp.errors import ConfigError, nearest, quoted
 
 _INPUT = "SimVTP: input and tubes"

@@ -27,8 +27,8 @@ from simvtp.data.tokenizer import Tokenizer, pad_batch
 from simvtp.data.transforms import Augmentation, crop_and_resize, decoded_side, draw_box
 from simvtp.data.video.device_frames import DeviceFrames, frames_on
 from simvtp.data.video.frames import resize_short_side
+from simvtp.data.video.paths import file_on_disk
 from simvtp.data.video.sampling import FrameSampling
-from simvtp.data.video.tar_members import file_on_disk
 from simvtp.data.video.video import DEFAULT, Decoding, Frames, Video
 from simvtp.distributed.process_group import largest, lists, rank, rows_of, whole_batch
 from simvtp.errors import DataError

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePath
 
 from simvtp.data.annotations.records import Record, quoted, shortened
-from simvtp.data.video.tar_members import file_on_disk
+from simvtp.data.video.paths import file_on_disk
 from simvtp.errors import DataError
 
 log = logging.getLogger(__name__)

@@ -13,14 +13,14 @@ import pytest
 
 from benchmarks.gpu_parts import process
 from benchmarks.gpu_parts.checks import append, begun, read
-from benchmarks.gpu_parts.summary import page
+from benchmarks.gpu_parts.parts import page
 from benchmarks.report import ROOT
 
 PROGRAM = """
 import os, signal, subprocess, sys, time
 from pathlib import Path
 from benchmarks.gpu_parts.checks import Check, run_checks
-from benchmarks.gpu_parts.scale import rehearsal
+from benchmarks.gpu_parts.checks import rehearsal
 
 def stubborn(scale):
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
