@@ -10,17 +10,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 import torch.distributed as dist
+from torch import Tensor
 from torch._dynamo.utils import counters
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
 from benchmarks.gpu_parts.checks import CORPUS, Check, Row, Scale
-from benchmarks.gpu_parts.workload import Workload, config_for
+from benchmarks.gpu_parts.workload import Workload, config_for, relative
 from simvtp.config.experiment import Experiment
 from simvtp.config.schema import Config, override
 from simvtp.evaluate import evaluate
@@ -29,7 +31,7 @@ from simvtp.models.transformer import Block
 from simvtp.run import run
 from simvtp.runtime.files import read_json
 from simvtp.runtime.signals import Interrupted
-from simvtp.training.parallelize import Average
+from simvtp.training.parallelize import Average, wrap_model
 
 STEPS = 3
 CLOSE = 1e-3  # relative difference of losses after a few steps in fp32
@@ -127,6 +129,25 @@ def compiled(scale: Scale) -> Iterator[Row]:
         yield row(f"compiled, {ratio:.0%} masked", [loss], [wanted], f"{took:.1f} s, {graphs} graphs, {breaks} breaks")
 
 
+def recomputed(scale: Scale) -> Iterator[Row]:
+    """Layers that are compiled and computed again, with dropped paths: the draws, losses and gradients of eager mode.
+
+    On a CPU they are computed again and not compiled.
+    """
+    config = config_for(scale, "tiny", scale.batch, {"pretrain.drop_path": 0.5})
+    compiled, found = scale.device == "cuda", list[tuple[float, Tensor]]()
+    for machine in (config.machine, replace(config.machine, compile=compiled, checkpointing=True)):
+        workload = Workload(config, scale.device, optimizer=False)
+        wrap_model(workload.objective, machine, workload.device)
+        torch.manual_seed(0)
+        loss = float(workload.backward())
+        found.append((loss, torch.cat([gradient.flatten() for gradient in workload.gradients().values()])))
+    (wanted, right), (loss, gradients) = found
+    apart = relative(gradients, right)
+    made = row("computed again" + ", compiled" * compiled, [loss], [wanted], f"gradients differ by {apart:.1e}")
+    yield made if apart < CLOSE else made | {"ok": "no"}
+
+
 def interrupted(experiment: Experiment, after_step: int) -> bool:
     """Run until pre-training has logged that step, with SIGTERM then; whether it stopped in the middle."""
     over, folder = threading.Event(), experiment.pretrain_dir
@@ -179,4 +200,5 @@ CHECKS = (
     Check("EMA, DDP and FSDP2", 40, wrappers),
     Check("stopped, resumed and tested", 60, resumed),
     Check("compiled layers", 90, compiled),
+    Check("layers that are computed again", 60, recomputed),
 )
