@@ -62,7 +62,7 @@ def decoding(scale: Scale) -> Iterator[Row]:
     """Clips a second of the training loader, and nothing else running."""
     for reader in installed():
         for workers in scale.workers:
-            config = config_of(scale, workers, reader, batch=min(16, scale.step_batch))
+            config = config_of(scale, workers, reader, batch=min(16, scale.step_batch // 2))
             batches = loader_of(config).batches(0)
             for _ in range(1 + ahead(workers)):
                 next(batches)
