@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -74,6 +75,15 @@ def settle(folder: Path, name: str, wanted: dict[str, Any]) -> None:
             differing = ", ".join(key for key in wanted if before.get(key) != wanted[key])
             raise DataError(f"--out {folder} was begun with another {differing} ({name}); name another folder")
     write_json(path, wanted)
+
+
+def json_objects(content: bytes) -> list[dict[str, Any]]:
+    """The JSON objects of a file with one a line; a line that is none, such as one that a kill cut, is left out."""
+    found = []
+    for line in content.splitlines():
+        with contextlib.suppress(ValueError):
+            found.append(orjson.loads(line))
+    return [entry for entry in found if isinstance(entry, dict)]
 
 
 def read_json(path: Path) -> Any:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import errno
 import functools
-import json
 import os
 import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+import orjson
 
 HEARTBEAT_SECONDS = 5.0
 STALE_SECONDS = 90.0  # watched and not touched for so long: dead
@@ -76,8 +77,9 @@ def read_lock(path: Path) -> LockFile | None:
 
 def _owner(content: bytes) -> Owner | None:
     try:
-        owner = Owner(**json.loads(content))
-        return owner if 0 < owner.pid < 2**31 and owner.token.isalnum() else None
+        owner = Owner(**orjson.loads(content))
+        is_whole = isinstance(owner.pid, int) and 0 < owner.pid < 2**31 and owner.token.isalnum()
+        return owner if is_whole else None
     except (ValueError, TypeError, AttributeError):
         return None
 

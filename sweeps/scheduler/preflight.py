@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import shutil
@@ -10,6 +9,8 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
+
+import orjson
 
 from simvtp.config.file_digests import split as split_digest
 from simvtp.config.file_digests import weight_files, weight_sources
@@ -206,7 +207,7 @@ def _check_weights(path: Path) -> None:
             if path.suffix == ".safetensors":
                 length = int.from_bytes(file.read(8), "little")
                 size = path.stat().st_size
-                header = json.loads(file.read(length)) if length < size else None
+                header = orjson.loads(file.read(length)) if length < size else None
                 ends = [v["data_offsets"][1] for k, v in (header or {}).items() if k != "__metadata__"]
                 whole = bool(ends) and size == 8 + length + max(ends)
             else:

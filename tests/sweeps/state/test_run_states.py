@@ -29,9 +29,9 @@ def test_states_are_read_from_the_folder(run: Run, tmp_path: Path) -> None:
     assert registry.state(run).name == "waiting"
     stage = tmp_path / "pretrained" / str(run.stage)
     stage.mkdir(parents=True)
-    (stage / "log.jsonl").write_text('{"stage": "pretrain", "step": 3}\n{"half')
+    (stage / "log.jsonl").write_text('{"time": 1, "stage": "pretrain", "step": 3}\n{"half')
     state = registry.state(run)
-    assert (state.name, state.line) == ("interrupted", {"stage": "pretrain", "step": 3})
+    assert (state.name, state.line) == ("interrupted", {"time": 1, "since": 1, "stage": "pretrain", "step": 3})
     with Lock(stage / "lock"):
         assert registry.state(run).name == "running"
     write_failure(stage, {"error": "RuntimeError: no space", "stage": "pretrain", "step": 3, "traceback": "raise"})
@@ -92,3 +92,11 @@ def test_a_run_whose_job_waits_for_its_stage_is_queued_not_running(run: Run, tmp
         assert (registry.state(run).name, registry.state(run).reason) == ("queued", "Dependency")
         with Lock(registry.folder(run.id) / "lock"):
             assert registry.state(run).name == "running"
+
+
+def test_a_claim_that_names_no_submission_counts_as_none(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / run.id
+    folder.mkdir(parents=True)
+    for token in ("null", "[1]", "5"):
+        (folder / "job.json").write_text(f'{{"token": {token}, "task": 0}}')
+        assert RunRegistry(tmp_path).submissions.claim("run", run.id) is None
