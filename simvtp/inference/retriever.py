@@ -26,7 +26,7 @@ from simvtp.evaluation.encode import inference
 from simvtp.models.build import fresh_model
 from simvtp.models.dual_encoder import DualEncoder, ZeroShot, make_dual_encoder
 from simvtp.models.simvtp import SimVTPModel
-from simvtp.runtime.files import read_json, write_json
+from simvtp.runtime.files import expanded, read_json, write_json
 from simvtp.training.checkpoint import load_weights, save_weights
 
 FORMAT = 1
@@ -66,7 +66,7 @@ class SimVTP:
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> SimVTP:
         """The model of a model folder; raises DataError if the folder is none."""
-        folder = Path(folder).expanduser()
+        folder = expanded(str(folder))
         if not (folder / "config.json").is_file() or not (folder / "model.safetensors").is_file():
             raise DataError(f"{folder} is no model folder: it takes config.json and model.safetensors there")
         try:

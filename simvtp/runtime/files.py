@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from simvtp.errors import DataError
+from simvtp.errors import ConfigError, DataError
 from simvtp.runtime import locks
 from simvtp.runtime.permissions import explained, make_folder
 
@@ -24,6 +24,17 @@ _NUMBERS = re.compile(r"\[\n([^\[\]{}\"]*)\]")
 def expanded(path: str) -> Path:
     """A path with ~ in place; that of a user who is not known stays, and is then not found."""
     return Path(os.path.expanduser(path))  # noqa: PTH111
+
+
+def folder_to_make(path: str, what: str) -> Path:
+    """A folder that this program may make, with ~ in place.
+
+    what: where the path was given. Raises ConfigError for ~ of an unknown user, which would become a folder's name.
+    """
+    folder = expanded(path)
+    if path.startswith("~") and folder == Path(path):
+        raise ConfigError(f"{what}: {path!r} begins with a home folder that is not known; write the whole path")
+    return folder
 
 
 def write_bytes(path: Path, content: bytes) -> None:

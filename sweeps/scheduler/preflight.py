@@ -16,6 +16,7 @@ from simvtp.config.file_digests import split as split_digest
 from simvtp.config.file_digests import weight_files, weight_sources
 from simvtp.config.schema import Config
 from simvtp.errors import ConfigError, DataError
+from simvtp.runtime.files import expanded
 from sweeps.executors.base import Executor
 from sweeps.executors.debug import Debug
 from sweeps.executors.local import Local, visible_gpus
@@ -142,7 +143,7 @@ def _tokenizer(config: Config) -> None:
 
 @cache
 def _check_tokenizer(name: str, spec: str) -> None:
-    path = Path(name).expanduser()
+    path = expanded(name)
     if name == "corpus":
         if spec.startswith("sprites:"):
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import tempfile
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -66,9 +67,8 @@ class RunRegistry:
         """Raise ConfigError if results cannot be written."""
         try:
             self.results.mkdir(parents=True, exist_ok=True)
-            probe = self.results / ".writable"
-            probe.touch()
-            probe.unlink()
+            with tempfile.TemporaryFile(dir=self.results):
+                pass
         except OSError as error:
             raise ConfigError(
                 f"--results {self.results}: cannot be written ({error.strerror}); name another"
