@@ -30,6 +30,7 @@ from simvtp.runtime.files import expanded, read_json, write_json
 from simvtp.training.checkpoint import load_weights, save_weights
 
 FORMAT = 1
+FILES = ("config.json", "model.safetensors", "tokenizer.json", "README.md")
 TEXTS = 128  # texts that are encoded together
 
 
@@ -109,8 +110,11 @@ class SimVTP:
         return cls(_filled(kind, config, tokenizer, folder / kinds[kind]), config, tokenizer, about)
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write a model folder; files of the same names in it are replaced."""
+        """Write a model folder; replaces one, and raises DataError if files of its names are of another program."""
         folder = Path(folder)
+        there = [name for name in FILES if (folder / name).exists()]
+        if there and not _is_model_folder(folder):
+            raise DataError(f"{folder} is no model folder, and holds {' and '.join(there)}; name another folder")
         save_weights(self.model, folder / "model.safetensors")
         self.tokenizer.save(folder / "tokenizer.json")
         (folder / "README.md").write_text(card(self.about, sum(p.numel() for p in self.model.parameters())))
@@ -157,6 +161,14 @@ class SimVTP:
         frames = video.frames(frame_sampling(self.config, "finetune").test(video.frame_count, segments), model.size)
         crops = views(frames, self.config.evaluate.crops, model.size)
         return [part for crop in crops for part in crop.reshape(segments, model.frames, *crop.shape[1:])]
+
+
+def _is_model_folder(folder: Path) -> bool:
+    try:
+        about = read_json(folder / "config.json")
+    except (OSError, ValueError):
+        return False
+    return isinstance(about, dict) and {"format", "kind", "preset"} <= about.keys()
 
 
 def _filled(kind: str, config: Config, tokenizer: Tokenizer, weights: Path) -> nn.Module:

@@ -69,12 +69,15 @@ def write_json(path: Path, content: Any) -> None:
     write_bytes(path, _NUMBERS.sub(lambda match: f"[{' '.join(match[1].split())}]", text).encode() + b"\n")
 
 
-def settle(folder: Path, name: str, wanted: dict[str, Any]) -> None:
+def settle(folder: Path, name: str, wanted: dict[str, Any], replaces: Iterable[Path] = ()) -> None:
     """Record the settings of an output folder; raises DataError if it was begun with others.
 
-    name: the JSON file in `folder` that keeps them; wanted: the settings of this call.
+    name: the JSON file in `folder` that keeps them; wanted: the settings of this call; replaces: files that the call
+    writes over. Where the folder was not begun, they are another program's, and DataError is raised if one is there.
     """
     path = folder / name
+    if not path.exists() and (other := next((file for file in replaces if file.exists()), None)):
+        raise DataError(f"--out {folder}: {other} is there, and was not made by this command; name another folder")
     if path.exists():
         try:
             before = read_json(path)

@@ -202,3 +202,13 @@ def test_timm_gives_the_same_video_encoder(retriever: SimVTP, tmp_path: Path) ->
     assert {group["lr_scale"] for group in groups} == {0.5**k for k in range(retriever.config.model.depth + 2)}
     with pytest.raises(ConfigError, match="no weights are published"):
         timm.create_model("simvtp_base_patch16_224", pretrained=True)
+
+
+@pytest.mark.parametrize("name", ["README.md", "config.json"])
+def test_files_of_others_are_not_replaced(name: str, retriever: SimVTP, tmp_path: Path) -> None:
+    folder = tmp_path / "site"
+    folder.mkdir()
+    (folder / name).write_text('{"format": "mine"}')
+    with pytest.raises(DataError, match=rf"is no model folder, and holds {name}; name another folder"):
+        retriever.save_pretrained(folder)
+    assert [(path.name, path.read_text()) for path in folder.iterdir()] == [(name, '{"format": "mine"}')]
