@@ -104,9 +104,8 @@ class SimVTP:
             raise DataError(f"{folder} holds neither {' nor '.join(kinds.values())}: no finished run or stage")
         config, name = read_config(folder)
         tokenizer = tokenizer_of(config)
-        result = read_json(folder / "result.json") if (folder / "result.json").is_file() else {}
         about = {"format": FORMAT, "kind": kind, "preset": name, "id": folder.name,
-                 "metrics": result.get("metrics", {}), "config": flatten(config)}  # fmt: skip
+                 "metrics": _metrics_of(folder / "result.json"), "config": flatten(config)}  # fmt: skip
         return cls(_filled(kind, config, tokenizer, folder / kinds[kind]), config, tokenizer, about)
 
     def save_pretrained(self, folder: str | Path) -> None:
@@ -161,6 +160,18 @@ class SimVTP:
         frames = video.frames(frame_sampling(self.config, "finetune").test(video.frame_count, segments), model.size)
         crops = views(frames, self.config.evaluate.crops, model.size)
         return [part for crop in crops for part in crop.reshape(segments, model.frames, *crop.shape[1:])]
+
+
+def _metrics_of(result: Path) -> dict[str, Any]:
+    """The metrics of a run's result, none if it was not tested; raises DataError if the file is damaged."""
+    if not result.is_file():
+        return {}
+    try:
+        metrics: dict[str, Any] = read_json(result)["metrics"]
+        _scores(metrics)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(f"{result} is damaged ({error}); move it away, and the same run evaluates again") from error
+    return metrics
 
 
 def _is_model_folder(folder: Path) -> bool:

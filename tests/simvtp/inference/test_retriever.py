@@ -16,6 +16,7 @@ from simvtp.cli import main
 from simvtp.data.video.video import Video, segment_indices
 from simvtp.errors import ConfigError, DataError
 from simvtp.evaluation.metrics import both_directions
+from simvtp.inference import retriever as retriever_module
 from simvtp.inference import video_index
 from simvtp.inference.timm_models import VideoTower
 from simvtp.runtime.constants import IMAGENET_MEAN, IMAGENET_STD
@@ -212,3 +213,10 @@ def test_files_of_others_are_not_replaced(name: str, retriever: SimVTP, tmp_path
     with pytest.raises(DataError, match=rf"is no model folder, and holds {name}; name another folder"):
         retriever.save_pretrained(folder)
     assert [(path.name, path.read_text()) for path in folder.iterdir()] == [(name, '{"format": "mine"}')]
+
+
+@pytest.mark.parametrize("content", ["[]", "null", "{}", '{"metrics": [1]}', '{"metrics": {"test": {"gallery": 1}}}'])
+def test_a_result_of_another_kind_is_named(content: str, tmp_path: Path) -> None:
+    (tmp_path / "result.json").write_text(content)
+    with pytest.raises(DataError, match=r"result\.json is damaged"):
+        retriever_module._metrics_of(tmp_path / "result.json")
