@@ -51,9 +51,13 @@ class RunRegistry:
 
     results: the results folder. submissions: records of its submissions to SLURM. queue: the last answer of squeue
     about them.
+
+    Raises ConfigError if the results folder is a link that leads nowhere.
     """
 
     def __init__(self, results: Path) -> None:
+        if results.is_symlink() and not results.is_dir():
+            raise ConfigError(f"--results {results}: that is a link to no folder; name another")
         self.results = results
         self.submissions = Submissions(results)
         self.queue = SlurmQueue(self.submissions)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from simvtp.config.schema import Config
-from simvtp.errors import ConfigError
 from simvtp.runtime.files import read_json
 from sweeps.catalogue import is_ablation
 from sweeps.definition import Point, Sweep
@@ -23,9 +22,9 @@ def saved_sweep(results: Path, name: str, preset: str, base: Config) -> Sweep | 
     try:
         if "parts" in record:
             return Sweep(name, parts=tuple(str(part).removesuffix(suffix) for part in record["parts"]))
-        points = [Point(point["label"], point["set"]) for point in record["points"]]
-        return Sweep(record["title"], tuple(record["axes"]), points)
-    except (KeyError, TypeError, AttributeError, ConfigError):
+        points = [Point(str(point["label"]), dict(point["set"])) for point in record["points"]]
+        return Sweep(str(record["title"]), tuple(record["axes"]), points)
+    except (KeyError, TypeError, AttributeError, ValueError):
         return None  # damaged, or of a version with other fields
 
 

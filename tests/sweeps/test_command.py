@@ -239,6 +239,14 @@ def test_of_two_actions_none_is_left_out_silently(words: list[str], tmp_path: Pa
     assert not (tmp_path / "runs" / run / "failure.json").exists()
 
 
+@pytest.mark.parametrize("folder", ["", "~no-such-user/results"])
+def test_a_results_folder_of_nobody_is_refused(folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match="2"):
+        main(["objectives", "--cancel", f"--results={folder}"])
+    assert not list(tmp_path.iterdir())
+
+
 def test_no_name_is_no_run(tmp_path: Path) -> None:
     words = ["--vary", f"mask.video={preset('tiny').mask.video}", "--results", str(tmp_path)]  # the base alone
     assert main([*words, "--cancel", ""]) == 2

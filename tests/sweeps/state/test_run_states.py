@@ -4,10 +4,13 @@ from pathlib import Path
 import pytest
 
 from simvtp.config.presets import preset
+from simvtp.errors import ConfigError
+from simvtp.runtime.files import write_json
 from simvtp.runtime.locks import Lock
 from sweeps.plan import Run, make_plan
 from sweeps.state.failures import write_failure
 from sweeps.state.run_states import RunRegistry
+from sweeps.state.saved_sweeps import saved_sweep
 from sweeps.state.squeue import QueueSnapshot
 from sweeps.state.submissions import Item
 
@@ -100,3 +103,28 @@ def test_a_claim_that_names_no_submission_counts_as_none(run: Run, tmp_path: Pat
     for token in ("null", "[1]", "5"):
         (folder / "job.json").write_text(f'{{"token": {token}, "task": 0}}')
         assert RunRegistry(tmp_path).submissions.claim("run", run.id) is None
+
+
+@pytest.mark.parametrize("target", ["nothing", "results"])
+def test_a_link_to_no_folder_is_no_results_folder(target: str, tmp_path: Path) -> None:
+    (tmp_path / "results").symlink_to(tmp_path / target)
+    with pytest.raises(ConfigError, match="results: that is a link to no folder"):
+        RunRegistry(tmp_path / "results")
+
+
+@pytest.mark.parametrize(
+    "changes", [{"points": [{"label": "a", "set": [1]}]}, {"points": [{"set": {}}]}, {"points": 5}, {"axes": ["nope"]}]
+)
+def test_a_saved_sweep_of_another_kind_is_none(changes: dict[str, object], tmp_path: Path) -> None:
+    record = {
+        "name": "mine",
+        "title": "t",
+        "axes": ["mask.video"],
+        "points": [{"label": 1, "set": {"mask.video": 0.5}}],
+    }
+    write_json(tmp_path / "sweeps" / "mine-tiny" / "sweep.json", record)
+    saved = saved_sweep(tmp_path, "mine", "tiny", preset("tiny"))
+    assert saved is not None
+    assert [point.label for point in saved.points_around(preset("tiny"))] == ["base", "1"]
+    write_json(tmp_path / "sweeps" / "mine-tiny" / "sweep.json", record | changes)
+    assert saved_sweep(tmp_path, "mine", "tiny", preset("tiny")) is None
