@@ -28,10 +28,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.gpu_parts import wheels
 from benchmarks.gpu_parts.checks import read
-from benchmarks.gpu_parts.parts import PARTS
+from benchmarks.gpu_parts.parts import PARTS, archive, page, results_of
 from benchmarks.gpu_parts.process import run_part
-from benchmarks.gpu_parts.results import archive, results_of
-from benchmarks.gpu_parts.summary import page
 from benchmarks.report import ROOT
 
 RESERVE_SECONDS = 30.0  # for the last kill, the archive and the report

@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 
 from analysis.figures import style, tooltips
 from analysis.figures.style import wrap
-from analysis.runs.logs import lines_of
+from analysis.runs.load import log_lines
 from analysis.stats.summary import Row, Summary
 
 _BINS = 24
@@ -93,7 +93,7 @@ def panels_of(rows: Sequence[Row]) -> list[Panel]:
 def draw(summary: Summary, folder: Path) -> Figure | None:
     """A panel per loss and for validation R@1, a line per point (mean over seeds); None if nothing was logged."""
     shown = chosen(summary.finished_rows)
-    logs = {run.id: lines_of(run, folder) for row in shown for run in row.runs.values()}
+    logs = {run.id: log_lines(run, folder) for row in shown for run in row.runs.values()}
     panels = [p for p in panels_of(shown) if any(series(lines, p) for lines in logs.values())]
     if not panels:
         return None

@@ -56,7 +56,7 @@ def _marks(panel: Axes, rows: Sequence[Row], front: Sequence[Row], cost: Cost) -
 
 
 def _points(panel: Axes, rows: Sequence[Row], cost: Cost, label: str, *, bars: bool, **looks: Any) -> None:
-    """Rows of one look at their cost and mean, with the interval of the mean where `bars` are asked for."""
+    """Rows of one look at their cost and mean, with the interval of the mean if `bars`."""
     if not rows:
         return
     means, intervals = [row.score() for row in rows], [row.main for row in rows]

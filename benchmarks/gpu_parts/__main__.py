@@ -6,9 +6,8 @@ import importlib
 import sys
 from pathlib import Path
 
-from benchmarks.gpu_parts.checks import append, run_checks
+from benchmarks.gpu_parts.checks import append, full, rehearsal, run_checks
 from benchmarks.gpu_parts.parts import PARTS
-from benchmarks.gpu_parts.scale import full, rehearsal
 from benchmarks.report import environment
 
 name, folder, records, size, seconds = sys.argv[1:]

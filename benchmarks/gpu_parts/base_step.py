@@ -14,8 +14,7 @@ from typing import Any
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from benchmarks.gpu_parts.checks import Check, Row
-from benchmarks.gpu_parts.scale import Scale
+from benchmarks.gpu_parts.checks import Check, Row, Scale
 from benchmarks.gpu_parts.workload import Workload, config_for, free_memory, peak_gb, seconds_of
 from benchmarks.model.plain import plain_losses
 from simvtp.models.flops import pretrain_gflop

@@ -1,9 +1,9 @@
-"""Checks of one part, run one after another in one process; each writes its record before and after.
+"""Sizes of what `make gpu` measures, and the checks of one part: run one after another in one process.
 
-A record is one JSON object a line: {"part", "check", "state", ...}. States: `started` (with the check's limit in
-seconds), then `done` (rows of a table) or `failed` (the error). The parent process adds `killed` for a check that
-exceeded its limit and `died` for one that took its process along. A check with any record is not started again, so a
-part can be restarted after each of these.
+Each check writes a record before and after: one JSON object a line, {"part", "check", "state", ...}. States: `started`
+(with the check's limit in seconds), then `done` (rows of a table) or `failed` (the error). The parent process adds
+`killed` for a check that exceeded its limit and `died` for one that ended its process. A check with any record is not
+started again, so a part can be restarted after each of these.
 """
 
 from __future__ import annotations
@@ -14,11 +14,66 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gpu_parts.scale import Scale
+CORPUS = (
+    "sprites:tiny?clips=128&finetune=32&validation=24&test=24&test_seen=16&pretrain_validation=8"  # rendered in seconds
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """Sizes of all parts.
+
+    device: cuda or cpu. out: folder of the whole run, for files that a part leaves there. tiny, base, small: changes to
+    these presets. batch: of tiny in correctness checks; base_batch: of base there; step_batch: of the timed base steps;
+    largest_batch: where doubling ends. seconds: of each timing. sides: of the square matrix products whose best rate is
+    the ceiling. clips, workers: of the loader. compiler: backend of torch.compile. seeds, pack: of the sweep.
+    """
+
+    device: str
+    out: str
+    tiny: Mapping[str, Any] = field(default_factory=dict)
+    base: Mapping[str, Any] = field(default_factory=dict)
+    small: Mapping[str, Any] = field(default_factory=dict)
+    batch: int = 16
+    base_batch: int = 2
+    step_batch: int = 64
+    largest_batch: int = 4096
+    seconds: float = 1.0
+    sides: tuple[int, ...] = (4096, 8192)
+    clips: int = 256
+    workers: tuple[int, ...] = (8, 16)
+    compiler: str = "inductor"
+    seeds: str = "0,1,2"
+    pack: int = 4
+
+
+def full(out: str) -> Scale:
+    """For one GPU of 40 GB or more."""
+    return Scale(device="cuda", out=out)
+
+
+def rehearsal(out: str) -> Scale:
+    """All parts in minutes on one CPU core; its figures mean nothing."""
+    model = {
+        "model.frames": 8, "model.size": 32, "model.patch": 8, "model.width": 32, "model.depth": 2, "model.heads": 2,
+        "model.decoder_width": 16, "model.decoder_depth": 1, "model.decoder_heads": 2,
+    }  # fmt: skip
+    sweep = {
+        **model, "data.pretrain": CORPUS, "data.finetune": CORPUS,
+        "pretrain.length": "4 steps", "pretrain.warmup": "1 steps", "pretrain.batch": 4, "pretrain.precision": "fp32",
+        "finetune.length": "2 steps", "finetune.warmup": "1 steps", "finetune.batch": 4, "finetune.precision": "fp32",
+        "machine.workers": 0, "machine.threads": 1, "machine.frame_cache": True,
+    }  # fmt: skip
+    return Scale(
+        device="cpu", out=out, tiny=model, base=model, small=sweep, batch=4, base_batch=2, step_batch=4,
+        largest_batch=8, seconds=0.05, sides=(128, 256), clips=8, workers=(0, 2),
+        compiler="aot_eager", seeds="0", pack=2,
+    )  # fmt: skip
+
 
 Row = dict[str, str]
 

@@ -10,8 +10,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.gpu_parts.checks import Check, Row
-from benchmarks.gpu_parts.scale import Scale
+from benchmarks.gpu_parts.checks import Check, Row, Scale
 from benchmarks.gpu_parts.workload import Workload, config_for, free_memory, relative
 
 # Largest relative difference of a loss and of all gradients together (their length as one vector).

@@ -10,13 +10,12 @@ from pathlib import Path
 import torch
 
 from benchmarks.data.clips import clips
-from benchmarks.gpu_parts.checks import Check, Row
-from benchmarks.gpu_parts.scale import Scale
+from benchmarks.gpu_parts.checks import Check, Row, Scale
 from benchmarks.gpu_parts.workload import config_for, seconds_of, wait
 from simvtp.config.schema import Config, override
 from simvtp.data.from_config import build_train_loader, pretraining_corpus, tokenizer_of
 from simvtp.data.train_loader import TrainLoader
-from simvtp.data.video.video import spread_indices
+from simvtp.data.video.sampling import spread_indices
 from simvtp.models.objectives import Pretraining
 from simvtp.models.simvtp import SimVTPModel
 from simvtp.pretrain import masked

@@ -19,8 +19,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
-from benchmarks.gpu_parts.checks import Check, Row
-from benchmarks.gpu_parts.scale import CORPUS, Scale
+from benchmarks.gpu_parts.checks import CORPUS, Check, Row, Scale
 from benchmarks.gpu_parts.workload import Workload, config_for
 from simvtp.config.experiment import Experiment
 from simvtp.config.schema import Config, override

@@ -12,9 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks.gpu_parts.checks import Check, Row
+from benchmarks.gpu_parts.checks import Check, Row, Scale
 from benchmarks.gpu_parts.correctness import LOSS_LIMIT, OPTIONS
-from benchmarks.gpu_parts.scale import Scale
 from benchmarks.gpu_parts.workload import Workload, config_for
 from benchmarks.model.step import WORDS, make_batch
 from simvtp.config.schema import Config
@@ -32,7 +31,7 @@ Prepare = Callable[[Batch, int], tuple[Any, ...]]
 
 def no_waiting(scale: Scale) -> list[Row]:
     """Forward, backward and optimiser while torch raises at every wait for the GPU; on a CPU, on the meta device,
-    where no value can be asked for."""
+    where no value can be read."""
     rows, cuda = [], scale.device == "cuda"
     for name, changes in OPTIONS.items():
         workload = Workload(config_for(scale, "tiny", scale.batch, changes), "cuda" if cuda else "cpu")

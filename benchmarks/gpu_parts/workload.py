@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.gpu_parts.scale import Scale
+from benchmarks.gpu_parts.checks import Scale
 from benchmarks.model.step import WORDS, make_batch
 from simvtp.config.presets import preset
 from simvtp.config.schema import Config, override

@@ -1,7 +1,7 @@
 """Masks of video tubes and of words, as index tensors (SimVTP section 3.2).
 
-Masks are drawn on the CPU from a seeded generator, so that a run sees the same masks on every device, and travel to
-the device as indices: no shape on the device depends on the values of a tensor there.
+Masks are drawn on the CPU from a seeded generator, so that a run has the same masks on every device. They are copied to
+the device as indices, so no shape there depends on the values of a tensor.
 
 A clip has `slots` time slots of `cells` tubes each; tube t is cell t % cells of slot t // cells.
 """

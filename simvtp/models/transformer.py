@@ -1,7 +1,7 @@
-"""The transformer that every part of SimVTP is made of, over packed groups of sequences.
+"""The transformer of the encoder and the decoders, over packed groups of sequences.
 
-Several passes (joint, mismatched pairs, video alone, text alone) go through the encoder as one: their tokens lie end
-to end in one matrix for all that treats tokens one by one, and attention looks at each group by itself.
+Several passes (joint, mismatched pairs, video alone, text alone) are computed as one pass of the encoder. Their tokens
+are concatenated into one matrix for all operations on single tokens; attention treats each group separately.
 """
 
 from __future__ import annotations

@@ -27,8 +27,8 @@ PROCESSOR = Path("/proc/cpuinfo")
 def keep_freed_memory() -> None:
     """Let glibc keep what a step frees for the next step; without glibc, nothing happens.
 
-    By default every large tensor is fresh memory of the kernel, zeroed page by page, and given back when it is freed,
-    which costs a seventh of a step of preset tiny. The process keeps its peak memory until it ends.
+    By default the kernel allocates and zeroes the memory of every large tensor anew, and gets it back when the tensor
+    is freed, which costs a seventh of a step of preset tiny. The process keeps its peak memory until it ends.
     """
     if platform.libc_ver()[0] != "glibc":
         return
@@ -67,11 +67,10 @@ def warn_of_slow_bf16(name: str, stage: Optimisation, device: torch.device) -> N
 
 
 def copy_to_device(tensor: Tensor, device: torch.device) -> Tensor:
-    """The tensor on the device; the CPU does not wait for the copy.
+    """The tensor, of any shape, on the device; the CPU does not wait for the copy.
 
-    On a GPU it is copied from pinned memory on a stream of its own, so a batch travels while the step before it is
-    still computed. What is computed from it afterwards waits for the copy, on the GPU. A tensor that is there already
-    is returned as it is.
+    On a GPU it is copied from pinned memory on a stream of its own, so a batch is copied while the step before it is
+    still computed. Later operations on the GPU wait for the copy. A tensor that is there already is returned as it is.
     """
     if device.type != "cuda" or tensor.device.type == "cuda":
         return tensor.to(device)

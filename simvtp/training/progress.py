@@ -18,8 +18,7 @@ from simvtp.runtime.files import write_bytes
 from simvtp.runtime.locks import verify
 from simvtp.runtime.permissions import explained, make_folder
 from simvtp.training.log_lines import log_lines
-from simvtp.training.tracker_names import wanted
-from simvtp.training.trackers import Tracker, open_trackers
+from simvtp.training.trackers import Tracker, open_trackers, wanted
 
 log = logging.getLogger(__name__)
 

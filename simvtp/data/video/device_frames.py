@@ -1,4 +1,4 @@
-"""Decoded frames on the GPU: a batch is looked up there by the numbers of its frames, and no pixel travels in a step.
+"""Decoded frames on the GPU: a batch is looked up there by frame numbers, and no pixel is copied in a step.
 
 For clips that are frames of the frame cache as they are: no crop, no resize, no augmentation.
 """

@@ -19,7 +19,7 @@ PROGRAM = """
 import os, signal, subprocess, sys, time
 from pathlib import Path
 from benchmarks.gpu_parts.checks import Check, run_checks
-from benchmarks.gpu_parts.scale import rehearsal
+from benchmarks.gpu_parts.checks import rehearsal
 
 def stubborn(scale):
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.gpu_parts.scale import full, rehearsal
+from benchmarks.gpu_parts.checks import full, rehearsal
 from benchmarks.gpu_parts.waiting import STEPS, no_waiting, waits_are_errors, whole_steps
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")

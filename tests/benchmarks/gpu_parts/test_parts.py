@@ -7,8 +7,7 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gpu_parts.results import archive, rows_of
-from benchmarks.gpu_parts.summary import page
+from benchmarks.gpu_parts.parts import archive, page, rows_of
 
 MACHINE = {"gpu": "NVIDIA H100", "torch": "2.11"}
 

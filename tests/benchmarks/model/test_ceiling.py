@@ -1,11 +1,11 @@
-"""The recorded shapes of products against literal ones."""
+"""Recorded shapes of products and counted FLOP against literal ones."""
 
 from collections import Counter
 
 import torch
 from torch.nn import functional
 
-from benchmarks.model.shapes import Recorder, seconds_of_products
+from benchmarks.model.ceiling import Recorder, gflop, seconds_of_products
 
 
 def test_linear_maps_forward_and_backward() -> None:
@@ -27,3 +27,17 @@ def test_seconds_count_every_product() -> None:
     once = seconds_of_products(lambda: x @ x, torch.float32)
     often = seconds_of_products(lambda: [x @ x for _ in range(1000)], torch.float32)
     assert 0 < 50 * once < often
+
+
+def test_flop_of_linear_maps() -> None:
+    x, weight = torch.ones(4, 5, 8, requires_grad=True), torch.ones(6, 8, requires_grad=True)
+    product = 2 * 4 * 5 * 8 * 6
+    assert gflop(lambda: functional.linear(x, weight)) == product / 1e9
+    assert gflop(lambda: functional.linear(x, weight).sum().backward()) == 3 * product / 1e9  # type: ignore[no-untyped-call]
+
+
+def test_flop_of_attention() -> None:
+    q, k, v = (torch.ones(2, 3, 7, 4, requires_grad=True) for _ in range(3))
+    product = 2 * 2 * 3 * 7 * 7 * 4
+    assert gflop(lambda: functional.scaled_dot_product_attention(q, k, v)) == 2 * product / 1e9
+    assert gflop(lambda: functional.scaled_dot_product_attention(q, k, v).sum().backward()) == 6 * product / 1e9

@@ -1,7 +1,9 @@
-"""Videos inside tar files, named by their byte range, so that reading one needs no listing of the tar file.
+"""Paths of videos that are part of a file: clips of a long video, and members of a tar file.
+
+ROOT/talk.mp4/12.500-17.250s is the part of ROOT/talk.mp4 from second 12.5 up to, but without, second 17.25.
 
 ROOT/train/000003.tar/512+93453/000003001.mp4 is the 93453 bytes from byte 512 of ROOT/train/000003.tar. FFmpeg reads
-such a range through its `subfile` protocol; nothing is unpacked.
+such a range through its `subfile` protocol; nothing is unpacked, and the tar file need not be listed.
 """
 
 from __future__ import annotations
@@ -12,7 +14,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from simvtp.data.video.clip_paths import split_clip
+_TIMES = re.compile(r"(\d+\.\d{3})-(\d+\.\d{3})s")
+
+Span = tuple[float, float]  # seconds: begin and end of a clip
+
+
+def clip_path(file: str, span: Span) -> str:
+    """The path, from the same folder, of the part `span` of the video `file`; times are rounded to milliseconds."""
+    return f"{file}/{span[0]:.3f}-{span[1]:.3f}s"
+
+
+def split_clip(path: Path) -> tuple[Path, Span | None]:
+    """The whole video that a path is of, and which part of it; None: all."""
+    match = _TIMES.fullmatch(path.name)
+    return (path.parent, (float(match[1]), float(match[2]))) if match else (path, None)
+
 
 _RANGE = re.compile(r"(\d+)\+(\d+)")
 

@@ -5,8 +5,8 @@ import pytest
 from simvtp.config.schema import override
 from simvtp.errors import ConfigError
 from sweeps.definition import Sweep
+from sweeps.options import parse_vary
 from sweeps.plan import make_plan
-from sweeps.vary import parse_vary
 from tests.small_config import CONFIG
 
 BASE = CONFIG
