@@ -1,7 +1,7 @@
 """Everything that needs a GPU, in one command: `python benchmarks/gpu.py --minutes 12 --out DIR`.
 
 Correctness against the CPU, the step of `base`, the loader, then the claims sweep of `small` with the time that is
-left; each in processes of its own, with time limits. DIR gets records.jsonl (one line a check, written as it ends),
+left; each in processes of its own, with time limits. DIR gets records.jsonl (written with every row of a table),
 report.md, a log of each part and results.tar.gz of the sweep, whenever the command ends.
 
 It needs Python 3.12 or 3.11, torch and torchvision, no network and no installation:

@@ -1,9 +1,9 @@
 """Sizes of what `make gpu` measures, and the checks of one part: run one after another in one process.
 
 Each check writes a record before and after: one JSON object a line, {"part", "check", "state", ...}. States: `started`
-(with the check's limit in seconds), then `done` (rows of a table) or `failed` (the error). The parent process adds
-`killed` for a check that exceeded its limit and `died` for one that ended its process. A check with any record is not
-started again, so a part can be restarted after each of these.
+(with the check's limit in seconds, again with every row of its table), then `done` (all rows) or `failed` (the error).
+The parent process adds `killed` for a check that exceeded its limit and `died` for one that ended its process. A check
+with any record is not started again, so a part can be restarted after each of these.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import json
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -76,16 +76,18 @@ def rehearsal(out: str) -> Scale:
 
 
 Row = dict[str, str]
+FAILED = 4  # exit code of a process in which a check failed
 
 
 @dataclass(frozen=True)
 class Check:
     """name: its title in the report; seconds: its time limit; run: gives the rows of its table, all with one set of
-    columns. A row whose column `ok` is "no" marks the check as not passed."""
+    columns; rows that it yields are kept where it is killed. A row whose column `ok` is "no" marks the check as not
+    passed."""
 
     name: str
     seconds: float
-    run: Callable[[Scale], Sequence[Row]]
+    run: Callable[[Scale], Iterable[Row]]
 
 
 def append(records: Path, record: Mapping[str, Any]) -> None:
@@ -107,22 +109,32 @@ def begun(records: Path, part: str) -> set[str]:
     return {record["check"] for record in read(records) if record["part"] == part and "check" in record}
 
 
-def run_checks(part: str, checks: Sequence[Check], records: Path, scale: Scale, seconds: float) -> None:
-    """Run the checks that have no record yet, for as long as `seconds` are left; an error is recorded, not raised."""
+def run_checks(part: str, checks: Sequence[Check], records: Path, scale: Scale, seconds: float) -> int:
+    """Run the checks that have no record yet, for as long as `seconds` are left; gives the process's exit code.
+
+    An error is recorded, not raised, and no check follows it in this process: after most errors of CUDA nothing works
+    in it any more. Then the code is FAILED.
+    """
     until, known = time.monotonic() + seconds, begun(records, part)
     for check in (check for check in checks if check.name not in known):
         left = until - time.monotonic()
         if left < 1:
-            return
-        limit = min(check.seconds, left)
-        append(records, {"part": part, "check": check.name, "state": "started", "limit": round(limit, 1)})
+            break
+        rows, limit = list[Row](), min(check.seconds, left)
+        started = {"part": part, "check": check.name, "state": "started", "limit": round(limit, 1)}
+        append(records, started)
         faulthandler.dump_traceback_later(0.9 * limit, exit=False)  # where it hangs, before the parent kills it
-        began = time.monotonic()
+        began, outcome = time.monotonic(), {"state": "done"}
         try:
-            outcome: dict[str, Any] = {"state": "done", "rows": list(check.run(scale))}
+            for row in check.run(scale):
+                rows.append(row)
+                append(records, {**started, "rows": rows})
         except Exception as error:  # noqa: BLE001  (recorded; the other checks go on)
             traceback.print_exc(file=sys.stderr)
             outcome = {"state": "failed", "error": f"{type(error).__name__}: {error}"[:2000]}
         faulthandler.cancel_dump_traceback_later()
         took = round(time.monotonic() - began, 2)
-        append(records, {"part": part, "check": check.name, **outcome, "seconds": took})
+        append(records, {"part": part, "check": check.name, **outcome, "rows": rows, "seconds": took})
+        if outcome["state"] == "failed":
+            return FAILED
+    return 0

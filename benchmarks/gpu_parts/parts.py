@@ -44,7 +44,9 @@ def page(records: Sequence[Mapping[str, Any]], title: str) -> str:
         for check in record.get("checks", ()):
             last.setdefault((record["part"], check), {"state": "skipped", "error": "no time was left"})
         if "check" in record:
-            last[record["part"], record["check"]] = record
+            key = record["part"], record["check"]
+            rows = last[key].get("rows", ()) if key in last else ()  # of a check that was killed, those before that
+            last[key] = {"rows": rows, **record}
     lines += [*overview(last), ""]
     wrong = problems(records, last)
     if wrong:
@@ -81,9 +83,10 @@ def problems(records: Sequence[Mapping[str, Any]], last: Mapping[tuple[str, str]
 
 
 def _content(record: Mapping[str, Any]) -> str:
+    rows = [markdown(record["rows"])] if record.get("rows") else []
     if record["state"] != "done":
-        return f"{record['state']}: {record.get('error', 'it has no end')}"
-    return markdown(record["rows"]) if record["rows"] else "nothing to show"
+        return "\n\n".join([f"{record['state']}: {record.get('error', 'it has no end')}", *rows])
+    return rows[0] if rows else "nothing to show"
 
 
 def results_of(out: str) -> Path:

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.distributed import _functional_collectives as collectives
 
 from simvtp.distributed.process_group import rank, size
+from simvtp.runtime.device_copy import copy_to_device
 
 
 def all_gather_with_grad(rows: Tensor) -> Tensor:
@@ -34,7 +35,7 @@ def all_to_all(rows: Tensor, indices: Tensor) -> Tensor:
     Process p gets the rows at indices p * n to (p + 1) * n; only these rows, and their gradients, are sent.
     """
     if size() == 1:
-        return rows[indices.to(rows.device, non_blocking=True)]
+        return rows[copy_to_device(indices, rows.device)]
     own = len(rows)
     owners = (indices // own).view(size(), own).tolist()  # owners[p][k]: who has the k-th row that p wants
     wanted = (indices % own).view(size(), own).tolist()

@@ -29,6 +29,7 @@ from simvtp.models.masking import MaskedBatch
 from simvtp.models.passes import passes_of
 from simvtp.models.simvtp import SimVTPModel
 from simvtp.models.transformer import Group
+from simvtp.runtime.device_copy import copy_to_device
 
 
 class Pretraining(nn.Module):
@@ -218,5 +219,5 @@ def sample_hard_negatives(
         groups = rows // (group or len(cosine))
         barred = (groups[:, None] != groups) | (rows[:, None] == rows)
         cumulated = (cosine / temperature).masked_fill(barred, -torch.inf).softmax(dim=1).double().cumsum(dim=1)
-        quantiles = uniform.to(cosine.device, non_blocking=True).unsqueeze(1) * cumulated[:, -1:]
+        quantiles = copy_to_device(uniform, cosine.device).unsqueeze(1) * cumulated[:, -1:]
         return torch.searchsorted(cumulated, quantiles, right=True).squeeze(1)
