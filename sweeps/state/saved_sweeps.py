@@ -24,7 +24,7 @@ def saved_sweep(results: Path, name: str, preset: str, base: Config) -> Sweep | 
         if "parts" in record:
             return Sweep(name, parts=tuple(str(part).removesuffix(suffix) for part in record["parts"]))
         points = [Point(point["label"], point["set"]) for point in record["points"]]
-        return Sweep(record["title"], tuple(record["axes"]), points)
+        return Sweep(record["title"], axes=tuple(record["axes"]), points=points)
     except (KeyError, TypeError, AttributeError, ConfigError):
         return None  # damaged, or of a version with other fields
 
