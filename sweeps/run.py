@@ -38,7 +38,7 @@ from sweeps.search_definition import Search
 from sweeps.state.cost_estimate import forecast
 from sweeps.state.other_code import differences, note, settle
 from sweeps.state.run_states import RunRegistry, RunState, is_retried
-from sweeps.state.saved_sweeps import saved_names, saved_sweep
+from sweeps.state.saved_sweeps import commands_of, saved_names, saved_sweep
 from sweeps.vary import parse_vary
 
 if TYPE_CHECKING:
@@ -96,6 +96,11 @@ def find(arguments: argparse.Namespace, base: Config) -> tuple[str, Sweep | Sear
         saved = saved_sweep(arguments.results, name, arguments.preset, base)
         if saved is not None:
             return name, saved
+        if started := commands_of(arguments.results, name):
+            raise ConfigError(
+                f"{name}: {arguments.results}/sweeps/ has it with another --preset or --set; give those again, as in "
+                f"{' or '.join(started[:3])}"
+            )
     return name, catalogue.find(name)
 
 

@@ -12,7 +12,7 @@ import optuna
 from matplotlib.figure import Figure
 from optuna.trial import FrozenTrial, TrialState
 
-from analysis.figures import style, tooltips
+from analysis.figures import legends, style, tooltips
 from analysis.figures.style import wrap
 from analysis.runs.journal import SCORE, finished, settings, value_of
 
@@ -50,8 +50,7 @@ def history(study: optuna.Study, name: str) -> Figure:
     title = style.caption(figure, f"{name}, {len(done)} of {len(trials)} trials finished", finding)
     panel.set_title(wrap(title, 0.9), loc="left")
     # inside, it would lie on the marks of late trials
-    shown = panel.get_legend_handles_labels()[1]
-    figure.legend(loc="outside upper right", ncols=style.legend_columns(shown))
+    legends.draw(figure, legends.handles_of([panel]), "upper right")
     note = (
         "The best of many trials on a validation set is too high by luck: judge it by its test figures over new seeds."
     )

@@ -275,7 +275,9 @@ def _field(path: str, annotation: Any, stated: Any, common: Mapping[str, Any]) -
         facts.pop(fact) for fact in ("within", "label", "in_id", "unit", "axis", "log")
     )
     label = label or name.replace("_", " ")
-    axis = f"{_STAGES[part]} {axis or label}" if part in _STAGES else axis or f"{part} {label}".strip()
+    axis = (
+        f"{_STAGES[part]} {axis or label}" if part in _STAGES else axis or f"{part.rpartition('.')[2]} {label}".strip()
+    )
     return Field(
         path=path, kind=kind, choices=choices, default=stated.default, label=label,
         axis=axis, log=log or unit == "rate",

@@ -40,6 +40,12 @@ def saved_names(results: Path) -> Iterator[tuple[str, str]]:
             yield name, title
 
 
+def commands_of(results: Path, name: str) -> list[str]:
+    """The command lines that started sweeps of that name, with whatever preset and settings."""
+    records = (_read(path) or {} for path in sorted((results / "sweeps").glob("*/sweep.json")))
+    return [str(record["command"]) for record in records if record.get("name") == name and record.get("command")]
+
+
 def _read(path: Path) -> dict[str, Any] | None:
     try:
         content = read_json(path)
