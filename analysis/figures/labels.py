@@ -45,6 +45,8 @@ def place(
     """
     figure = panel.get_figure(root=True)
     assert figure is not None
+    own = figure.dpi
+    figure.set_dpi(plt.rcParams["savefig.dpi"])  # letters are up to a tenth narrower at the resolution of the screen
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     pixel = figure.dpi / 72
@@ -57,6 +59,7 @@ def place(
     for name in names:
         if not any(_fits(panel, name, where, room, taken) for where in _PLACES):
             left_out.append(name.text)
+    figure.set_dpi(own)
     return left_out
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 
 from analysis.figures import ablation, labels, learning_curves, legends, looks, style
@@ -93,3 +94,16 @@ def test_the_line_to_a_name_begins_at_its_near_side() -> None:
         near_x = {"left": 0.0, "center": 0.5, "right": 1.0}[text.get_ha()]
         near_y = {"bottom": 0.0, "center": 0.5, "top": 1.0}[text.get_va()]
         assert text._arrow_relpos == (near_x, near_y)  # type: ignore[attr-defined]
+
+
+def test_names_keep_apart_in_the_file() -> None:
+    """Letters of this size are wider at the resolution of files than at that of the screen."""
+    for x in np.linspace(0.3, 0.6, 61):
+        figure, panel = plt.subplots(figsize=(10.5, 3))
+        panel.set(xlim=(0, 1), ylim=(0, 1))
+        marks = [(0.7, 0.5), (x, 0.5), (0.72, 0.5)]
+        texts = ["base", "motion 1, kind mean", "motion 0.5, kind mean"]
+        labels.place(panel, [labels.Name(*mark, text) for mark, text in zip(marks, texts, strict=True)], marks)
+        figure.set_dpi(plt.rcParams["savefig.dpi"])
+        assert overlapping(figure) == []
+        plt.close(figure)
