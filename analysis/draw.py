@@ -25,7 +25,7 @@ Save = Callable[[Figure, str], None]
 
 
 def show(arguments: argparse.Namespace, collection: Collection, sweeps: Sequence[Sweep]) -> int:
-    """Draws every sweep and search that was asked for; returns how many have nothing to show yet."""
+    """Draws every chosen sweep and search; returns how many have nothing to show yet."""
     style.apply(looks.of_arguments(arguments))
     compared = metric.of_arguments(arguments)
     folder = arguments.output or Path(arguments.folder) / "figures"
@@ -70,7 +70,7 @@ def _sweep(summary: Summary, collection: Collection, measure: Measure, save: Sav
 
 
 def _search(name: str, collection: Collection, save: Save) -> bool:
-    from analysis.figures import search, search_space
+    from analysis.figures import search
     from analysis.runs import journal  # imports Optuna, half a second: only where there is a search
 
     try:
@@ -87,7 +87,7 @@ def _search(name: str, collection: Collection, save: Save) -> bool:
         cli.output(f"{name}: no importance yet; it takes {search.FEWEST} finished trials and settings that vary")
     else:
         save(bars, f"{name}-importance")
-    more = {"settings": search_space.settings(study, name), "front": search_space.front(study, name)}
+    more = {"settings": search.settings(study, name), "front": search.front(study, name)}
     for ending, figure in more.items():
         if figure is not None:
             save(figure, f"{name}-{ending}")

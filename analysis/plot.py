@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def show(arguments: argparse.Namespace, collection: Collection, sweeps: Sequence[Sweep]) -> int:
-    """Draws every sweep and search that was asked for; returns how many have nothing to show yet."""
+    """Draws every chosen sweep and search; returns how many have nothing to show yet."""
     from analysis import draw  # matplotlib, half a second: not for --help
 
     return draw.show(arguments, collection, sweeps)

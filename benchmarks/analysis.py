@@ -89,7 +89,7 @@ def fill(folder: Path, sweeps: int) -> None:
 
 
 def processor_seconds() -> float:
-    """Of all children so far: tells on a busy machine what the clock cannot."""
+    """Of all children so far; unlike the clock, it does not depend on other load."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 

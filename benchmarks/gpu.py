@@ -1,7 +1,7 @@
 """Everything that needs a GPU, in one command: `python benchmarks/gpu.py --minutes 12 --out DIR`.
 
 Correctness against the CPU, the step of `base`, the loader, then the claims sweep of `small` with the time that is
-left; each in processes of its own, with time limits. DIR gets records.jsonl (one line a check, written as it ends),
+left; each in processes of its own, with time limits. DIR gets records.jsonl (written with every row of a table),
 report.md, a log of each part and results.tar.gz of the sweep, whenever the command ends.
 
 It needs Python 3.12 or 3.11, torch and torchvision, no network and no installation:
@@ -28,10 +28,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.gpu_parts import wheels
 from benchmarks.gpu_parts.checks import read
-from benchmarks.gpu_parts.parts import PARTS
+from benchmarks.gpu_parts.parts import PARTS, archive, page, results_of
 from benchmarks.gpu_parts.process import run_part
-from benchmarks.gpu_parts.results import archive, results_of
-from benchmarks.gpu_parts.summary import page
 from benchmarks.report import ROOT
 
 RESERVE_SECONDS = 30.0  # for the last kill, the archive and the report

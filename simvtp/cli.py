@@ -1,4 +1,4 @@
-"""The command-line options that every command shares: which config, and where results live."""
+"""The command-line options that every command shares: which config, and the results folder."""
 
 from __future__ import annotations
 
@@ -69,6 +69,7 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_plugin_argument(parser: argparse.ArgumentParser) -> None:
+    """Add --plugin."""
     parser.add_argument(
         "--plugin",
         action="append",

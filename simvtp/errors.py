@@ -26,14 +26,14 @@ def quoted(value: object) -> str:
 
 
 def brief(text: object) -> str:
-    """A path or other text of a message, cut at 200 characters: what is longer is no name that a file could have."""
+    """A path or other text of a message, cut at 200 characters."""
     whole = str(text)
     return whole if len(whole) <= LONGEST else f"{whole[: LONGEST - 3]}..."
 
 
 def printable(text: str) -> str:
-    """Text from outside as a terminal may have it: line ends and tabs stay, other control characters are written out
-    (\\x1b), as are halves of characters."""
+    """Text from outside, safe for a terminal: line ends and tabs stay; other control characters and lone surrogates
+    are written out (\\x1b)."""
     return "".join(letter if letter.isprintable() or letter in "\n\t" else ascii(letter)[1:-1] for letter in text)
 
 

@@ -23,10 +23,11 @@ from simvtp.evaluation.encode import encode_gallery, gallery
 from simvtp.evaluation.metrics import both_directions
 from simvtp.models.dual_encoder import DualEncoder
 from simvtp.models.objectives import contrastive_loss
+from simvtp.runtime.device_copy import copy_to_device
 from simvtp.runtime.files import read_json, write_json
 from simvtp.runtime.signals import stoppable
 from simvtp.training.checkpoint import clear_states, save_weights
-from simvtp.training.device import copy_to_device, use_machine, warn_of_slow_bf16
+from simvtp.training.device import use_machine, warn_of_slow_bf16
 from simvtp.training.load import dual_encoder
 from simvtp.training.trainer import Trainer
 
@@ -77,7 +78,7 @@ def _train(experiment: Experiment) -> None:
     )  # fmt: skip
 
     def prepare(batch: Batch, draw: int) -> tuple[Tensor, Tensor, Tensor]:  # noqa: ARG001  (no masks in fine-tuning)
-        words = batch.words.to(device, non_blocking=True)
+        words = copy_to_device(batch.words, device)
         return copy_to_device(batch.video, device), words, words != tokenizer.pad
 
     def validate(trainer: Trainer) -> None:

@@ -20,11 +20,12 @@ from simvtp.models.build import starting_model
 from simvtp.models.flops import pretrain_gflop
 from simvtp.models.masking import MaskedBatch, draw_text_mask, draw_video_mask, drop_masked, select_decoded
 from simvtp.models.objectives import Pretraining, draw_negatives, weights_of
+from simvtp.runtime.device_copy import copy_to_device
 from simvtp.runtime.files import write_json
 from simvtp.runtime.seeding import generator
 from simvtp.runtime.signals import stoppable
 from simvtp.training.checkpoint import clear_states, save_weights
-from simvtp.training.device import copy_to_device, use_machine, warn_of_slow_bf16
+from simvtp.training.device import use_machine, warn_of_slow_bf16
 from simvtp.training.trainer import Trainer
 
 log = logging.getLogger(__name__)
@@ -105,7 +106,7 @@ def masked(batch: Batch, config: Config, tokenizer: Tokenizer, draw: int, device
     dropped = drop_masked(text_mask, present).to(device) if config.mask.words == "dropped" else None
     return MaskedBatch(
         video=copy_to_device(batch.video, device),
-        present=present.to(device, non_blocking=True),
+        present=copy_to_device(present, device),
         video_mask=video_mask.rows(own).to(device),
         text_mask=text_mask.to(device),
         negatives=draw_negatives(config.objective.negatives, rows, random, config.pretrain.group),

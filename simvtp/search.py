@@ -16,7 +16,8 @@ from rich.table import Table
 
 from simvtp.cli import Parser, main
 from simvtp.data.transforms import views
-from simvtp.data.video.video import Video, segment_indices
+from simvtp.data.video.sampling import segment_indices
+from simvtp.data.video.video import Video
 from simvtp.errors import DataError
 from simvtp.inference.retriever import SimVTP
 from simvtp.inference.video_index import features, index_file

@@ -1,4 +1,4 @@
-"""Sweeps x seeds -> unique runs: a run that several sweeps share is trained once."""
+"""Sweeps x seeds -> unique runs: a run that several sweeps share is trained once. Sweeps are saved as sweep.json."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, TypeVar
 
-from simvtp.config.plugins.record import merged
+from simvtp.config.plugins.source import merged
 from simvtp.config.presets import preset as preset_of
 from simvtp.config.run_id import FILES, content_of, pretrain_id, run_id
 from simvtp.config.schema import Config, completed, flatten, override
 from simvtp.config.tube_counts import tubes_decoded, tubes_masked
 from simvtp.data.resolve import resolved
 from simvtp.errors import ConfigError
-from sweeps.catalogue import find_sweep
+from simvtp.runtime.files import read_json
+from sweeps.catalogue import find_sweep, is_ablation
 from sweeps.definition import Point, Sweep
 
 
@@ -24,9 +26,8 @@ from sweeps.definition import Point, Sweep
 class Run:
     """One config with one seed.
 
-    id: of the run. stage: id of its pre-training; None: it has none. label: of its point. seed: its seed.
-
-    settings: the config but for the seed, which all seeds of a point share, since there may be ten thousand runs.
+    id: of the run. stage: id of its pre-training; None: it has none. settings: the config but for the seed; one object
+    for all seeds of a point, since there may be ten thousand runs. label: of its point. seed: its seed.
     """
 
     id: str
@@ -37,6 +38,7 @@ class Run:
 
     @property
     def config(self) -> Config:
+        """The config with this run's seed."""
         return replace(self.settings, seed=self.seed)
 
     @property
@@ -47,7 +49,11 @@ class Run:
 
 @dataclass(frozen=True)
 class Table:
-    """One sweep of the plan. ids: of its runs, by point and then by seed, as `seeds` has them."""
+    """One sweep of the plan, which becomes one table.
+
+    name: of the sweep. folder: its folder below results/sweeps/. title, axes: as in `Sweep`. points: the base, then the
+    others. seeds: of every point. ids: of its runs, by point and then by seed.
+    """
 
     name: str
     folder: str
@@ -210,3 +216,43 @@ def chunks(things: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     """Parts of at most `size` things, in order."""
     for start in range(0, len(things), size):
         yield things[start : start + size]
+
+
+def saved_sweep(results: Path, name: str, preset: str, base: Config) -> Sweep | None:
+    """The sweep of that name that was started with this preset and these changes to it; None if none was."""
+    suffix = suffix_of(preset, base)
+    record = _read(results / "sweeps" / f"{name}{suffix}" / "sweep.json")
+    if record is None or record.get("name") != name:
+        return None
+    try:
+        if "parts" in record:
+            return Sweep(name, parts=tuple(str(part).removesuffix(suffix) for part in record["parts"]))
+        points = [Point(point["label"], point["set"]) for point in record["points"]]
+        return Sweep(record["title"], axes=tuple(record["axes"]), points=points)
+    except (KeyError, TypeError, AttributeError, ConfigError):
+        return None  # damaged, or of a version with other fields
+
+
+def saved_names(results: Path) -> Iterator[tuple[str, str]]:
+    """Name and title of each sweep of the results folder that is none of `sweeps/ablations/`, each once."""
+    seen = set[str]()
+    for path in sorted((results / "sweeps").glob("*/sweep.json")):
+        record = _read(path) or {}
+        name, title = str(record.get("name", "")), str(record.get("title", ""))
+        if title and name not in seen and not is_ablation(name):
+            seen.add(name)
+            yield name, title
+
+
+def commands_of(results: Path, name: str) -> list[str]:
+    """The command lines that started sweeps of that name, with whatever preset and settings."""
+    records = (_read(path) or {} for path in sorted((results / "sweeps").glob("*/sweep.json")))
+    return [str(record["command"]) for record in records if record.get("name") == name and record.get("command")]
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        content = read_json(path)
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None

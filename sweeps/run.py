@@ -28,18 +28,16 @@ from simvtp.data.resolve import resolved
 from simvtp.errors import ConfigError
 from simvtp.runtime import heartbeat
 from simvtp.runtime.log import stdout_console
-from simvtp.training import tracker_names
+from simvtp.training import trackers
 from sweeps import catalogue, options
 from sweeps.definition import Sweep
-from sweeps.plan import Plan, Run, equal_points, make_plan
+from sweeps.plan import Plan, Run, commands_of, equal_points, make_plan, saved_names, saved_sweep
 from sweeps.scheduler import control, display
 from sweeps.scheduler.display import plan_table, status_table
 from sweeps.search_definition import Search
 from sweeps.state.cost_estimate import forecast
 from sweeps.state.other_code import differences, note, settle
 from sweeps.state.run_states import RunRegistry, RunState, is_retried
-from sweeps.state.saved_sweeps import commands_of, saved_names, saved_sweep
-from sweeps.vary import parse_vary
 
 if TYPE_CHECKING:
     from sweeps.executors.base import Executor
@@ -63,8 +61,8 @@ def _run_command(arguments: argparse.Namespace, words: list[str]) -> int:
     if "seed" in parse_assignments(arguments.assignments):
         raise ConfigError("--set seed: a sweep takes its seeds from --seeds")
     if arguments.scalars is not None:
-        os.environ[tracker_names.VARIABLE] = arguments.scalars  # jobs inherit it
-    tracker_names.wanted()
+        os.environ[trackers.VARIABLE] = arguments.scalars  # jobs inherit it
+    trackers.wanted()
     if arguments.hung_after is not None:
         os.environ[heartbeat.VARIABLE] = str(60 * arguments.hung_after)
     heartbeat.limit_seconds()
@@ -85,7 +83,7 @@ def _run_command(arguments: argparse.Namespace, words: list[str]) -> int:
 def find(arguments: argparse.Namespace, base: Config) -> tuple[str, Sweep | Search]:
     """The sweep or search of a command line: of --vary, a file, an ablation, or saved in the results by name."""
     if arguments.vary:
-        return parse_vary(arguments.vary, in_pairs=arguments.zip, name=arguments.name)
+        return options.parse_vary(arguments.vary, in_pairs=arguments.zip, name=arguments.name)
     name = arguments.sweep
     if name is None:
         known = ", ".join([*catalogue.names(), *catalogue.searches()])

@@ -117,7 +117,7 @@ def curves(summary: Summary, cost: Cost) -> Figure:
         _paper_panel(figure.add_subplot(grid[:, -1]))
         note = f"{note} {published.SOURCE}; {published.CAUTION}."
     ordered = {label: handles[label] for label in _LEGEND if label in handles}
-    legends.draw(figure, ordered, "upper center", gap=1.4)
+    legends.draw(figure, ordered, "outside upper center", gap=1.4)
     bars = "bars from least to most, cut where they leave the panel"
     note = f"{note} Dashed: means alone. {cost.note(rows, bars)}".strip()
     style.footnote(figure, sentences.footnote(summary, note))

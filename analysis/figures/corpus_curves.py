@@ -75,7 +75,7 @@ def draw(summary: Summary, name: str) -> Figure:
     )
     for panel in (left, right):
         ratio_axis(panel, places, axis_of(name), 1 if narrow else 2)
-    legends.draw(figure, legends.handles_of([left]), "upper center")
+    legends.draw(figure, legends.handles_of([left]), "outside upper center")
     words = "; ".join(f"{corpus}: {sentences.against_base(rows, f'its {base}')}" for corpus, rows in shown)
     left.set_title(wrap(style.caption(figure, sentences.heading(summary), words), 0.45), loc="left")
     note = sentences.footnote(summary, "Filled at the right: shown (Holm-corrected over all rows).")

@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 
 from analysis.figures import legends, style, tooltips
 from analysis.figures.style import wrap
-from analysis.runs.logs import lines_of
+from analysis.runs.load import log_lines
 from analysis.stats import sentences
 from analysis.stats.summary import Row, Summary
 
@@ -94,7 +94,7 @@ def panels_of(rows: Sequence[Row]) -> list[Panel]:
 def draw(summary: Summary, folder: Path) -> Figure | None:
     """A panel per loss and for validation R@1, a line per point (mean over seeds); None if nothing was logged."""
     shown = chosen(summary.finished_rows)
-    logs = {run.id: lines_of(run, folder) for row in shown for run in row.runs.values()}
+    logs = {run.id: log_lines(run, folder) for row in shown for run in row.runs.values()}
     panels = [p for p in panels_of(shown) if any(series(lines, p) for lines in logs.values())]
     if not panels:
         return None
@@ -122,7 +122,7 @@ def draw(summary: Summary, folder: Path) -> Figure | None:
         axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         if len({place for x, _ in curves for place in x}) == 1:
             axes.set_xticks([next(x[0] for x, _ in curves if x)])
-    legends.draw(figure, legends.handles_of(list(grid.flat)), "lower center", most=3, handle=3.0)
+    legends.draw(figure, legends.handles_of(list(grid.flat)), "outside lower center", most=3, handle=3.0)
     logged = {row.label: sum(bool(logs[run.id]) for run in row.runs.values()) for row in shown}
     finding = f"learning curves, {_seeds(logged)}{_ends(ends)}"
     some = len(summary.finished_rows) - len(shown)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -12,6 +13,7 @@ from matplotlib.figure import Figure
 
 from analysis.figures import style
 
+Place = Literal["outside upper left", "outside upper center", "outside upper right", "outside lower center"]
 _LETTER = 0.55  # the width of a letter on average, as a share of its size
 _GAPS = 2.6  # between the mark, its label and the next mark, as multiples of that size
 
@@ -22,18 +24,24 @@ def handles_of(panels: Sequence[Axes]) -> dict[str, Artist]:
 
 
 def draw(
-    figure: Figure, handles: Mapping[str, Artist], place: str, *, most: int = 99, handle: float = 2.0, gap: float = 2.0
+    figure: Figure,
+    handles: Mapping[str, Artist],
+    place: Place,
+    *,
+    most: int = 99,
+    handle: float = 2.0,
+    gap: float = 2.0,
 ) -> None:
     """Write a legend above or below the panels, with long labels in several lines.
 
-    place: such as "upper left". most: columns. handle, gap: length of a line in it and room between columns, as
+    place: outside of the panels. most: columns. handle, gap: length of a line in it and room between columns, as
     multiples of the size of its letters.
     """
     size, width = style.small(), 72 * style.look().width
     room = max(8, int((width / size - _GAPS - handle) / _LETTER))
     labels = [textwrap.fill(label, room) for label in handles]
     ncols = min(most, _columns([size * (_LETTER * min(room, len(label)) + _GAPS + handle) for label in labels], width))
-    figure.legend(list(handles.values()), labels, loc=f"outside {place}", ncols=ncols, handlelength=handle,
+    figure.legend(list(handles.values()), labels, loc=place, ncols=ncols, handlelength=handle,
                   columnspacing=gap)  # fmt: skip
 
 

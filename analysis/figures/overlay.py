@@ -73,7 +73,7 @@ def _curves(first: Summary, second: Summary, called: tuple[str, str]) -> tuple[F
         panel.set_title(wrap(style.caption(figure, words, _finding(here, called)), 0.9 / len(axes)), loc="left")
     panels[0][0].set_ylabel(first.metric.label)
     cut = headroom(panels[0][0], [*first.finished_rows, *second.finished_rows])
-    legends.draw(figure, legends.handles_of([panels[0][0]]), "upper center")
+    legends.draw(figure, legends.handles_of([panels[0][0]]), "outside upper center")
     return figure, cut
 
 
@@ -113,7 +113,7 @@ def _rows(first: Summary, second: Summary, called: tuple[str, str]) -> Figure:
     panel.set_ylim(-0.6, len(labels) - 0.4)
     panel.set_xlim(left=0)
     panel.set_xlabel(first.metric.label)
-    legends.draw(figure, legends.handles_of([panel]), "upper center")
+    legends.draw(figure, legends.handles_of([panel]), "outside upper center")
     finding = _finding(point_diffs(first.rows, second.rows), called)
     panel.set_title(wrap(style.caption(figure, first.sweep.title, finding), 0.9), loc="left")
     return figure

@@ -56,7 +56,7 @@ def _marks(panel: Axes, rows: Sequence[Row], front: Sequence[Row], cost: Cost) -
 
 
 def _points(panel: Axes, rows: Sequence[Row], cost: Cost, label: str, *, bars: bool, **looks: Any) -> None:
-    """Rows of one look at their cost and mean, with the interval of the mean where `bars` are asked for."""
+    """Rows of one look at their cost and mean, with the interval of the mean if `bars`."""
     if not rows:
         return
     means, intervals = [row.score() for row in rows], [row.main for row in rows]
@@ -170,7 +170,7 @@ def _finish(figure: Figure, panel: Axes, row: Row, cost: Cost, scale: str = "") 
     what = "" if style.look().narrow else f": {cost.what}"
     panel.set_xlabel(f"cost of a run{what} ({cost.unit}{scale})")
     panel.set_ylabel(row.metric.label)
-    legends.draw(figure, legends.handles_of([panel]), "upper left", gap=1.4)
+    legends.draw(figure, legends.handles_of([panel]), "outside upper left", gap=1.4)
 
 
 def pareto_front(rows: Sequence[Row], cost: Cost) -> list[Row]:

@@ -38,7 +38,7 @@ LINES = (BLUE, RED, GREEN, PINK, ORANGE, SKY)  # of lines in one panel, beside b
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 2)), (0, (3, 1, 1, 1)))
 PALE = "0.75"  # grey of what is only background
-QUIET = "0.45"  # grey of what stands back
+QUIET = "0.45"  # grey of secondary marks
 
 _SETTINGS: dict[Any, Any] = {
     "font.family": SANS,
@@ -110,14 +110,16 @@ def rendered(figure: Figure, formats: Sequence[str] = FORMATS) -> dict[str, byte
     return contents
 
 
-# A figure that is gone takes its words with it.
+# Weak keys: the text of a figure is freed with it.
 _CAPTIONS: WeakKeyDictionary[Figure, list[str]] = WeakKeyDictionary()
 _NOTES: WeakKeyDictionary[Figure, str] = WeakKeyDictionary()
 
 
 def caption(figure: Figure, title: str, finding: str) -> str:
-    """Add 'Title: finding.' to the figure's caption, which stands beside and not on it; returns the title to draw,
-    '' where the look has none."""
+    """Add 'Title: finding.' to the figure's caption, which is beside the figure and not in it.
+
+    Returns the title to draw; '' where the look has none.
+    """
     title = title[:1].upper() + title[1:]
     _CAPTIONS.setdefault(figure, []).append(f"{title}: {finding}.")
     return title if _look.titles else ""
@@ -221,7 +223,7 @@ def ratio_axis(panel: Axes, x: Sequence[float], axis: Axis, columns: int = 1) ->
         panel.set_xlim(low / margin, high * margin)
     else:
         margin = 0.08 * (high - low or 1)
-        panel.set_xlim(low - margin, high + 1.5 * margin)  # right of the last value stand its seeds
+        panel.set_xlim(low - margin, high + 1.5 * margin)  # room for the seeds of the last value, to its right
 
 
 def _apart(x: Sequence[float], labels: Sequence[str], log: bool, columns: int) -> list[str]:

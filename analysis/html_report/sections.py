@@ -139,7 +139,7 @@ BEST = 10  # trials that are listed of a search
 
 def search_of(name: str, collection: Collection) -> Search:
     """The report of one search; a journal that cannot be read is said."""
-    from analysis.figures import search, search_space
+    from analysis.figures import search
     from analysis.runs import journal  # imports Optuna, half a second: only where there is a search
 
     link = f"search-{anchor(name)}"
@@ -152,8 +152,8 @@ def search_of(name: str, collection: Collection) -> Search:
     if not done:
         return Search(link, name, state, [], [])
     pictures = [drawn(search.history(study, name), f"{name}-history")]
-    more = {"importance": search.importance(study, name), "settings": search_space.settings(study, name),
-            "front": search_space.front(study, name)}  # fmt: skip
+    more = {"importance": search.importance(study, name), "settings": search.settings(study, name),
+            "front": search.front(study, name)}  # fmt: skip
     pictures += [drawn(figure, f"{name}-{ending}") for ending, figure in more.items() if figure is not None]
     best = []
     for trial in done[:BEST]:

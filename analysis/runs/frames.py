@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.runs.load import Collection, load
-from analysis.runs.logs import lines_of
+from analysis.runs.load import Collection, load, log_lines
 from analysis.runs.schema import DIRECTIONS, Run
 
 if TYPE_CHECKING:
@@ -112,7 +111,7 @@ class Results:
 
         rows = []
         for run in self.collection.runs.values():
-            for line in lines_of(run, self.collection.folder):
+            for line in log_lines(run, self.collection.folder):
                 row = {"run": run.id, "stage": line.get("stage"), "step": line.get("step", math.nan),
                          "epoch": line.get("epoch", math.nan)}  # fmt: skip
                 rows += [row | {"name": name, "value": float(value)} for name, value in line.items()

@@ -12,9 +12,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from analysis.runs.schema import DIRECTIONS, Run, Sweep, Unreadable, read_json, read_run, read_sweep
 from analysis.runs.text import is_plain_name, one_line, printable
-from simvtp.config.run_dirs import RUNS, folders_of
+from simvtp.config.run_dirs import RUNS, STAGES, folder_of, folders_of
 from simvtp.config.run_id import run_id
 from simvtp.config.schema import unflatten
 from simvtp.errors import ConfigError, DataError
@@ -195,3 +197,24 @@ def _corpus_mark(run: Run, kind: str) -> tuple[tuple[Any, ...], str] | None:
     sizes = "/".join(str(len(run.ranks[way])) for way in DIRECTIONS)
     grouped = "" if run.owners is None else ", captions grouped by video"
     return (run.config.get("data.finetune"),), f"{fingerprint or 'not named'} ({sizes} queries{grouped})"
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """The lines of a log.jsonl; a line that is cut off (the run is being written, or was killed) is left out."""
+    if not path.exists():
+        return []
+    lines = []
+    for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            line = orjson.loads(text)
+        except ValueError:
+            continue
+        if isinstance(line, dict):
+            lines.append(line)
+    return lines
+
+
+def log_lines(run: Run, folder: Path) -> list[dict[str, Any]]:
+    """What a run of the results folder logged: fine-tuning and validation, then pre-training, if it had one."""
+    lines = read_log(folder_of(folder, RUNS, run.id) / "log.jsonl")
+    return lines + (read_log(folder_of(folder, STAGES, run.pretrain) / "log.jsonl") if run.pretrain else [])

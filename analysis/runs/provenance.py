@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.runs.schema import Run, Sweep, Unreadable, read_json
-from simvtp.config.plugins.record import options_of
+from simvtp.config.plugins.source import options_of
 from simvtp.config.presets import PRESETS, preset
 from simvtp.config.run_dirs import RUNS, folder_of
 from simvtp.config.run_id import run_id

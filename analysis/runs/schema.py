@@ -31,7 +31,7 @@ class Unreadable(DataError):
 
 @dataclass(frozen=True)
 class Run:
-    """One finished run as its result.json tells it."""
+    """One finished run, from its result.json."""
 
     id: str
     preset: str
@@ -119,7 +119,7 @@ class Sweep:
     base: Mapping[str, Any]
     points: tuple[Point, ...]
     runs: Mapping[tuple[int, int], str]
-    refused: Set[tuple[int, int]] = frozenset()  # of runs: not what the sweep asked for
+    refused: Set[tuple[int, int]] = frozenset()  # of runs of another config or corpus than the sweep defines
 
     @property
     def setting(self) -> str:

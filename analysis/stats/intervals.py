@@ -18,7 +18,7 @@ and Donner 2008; Graybill and Wang 1980):
 
 so it is the t interval over seeds where queries do not matter, and the query bootstrap where seeds do not. Percentiles
 of a bootstrap that resamples 3 to 5 seeds are too narrow as soon as seeds differ:
-tests/analysis/stats/test_intervals.py measures both. One seed tells nothing of other seeds: its interval covers queries
+tests/analysis/stats/test_intervals.py measures both. One seed shows nothing of other seeds: its interval covers queries
 only (Wilson 1927 for a level), and no difference is ever claimed from it. Queries are taken as independent; the
 captions of one video are not, so where a video has several it comes as one value (analysis.runs.schema.Run.hits).
 """

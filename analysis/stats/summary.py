@@ -49,6 +49,7 @@ class Row:
 
     @property
     def seeds(self) -> int:
+        """Number of finished seeds."""
         return len(self.runs)
 
     @property
@@ -98,14 +99,17 @@ class Summary:
 
     @property
     def done(self) -> int:
+        """Number of finished runs."""
         return self.planned - len(self.missing)
 
     @property
     def finished_rows(self) -> list[Row]:
+        """Rows with a finished run."""
         return [row for row in self.rows if row.runs]
 
     @property
     def base(self) -> Row | None:
+        """The row of the sweep's base; None while it has no finished run."""
         return next((row for row in self.finished_rows if row.point.base), None)
 
     @property

@@ -26,7 +26,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from benchmarks import report
 from benchmarks.data.clips import make
 from simvtp.data.video.frames import Frames
-from simvtp.data.video.video import Video, dense_indices, spread_indices
+from simvtp.data.video.sampling import dense_indices, spread_indices
+from simvtp.data.video.video import Video
 
 SIZE, FRAMES, STRIDE = 224, 16, 4
 SECONDS, ROUNDS = 2.0, 5

@@ -1,7 +1,7 @@
 """Every video of a folder, frame by frame against the `ffmpeg` program: `python benchmarks/data/odd_videos.py FOLDER`.
 
 ffmpeg decodes the file from its start, turns it upright and prints its frames (-fps_mode passthrough). Each reader
-gives 12 frames spread over the video, asked for in one call, and each once more alone. A frame is right where its mean
+gives 12 frames spread over the video, read in one call, and each once more alone. A frame is right where its mean
 difference is below 6 of 255 (conversions of noisy colours differ by 3) and no neighbour of a changing video is nearer.
 """
 
@@ -18,7 +18,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from simvtp.data.video.frames import Frames
-from simvtp.data.video.video import READERS, Video, spread_indices
+from simvtp.data.video.sampling import spread_indices
+from simvtp.data.video.video import READERS, Video
 from simvtp.errors import DataError
 
 FRAMES, CLOSE = 12, 6.0

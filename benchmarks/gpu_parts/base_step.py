@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from benchmarks.gpu_parts.checks import Check, Row
-from benchmarks.gpu_parts.scale import Scale
-from benchmarks.gpu_parts.workload import Workload, config_for, free_memory, peak_gb, seconds_of
+from benchmarks.gpu_parts.checks import Check, Row, Scale
+from benchmarks.gpu_parts.workload import Workload, config_for, free_memory, peak_gb, seconds_of, wait
 from benchmarks.model.plain import plain_losses
 from simvtp.models.flops import pretrain_gflop
 from simvtp.models.transformer import Block
@@ -63,11 +63,11 @@ def made(scale: Scale, batch: int | None = None, changes: Mapping[str, Any] | No
     return Workload(config_for(scale, "base", batch or scale.step_batch, changes), scale.device)
 
 
-def plain(scale: Scale) -> list[Row]:
+def plain(scale: Scale) -> Iterator[Row]:
     """The release's design in fp32 with PyTorch's default AdamW, and ours in fp32, on the same batch."""
-    row = plain_row(scale)  # its model is freed before ours is made
+    yield plain_row(scale)  # its model is freed before ours is made
     workload = made(scale)
-    return [row, timed(scale, "ours fp32", workload, workload.step, "fp32")]
+    yield timed(scale, "ours fp32", workload, workload.step, "fp32")
 
 
 def plain_row(scale: Scale) -> Row:
@@ -83,13 +83,12 @@ def plain_row(scale: Scale) -> Row:
     return timed(scale, "plain fp32", workload, step, "fp32")
 
 
-def eager(scale: Scale) -> list[Row]:
+def eager(scale: Scale) -> Iterator[Row]:
     workload = made(scale)
-    rows = [timed(scale, "bf16 autocast", workload, lambda: workload.step(BF16), "bf16")]
+    yield timed(scale, "bf16 autocast", workload, lambda: workload.step(BF16), "bf16")
     torch.set_float32_matmul_precision("high")  # products that autocast leaves in fp32
-    rows.append(timed(scale, "bf16 autocast, tf32 for the rest", workload, lambda: workload.step(BF16), "bf16"))
+    yield timed(scale, "bf16 autocast, tf32 for the rest", workload, lambda: workload.step(BF16), "bf16")
     torch.set_float32_matmul_precision("highest")
-    return rows
 
 
 def pure(scale: Scale) -> list[Row]:
@@ -109,19 +108,42 @@ def pure(scale: Scale) -> list[Row]:
     return [timed(scale, "bf16 weights, fp32 masters", workload, step, "bf16")]
 
 
-def attention(scale: Scale) -> list[Row]:
+def attention(scale: Scale) -> Iterator[Row]:
     """The step with one backend of scaled_dot_product_attention allowed beside the plain one."""
-    workload, rows = made(scale), []
+    workload = made(scale)
     for backend in (SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.CUDNN_ATTENTION, None):
         allowed = [SDPBackend.MATH] if backend is None else [backend, SDPBackend.MATH]
         name = "plain" if backend is None else backend.name.partition("_")[0].lower()
         try:
             with sdpa_kernel(allowed, set_priority=True):
                 free_memory()
-                rows.append(timed(scale, f"bf16, {name} attention", workload, lambda: workload.step(BF16), "bf16"))
+                row = timed(scale, f"bf16, {name} attention", workload, lambda: workload.step(BF16), "bf16")
         except RuntimeError as error:  # no such kernel for these inputs; the others are still worth knowing
-            rows.append(dict.fromkeys(COLUMNS, "") | {"step": f"{name}: {str(error).partition(chr(10))[0][:80]}"})
-    return rows
+            if isinstance(error, torch.AcceleratorError):  # nothing works in this process any more
+                raise
+            row = dict.fromkeys(COLUMNS, "") | {"step": f"{name}: {str(error).partition(chr(10))[0][:80]}"}
+        yield row
+
+
+def lengths(scale: Scale) -> Iterator[Row]:
+    """The first step with captions of a length that was not there before, and the second.
+
+    cuDNN, which training switches off (`use_machine`), prepares every shape of attention by itself.
+    """
+    workload = made(scale)
+    for name, first in (("as in training", ()), ("cuDNN first", (SDPBackend.CUDNN_ATTENTION,))):
+        others = (SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH)
+        with sdpa_kernel([*first, *others], set_priority=True):
+            for words in range(workload.config.model.words, workload.config.model.words - 3, -1):
+                workload.take(words)
+                row = {"attention": name, "words": str(words)}
+                for which in ("first", "second"):
+                    wait(scale.device)
+                    began = time.perf_counter()
+                    workload.step(BF16)
+                    wait(scale.device)
+                    row |= {f"{which} step, ms": f"{1000 * (time.perf_counter() - began):.1f}"}
+                yield row
 
 
 def varlen(scale: Scale) -> list[Row]:
@@ -168,38 +190,36 @@ def graphed(scale: Scale) -> list[Row]:
     return [timed(scale, "bf16, CUDA graph", workload, step, "bf16")]
 
 
-def optimizers(scale: Scale) -> list[Row]:
+def optimizers(scale: Scale) -> Iterator[Row]:
     """The optimiser's step alone."""
-    rows = []
     for name, options in (("fused", {"fused": True}), ("foreach", {"foreach": True}), ("loop", {"foreach": False})):
         workload = made(scale, 2)
         workload.backward(BF16)
         optimizer = torch.optim.AdamW(workload.model.parameters(), lr=1e-4, **options)
         seconds = seconds_of(optimizer.step, scale.device, scale.seconds / 4)
-        rows.append({"AdamW": name, "ms": f"{1000 * seconds:.2f}"})
-    return rows
+        yield {"AdamW": name, "ms": f"{1000 * seconds:.2f}"}
 
 
-def batches(scale: Scale) -> list[Row]:
+def batches(scale: Scale) -> Iterator[Row]:
     """Twice the batch until memory is full."""
 
     def measure(batch: int) -> Row:
         workload = made(scale, batch)
         return timed(scale, "bf16 autocast", workload, lambda: workload.step(BF16), "bf16")
 
-    rows, batch = [], scale.step_batch
+    batch = scale.step_batch
     while batch <= scale.largest_batch:
         try:
-            rows.append(measure(batch))
+            row = measure(batch)
         except torch.cuda.OutOfMemoryError:
-            rows.append(dict.fromkeys(COLUMNS, "") | {"step": "out of memory", "batch": str(batch)})
+            yield dict.fromkeys(COLUMNS, "") | {"step": "out of memory", "batch": str(batch)}
             break
+        yield row
         batch *= 2
     free_memory()
-    return rows
 
 
-def ratios(scale: Scale) -> list[Row]:
+def ratios(scale: Scale) -> Iterator[Row]:
     """Time at each mask ratio against what the count of operations predicts, from the preset's own ratio."""
 
     def measure(ratio: float) -> tuple[float, float]:
@@ -207,16 +227,14 @@ def ratios(scale: Scale) -> list[Row]:
         seconds = seconds_of(lambda: workload.step(BF16), scale.device, scale.seconds)
         return seconds, pretrain_gflop(workload.config)
 
-    measured = {ratio: measure(ratio) for ratio in (0.5, 0.75, 0.9, 0.95)}
-    own_seconds, own_flop = measured[0.9]
-    return [
-        {
+    own_seconds, own_flop = measure(0.9)
+    for ratio in (0.9, 0.5, 0.75, 0.95):
+        seconds, flop = (own_seconds, own_flop) if ratio == 0.9 else measure(ratio)
+        yield {
             "masked": f"{ratio:.0%}", "ms": f"{1000 * seconds:.1f}", "predicted": f"{flop / own_flop:.2f}x",
             "measured": f"{seconds / own_seconds:.2f}x",
             "off by": f"{100 * (seconds / own_seconds / (flop / own_flop) - 1):+.0f}%",
-        }
-        for ratio, (seconds, flop) in measured.items()
-    ]  # fmt: skip
+        }  # fmt: skip
 
 
 COLUMNS = ("step", "batch", "ms", "samples/s", "peak GB", "TFLOP/s", "of the ceiling")
@@ -227,6 +245,7 @@ CHECKS = (
     Check("bf16 weights", 30, pure),
     Check("attention backends", 40, attention),
     Check("variable-length attention", 20, varlen),
+    Check("captions of new lengths", 20, lengths),
     Check("mask ratios", 40, ratios),
     Check("batch until memory is full", 40, batches),
     Check("CUDA graph", 30, graphed),

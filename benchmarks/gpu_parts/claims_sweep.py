@@ -14,16 +14,15 @@ from types import FrameType
 import torch
 from torch import Tensor
 
-from benchmarks.gpu_parts.checks import Check, Row
-from benchmarks.gpu_parts.results import results_of, rows_of
-from benchmarks.gpu_parts.scale import Scale
+from benchmarks.gpu_parts.checks import Check, Row, Scale
+from benchmarks.gpu_parts.parts import results_of, rows_of
 from benchmarks.gpu_parts.workload import seconds_of
 from benchmarks.report import ROOT
 from simvtp.config.presets import preset
 from simvtp.config.schema import override
 from simvtp.data.from_config import build_train_loader, pretraining_corpus, tokenizer_of
 from simvtp.data.train_loader import CPU, Batch
-from simvtp.training.device import copy_to_device
+from simvtp.runtime.device_copy import copy_to_device
 
 STOP_SECONDS = 12.0  # for the runs to write their checkpoints
 
@@ -67,7 +66,7 @@ def command(scale: Scale) -> list[str]:
 
 
 def claims(scale: Scale) -> list[Row]:
-    """Run the sweep; when the time is over, stop it in good order and tell what is done."""
+    """Run the sweep; when the time is over, stop it, so that runs write checkpoints, and report what is done."""
 
     def over(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
         raise TimeIsOver

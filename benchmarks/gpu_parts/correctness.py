@@ -5,13 +5,12 @@ The CPU in fp32 is the reference: it is what the tests compare with independent 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 
-from benchmarks.gpu_parts.checks import Check, Row
-from benchmarks.gpu_parts.scale import Scale
+from benchmarks.gpu_parts.checks import Check, Row, Scale
 from benchmarks.gpu_parts.workload import Workload, config_for, free_memory, relative
 
 # Largest relative difference of a loss and of all gradients together (their length as one vector).
@@ -36,12 +35,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def compare(scale: Scale, name: str, batch: int, ways: Sequence[tuple[torch.dtype, bool]]) -> list[Row]:
+def compare(scale: Scale, name: str, batch: int, ways: Sequence[tuple[torch.dtype, bool]]) -> Iterator[Row]:
     """Losses and gradients of one preset on the device in each way, against fp32 on the CPU.
 
     ways: the precision, and whether the encoder uses variable-length attention.
     """
-    config, rows = config_for(scale, name, batch), []
+    config = config_for(scale, name, batch)
     reference = Workload(config, "cpu", optimizer=False)
     wanted = {key: float(value.detach()) for key, value in reference.losses().items()}
     reference.backward()
@@ -57,27 +56,26 @@ def compare(scale: Scale, name: str, batch: int, ways: Sequence[tuple[torch.dtyp
         total = relative(torch.cat([computed[key].flatten() for key in gradients]), whole)
         worst = max(gradients, key=lambda key: relative(computed[key], gradients[key]))
         ok = computed.keys() == gradients.keys() and apart < LOSS_LIMIT[dtype] and total < GRADIENT_LIMIT[dtype]
-        rows.append({
+        yield {
             "preset": name, "way": str(dtype).removeprefix("torch.") + ", varlen attention" * varlen,
             "losses differ by": f"{apart:.1e}",
             "gradients differ by": f"{total:.1e}", "worst tensor": worst,
             "it differs by": f"{relative(computed[worst], gradients[worst]):.1e}", "ok": "yes" if ok else "no",
-        })  # fmt: skip
+        }  # fmt: skip
         del workload
         free_memory()
-    return rows
 
 
-def models(scale: Scale) -> list[Row]:
+def models(scale: Scale) -> Iterator[Row]:
     ways = [(torch.float32, False), (torch.bfloat16, False)]
     if scale.device == "cuda":
         ways.append((torch.bfloat16, True))
-    return compare(scale, "tiny", scale.batch, ways) + compare(scale, "base", scale.base_batch, ways)
+    yield from compare(scale, "tiny", scale.batch, ways)
+    yield from compare(scale, "base", scale.base_batch, ways)
 
 
-def options(scale: Scale) -> list[Row]:
+def options(scale: Scale) -> Iterator[Row]:
     """One step with each option in fp32: the same losses as on the CPU, and weights that stay finite."""
-    rows = []
     for name, changes in OPTIONS.items():
         config = config_for(scale, "tiny", scale.batch, changes)
         wanted = {key: float(value.detach()) for key, value in Workload(config, "cpu", False).losses().items()}
@@ -88,8 +86,7 @@ def options(scale: Scale) -> list[Row]:
         finite = all(bool(parameter.isfinite().all()) for parameter in workload.model.parameters())
         losses = ", ".join(f"{key} {value:.4f}" for key, value in computed.items())
         ok = apart < LOSS_LIMIT[torch.float32] and finite
-        rows.append({"option": name, "losses": losses, "differ by": f"{apart:.1e}", "ok": "yes" if ok else "no"})
-    return rows
+        yield {"option": name, "losses": losses, "differ by": f"{apart:.1e}", "ok": "yes" if ok else "no"}
 
 
 CHECKS = (

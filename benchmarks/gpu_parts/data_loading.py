@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
 
 from benchmarks.data.clips import clips
-from benchmarks.gpu_parts.checks import Check, Row
-from benchmarks.gpu_parts.scale import Scale
+from benchmarks.gpu_parts.checks import Check, Row, Scale
 from benchmarks.gpu_parts.workload import config_for, seconds_of, wait
 from simvtp.config.schema import Config, override
 from simvtp.data.from_config import build_train_loader, pretraining_corpus, tokenizer_of
 from simvtp.data.train_loader import TrainLoader
-from simvtp.data.video.video import spread_indices
+from simvtp.data.video.sampling import spread_indices
 from simvtp.models.objectives import Pretraining
 from simvtp.models.simvtp import SimVTPModel
 from simvtp.pretrain import masked
-from simvtp.training.device import copy_to_device
+from simvtp.runtime.device_copy import copy_to_device
 from simvtp.training.optimizer import make_optimizer
 
 READERS = {"pyav": "av", "decord": "decord", "torchcodec": "torchcodec"}
@@ -35,8 +35,8 @@ def corpus(scale: Scale) -> Path:
     return folder / "clips.csv"
 
 
-def config_of(scale: Scale, workers: int, reader: str = "auto") -> Config:
-    batch = max(2, min(scale.step_batch, scale.clips // 2))
+def config_of(scale: Scale, workers: int, reader: str = "auto", batch: int | None = None) -> Config:
+    batch = max(2, min(batch or scale.step_batch, scale.clips // 2))
     return override(
         config_for(scale, "base", batch),
         {"data.pretrain": f"csv:{corpus(scale)}", "data.tokenizer": "corpus", "data.reader": reader,
@@ -52,22 +52,26 @@ def installed() -> list[str]:
     return [reader for reader, module in READERS.items() if importlib.util.find_spec(module) is not None]
 
 
-def decoding(scale: Scale) -> list[Row]:
+def ahead(workers: int) -> int:
+    """Batches that are made before they are asked for: two a worker, and one by the thread that takes them. A rate is
+    that of making batches only when these are used up."""
+    return 2 * workers + 1
+
+
+def decoding(scale: Scale) -> Iterator[Row]:
     """Clips a second of the training loader, and nothing else running."""
-    rows = []
     for reader in installed():
         for workers in scale.workers:
-            config = config_of(scale, workers, reader)
+            config = config_of(scale, workers, reader, batch=min(16, scale.step_batch // 2))
             batches = loader_of(config).batches(0)
-            for _ in range(2):
-                next(batches)  # workers start, and fill their queue
+            for _ in range(1 + ahead(workers)):
+                next(batches)
             began, count = time.perf_counter(), 0
             while time.perf_counter() - began < 3 * scale.seconds:
                 count += len(next(batches).ids)
             rate = count / (time.perf_counter() - began)
-            rows.append({"reader": reader, "workers": str(workers), "clips/s": f"{rate:.1f}"})
+            yield {"reader": reader, "workers": str(workers), "clips/s": f"{rate:.1f}"}
             del batches
-    return rows
 
 
 def nvdec(scale: Scale) -> list[Row]:
@@ -119,9 +123,8 @@ def arrivals(scale: Scale) -> list[Row]:
     return [{"batches": str(count), "wrong": str(wrong), "ok": "no" if wrong else "yes"}]
 
 
-def fed(scale: Scale) -> list[Row]:
+def fed(scale: Scale) -> Iterator[Row]:
     """bf16 steps on batches of the real loader: the share of the time in which the step has no batch."""
-    rows = []
     for workers in scale.workers:
         config, device = config_of(scale, workers), torch.device(scale.device)
         tokenizer = tokenizer_of(config)
@@ -129,10 +132,12 @@ def fed(scale: Scale) -> list[Row]:
         objective, optimizer = Pretraining(model, config), make_optimizer(model, config.pretrain)
         batches = loader_of(config).batches(0)
         waits: list[float] = []
-        for number in range(8):
-            if number == 3:
+        for number in itertools.count():
+            if number == 3 + ahead(workers):
                 wait(device)
                 began, waits = time.perf_counter(), []
+            elif number > 5 + ahead(workers) and time.perf_counter() - began > 3 * scale.seconds:
+                break
             before = time.perf_counter()
             batch = next(batches)
             waits.append(time.perf_counter() - before)
@@ -144,14 +149,13 @@ def fed(scale: Scale) -> list[Row]:
             optimizer.zero_grad(set_to_none=True)
             wait(device)  # else the wait for the device hides in the wait for the next batch
         total = time.perf_counter() - began
-        rows.append({
+        yield {
             "workers": str(workers), "batch": str(config.pretrain.batch),
             "ms a step": f"{1000 * total / len(waits):.1f}",
             "clips/s": f"{config.pretrain.batch * len(waits) / total:.1f}",
             "waiting": f"{100 * sum(waits) / total:.1f}%",
-        })  # fmt: skip
+        }  # fmt: skip
         del batches
-    return rows
 
 
 CHECKS: Sequence[Check] = (

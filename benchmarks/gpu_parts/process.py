@@ -9,8 +9,9 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from benchmarks.gpu_parts.checks import append, begun, read
+from benchmarks.gpu_parts.checks import FAILED, append, begun, read
 
 POLL_SECONDS = 0.2
 GRACE_SECONDS = 15.0  # from SIGTERM to SIGKILL
@@ -23,8 +24,8 @@ def run_part(
     """Run one part for at most `seconds`, its output in `log`; gives back when it is over, whatever became of it.
 
     command: runs the part's checks that have no record yet; the seconds that are left are added as its last argument.
-    A check that exceeds its limit is killed and one that ends its process is noted; the part is then started again
-    for the checks that are left.
+    A check that exceeds its limit is killed and one that ends its process is noted; after these, and after a check that
+    failed, the part is started again for the checks that are left.
     """
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > LEAST_SECONDS:
@@ -36,13 +37,13 @@ def run_part(
             )  # fmt: skip
         try:
             why = _watch(process, part, records, until)
+            current = _current(records, part)
         finally:
             kill(process)
-        current = _current(records, part)
-        if current is not None:
+        if current is not None and _last(records, part).get("state") != "done":  # it may end well on SIGTERM
             state, why = ("killed", why) if why else ("died", f"the process ended with code {process.returncode}")
             append(records, {"part": part, "check": current[0], "state": state, "error": why})
-        elif process.returncode and not why:
+        elif process.returncode not in (0, FAILED) and not why:
             append(records, {"part": part, "state": "died", "error": f"code {process.returncode}; see {log.name}"})
         if process.returncode == 0 or begun(records, part) == before:
             return
@@ -64,10 +65,16 @@ def _watch(process: subprocess.Popen[bytes], part: str, records: Path, until: fl
     return ""
 
 
+def _last(records: Path, part: str) -> dict[str, Any]:
+    """The part's last record of a check; empty if there is none."""
+    found = [record for record in read(records) if record["part"] == part and "check" in record]
+    return found[-1] if found else {}
+
+
 def _current(records: Path, part: str) -> tuple[str, float] | None:
     """Name and limit of the check that was started last and has no end yet."""
-    last = [record for record in read(records) if record["part"] == part and "check" in record][-1:]
-    return (last[0]["check"], last[0]["limit"]) if last and last[0]["state"] == "started" else None
+    last = _last(records, part)
+    return (last["check"], last["limit"]) if last.get("state") == "started" else None
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:

@@ -10,18 +10,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 import torch.distributed as dist
+from torch import Tensor
 from torch._dynamo.utils import counters
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
-from benchmarks.gpu_parts.checks import Check, Row
-from benchmarks.gpu_parts.scale import CORPUS, Scale
-from benchmarks.gpu_parts.workload import Workload, config_for
+from benchmarks.gpu_parts.checks import CORPUS, Check, Row, Scale
+from benchmarks.gpu_parts.workload import Workload, config_for, relative
 from simvtp.config.experiment import Experiment
 from simvtp.config.schema import Config, override
 from simvtp.evaluate import evaluate
@@ -30,7 +31,7 @@ from simvtp.models.transformer import Block
 from simvtp.run import run
 from simvtp.runtime.files import read_json
 from simvtp.runtime.signals import Interrupted
-from simvtp.training.parallelize import Average
+from simvtp.training.parallelize import Average, wrap_model
 
 STEPS = 3
 CLOSE = 1e-3  # relative difference of losses after a few steps in fp32
@@ -72,25 +73,24 @@ def one_process(device: str) -> Iterator[None]:
         dist.destroy_process_group()
 
 
-def wrappers(scale: Scale) -> list[Row]:
+def wrappers(scale: Scale) -> Iterator[Row]:
     """Losses of three steps with each wrapper against the bare model; EMA against its definition."""
     config = config_for(scale, "tiny", scale.batch)
     wanted = curve(Workload(config, scale.device))
-    rows = [averaged(config, scale, wanted)]
+    yield averaged(config, scale, wanted)
     with one_process(scale.device):
         shared = Workload(config, scale.device)
         shared.objective = DistributedDataParallel(
             shared.objective, broadcast_buffers=False, gradient_as_bucket_view=True
         )  # type: ignore[assignment]
-        rows.append(row("DDP, one process", curve(shared), wanted))
+        yield row("DDP, one process", curve(shared), wanted)
         sharded = Workload(config, scale.device, optimizer=False)
         mesh = init_device_mesh(scale.device, (1,))
         for layer in [part for part in sharded.model.modules() if isinstance(part, Block)]:
             fully_shard(layer, mesh=mesh)
         fully_shard(sharded.objective, mesh=mesh)
         sharded.make_optimizer()  # of the sharded parameters
-        rows.append(row("FSDP2, one process", curve(sharded), wanted))
-    return rows
+        yield row("FSDP2, one process", curve(sharded), wanted)
 
 
 def averaged(config: Config, scale: Scale, wanted: list[float]) -> Row:
@@ -108,11 +108,11 @@ def averaged(config: Config, scale: Scale, wanted: list[float]) -> Row:
     return row("EMA", computed, wanted if apart < 1e-6 else [0.0] * STEPS, f"{name} differs by {apart:.1e}")
 
 
-def compiled(scale: Scale) -> list[Row]:
+def compiled(scale: Scale) -> Iterator[Row]:
     """Layers compiled once for all mask ratios: losses as eager, and no graph more after the second ratio."""
     torch._dynamo.reset()
     counters.clear()
-    rows, layers = [], Workload(config_for(scale, "tiny", scale.batch), scale.device, optimizer=False).model
+    layers = Workload(config_for(scale, "tiny", scale.batch), scale.device, optimizer=False).model
     for layer in layers.modules():
         if isinstance(layer, Block):
             layer.compile(backend=scale.compiler)
@@ -126,10 +126,26 @@ def compiled(scale: Scale) -> list[Row]:
         loss = float(workload.backward())
         took = time.monotonic() - began
         graphs, breaks = counters["stats"]["unique_graphs"], sum(counters["graph_break"].values())
-        rows.append(
-            row(f"compiled, {ratio:.0%} masked", [loss], [wanted], f"{took:.1f} s, {graphs} graphs, {breaks} breaks")
-        )
-    return rows
+        yield row(f"compiled, {ratio:.0%} masked", [loss], [wanted], f"{took:.1f} s, {graphs} graphs, {breaks} breaks")
+
+
+def recomputed(scale: Scale) -> Iterator[Row]:
+    """Layers that are compiled and computed again, with dropped paths: the draws, losses and gradients of eager mode.
+
+    On a CPU they are computed again and not compiled.
+    """
+    config = config_for(scale, "tiny", scale.batch, {"pretrain.drop_path": 0.5})
+    compiled, found = scale.device == "cuda", list[tuple[float, Tensor]]()
+    for machine in (config.machine, replace(config.machine, compile=compiled, checkpointing=True)):
+        workload = Workload(config, scale.device, optimizer=False)
+        wrap_model(workload.objective, machine, workload.device)
+        torch.manual_seed(0)
+        loss = float(workload.backward())
+        found.append((loss, torch.cat([gradient.flatten() for gradient in workload.gradients().values()])))
+    (wanted, right), (loss, gradients) = found
+    apart = relative(gradients, right)
+    made = row("computed again" + ", compiled" * compiled, [loss], [wanted], f"gradients differ by {apart:.1e}")
+    yield made if apart < CLOSE else made | {"ok": "no"}
 
 
 def interrupted(experiment: Experiment, after_step: int) -> bool:
@@ -156,7 +172,7 @@ def interrupted(experiment: Experiment, after_step: int) -> bool:
         thread.join()
 
 
-def resumed(scale: Scale) -> list[Row]:
+def resumed(scale: Scale) -> Iterator[Row]:
     """A whole run, once in one go and once stopped by SIGTERM and gone on with; then its test on the CPU."""
     config = override(config_for(scale, "tiny", 16, SHORT), {"machine.device": scale.device})
     work = Path(scale.out) / "runs"
@@ -166,7 +182,7 @@ def resumed(scale: Scale) -> list[Row]:
     note = "stopped in pre-training" if interrupted(stopped, 10) else "it was not stopped"
     results.append(read_json(run(stopped)))
     wanted, computed = (list(result["losses"].values()) for result in results)
-    rows = [row("stopped and resumed", computed, wanted, note)]
+    yield row("stopped and resumed", computed, wanted, note)
     on_cpu = Experiment(override(config, {"machine.device": "cpu"}), "tiny", work / "cpu")
     shutil.copytree(whole.results, on_cpu.results)
     (on_cpu.dir / "result.json").unlink()
@@ -174,15 +190,15 @@ def resumed(scale: Scale) -> list[Row]:
     pairs = list(zip(*(results[k]["ranks"]["test"]["text_to_video"] for k in (0, 2)), strict=True))
     other = sum(here != there for here, there in pairs) / len(pairs)
     near = sum(abs(here - there) <= 1 for here, there in pairs) / len(pairs)
-    rows.append({
+    yield {
         "what": "test ranks against the CPU", "losses": "", "differ by": f"{other:.1%} of ranks",
         "note": f"{near:.1%} within one rank", "ok": "yes" if near > 0.98 else "no",
-    })  # fmt: skip
-    return rows
+    }  # fmt: skip
 
 
 CHECKS = (
     Check("EMA, DDP and FSDP2", 40, wrappers),
     Check("stopped, resumed and tested", 60, resumed),
     Check("compiled layers", 90, compiled),
+    Check("layers that are computed again", 60, recomputed),
 )

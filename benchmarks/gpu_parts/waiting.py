@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import fields, is_dataclass, replace
@@ -12,9 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks.gpu_parts.checks import Check, Row
+from benchmarks.gpu_parts.checks import Check, Row, Scale
 from benchmarks.gpu_parts.correctness import LOSS_LIMIT, OPTIONS
-from benchmarks.gpu_parts.scale import Scale
 from benchmarks.gpu_parts.workload import Workload, config_for
 from benchmarks.model.step import WORDS, make_batch
 from simvtp.config.schema import Config
@@ -24,16 +25,16 @@ from simvtp.models.dual_encoder import make_dual_encoder
 from simvtp.models.objectives import Pretraining, weights_of
 from simvtp.models.simvtp import SimVTPModel
 from simvtp.pretrain import masked
-from simvtp.training.device import copy_to_device
+from simvtp.runtime.device_copy import copy_to_device
 from simvtp.training.trainer import Trainer
 
 Prepare = Callable[[Batch, int], tuple[Any, ...]]
 
 
-def no_waiting(scale: Scale) -> list[Row]:
+def no_waiting(scale: Scale) -> Iterator[Row]:
     """Forward, backward and optimiser while torch raises at every wait for the GPU; on a CPU, on the meta device,
-    where no value can be asked for."""
-    rows, cuda = [], scale.device == "cuda"
+    where no value can be read."""
+    cuda = scale.device == "cuda"
     for name, changes in OPTIONS.items():
         workload = Workload(config_for(scale, "tiny", scale.batch, changes), "cuda" if cuda else "cpu")
         dtype = torch.bfloat16 if cuda else torch.float32
@@ -47,10 +48,12 @@ def no_waiting(scale: Scale) -> list[Row]:
         try:
             with waits_are_errors() if cuda else nullcontext():
                 workload.step(dtype) if cuda else _on_meta_step(workload)
+        except torch.AcceleratorError:  # nothing works in this process any more
+            raise
         except (RuntimeError, NotImplementedError) as found:
+            traceback.print_exc()  # where, for the part's log
             error = str(found).partition("\n")[0][:120]
-        rows.append({"option": name, "waits": error or "never", "ok": "no" if error else "yes"})
-    return rows
+        yield {"option": name, "waits": error or "never", "ok": "no" if error else "yes"}
 
 
 def _on_meta_step(workload: Workload) -> None:
@@ -75,12 +78,11 @@ STEPS: dict[str, dict[str, Any]] = {
 }
 
 
-def whole_steps(scale: Scale) -> list[Row]:
+def whole_steps(scale: Scale) -> Iterator[Row]:
     """A step of each stage as training does it: copies to the device, masks, losses, gradients, optimiser, average.
 
     The loss of the first one against fp32 on the CPU; from the third on no wait for the device is allowed.
     """
-    rows = []
     for stage in ("pretrain", "finetune"):
         for name, own in STEPS.items():
             changes = {f"{stage}.{key}": value for key, value in own.items()}
@@ -91,11 +93,10 @@ def whole_steps(scale: Scale) -> list[Row]:
             (found, *_), error = losses_of(config, stage, scale.device, steps=4)
             limit = LOSS_LIMIT[torch.float32 if own["precision"] == "fp32" else torch.bfloat16]
             apart = abs(found - wanted) / abs(wanted)
-            rows.append({
+            yield {
                 "step": f"{stage}, {name}", "loss": f"{found:.4f}", "differs by": f"{apart:.1e}",
                 "waits": error or "never", "ok": "no" if error or not apart < limit else "yes",
-            })  # fmt: skip
-    return rows
+            }  # fmt: skip
 
 
 def losses_of(config: Config, stage: str, device: str, steps: int) -> tuple[list[float], str]:
@@ -108,7 +109,10 @@ def losses_of(config: Config, stage: str, device: str, steps: int) -> tuple[list
             try:
                 with waits_are_errors() if device == "cuda" and number > 1 else nullcontext():
                     found.append(trainer._step(batch, prepare)["loss"])
+            except torch.AcceleratorError:
+                raise
             except RuntimeError as waited:
+                traceback.print_exc()
                 error = str(waited).partition("\n")[0][:120]
                 break
             trainer.step += 1
@@ -130,14 +134,45 @@ def trainer_of(config: Config, stage: str, folder: Path, device: torch.device) -
         weights=weights_of(config) if stage == "pretrain" else {"vtc": 1.0}, seed=0, folder=folder,
         machine=config.machine, device=device,
     )  # fmt: skip
+    return trainer, prepare_of(config, stage, device)
+
+
+def prepare_of(config: Config, stage: str, device: torch.device) -> Prepare:
+    known: Any = WORDS[config.data.tokenizer]
 
     def prepare(batch: Batch, draw: int) -> tuple[Any, ...]:
         if stage == "pretrain":
             return (masked(batch, config, known, draw, device),)
-        words = batch.words.to(device, non_blocking=True)
+        words = copy_to_device(batch.words, device)
         return copy_to_device(batch.video, device), words, words != known.pad
 
-    return trainer, prepare
+    return prepare
+
+
+def copies(scale: Scale) -> Iterator[Row]:
+    """A batch of `base` is copied while the GPU is busy: the CPU goes on before the GPU has done what came before.
+
+    Copies from ordinary memory may wait without torch's noticing (`waits_are_errors`).
+    """
+    if scale.device != "cuda":
+        yield {"batch": "copies to a GPU: not on a CPU", "CPU ms": "", "the GPU was done": "", "ok": "yes"}
+        return
+    device = torch.device("cuda")
+    config = config_for(scale, "base", scale.step_batch)
+    batch = make_batch(config)
+    for stage in ("pretrain", "finetune"):
+        prepare = prepare_of(config, stage, device)
+        prepare(batch, 0)  # takes the memory
+        torch.cuda.synchronize()
+        torch.cuda._sleep(2_000_000_000)  # clock cycles of the GPU, about a second
+        began = time.perf_counter()
+        prepare(batch, 1)
+        took, done = time.perf_counter() - began, torch.cuda.current_stream().query()
+        yield {
+            "batch": f"{stage}, {scale.step_batch} clips", "CPU ms": f"{1000 * took:.1f}",
+            "the GPU was done": "yes" if done else "no", "ok": "no" if done else "yes",
+        }  # fmt: skip
+        torch.cuda.synchronize()
 
 
 @contextmanager
@@ -153,4 +188,5 @@ def waits_are_errors() -> Iterator[None]:
 CHECKS = (
     Check("losses and gradients never wait for the device", 30, no_waiting),
     Check("whole steps never wait for the device", 40, whole_steps),
+    Check("copies never wait for the device", 20, copies),
 )

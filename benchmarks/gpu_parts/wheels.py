@@ -71,7 +71,7 @@ def needed(names: Iterable[str], without: Iterable[str]) -> dict[str, str]:
 
 
 def collect(folder: Path, without: Sequence[str]) -> list[str]:
-    """Download the wheels into a folder; gives what was asked for, name==version."""
+    """Download the wheels into a folder; returns the requirements, name==version."""
     packages = needed(roots(), (*ON_THE_MACHINE, *without))
     wanted = [f"{name}=={version.partition('+')[0]}" for name, version in sorted(packages.items())]
     platforms = [word for platform in PLATFORMS for word in ("--platform", platform)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import math
 import time
@@ -12,10 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.gpu_parts.scale import Scale
+from benchmarks.gpu_parts.checks import Scale
 from benchmarks.model.step import WORDS, make_batch
 from simvtp.config.presets import preset
 from simvtp.config.schema import Config, override
+from simvtp.data.train_loader import Batch
 from simvtp.models.masking import MaskedBatch
 from simvtp.models.objectives import Pretraining
 from simvtp.models.simvtp import SimVTPModel
@@ -32,20 +34,40 @@ def config_for(scale: Scale, name: str, batch: int, changes: Mapping[str, Any] |
     return override(preset(name), made)
 
 
+_drawn: dict[str, tuple[object, Any]] = {}
+
+
+def drawn(what: str, key: object, draw: Callable[[], Any]) -> Any:
+    """What `draw` gives, or gave last for the same key: to draw a model and a batch of `base` takes seconds."""
+    if what not in _drawn or _drawn[what][0] != key:
+        _drawn[what] = key, draw()
+    return _drawn[what][1]
+
+
 class Workload:
     """Model, inputs and optimiser of one config. The same config gives the same weights and inputs everywhere."""
 
     def __init__(self, config: Config, device: str, optimizer: bool = True) -> None:
         self.config, self.device = config, torch.device(device)
         known: Any = WORDS[config.data.tokenizer]
-        self.model = SimVTPModel(config, known.size).to(self.device).train()
+        key = config.seed, config.model, config.objective, config.mask.words, config.pretrain.drop_path
+        model: SimVTPModel = drawn("model", key, lambda: SimVTPModel(config, known.size))
+        self.model = copy.deepcopy(model).to(self.device).train()
         self.objective = Pretraining(self.model, config)
-        self.inputs: MaskedBatch = masked(make_batch(config), config, known, 0, self.device)
-        if config.objective.negatives == "random":
-            self.inputs = replace(self.inputs, negatives=self.inputs.negatives.to(self.device))
+        self.take(config.model.words)
         self.optimizer: torch.optim.Optimizer | None = None
         if optimizer:
             self.make_optimizer()
+
+    def take(self, words: int) -> None:
+        """Masked inputs of random clips and captions, of which so many words are left."""
+        config, known = self.config, WORDS[self.config.data.tokenizer]
+        key = config.pretrain.batch, config.model, config.data.tokenizer
+        batch: Batch = drawn("batch", key, lambda: make_batch(config))
+        shorter = replace(batch, words=batch.words[:, :words], all_words=batch.all_words[:, :words])
+        self.inputs: MaskedBatch = masked(shorter, config, known, 0, self.device)  # type: ignore[arg-type]
+        if config.objective.negatives == "random":
+            self.inputs = replace(self.inputs, negatives=self.inputs.negatives.to(self.device))
 
     def make_optimizer(self) -> None:
         """Of the parameters as they are now."""

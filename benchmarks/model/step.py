@@ -3,9 +3,9 @@
 Four steps for each preset: the release's design in fp32 (`benchmarks/model/plain.py`, PyTorch's default AdamW), ours in
 fp32, ours in fp32 with `machine.checkpointing`, and ours in bf16; same weights, clips, captions and masks, no dropout.
 Each runs in its own process, and they take turns. Printed are medians over --steps turns of the seconds and of the
-ratio to the plain step of the same turn; highest memory of the process; FLOP (`benchmarks/model/flop.py`), and their
+ratio to the plain step of the same turn; highest memory of the process; FLOP (`benchmarks/model/ceiling.py`), and their
 rate as a share of the fastest matrix product that the same process measures. `of its own shapes` is the least time of
-the step's products, each alone (`benchmarks/model/shapes.py`), as a share of the step. The losses are checked to agree.
+the step's products, each alone (same file), as a share of the step. The losses are checked to agree.
 Three steps before the timed ones are not counted: in them a process takes its memory from the system.
 """
 
@@ -30,10 +30,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import torch
 from torch import Tensor
 
-from benchmarks.model.ceiling import ceiling
-from benchmarks.model.flop import gflop
+from benchmarks.model.ceiling import ceiling, gflop, seconds_of_products
 from benchmarks.model.plain import plain_losses
-from benchmarks.model.shapes import seconds_of_products
 from benchmarks.report import markdown, print_environment
 from simvtp.config.formats import parse_assignments
 from simvtp.config.presets import preset

@@ -80,7 +80,10 @@ def _exists(path: Path) -> bool:
 
 
 def weight_files(source: Path) -> list[Path]:
-    """The weight files of a source: itself, or those of a folder in the layout of transformers or of this project."""
+    """The weight files of a source: itself, or those of a folder in the layout of transformers or of this project.
+
+    Raises ConfigError if the folder has none.
+    """
     if source.is_file():
         return [source]
     if (source / INDEX).is_file():
@@ -114,6 +117,6 @@ def _digest_weights(init: str) -> str:
 
 @functools.lru_cache(maxsize=64)
 def _digest_of(path: Path, size: int, changed: int) -> str:  # noqa: ARG001  (a file of another size or time is read anew)
-    """sha256 of one file, read once in this process: a plan asks for it with every run."""
+    """sha256 of one file, read once in this process: a plan needs it for every run."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -22,7 +22,7 @@ _RECIPE = re.compile(r"\s*m([0-9]{1,2}(?:\.[0-9]{1,6})?)\s*-\s*n([0-9]{1,3})\s*"
 
 
 def length(text: str) -> str:
-    """ "400steps", "400.0 step" -> "400 steps"; a length of nothing is "0 steps", whatever its unit."""
+    """ "400steps", "400.0 step" -> "400 steps"; a length of zero is "0 steps", whatever its unit."""
     match = _LENGTH.fullmatch(text)
     if not match:
         raise ValueError(LENGTH)
@@ -82,5 +82,5 @@ def parse_assignments(texts: Iterable[str]) -> dict[str, str]:
 
 
 def _plain(number: Decimal) -> str:
-    """Without an exponent and without zeros behind the point."""
+    """Without an exponent and without trailing zeros."""
     return format(number.normalize(), "f")

@@ -4,7 +4,7 @@
     results/runs/ab/<id>/     results/pretrained/ab/<id>/        for large sweeps, by the first digits of the id
 
 A folder with ten thousand entries is slow to list on network disks. So a large sweep creates its nested folders before
-any of its runs starts (`prepare`). All code asks `folder_of`, which knows both layouts. Existing folders are not moved.
+any of its runs starts (`prepare`). `folder_of` supports both layouts. Existing folders are not moved.
 """
 
 from __future__ import annotations
@@ -16,12 +16,8 @@ from functools import cache
 from pathlib import Path
 
 RUNS, STAGES = "runs", "pretrained"
-
-
 FEW = 1000  # entries of a folder, above which new ones are nested
-
-
-_DIGITS = 2  # of the id, which name the folder between
+_DIGITS = 2  # of the id: the name of the folder between
 
 
 def folder_of(results: Path, kind: str, name: str) -> Path:
@@ -68,5 +64,5 @@ def _folders(folder: Path) -> list[Path]:
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link to itself: whoever opens what should be in it says so
+    except OSError:  # a link to itself: the error is raised where a file in it is opened
         return True

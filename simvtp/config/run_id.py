@@ -8,8 +8,8 @@ from typing import Any
 
 from simvtp.config.fields import PRETRAIN, RUN
 from simvtp.config.file_digests import digest_of_weights, split
-from simvtp.config.plugins.record import parse_record
 from simvtp.config.plugins.registry import IDS
+from simvtp.config.plugins.source import parse_record
 from simvtp.config.plugins.usage import used
 from simvtp.config.schema import OWN_FIELDS, Config, flatten
 from simvtp.errors import ConfigError, brief

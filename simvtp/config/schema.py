@@ -1,4 +1,4 @@
-"""One frozen, validated, fully resolved description of a run: each field with all that is known of it.
+"""The config of a run: frozen, validated and fully resolved. Each field is defined here once.
 
 To add a field, add one `setting` here: its validation, its line of `python -m simvtp.config show base`, its part in the
 ids, and its labels in sweeps and tables follow from it. The machine section is in `simvtp/config/machine.py`, that of
@@ -22,7 +22,7 @@ from simvtp.config.fields import BOTH, PRETRAIN, RUN, Field, fields_of, normalis
 from simvtp.config.machine import Machine
 from simvtp.config.optimisation import OWN, Optimisation
 from simvtp.config.plugins import registry, usage
-from simvtp.config.plugins.record import normal_record
+from simvtp.config.plugins.source import normal_record
 from simvtp.errors import ConfigError, nearest, quoted
 
 _INPUT = "SimVTP: input and tubes"
@@ -135,7 +135,7 @@ class Objective:
         "temperature is only where a learned one starts, as in CLIP", False, source="SimVTP: fixed", in_id=BOTH,
         pretrain_if=_on("vtc"))  # fmt: skip
     contrast: Literal["masked", "clean"] = setting(
-        "inputs of the contrast: masked (cheap) or clean (as at retrieval, full price)", "masked",
+        "inputs of the contrast: masked (cheap) or clean (as at retrieval, at full cost)", "masked",
         source="SimVTP: both passes on masked inputs", pretrain_if=_on("vtc"))  # fmt: skip
     negatives: Literal["random", "hard"] = setting(
         "mismatched videos of matching: random, or hard (drawn by similarity, as in ALBEF)", "random",
@@ -146,10 +146,10 @@ class Objective:
 class Data:
     pretrain: str = setting(
         "pre-training corpus, kind:place, such as sprites:tiny or webvid:ROOT", in_id=(PRETRAIN,),
-        source="SimVTP: WebVid-2M; the folder is yours to name")  # fmt: skip
+        source="SimVTP: WebVid-2M; you name its folder")  # fmt: skip
     finetune: str = setting(
         "fine-tuning, validation and test corpus, kind:place, such as msrvtt:ROOT", in_id=(RUN,),
-        source="SimVTP: MSR-VTT; the folder is yours to name")  # fmt: skip
+        source="SimVTP: MSR-VTT; you name its folder")  # fmt: skip
     tokenizer: str = setting("corpus (the vocabulary beside it), a vocab.txt, a folder, or a hub name",
                              source="SimVTP: BERT-base uncased")  # fmt: skip
     fraction: float = setting(
@@ -168,7 +168,7 @@ class Data:
         "caption of a training video: random (another one each epoch) or first (always the same)", "random",
         source="own: random, SimVTP has one fixed caption a video")  # fmt: skip
     reader: Literal["auto", "pyav", "decord", "torchcodec"] = setting(
-        "who reads video files: auto (pyav, then decord), pyav, decord or torchcodec", "auto",
+        "library that reads video files: auto (pyav, then decord), pyav, decord or torchcodec", "auto",
         source="own: PyAV, SimVTP reads with decord")  # fmt: skip
     decode_seconds: float = setting(
         "longest time that opening or reading one video may take", 60.0, within="(0, inf)", in_id=())  # fmt: skip
@@ -181,10 +181,10 @@ class Data:
         source="own: an error, SimVTP tests another video in its place")  # fmt: skip
     order: Literal["shuffled", "shards", "lengths"] = setting(
         "of training videos: shuffled, shards (of a corpus shards:DIR; eight at a time, shuffled among them), or "
-        "lengths (batches of captions of like length: less padding, but it chooses who is contrasted with whom)",
+        "lengths (batches of captions of like length: less padding, but other pairs are contrasted)",
         "shuffled", source="SimVTP: shuffled")  # fmt: skip
     queries: Literal["caption", "paragraph"] = setting(
-        "what finds a video: caption (each by itself) or paragraph (all captions joined)", "caption", in_id=(RUN,),
+        "query for a video: caption (each by itself) or paragraph (all captions joined)", "caption", in_id=(RUN,),
         source="SimVTP: each caption by itself")  # fmt: skip
 
 
@@ -206,7 +206,7 @@ class Evaluate:
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """in_id and source: of the fields of a section that state none themselves."""
+    """The config of one run with one seed. in_id, source: of the fields of a section that state none themselves."""
 
     model: Model = field(metadata={"in_id": BOTH, "source": "SimVTP: ViT-B, as in VideoMAE"})
     mask: Mask = field(metadata={"in_id": (PRETRAIN,), "source": ""})
@@ -288,7 +288,7 @@ def unknown(key: str, known: Iterable[str]) -> ConfigError:
 
 
 def override(config: Config, changes: Mapping[str, Any]) -> Config:
-    """A new config with `changes` ({"mask.video": 0.5} or text as typed) applied and validated."""
+    """A new config with `changes` ({"mask.video": 0.5} or text as typed) applied; raises ConfigError."""
     values = flatten(config)
     known = {*FIELDS, *values}
     for key, value in changes.items():

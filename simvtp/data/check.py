@@ -28,7 +28,8 @@ from simvtp.data.corpora import skip_list
 from simvtp.data.corpora.registry import each_split, kind_of, read_records
 from simvtp.data.corpora.spec import kinds
 from simvtp.data.video.probe import VideoInfo, probe
-from simvtp.data.video.video import Video, spread_indices
+from simvtp.data.video.sampling import spread_indices
+from simvtp.data.video.video import Video
 from simvtp.errors import DataError
 from simvtp.runtime.files import expanded, write_bytes
 from simvtp.runtime.log import output, stdout_console

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simvtp.data.corpora.corpus import Corpus
-from simvtp.data.video.tar_members import file_on_disk
+from simvtp.data.video.paths import file_on_disk
 from simvtp.data.video.video import Video
 from simvtp.errors import DataError
 from simvtp.runtime.cache_dir import cache_folder, wait_for

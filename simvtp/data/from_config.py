@@ -27,7 +27,7 @@ def tokenizer_of(config: Config) -> Tokenizer:
 
 
 def pretraining_corpus(config: Config) -> Corpus:
-    """The share of the pre-training videos that the config asks for, at least one batch of them."""
+    """The config's share of the pre-training videos; raises ConfigError if that is less than one batch."""
     _verify("pretrain", config.data.pretrain)
     whole = load(config.data.pretrain, "pretrain", skip=config.data.skip)
     corpus = whole.fraction(config.data.fraction, config.seed)

@@ -22,10 +22,11 @@ class GalleryLoader:
     """Every video once, in corpus order, and every caption as a query of its own.
 
     corpus: an evaluation split. tokenizer: of its captions. sampling: which frames a clip takes. size: height and
-    width of a clip in pixels. segments: clips along a video; crops: square crops of a clip, 1 or 3. batch: videos of a
-    batch. words: longest query in tokens. workers: processes that decode; 0: a thread of this one. cache: keep decoded
-    frames of the embedded corpus. missing: "error", or "miss" for a black clip in place of a video that is missing or
-    broken; no query finds it, and nothing is found for it. decoding: how files are read.
+    width of a clip in pixels. segments: clips along a video; crops: square crops of a clip, 1 or 3. batch: crops of a
+    batch, which holds whole videos, at least one. words: longest query in tokens. workers: processes that decode; 0: a
+    thread of this one. cache: keep decoded frames of the embedded corpus. missing: "error", or "miss" for a black clip
+    in place of a video that is missing or broken; no query finds it, and nothing is found for it. decoding: how files
+    are read.
 
     Attributes: owner, the index of each query's video; absent (index -> why), complete once the videos were read.
     """
@@ -49,7 +50,7 @@ class GalleryLoader:
         self.corpus, self.tokenizer, self.missing = corpus, tokenizer, missing
         self.sampling, self.frames, self.size = sampling, sampling.frames, size
         self.segments, self.crops = segments, crops
-        self.batch, self.workers = batch, workers
+        self.batch, self.workers = max(1, batch // (segments * crops)), workers
         tokens = tokenize_captions(corpus, tokenizer, words)
         self._queries = [ids for captions in tokens for ids in captions]
         self.owner = [video for video, captions in enumerate(tokens) for _ in captions]

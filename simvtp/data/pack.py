@@ -22,7 +22,7 @@ from simvtp.cli import Parser, add_plugin_argument, main
 from simvtp.config.plugins.loading import load_plugins
 from simvtp.data.corpora.registry import Sample, each_split, kind_of, load, vocabulary
 from simvtp.data.corpora.webdataset import SETTINGS, SUMMARY
-from simvtp.data.video.clip_paths import split_clip
+from simvtp.data.video.paths import split_clip
 from simvtp.errors import DataError
 from simvtp.runtime.files import read_json, settle, write_bytes, write_json
 from simvtp.runtime.locks import Lock

@@ -21,7 +21,7 @@ CLOSING_SECONDS = 5.0  # that what is half made is waited for, when no more is w
 def prefetch(make: Callable[[int], Any], numbers: range, workers: int) -> Iterator[Any]:
     """make(number) for every number, in their order; what `make` raises is raised in its place.
 
-    workers: processes that call `make`; 0: a thread does. A thread has one more item ready than was asked for. It also
+    workers: processes that call `make`; 0: a thread does. A thread has one more item ready than was taken. It also
     receives what workers give: each of their tensors comes as an open file, by two handshakes between processes.
     """
     made = _by_workers(make, numbers, workers) if workers else map(make, numbers)

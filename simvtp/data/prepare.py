@@ -26,9 +26,10 @@ from simvtp.data.annotations.video_files import find_videos
 from simvtp.data.corpora import skip_list
 from simvtp.data.corpora.registry import each_split, read_records
 from simvtp.data.corpora.spec import LISTS, CorpusSpec
-from simvtp.data.video.clip_paths import split_clip
+from simvtp.data.video.paths import split_clip
 from simvtp.data.video.reencode import Encoding, reencode
-from simvtp.data.video.video import Video, dense_indices, spread_indices
+from simvtp.data.video.sampling import dense_indices, spread_indices
+from simvtp.data.video.video import Video
 from simvtp.errors import DataError
 from simvtp.runtime.files import settle
 from simvtp.runtime.locks import Lock

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from simvtp.data.corpora.registry import Sample
-from simvtp.data.video.tar_members import file_on_disk
+from simvtp.data.video.paths import file_on_disk
 
 WINDOW = 8  # shards whose videos are shuffled among each other
 POOL = 16  # batches that are made of the same videos, sorted by length

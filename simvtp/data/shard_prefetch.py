@@ -2,7 +2,7 @@
 
 One process of each machine has a thread that copies the shards of the current and the next window (`sampler`) to a
 folder on a fast disk, for itself, its workers and the other processes of the machine; what has been shown is deleted.
-A step that was handed out is done in all of them, so nobody still reads what is deleted. Which videos a step shows
+A step that was given out is done in all of them, so no process still reads what is deleted. Which videos a step shows
 does not depend on any of this.
 """
 
@@ -52,7 +52,7 @@ class ShardCopies:
 
 
 class ShardFetcher:
-    """The thread that copies windows and deletes them, as it is told which ones are shown.
+    """The thread that copies windows and deletes them; `show` says which ones are in use.
 
     copies: where to. shards: number of a window -> the window. first, last: windows that are needed at first.
     Attribute error: why it stopped, where it did before its end.

@@ -27,8 +27,8 @@ from simvtp.data.tokenizer import Tokenizer, pad_batch
 from simvtp.data.transforms import Augmentation, crop_and_resize, decoded_side, draw_box
 from simvtp.data.video.device_frames import DeviceFrames, frames_on
 from simvtp.data.video.frames import resize_short_side
+from simvtp.data.video.paths import file_on_disk
 from simvtp.data.video.sampling import FrameSampling
-from simvtp.data.video.tar_members import file_on_disk
 from simvtp.data.video.video import DEFAULT, Decoding, Frames, Video
 from simvtp.distributed.process_group import largest, lists, rank, rows_of, whole_batch
 from simvtp.errors import DataError
@@ -78,6 +78,7 @@ class ClipReader:
         """uint8 [T, H, W, 3] of the frames that `choose` picks, given how many there are.
 
         short_side: what a file's frames need not be above. copy: where the video is read, if not at its own place.
+        Raises DataError if it cannot be decoded.
         """
         if self.cached is not None:
             chosen = list(choose(self.cached.shape[1]))
@@ -192,7 +193,10 @@ class TrainLoader:
             yield batch
 
     def make(self, step: int) -> Batch:
-        """This process's rows of the batch of one step; where clips are on the device, `video` is frame numbers."""
+        """This process's rows of the batch of one step; where clips are on the device, `video` is frame numbers.
+
+        Raises DataError if no video of the corpus can be decoded, or a streamed copy is gone.
+        """
         epoch, place = divmod(step, self.steps_per_epoch)
         order, windows = self._order.epoch(epoch).order, self._fetched(step)
         chosen, videos, broken = [], [], []

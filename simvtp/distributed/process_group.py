@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-CPU = torch.device("cpu")  # what processes agree on goes this way, so that no device is waited for
+CPU = torch.device("cpu")  # for what processes agree on, so that no GPU is waited for
 
 
 def rank() -> int:
@@ -42,6 +42,7 @@ def size() -> int:
 
 
 def leads() -> bool:
+    """Whether this is process 0."""
     return rank() == 0
 
 
@@ -71,7 +72,8 @@ def started_as(environment: Mapping[str, str]) -> dict[str, str]:
     """RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and MASTER_PORT of this process; empty for a single one.
 
     environment: variables of the process. In this order: torchrun's own; a Submitit job with several tasks (SLURM or
-    local); plain `srun`. A batch script that asks for several tasks and starts none is one process: only steps count.
+    local); plain `srun`. Of SLURM only steps count: a batch script that requests several tasks and starts none is one
+    process.
     Raises ConfigError if torchrun's variables are incomplete or no numbers.
     """
     if "RANK" in environment and "WORLD_SIZE" in environment:
@@ -158,7 +160,7 @@ def largest(*numbers: int) -> list[int]:
 
 
 def mean(values: Mapping[str, Tensor]) -> dict[str, float]:
-    """Scalar tensors by name -> their means over the processes."""
+    """Scalar tensors, [], by name -> their means over the processes."""
     if size() == 1:
         return {name: float(value.detach()) for name, value in values.items()}
     found = torch.stack([value.detach().double().cpu() for value in values.values()])

@@ -78,8 +78,8 @@ def encode_videos(looks: Sequence[Look], loader: GalleryLoader, config: Config, 
                 features[place : place + len(shown)] = encoded.unflatten(0, shown.shape[:2]).mean(dim=1).cpu()
             place += len(clips)
             beat()
-    told = lists([f"{index} {why}" for index, why in loader.absent.items()])
-    loader.absent = {int(index): why for index, _, why in (line.partition(" ") for line in told)}
+    absent = lists([f"{index} {why}" for index, why in loader.absent.items()])
+    loader.absent = {int(index): why for index, _, why in (line.partition(" ") for line in absent)}
     return [functional.normalize(filled(features)) for features in found]
 
 
@@ -119,13 +119,13 @@ def inference(model: nn.Module, config: Config, device: torch.device) -> Iterato
 
 
 def frozen(clips: Tensor, first: int) -> Tensor:  # noqa: ARG001
-    """Every frame replaced by the middle one: what is left is what a single image tells."""
+    """Every frame replaced by the middle one: what remains is the information of a single image."""
     middle = clips.shape[2] // 2
     return clips[:, :, middle : middle + 1].expand_as(clips)
 
 
 def shuffled(seed: int) -> FrameOrder:
-    """Frames in random order, another one for each clip: what is left is what a bag of images tells."""
+    """Frames in random order, another one for each clip: what remains is the information of a set of images."""
 
     def order(clips: Tensor, first: int) -> Tensor:
         batch, views, frames = clips.shape[:3]

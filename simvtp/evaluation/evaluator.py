@@ -108,7 +108,7 @@ def score(model: DualEncoder, experiment: Experiment, tokenizer: Tokenizer, devi
     learned = config.objective.temperature if model.temperature is None else float(model.temperature().detach())
     if config.evaluate.dual_softmax or config.evaluate.rerank:  # these hold the whole matrix
         similarity = without_absent(similarities(videos, captions), test.absent)
-        scored |= _asked_for(similarity, learned, test, experiment, tokenizer, device)
+        scored |= _optional(similarity, learned, test, experiment, tokenizer, device)
     for name in EXTRA_TESTS.get(config.data.finetune.partition(":")[0], ()):
         extra = gallery(config, tokenizer, name, views=True)
         scored[name] = both_directions(*encode_gallery(model, extra, config, device), extra.owner, extra.absent)
@@ -134,7 +134,7 @@ def score(model: DualEncoder, experiment: Experiment, tokenizer: Tokenizer, devi
     return result if len(set(test.owner)) == len(test.owner) else result | {"owners": list(test.owner)}
 
 
-def _asked_for(
+def _optional(
     similarity: Floats,
     temperature: float,
     test: GalleryLoader,

@@ -44,20 +44,22 @@ def _top(similarity: Floats, k: int, axis: int) -> npt.NDArray[np.intp]:
 def matching(
     model: SimVTPModel,
     loader: GalleryLoader,
-    asked: npt.NDArray[np.bool_],
+    chosen: npt.NDArray[np.bool_],
     config: Config,
     device: torch.device,
 ) -> Floats:
-    """The chance, in [0, 1], that a pair belongs together, for the pairs asked for; [captions, videos], 0 elsewhere.
+    """The chance, in [0, 1], that a pair belongs together; float [captions, videos], 0 for pairs that are not `chosen`.
+
+    chosen: bool [captions, videos].
 
     Averaged over the views of a video. Each video is decoded once, by one of the processes.
     """
     own, captions = share(len(loader.corpus.samples)), loader.captions()
-    found, video = torch.zeros(asked.shape[1], asked.shape[0]), own.start
+    found, video = torch.zeros(chosen.shape[1], chosen.shape[0]), own.start
     with inference(model, config, device):
         for clips in loader.videos(own):
             for views in clips:
-                queries = np.flatnonzero(asked[:, video]).tolist()
+                queries = np.flatnonzero(chosen[:, video]).tolist()
                 tubes = model.tubes(cut_tubes(views.to(device), config.model))
                 for first in range(0, len(queries), PAIRS):
                     part = queries[first : first + PAIRS]

@@ -64,14 +64,15 @@ def retrieval_yardsticks(config: Config, seen: Sequence[GalleryLoader], gallery:
     config: its model says how a clip is cut out. seen: videos and captions that a run is trained on
     (`training_loaders`), gallery: those of the test (`one_clip_each`).
     chance; ceiling: of a search that understands every caption, where equal captions of different videos cannot be
-    told apart; block_means, features, histogram: ridge regressions (`DESCRIBED`) fitted to `seen`, left out where fewer
-    than MINIMUM of these videos can be read. Kept in the cache folder. Of several processes the first one measures.
+    distinguished; block_means, features, histogram: ridge regressions (`DESCRIBED`) fitted to `seen`, left out where
+    fewer than MINIMUM of these videos can be read. Kept in the cache folder. Of several processes the first one
+    measures.
     """
-    told: list[Any] = [VERSION, BLOCKS, FIT, WORDS, str(gallery.sampling), config.model.size, config.model.words]
+    key: list[Any] = [VERSION, BLOCKS, FIT, WORDS, str(gallery.sampling), config.model.size, config.model.words]
     for loader in (*seen, gallery):
         corpus = loader.corpus  # its name has a digest of its files
-        told += [corpus.name, corpus.split, corpus.fingerprint, str(corpus.samples[0].path), loader.captions()[:100]]
-    name = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+        key += [corpus.name, corpus.split, corpus.fingerprint, str(corpus.samples[0].path), loader.captions()[:100]]
+    name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]
     path = cache_folder() / "yardsticks" / f"{name}.json"
     return decide(lambda: _kept(path, seen, gallery))
 
@@ -117,7 +118,7 @@ def _loader(config: Config, tokenizer: Tokenizer, corpus: Corpus, missing: str) 
 
 
 def _measured(seen: Sequence[GalleryLoader], gallery: GalleryLoader) -> dict[str, float]:
-    asked, parts = _described(gallery), [_described(loader) for loader in seen]  # `absent` is complete now
+    tested, parts = _described(gallery), [_described(loader) for loader in seen]  # `absent` is complete now
     count, absent = len(gallery.corpus.samples), gallery.absent
     owners: dict[tuple[int, ...], set[int]] = defaultdict(set)
     for query, video in zip(gallery.captions(), gallery.owner, strict=True):
@@ -129,26 +130,31 @@ def _measured(seen: Sequence[GalleryLoader], gallery: GalleryLoader) -> dict[str
     if sum(int(rows.sum()) for rows in there) < MINIMUM:
         return found
     known = _known_words(seen)
-    told = torch.cat([_words(loader, known)[rows] for loader, rows in zip(seen, there, strict=True)])
-    mean, scale = told.mean(dim=0), told.mean(dim=0).add(1e-3).rsqrt()  # a rare word tells more
+    targets = torch.cat([_words(loader, known)[rows] for loader, rows in zip(seen, there, strict=True)])
+    mean, scale = targets.mean(dim=0), targets.mean(dim=0).add(1e-3).rsqrt()  # a rare word has more weight
     texts = gallery.captions()
     queries = functional.normalize((_bags(texts, range(len(texts)), len(texts), known) - mean) * scale, dim=1)
     for feature in DESCRIBED:
         given = torch.cat([part[feature][rows] for part, rows in zip(parts, there, strict=True)])
-        predicted = functional.normalize(_predicted(given, (told - mean) * scale, asked[feature]), dim=1)
+        predicted = functional.normalize(_predicted(given, (targets - mean) * scale, tested[feature]), dim=1)
         scores = (queries @ predicted.T).double().numpy()
         found[feature] = ranked(scores, scores, gallery.owner, absent).metrics["text_to_video"]["R@1"]
     return found
 
 
-def _predicted(given: Tensor, told: Tensor, asked: Tensor) -> Tensor:
-    """Targets of the features `asked` by ridge regression on the rest; the penalty by a tenth of the fitting rows."""
+def _predicted(given: Tensor, targets: Tensor, tested: Tensor) -> Tensor:
+    """Ridge regression from features to targets, applied to other features; the penalty by a tenth of the rows.
+
+    given: [N, F]. targets: [N, W]. tested: [M, F] -> [M, W].
+    """
     mean, deviation = given.mean(dim=0), given.std(dim=0, correction=0).add(1e-6)
-    given, asked = (functional.pad((part - mean) / deviation, (0, 1), value=1.0) for part in (given, asked))
+    given, tested = (functional.pad((part - mean) / deviation, (0, 1), value=1.0) for part in (given, tested))
     held = torch.arange(len(given)) % 10 == 0
-    gram, cross = given[~held].T @ given[~held], given[~held].T @ told[~held]
-    errors = [float((given[held] @ solved(gram, cross, penalty) - told[held]).square().mean()) for penalty in PENALTIES]
-    return asked @ ridge(given, told, PENALTIES[int(np.argmin(errors))])
+    gram, cross = given[~held].T @ given[~held], given[~held].T @ targets[~held]
+    errors = [
+        float((given[held] @ solved(gram, cross, penalty) - targets[held]).square().mean()) for penalty in PENALTIES
+    ]
+    return tested @ ridge(given, targets, PENALTIES[int(np.argmin(errors))])
 
 
 def _known_words(seen: Sequence[GalleryLoader]) -> dict[int, int]:

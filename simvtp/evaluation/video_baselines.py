@@ -42,14 +42,16 @@ class FittedVideo:
             gram, cross = gram + left.T @ left, cross + left.T @ own
         return cls(model, total / count, solved(gram, cross, PENALTY)) if count else None
 
-    def from_left(self, tubes: Tensor, asked: Tensor) -> Tensor:
-        """Tubes `asked`, int64 [B, M], of bytes [B, tubes, P], told linearly from the one to their left, whether that
-        is visible or not; those of the first column by their mean."""
-        given = pixel_targets(gather_rows(tubes, (asked - 1).clamp(min=0)))
+    def from_left(self, tubes: Tensor, ids: Tensor) -> Tensor:
+        """Normalised pixels [B, M, P] of tubes by the linear map from their left neighbours, visible or not.
+
+        tubes: uint8 [B, tubes, P]. ids: int64 [B, M]. Tubes of the first column get the mean of their position.
+        """
+        given = pixel_targets(gather_rows(tubes, (ids - 1).clamp(min=0)))
         with torch.autocast(tubes.device.type, enabled=False):  # a baseline is not rounded to bf16
             found = given @ self.linear
-        has_left = (asked % self.model.grid[2] > 0).unsqueeze(2)
-        return torch.where(has_left, found, self.mean[asked])
+        has_left = (ids % self.model.grid[2] > 0).unsqueeze(2)
+        return torch.where(has_left, found, self.mean[ids])
 
 
 def nearest_visible(mask: VideoMask, model: Model) -> Tensor:
@@ -61,13 +63,13 @@ def nearest_visible(mask: VideoMask, model: Model) -> Tensor:
     return mask.visible.gather(1, chosen)
 
 
-def oracle(tubes: Tensor, clean: Tensor, asked: Tensor) -> Tensor:
-    """The best guess from the picture without noise, [B, M, P]: its contrast divided by what it is with noise.
+def oracle(tubes: Tensor, clean: Tensor, ids: Tensor) -> Tensor:
+    """The best prediction from the clip without noise, [B, M, P]: its pixels, normalised by the variance with noise.
 
-    tubes, clean: bytes [B, tubes, P] as they are and without noise. asked: int64 [B, M]. The noise's variance is that
-    between the two, so it holds what the codec adds.
+    tubes, clean: uint8 [B, tubes, P], with and without noise. ids: of the predicted tubes, int64 [B, M]. The variance
+    of the noise is that of the difference, so it includes what the codec adds.
     """
     noise = (tubes.float() - clean.float()).square().mean()
-    pixels = gather_rows(clean, asked).unflatten(2, (3, -1)).float()
+    pixels = gather_rows(clean, ids).unflatten(2, (3, -1)).float()
     centred = pixels - pixels.mean(dim=3, keepdim=True)
     return (centred / (pixels.var(dim=3, keepdim=True) + noise + 1e-12).sqrt()).flatten(2)

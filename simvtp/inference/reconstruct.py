@@ -55,7 +55,7 @@ def reconstruct(
     """
     model.eval()
     random, words = generator(config.seed, "reconstruction"), pad_batch(captions, tokenizer.pad)
-    mask = draw_video_mask(len(clips), config.model, config.mask, random)  # every masked tube is asked for
+    mask = draw_video_mask(len(clips), config.model, config.mask, random)  # all masked tubes
     special = (tokenizer.pad, tokenizer.cls, tokenizer.sep)
     text, is_word = draw_text_mask(words, config.mask.text, tokenizer.mask, special, random), words != tokenizer.pad
     batch = MaskedBatch(

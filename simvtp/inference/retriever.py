@@ -33,6 +33,10 @@ FORMAT = 1
 TEXTS = 128  # texts that are encoded together
 
 
+def best_device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 class FrameSource(Protocol):
     """An open video, such as `simvtp.data.video.video.Video`. frame_count: frames that it has, at least 1."""
 
@@ -57,11 +61,11 @@ class SimVTP:
     """
 
     def __init__(self, model: nn.Module, config: Config, tokenizer: Tokenizer, about: dict[str, Any]) -> None:
-        self.model, self.config, self.tokenizer, self.about = model, config, tokenizer, about
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.config, self.tokenizer, self.about = config, tokenizer, about
         encoder = ZeroShot(model, config) if isinstance(model, SimVTPModel) else model
         assert isinstance(encoder, DualEncoder)
-        self.encoder: DualEncoder = encoder.to(self.device).eval()
+        self.device = best_device()
+        self.model, self.encoder = model.to(self.device), encoder.to(self.device).eval()
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> SimVTP:

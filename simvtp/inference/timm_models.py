@@ -71,13 +71,13 @@ class VideoTower(nn.Module):
 
 
 def _tower(name: str, pretrained: bool, folder: str | Path | None, num_classes: int) -> VideoTower:
-    if folder is not None:
+    if folder is not None:  # on the CPU, as all models of timm are made
         retriever = SimVTP.from_pretrained(folder)
         if isinstance(retriever.model, SimVTPModel):
-            return VideoTower(DualEncoder(retriever.model, retriever.config), num_classes)
+            return VideoTower(DualEncoder(retriever.model.cpu(), retriever.config), num_classes)
         if isinstance(retriever.encoder, ZeroShot):
             raise ConfigError(f"{folder} holds an encoder without fine-tuning; publish its pre-training stage instead")
-        return VideoTower(retriever.encoder, num_classes)
+        return VideoTower(retriever.encoder.cpu(), num_classes)
     if pretrained:
         raise ConfigError("no weights are published with this package; name a model folder with folder=...")
     config = preset(name)

@@ -97,10 +97,12 @@ class ZeroShot(SharedEncoder):
         self.norm = copy.deepcopy(pretrained.encoder.norm)
 
     def video_features(self, video: Tensor) -> Tensor:
+        """uint8 [B, T, H, W, 3] -> float [B, D]."""
         (encoded,) = self.encoder([Group(self.tubes(cut_tubes(video, self.shape)))])
         return self._pooled(encoded)
 
     def text_features(self, words: Tensor, present: Tensor) -> Tensor:
+        """int64 [B, L] and bool [B, L], False at [PAD] -> float [B, D]."""
         (encoded,) = self.encoder([Group(self.words(words), present)])
         return self._pooled(encoded)
 
@@ -116,7 +118,7 @@ def make_dual_encoder(pretrained: SimVTPModel, config: Config) -> DualEncoder:
 
 
 def _pooled_norm(pretrained: SimVTPModel, config: Config) -> nn.Module:
-    """The norm behind the mean; in pre-training it stood before the mean."""
+    """The norm that follows the mean; in pre-training it precedes the mean."""
     if config.model.pooled_norm == "fresh":
         return nn.LayerNorm(config.model.width, eps=1e-6)
     return copy.deepcopy(pretrained.encoder.norm)

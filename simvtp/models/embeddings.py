@@ -13,7 +13,7 @@ from simvtp.runtime.constants import IMAGENET_MEAN, IMAGENET_STD
 
 
 def cut_tubes(video: Tensor, model: Model) -> Tensor:
-    """Cut clips into tubes, still bytes: uint8 [B, T, H, W, 3] -> uint8 [B, tubes, tube_frames * patch * patch * 3].
+    """Cut clips into tubes, still as bytes: uint8 [B, T, H, W, 3] -> uint8 [B, tubes, tube_frames * patch * patch * 3].
 
     Tubes are ordered by slot, row, column; the values of a tube by channel, frame, row, column.
     """
@@ -76,10 +76,11 @@ def tube_positions(model: Model, width: int) -> Tensor:
 
 
 class TubeEmbedding(nn.Module):
-    """Linear map of a tube's pixels to a token, plus its fixed position; only the tubes asked for are embedded.
+    """Linear map of a tube's pixels to a token, plus its fixed position; only the given tubes are embedded.
 
     proj takes pixels normalised by ImageNet's mean and standard deviation. The normalised pixels are never in memory:
-    proj((x - mean) / std) is one product of the bytes with the weights divided by std, two passes over the pixels less.
+    proj((x - mean) / std) is one product of the bytes with the weights divided by std, which saves two passes over the
+    pixels.
     """
 
     positions: Tensor

@@ -1,7 +1,7 @@
 """Masks of video tubes and of words, as index tensors (SimVTP section 3.2).
 
-Masks are drawn on the CPU from a seeded generator, so that a run sees the same masks on every device, and travel to
-the device as indices: no shape on the device depends on the values of a tensor there.
+Masks are drawn on the CPU from a seeded generator, so that a run has the same masks on every device. They are copied to
+the device as indices, so no shape there depends on the values of a tensor.
 
 A clip has `slots` time slots of `cells` tubes each; tube t is cell t % cells of slot t // cells.
 """
@@ -17,6 +17,7 @@ from simvtp.config.plugins.usage import made
 from simvtp.config.schema import Mask, Model
 from simvtp.config.tube_counts import tubes_decoded, tubes_masked, units_masked
 from simvtp.errors import ConfigError
+from simvtp.runtime.device_copy import copy_to_device
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class VideoMask:
         return VideoMask(visible=order[:, :visible], masked=order[:, visible:])
 
     def to(self, device: torch.device) -> VideoMask:
-        return VideoMask(self.visible.to(device, non_blocking=True), self.masked.to(device, non_blocking=True))
+        return VideoMask(copy_to_device(self.visible, device), copy_to_device(self.masked, device))
 
     def rows(self, own: slice) -> VideoMask:
         """The masks of some of the clips."""
@@ -66,7 +67,7 @@ class TextMask:
 
     def to(self, device: torch.device) -> TextMask:
         parts = (self.words, self.positions, self.targets)
-        return TextMask(*(part.to(device, non_blocking=True) for part in parts))
+        return TextMask(*(copy_to_device(part, device) for part in parts))
 
     def rows(self, own: slice) -> TextMask:
         """The masks of some of the captions; positions count from the first of them."""
@@ -98,7 +99,7 @@ class DroppedText:
 
     def to(self, device: torch.device) -> DroppedText:
         parts = (self.visible, self.visible_present, self.masked, self.masked_present, self.masked_index)
-        return DroppedText(*(part.to(device, non_blocking=True) for part in parts))
+        return DroppedText(*(copy_to_device(part, device) for part in parts))
 
 
 @dataclass(frozen=True)

@@ -29,17 +29,21 @@ from simvtp.models.masking import MaskedBatch
 from simvtp.models.passes import passes_of
 from simvtp.models.simvtp import SimVTPModel
 from simvtp.models.transformer import Group
+from simvtp.runtime.device_copy import copy_to_device
 
 
 class Pretraining(nn.Module):
-    """A model and its losses as one forward, the module that is differentiated."""
+    """A model and its losses as one forward, the module that is differentiated.
+
+    model: whose weights are trained. config: its objective section says which losses are on.
+    """
 
     def __init__(self, model: SimVTPModel, config: Config) -> None:
         super().__init__()
         self.model, self.config = model, config
 
     def forward(self, batch: MaskedBatch) -> dict[str, Tensor]:
-        """The losses by name, see `losses`."""
+        """The losses by name, scalars []; see `losses`."""
         return losses(self.model, batch, self.config)
 
 
@@ -66,9 +70,10 @@ def weights_of(config: Config) -> dict[str, float]:
 
 
 def losses(model: SimVTPModel, batch: MaskedBatch, config: Config) -> dict[str, Tensor]:
-    """The losses that are on, unweighted scalars, by the names mvm, mlm, vtc and vtm, and those of plugins.
+    """The losses that are on, unweighted scalars, [], by the names mvm, mlm, vtc and vtm, and those of plugins.
 
-    Their means over the processes are the losses of the whole batch (`simvtp.distributed.collectives`).
+    Their means over the processes are the losses of the whole batch (`simvtp.distributed.collectives`). Raises
+    ConfigError if the loss of a plugin is no scalar.
     """
     objective, pool, group = config.objective, config.model.text_mean, config.pretrain.group
     temperature = objective.temperature if model.temperature is None else model.temperature()
@@ -214,5 +219,5 @@ def sample_hard_negatives(
         groups = rows // (group or len(cosine))
         barred = (groups[:, None] != groups) | (rows[:, None] == rows)
         cumulated = (cosine / temperature).masked_fill(barred, -torch.inf).softmax(dim=1).double().cumsum(dim=1)
-        quantiles = uniform.to(cosine.device, non_blocking=True).unsqueeze(1) * cumulated[:, -1:]
+        quantiles = copy_to_device(uniform, cosine.device).unsqueeze(1) * cumulated[:, -1:]
         return torch.searchsorted(cumulated, quantiles, right=True).squeeze(1)

@@ -26,6 +26,8 @@ class Temperature(nn.Module):
     """Learned temperature of the contrastive loss (CLIP, Radford et al. 2021, section 2.5).
 
     The one parameter is the logarithm of the inverse temperature; the temperature never falls below 1/100.
+
+    start: the temperature before training.
     """
 
     def __init__(self, start: float) -> None:
@@ -38,7 +40,10 @@ class Temperature(nn.Module):
 
 
 class PixelDecoder(nn.Module):
-    """Predicts the pixels of masked tubes from the encoder's visible ones (section 3.3, as in VideoMAE)."""
+    """Predicts the pixels of masked tubes from the encoder's visible ones (section 3.3, as in VideoMAE).
+
+    model: the section of the config.
+    """
 
     positions: Tensor
 
@@ -73,7 +78,9 @@ class WordHead(nn.Linear):
 class WordDecoder(nn.Module):
     """Predicts dropped words from the encoder's visible tubes and visible words; as wide and deep as the pixel decoder.
 
-    SimVTP's figure draws a text decoder; its release has none, since there masked words stay in the encoder.
+    SimVTP's figure has a text decoder; its release has none, since there masked words stay in the encoder.
+
+    model: the section of the config. vocabulary: number of words.
     """
 
     positions: Tensor
@@ -112,10 +119,10 @@ class SimVTPModel(nn.Module):
     two configs that differ in one objective start the rest from the same weights.
 
     Weights start as in the release, which keeps VideoMAE's: linear layers Xavier-uniform, the tube embedding at the
-    default of `Conv3d`, mask tokens from a normal of deviation 0.02 that is cut at one deviation.
+    default of `Conv3d`, mask tokens from a normal distribution of standard deviation 0.02, truncated at one.
 
     config: of the run; its model, mask and objective sections and the seed count.
-    vocabulary: how many words the tokenizer knows.
+    vocabulary: number of words of the tokenizer.
     added: with the heads of the objectives of plugins; without, for what only encodes, the plugins need not be loaded.
     """
 

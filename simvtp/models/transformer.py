@@ -1,7 +1,7 @@
-"""The transformer that every part of SimVTP is made of, over packed groups of sequences.
+"""The transformer of the encoder and the decoders, over packed groups of sequences.
 
-Several passes (joint, mismatched pairs, video alone, text alone) go through the encoder as one: their tokens lie end
-to end in one matrix for all that treats tokens one by one, and attention looks at each group by itself.
+Several passes (joint, mismatched pairs, video alone, text alone) are computed as one pass of the encoder. Their tokens
+are concatenated into one matrix for all operations on single tokens; attention treats each group separately.
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.attention.varlen import varlen_attn
-
-from simvtp.runtime.timm_compat import DropPath
 
 
 @dataclass(frozen=True)
@@ -129,33 +127,43 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
         return functional.scaled_dot_product_attention(q.float(), k.float(), v.float(), attn_mask=mask).to(q.dtype)
 
 
-class Block(nn.Module):
-    """Pre-norm transformer layer: attention, then an MLP four times as wide with GELU (LayerNorm eps 1e-6)."""
+def draw_kept(rate: float, shapes: Sequence[GroupShape], device: torch.device) -> Tensor:
+    """Stochastic depth (Huang et al. 2016): float [2, tokens, 1], what the two branches of a layer are multiplied by.
 
-    def __init__(self, width: int, heads: int, drop_path: float) -> None:
+    With probability `rate` that is 0 for all tokens of a sequence, else 1 / (1 - rate).
+    """
+
+    def branch() -> Tensor:
+        drawn = [torch.empty(s.batch, 1, device=device).bernoulli_(1 - rate).div_(1 - rate) for s in shapes]
+        parts = [part.expand(-1, s.length).reshape(-1, 1) for part, s in zip(drawn, shapes, strict=True)]
+        return torch.cat(parts)
+
+    return torch.stack((branch(), branch()))
+
+
+class Block(nn.Module):
+    """Pre-norm transformer layer: attention, then an MLP four times as wide with GELU (LayerNorm eps 1e-6).
+
+    It draws nothing at random, so that layers of any drop rate are one compiled graph, with the draws of eager mode.
+    """
+
+    def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(width, eps=1e-6)
         self.attn = Attention(width, heads)
         self.norm2 = nn.LayerNorm(width, eps=1e-6)
         self.fc1 = nn.Linear(width, 4 * width)
         self.fc2 = nn.Linear(4 * width, width)
-        self.drop_path = DropPath(drop_path)
 
-    def forward(self, x: Tensor, shapes: Sequence[GroupShape], boundaries: Boundaries | None = None) -> Tensor:
-        """x: float [tokens, D], the groups end to end -> [tokens, D]. boundaries: as in `Attention`."""
-        x = x + self._drop(self.attn(self.norm1(x), shapes, boundaries), shapes)
-        return x + self._drop(self.fc2(functional.gelu(self.fc1(self.norm2(x)))), shapes)
-
-    def _drop(self, branch: Tensor, shapes: Sequence[GroupShape]) -> Tensor:
-        """Stochastic depth (Huang et al. 2016): drop the branch for whole sequences, not for single tokens."""
-        if not (self.training and self.drop_path.drop_prob):
-            return branch
-        parts = branch.split([s.tokens for s in shapes])
-        dropped = [
-            self.drop_path(part.view(s.batch, s.length, -1)).flatten(0, 1)
-            for part, s in zip(parts, shapes, strict=True)
-        ]
-        return torch.cat(dropped)
+    def forward(
+        self, x: Tensor, shapes: Sequence[GroupShape], boundaries: Boundaries | None = None, kept: Tensor | None = None
+    ) -> Tensor:
+        """x: float [tokens, D], the groups end to end -> [tokens, D]. boundaries: as in `Attention`. kept: float
+        [2, tokens, 1], factors of the outputs of attention and MLP (`draw_kept`); None: 1."""
+        attended = self.attn(self.norm1(x), shapes, boundaries)
+        x = x + (attended if kept is None else attended * kept[0].to(attended.dtype))
+        mapped = self.fc2(functional.gelu(self.fc1(self.norm2(x))))
+        return x + (mapped if kept is None else mapped * kept[1].to(mapped.dtype))
 
 
 class Transformer(nn.Module):
@@ -169,8 +177,8 @@ class Transformer(nn.Module):
 
     def __init__(self, width: int, depth: int, heads: int, *, drop_path: float = 0.0, final_norm: bool = True) -> None:
         super().__init__()
-        rates = [drop_path * i / max(depth - 1, 1) for i in range(depth)]
-        self.blocks = nn.ModuleList(Block(width, heads, rate) for rate in rates)
+        self.drop_rates = [drop_path * i / max(depth - 1, 1) for i in range(depth)]
+        self.blocks = nn.ModuleList(Block(width, heads) for _ in range(depth))
         self.norm = nn.LayerNorm(width, eps=1e-6) if final_norm else nn.Identity()
         self.varlen = False
 
@@ -184,8 +192,9 @@ class Transformer(nn.Module):
         x = torch.cat([g.tokens.flatten(0, 1) for g in groups])
         varlen = self.varlen and (torch.is_autocast_enabled(x.device.type) or x.dtype != torch.float32)
         boundaries = sequence_boundaries(groups) if varlen else None
-        for block in self.blocks:
-            x = block(x, shapes, boundaries)
+        for block, rate in zip(self.blocks, self.drop_rates, strict=True):
+            kept = draw_kept(rate, shapes, x.device) if self.training and rate else None
+            x = block(x, shapes, boundaries, kept)
         parts = self.norm(x).split([s.tokens for s in shapes])
         return [
             Group(part.view(s.batch, s.length, -1), group.present)

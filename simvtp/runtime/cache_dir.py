@@ -1,4 +1,4 @@
-"""The cache folder: where the embedded corpus and decoded frames live, and who may write there at a time."""
+"""The cache folder, for the embedded corpus and decoded frames, and locks for writing there."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ _watched = _Watched()
 
 
 def limit_seconds() -> float:
-    """Seconds without a step after which a process counts as hung, of the environment; 0: never.
+    """Seconds without a step after which a process counts as hung, from the environment; 0: never.
 
     Raises ConfigError if the variable is no number from 0.
     """
@@ -105,5 +105,5 @@ def beat() -> None:
         faulthandler.dump_traceback_later(_watched.limit, exit=True)
     try:
         os.utime(_watched.path)
-    except OSError as error:  # a sign that is late ends no training; a disk that fails is reported by what writes to it
+    except OSError as error:  # one missed touch ends no training, and what writes to a failed disk reports it
         log.debug(f"{_watched.path}: {error}")

@@ -1,8 +1,8 @@
-"""Whether the owner of a lock file lives, as this process can see it.
+"""Whether the owner of a lock file is alive, as far as this process can see.
 
-Its owner is known to be dead when it was a process that this one could see and that no longer lives (same boot of the
-machine, same PID namespace), or when its file was watched for a minute and a half and not touched. Clocks are not
-compared: what counts is whether the time of the file moves. A process that cannot be seen is not taken for dead.
+It is dead if it was a process that this one could see (same boot of the machine, same PID namespace) and that has
+ended, or if its file was watched for a minute and a half and not touched. Clocks are not compared: what counts is
+whether the time of the file changes. A process that cannot be seen does not count as dead before that.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ STALE_SECONDS = 90.0  # watched and not touched for so long: dead
 class Owner:
     """Who holds a lock.
 
-    started: start time of the process in clock ticks after boot, which tells reused pids apart. sees: boot and
+    started: start time of the process in clock ticks after boot, which distinguishes reused pids. sees: boot and
     namespaces of the machine that the pid is of; two processes with the same can see each other; "": unknown.
     """
 

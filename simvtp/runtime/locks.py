@@ -1,4 +1,4 @@
-"""One owner for a run folder or a shared stage, on one machine or many.
+"""Locks: a run folder or a shared stage has one owner at a time, on one machine or many.
 
 A lock is a file that names its owner. The owner touches it every few seconds: its heartbeat (`liveness` decides when an
 owner counts as dead). A dead lock is taken over by the process that holds `lock.<token of the dead owner>`, which
@@ -46,7 +46,7 @@ def holder(path: Path) -> Owner | None:
     """The owner of a lock file; None when it is free or its owner is known to be dead.
 
     An owner that cannot be seen from here counts as alive until the calls of this process have watched its lock for
-    STALE_SECONDS, so a process that calls once is told of it.
+    STALE_SECONDS, so a process that calls once gets that owner.
     """
     entry = read_lock(path)
     if entry is None or is_alive(path, entry) is False:

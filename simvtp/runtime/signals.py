@@ -16,7 +16,7 @@ STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2, signal.SIGHUP)
 
 @dataclass
 class StopRequested:
-    """The number of the signal that came; 0: none."""
+    """number: of the signal that arrived; 0: none."""
 
     number: int = 0
 
@@ -25,9 +25,9 @@ stop_requested = StopRequested()
 
 
 class Interrupted(Exception):
-    """Training was asked to stop; its checkpoint is written, and the same command continues from it.
+    """A signal stopped training; its checkpoint is written, and the same command continues from it.
 
-    signal: the number of the signal that asked.
+    signal: the number of the signal.
     """
 
     def __init__(self, text: str) -> None:
@@ -36,7 +36,7 @@ class Interrupted(Exception):
 
 
 def raise_if_stopped(text: str) -> None:
-    """Raise Interrupted if a signal came."""
+    """Raise Interrupted if a signal has arrived."""
     if stop_requested.number:
         raise Interrupted(text)
 
@@ -70,7 +70,7 @@ def stoppable() -> Iterator[None]:
 
 
 def leave_terminal() -> None:
-    """Let standard streams of a terminal that is gone lead nowhere: writing to it would raise before the checkpoint."""
+    """Redirect standard streams of a closed terminal to /dev/null: writing to it would raise before the checkpoint."""
     for stream in (0, 1, 2):
         if stat.S_ISCHR(os.fstat(stream).st_mode) and not os.isatty(stream):
             os.dup2(os.open(os.devnull, os.O_RDWR), stream)

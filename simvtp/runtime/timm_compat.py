@@ -34,10 +34,9 @@ def repair() -> None:
 repair()
 
 import timm  # noqa: E402
-from timm.layers import DropPath  # noqa: E402
 from timm.models import register_model  # noqa: E402
 from timm.optim import param_groups_layer_decay  # noqa: E402
 from torchvision.transforms.v2 import InterpolationMode  # noqa: E402
 from torchvision.transforms.v2 import functional as vision  # noqa: E402
 
-__all__ = ["DropPath", "InterpolationMode", "param_groups_layer_decay", "register_model", "timm", "vision"]
+__all__ = ["InterpolationMode", "param_groups_layer_decay", "register_model", "timm", "vision"]

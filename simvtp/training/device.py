@@ -1,16 +1,14 @@
-"""The device, threads and memory of a training process, and copies to its device."""
+"""The device, threads and memory of a training process."""
 
 from __future__ import annotations
 
 import ctypes
-import functools
 import logging
 import platform
 import re
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from simvtp.config.machine import Machine
 from simvtp.config.optimisation import Optimisation
@@ -27,8 +25,8 @@ PROCESSOR = Path("/proc/cpuinfo")
 def keep_freed_memory() -> None:
     """Let glibc keep what a step frees for the next step; without glibc, nothing happens.
 
-    By default every large tensor is fresh memory of the kernel, zeroed page by page, and given back when it is freed,
-    which costs a seventh of a step of preset tiny. The process keeps its peak memory until it ends.
+    By default the kernel allocates and zeroes the memory of every large tensor anew, and gets it back when the tensor
+    is freed, which costs a seventh of a step of preset tiny. The process keeps its peak memory until it ends.
     """
     if platform.libc_ver()[0] != "glibc":
         return
@@ -38,9 +36,12 @@ def keep_freed_memory() -> None:
 
 
 def use_machine(machine: Machine) -> torch.device:
-    """Set malloc and threads of this process as `machine` says, and return the device to train on.
+    """Set malloc, threads and attention of this process as `machine` says, and return the device to train on.
 
-    Of several processes, each has its own GPU. Raises ConfigError where machine.device is cuda and torch sees no GPU.
+    Of several processes, each has its own GPU. Attention on a GPU is not computed by cuDNN, torch's first choice on
+    Hopper: it prepares every new shape, such as a longer caption, for up to a second
+    (https://github.com/modelscope/FunASR/issues/3704). Raises ConfigError where machine.device is cuda and torch sees
+    no GPU.
     """
     keep_freed_memory()
     if machine.threads:
@@ -48,6 +49,8 @@ def use_machine(machine: Machine) -> torch.device:
     if machine.device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("machine.device: cuda is asked for, but torch sees no GPU; use auto or cpu")
     cuda = machine.device == "cuda" or (machine.device == "auto" and torch.cuda.is_available())
+    if cuda:
+        torch.backends.cuda.enable_cudnn_sdp(False)
     if cuda and size() > 1:
         return torch.device("cuda", torch.cuda.current_device())
     return torch.device("cuda" if cuda else "cpu")
@@ -64,25 +67,3 @@ def warn_of_slow_bf16(name: str, stage: Optimisation, device: torch.device) -> N
     if device.type == "cpu" and stage.precision != "fp32" and not multiplies_bf16(PROCESSOR):
         slow = "this processor has no bf16 matrix products: a step was measured 3.6 times as long as in fp32"
         log.info("%s: %s (docs/performance.md); --set %s.precision=fp32 is another run, and faster", name, slow, name)
-
-
-def copy_to_device(tensor: Tensor, device: torch.device) -> Tensor:
-    """The tensor on the device; the CPU does not wait for the copy.
-
-    On a GPU it is copied from pinned memory on a stream of its own, so a batch travels while the step before it is
-    still computed. What is computed from it afterwards waits for the copy, on the GPU. A tensor that is there already
-    is returned as it is.
-    """
-    if device.type != "cuda" or tensor.device.type == "cuda":
-        return tensor.to(device)
-    copies, current = _copy_stream(device), torch.cuda.current_stream(device)
-    with torch.cuda.stream(copies):
-        moved = tensor.pin_memory().to(device, non_blocking=True)
-    current.wait_stream(copies)
-    moved.record_stream(current)  # its memory is not given to the next copy before the step has read it
-    return moved
-
-
-@functools.cache
-def _copy_stream(device: torch.device) -> torch.cuda.Stream:
-    return torch.cuda.Stream(device)

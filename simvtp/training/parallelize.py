@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -30,7 +30,7 @@ def wrap_model(objective: nn.Module, machine: Machine, device: torch.device) -> 
     """The module to call in training in place of `objective`; its parameters keep their names.
 
     objective: the model with its losses; machine: `varlen_attention`, `checkpointing`, `compile` and `shard` are read;
-    device: where the parameters are. Every transformer block is recomputed, compiled and sharded (FSDP2) by itself, in
+    device: where the parameters are. Every transformer block is compiled, recomputed and sharded (FSDP2) by itself, in
     that order. Raises ConfigError for variable-length attention on a CPU.
     """
     if machine.varlen_attention:
@@ -41,11 +41,13 @@ def wrap_model(objective: nn.Module, machine: Machine, device: torch.device) -> 
                 part.varlen = True
     layers = [part for part in objective.modules() if isinstance(part, Block)]
     for layer in layers:
-        if machine.checkpointing:
-            inner = layer.forward
-            layer.forward = functools.partial(checkpoint, inner, use_reentrant=False)  # type: ignore[method-assign]
+        forward: Callable[..., Any] = layer.forward
         if machine.compile:
-            layer.compile()
+            forward = torch.compile(forward)
+        if machine.checkpointing:  # around the compiled one: torch.compile leaves a checkpointed forward as it is
+            forward = functools.partial(checkpoint, forward, use_reentrant=False, preserve_rng_state=False)
+        if machine.compile or machine.checkpointing:
+            layer.forward = forward  # type: ignore[method-assign]
     if size() == 1:
         return objective
     if not machine.shard:
@@ -58,8 +60,9 @@ def wrap_model(objective: nn.Module, machine: Machine, device: torch.device) -> 
 
 
 def whole(tensor: Tensor) -> Tensor:
-    """A sharded tensor -> the tensor of all its shards; every process must call this. Others are returned as given."""
-    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+    """A sharded tensor -> the tensor of all its shards, on the CPU, since a GPU may hold no whole model with its state;
+    every process must call this. Others are returned as given."""
+    return tensor.full_tensor().cpu() if isinstance(tensor, DTensor) else tensor
 
 
 def _shard_like(tensor: Tensor, parameter: Tensor) -> Tensor:

@@ -17,8 +17,7 @@ from simvtp.distributed.process_group import leads
 from simvtp.runtime.files import write_bytes
 from simvtp.runtime.locks import verify
 from simvtp.runtime.permissions import explained, make_folder
-from simvtp.training.tracker_names import wanted
-from simvtp.training.trackers import Tracker, open_trackers
+from simvtp.training.trackers import Tracker, open_trackers, wanted
 
 log = logging.getLogger(__name__)
 

@@ -9,21 +9,25 @@ from __future__ import annotations
 
 import contextlib
 import glob
+import importlib.util
 import json
 import logging
 import os
+import shlex
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 from simvtp.cli import Parser, main
-from simvtp.errors import ConfigError
+from simvtp.errors import ConfigError, nearest
 from simvtp.runtime.files import read_json
-from simvtp.training.tracker_names import KINDS, wanted
 
 log = logging.getLogger(__name__)
 
+# In the environment and no config field: trackers change no outcome, so no id.
+VARIABLE = "SIMVTP_SCALARS"
+KINDS = ("tensorboard", "trackio", "mlflow", "wandb")
 PROJECT = "simvtp"  # by default, in trackers that have projects
 TAG = "simvtp.id"  # of an MLflow run: the id of the run or stage
 MOST_PARAMETERS = 100  # that MLflow takes at once
@@ -31,6 +35,26 @@ MOST_PARAMETERS = 100  # that MLflow takes at once
 NO_SCALARS = ("time", "step", "steps", "epoch", "seconds_left")
 
 Line = Mapping[str, Any]
+
+
+def wanted(text: str | None = None) -> tuple[str, ...]:
+    """The trackers that `text`, by default the variable, names, in its order.
+
+    Raises ConfigError for one that is unknown or not installed.
+    """
+    text = os.environ.get(VARIABLE, "") if text is None else text
+    names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    for name in names:
+        if name not in KINDS:
+            raise ConfigError(f"{VARIABLE}: {name!r} is not known; it takes {', '.join(KINDS)}{nearest(name, KINDS)}")
+        if importlib.util.find_spec(name) is None:
+            raise ConfigError(f"{VARIABLE}: {name} is not installed; pip install 'simvtp[{name}]'")
+    return names
+
+
+def export() -> str:
+    """The shell line that gives a job the variable of this process."""
+    return f"export {VARIABLE}={shlex.quote(os.environ.get(VARIABLE, ''))}"
 
 
 class Tracker(Protocol):

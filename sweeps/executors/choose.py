@@ -10,7 +10,7 @@ import subprocess
 
 from simvtp.errors import ConfigError
 from simvtp.runtime import heartbeat
-from simvtp.training import tracker_names
+from simvtp.training import trackers
 from sweeps.executors import cluster_config
 from sweeps.executors.base import Executor
 from sweeps.executors.cluster_config import Cluster
@@ -70,7 +70,7 @@ def make_executor(
     if cluster != "local":
         resources = Cluster() if cluster == "slurm" else cluster_config.read(cluster)
         # Exported also where a cluster passes nothing of this environment on to jobs.
-        setup = (*resources.setup, tracker_names.export(), heartbeat.export())
+        setup = (*resources.setup, trackers.export(), heartbeat.export())
         return Slurm(registry, preset, dataclasses.replace(resources, setup=setup, pack=pack or resources.pack), jobs)
     cores, gpus = len(os.sched_getaffinity(0)), max(1, len(visible_gpus()))
     if pack is not None:

@@ -18,8 +18,7 @@ from simvtp.cli import is_console_script
 from simvtp.runtime.log import stdout_console
 from sweeps.plan import Plan, Run
 from sweeps.state.cost_estimate import hours_spent
-from sweeps.state.run_states import STATES, RunState
-from sweeps.state.run_summary import RunSummary
+from sweeps.state.run_states import STATES, RunState, RunSummary
 
 ROOT = Path(__file__).resolve().parents[2]
 

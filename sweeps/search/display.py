@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 from rich.console import Console
 from rich.table import Table
 
-from simvtp.config.plugins.record import options_of
+from simvtp.config.plugins.source import options_of
 from simvtp.config.presets import preset
 from simvtp.config.schema import FIELDS, flatten
 from sweeps.plan import Plan, Run
@@ -22,8 +22,7 @@ from sweeps.scheduler.display import Screen, script, show
 from sweeps.search.space import Space
 from sweeps.search.trials import INFEASIBLE, Trial, Trials
 from sweeps.state.cost_estimate import cost_line, hours_spent
-from sweeps.state.run_states import RunRegistry, RunState
-from sweeps.state.run_summary import RunSummary
+from sweeps.state.run_states import RunRegistry, RunState, RunSummary
 
 log = logging.getLogger(__name__)
 

@@ -21,8 +21,7 @@ from simvtp.errors import ConfigError
 from simvtp.runtime.files import read_json
 from sweeps.plan import Run
 from sweeps.search.space import Space, draw
-from sweeps.state.run_states import RunState
-from sweeps.state.run_summary import score
+from sweeps.state.run_states import RunState, score
 from sweeps.study.journal_file import name_objectives
 from sweeps.study.storage import Copy, Database, Journal, copy_to_journal
 

@@ -11,8 +11,7 @@ from typing import Any
 from simvtp.config.run_dirs import RUNS, folders_of
 from simvtp.models.flops import pretrain_gflop
 from sweeps.plan import Plan, Run
-from sweeps.state.run_states import RunRegistry, RunState
-from sweeps.state.run_summary import device_hours
+from sweeps.state.run_states import RunRegistry, RunState, device_hours
 
 EARLIER = 1000  # most results that an estimate uses
 

@@ -1,9 +1,11 @@
-"""The state of every run, read from its folder below results/."""
+"""The state of every run, and the summary of a finished one, read from its folder below results/."""
 
 from __future__ import annotations
 
 import json
 import logging
+import math
+import sys
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -18,7 +20,6 @@ from simvtp.runtime.files import read_json, write_json
 from simvtp.runtime.locks import Owner, holder
 from sweeps.plan import Plan, Run, sweep_record
 from sweeps.state.failures import clear_failure, progress, read_failure, write_failure
-from sweeps.state.run_summary import RunSummary, summarize
 from sweeps.state.squeue import PENDING, SlurmQueue
 from sweeps.state.submissions import Submissions
 
@@ -27,6 +28,40 @@ log = logging.getLogger(__name__)
 STATES = ("done", "running", "queued", "failed", "interrupted", "waiting")
 
 NO_LINE: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """Summary of one finished run.
+
+    test, validation: text-to-video R@1 in percent. pretrain_hours: hours of one device for its pre-training, which
+    other runs may share. hours: hours of one device for fine-tuning and evaluation. device: such as "cpu" or "cuda".
+    """
+
+    test: float
+    validation: float
+    pretrain_hours: float
+    hours: float
+    device: str
+
+
+def summarize(result: Mapping[str, Any]) -> RunSummary:
+    """The summary of a result.json; raises KeyError, TypeError or ValueError where a field is missing or wrong."""
+    test, validation = (float(result["metrics"][name]["text_to_video"]["R@1"]) for name in ("test", "validation"))
+    cost = result["cost"]
+    return RunSummary(test, validation, *device_hours(cost), sys.intern(str(cost["device"])))
+
+
+def device_hours(cost: Mapping[str, Any]) -> tuple[float, float]:
+    """(pre-training, fine-tuning and evaluation) of a result's `cost`, in hours of a device."""
+    devices = int(cost.get("devices", 1))
+    rest = float(cost["finetune_seconds"]) + float(cost.get("evaluate_seconds", 0.0))
+    return float(cost["pretrain_seconds"]) * devices / 3600, rest * devices / 3600
+
+
+def score(summary: RunSummary | None) -> float | None:
+    """The objective of a study: validation R@1; None if there is no summary or the value is not finite."""
+    return summary.validation if summary is not None and math.isfinite(summary.validation) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +110,11 @@ class RunRegistry:
             ) from error
 
     def folder(self, run: str) -> Path:
+        """Folder of a run, by its id."""
         return folder_of(self.results, RUNS, run)
 
     def stage_folder(self, stage: str) -> Path:
+        """Folder of a pre-training stage, by its id."""
         return folder_of(self.results, STAGES, stage)
 
     def result(self, run: str) -> Mapping[str, Any] | None:
@@ -108,6 +145,7 @@ class RunRegistry:
             log.warning(f"{why}; it is now {aside.name}, and the run is evaluated again")
 
     def state(self, run: Run) -> RunState:
+        """The state of a run by its folder, its locks and the last answer of squeue."""
         result = self.result(run.id)
         if result is not None:
             return RunState("done", summary=summarize(result))

@@ -17,8 +17,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from simvtp.config.schema import flatten
 from sweeps.plan import Plan
-from sweeps.state.run_states import RunRegistry, RunState
-from sweeps.state.run_summary import score, summarize
+from sweeps.state.run_states import RunRegistry, RunState, score, summarize
 from sweeps.study.journal_file import write_journal
 
 WRITE_SECONDS = 60.0

@@ -14,8 +14,7 @@ import pytest
 from analysis import plot, table
 from analysis.figures import ablation, learning_curves, style
 from analysis.figures.style import wrap
-from analysis.runs.load import load
-from analysis.runs.logs import read
+from analysis.runs.load import load, read_log
 from analysis.stats.summary import Summary, summarise
 from tests.analysis.folders import Builder, edit, write_lines
 
@@ -178,16 +177,16 @@ def test_learning_curves_take_the_last_word_on_a_step_and_skip_a_cut_line(tmp_pa
     log = tmp_path / "log.jsonl"
     lines = [{"stage": "pretrain", "step": 10, "mvm": 2.0}, {"stage": "pretrain", "step": 10, "mvm": 1.0}]
     log.write_text("\n".join(json.dumps(line) for line in lines) + '\n{"stage": "pretrain", "st')
-    assert learning_curves.series(read(log), learning_curves.PANELS[0]) == {10.0: 1.0}
+    assert learning_curves.series(read_log(log), learning_curves.PANELS[0]) == {10.0: 1.0}
     assert learning_curves.averaged([{0.0: 1.0, 5.0: 3.0}, {0.0: 2.0, 5.0: 5.0}]) == ([0.0, 5.0], [1.5, 4.0])
 
 
 def test_learning_curves_show_the_loss_of_a_plugin_and_a_single_validation(tmp_path: Path) -> None:
     Builder(tmp_path, queries=60, logs=True).sweep("data_fraction")
     for log in tmp_path.glob("pretrained/*/log.jsonl"):
-        write_lines(log, [{**line, "colour": 0.5} for line in read(log)])
+        write_lines(log, [{**line, "colour": 0.5} for line in read_log(log)])
     for log in tmp_path.glob("runs/*/log.jsonl"):
-        lines = read(log)
+        lines = read_log(log)
         checks = [line for line in lines if line["stage"] == "validation"]
         write_lines(log, [line for line in lines if line not in checks[:-1]])
     for path in tmp_path.glob("runs/*/result.json"):

@@ -29,6 +29,6 @@ def test_every_check_of_the_step_is_rehearsed(tmp_path: Path) -> None:
     """The whole rehearsal is `make gpu GPU_ARGS=--rehearse`."""
     assert gpu.main(["--rehearse", "--only", "step", "--minutes", "12", "--out", str(tmp_path)]) == 0
     states = {record["check"]: record["state"] for record in read(tmp_path / "records.jsonl") if "check" in record}
-    assert len(states) == 12
+    assert len(states) == 13
     assert set(states.values()) == {"done"}
     assert (tmp_path / "report.md").read_text().startswith("# Rehearsal on a CPU")

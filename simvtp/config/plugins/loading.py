@@ -10,9 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from simvtp.config.code_version import ROOT
-from simvtp.config.plugins.record import parse_record
 from simvtp.config.plugins.registry import EXTENSIONS
-from simvtp.config.plugins.source import Plugin
+from simvtp.config.plugins.source import Plugin, parse_record
 from simvtp.errors import ConfigError
 from simvtp.runtime.files import expanded
 

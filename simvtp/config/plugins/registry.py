@@ -56,7 +56,7 @@ class PretrainObjective:
         return None
 
     def loss(self, head: nn.Module | None, step: Any) -> Tensor:
-        """The unweighted loss, a scalar. step: `simvtp.models.objectives.Step`."""
+        """The unweighted loss, a scalar []. step: `simvtp.models.objectives.Step`."""
         raise NotImplementedError
 
     def flop(self, config: Config) -> float:  # noqa: ARG002
@@ -103,7 +103,8 @@ FIELDS: dict[str, Field] = {}  # config fields of extensions by path
 def register_objective(name: str) -> Callable[[type[Any]], type[Any]]:
     """Add an objective of pre-training: a frozen dataclass that derives from `PretrainObjective`.
 
-    name: the objective's; its weight is the config field objective.NAME, 0 by default: off.
+    name: the objective's; its weight is the config field objective.NAME, 0 by default: off. Raises ConfigError for an
+    unknown pass.
     """
 
     def register(made: type[Any]) -> type[Any]:

@@ -1,13 +1,17 @@
-"""The source of a plugin: a file or a package, identified by a digest of its content.
+"""The source of a plugin: a file or a package, identified by a digest of its content; and the config field `plugins`.
 
 As with the code of the project (`simvtp/config/code_version.py`), files are compared as syntax trees without docstrings
 and log lines, so comments and formatting change no digest.
+
+The field `plugins` records what of plugins a config uses, as KEY=PLACE#DIGEST, joined by semicolons:
+objective.features=/home/me/masked_features.py#0123456789abcdef.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,3 +70,40 @@ class Plugin:
             yield
         finally:
             Plugin._loading.pop()
+
+
+_ENTRY = re.compile(r"([a-z]+\.[a-z0-9_]+)=(.+?)#([0-9a-f]{16})(?:;|$)", re.DOTALL)
+
+
+def parse_record(text: str) -> dict[str, Plugin]:
+    """Extension -> its plugin, without sources; raises ValueError if the text is no such record."""
+    entries, end = {}, 0
+    for match in _ENTRY.finditer(text):
+        if match.start() != end:
+            break
+        entries[match[1]] = Plugin(match[2], match[3])
+        end = match.end()
+    if end != len(text):
+        raise ValueError("nothing: it is filled in by what --plugin loads")
+    return entries
+
+
+def write_record(entries: Mapping[str, Plugin]) -> str:
+    """The inverse, in the order of the extensions' names."""
+    return ";".join(f"{key}={entry.place}#{entry.digest}" for key, entry in sorted(entries.items()))
+
+
+def merged(records: Iterable[str]) -> str:
+    """The record of several configs of one plan."""
+    return write_record({key: entry for record in records for key, entry in parse_record(record).items()})
+
+
+def options_of(text: str) -> list[str]:
+    """The words of a command line that load the plugins of a record."""
+    places = dict.fromkeys(entry.place for entry in parse_record(text).values())
+    return [word for place in places for word in ("--plugin", place)]
+
+
+def normal_record(text: str) -> str:
+    """The one spelling of a record; raises ValueError."""
+    return write_record(parse_record(text))

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from simvtp.config.plugins.record import Entry, parse_record, write_record
 from simvtp.config.plugins.registry import EXTENSIONS, FIELDS, SECTIONS, Extension, Kind
+from simvtp.config.plugins.source import Plugin, parse_record, write_record
 from simvtp.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
@@ -41,21 +41,19 @@ def settle(config: Config, kinds: tuple[str, ...]) -> dict[str, Any]:
     recorded, given = parse_record(config.plugins), dict(config.extra)
     chosen = _chosen(config, kinds, recorded)
     kept: dict[str, Any] = {}
-    record: dict[str, Entry] = {}
+    record: dict[str, Plugin] = {}
     for key in sorted({*map(extension_of, given), *chosen}):
         own = {path: value for path, value in given.items() if extension_of(path) == key}
         is_on = key in chosen or bool(own.get(key))
         if key in EXTENSIONS:
             own, is_on = _normalised(key, own, is_on)
             plugin = EXTENSIONS[key].plugin
-            entry = Entry(plugin.place, plugin.digest)
-            before = recorded.get(key, entry)
-            if before.digest != entry.digest:
+            entry = recorded.get(key, plugin)
+            if entry.digest != plugin.digest:
                 raise ConfigError(
-                    f"{key}: the plugin {entry.place} is not the one that this config was made with (digest "
-                    f"{entry.digest}, not {before.digest}); load that one"
+                    f"{key}: the plugin {plugin.place} is not the one that this config was made with (digest "
+                    f"{plugin.digest}, not {entry.digest}); load that one"
                 )
-            entry = before
         elif key in recorded:
             entry = recorded[key]
             if not is_on:
@@ -70,7 +68,7 @@ def settle(config: Config, kinds: tuple[str, ...]) -> dict[str, Any]:
     return {"extra": tuple(kept.items()), "plugins": write_record(record)}
 
 
-def _chosen(config: Config, kinds: tuple[str, ...], recorded: Mapping[str, Entry]) -> set[str]:
+def _chosen(config: Config, kinds: tuple[str, ...], recorded: Mapping[str, Plugin]) -> set[str]:
     """Extensions that a value of an own field names: a kind of mask, and kinds of corpora."""
     names = {f"corpus.{name.partition(':')[0]}" for name in (config.data.pretrain, config.data.finetune)}
     names &= {*EXTENSIONS, *recorded}

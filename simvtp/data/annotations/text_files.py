@@ -132,7 +132,7 @@ def _open_text(path: Path) -> TextIO:
 
 
 def _not_utf8(path: Path) -> DataError:
-    """An error that names the first line that is no UTF-8: the decoder tells a place in a block of many lines."""
+    """An error that names the first line that is no UTF-8: the decoder gives a position in a block of lines."""
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             try:

@@ -8,15 +8,15 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePath
 
 from simvtp.data.annotations.records import Record, quoted, shortened
-from simvtp.data.video.tar_members import file_on_disk
+from simvtp.data.video.paths import file_on_disk
 from simvtp.errors import DataError
 
 log = logging.getLogger(__name__)
 
-# Of containers that the readers take; where an annotation names no ending, the first that is there.
+# Of containers that the readers take. Where an annotation names no ending, the first whose file exists.
 ENDINGS = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".flv", ".3gp", ".3g2", ".mts", ".wmv",
            ".mpeg", ".asf", ".ogv", ".ts", ".m2ts", ".vob", ".f4v", ".divx", ".mxf", ".dv", ".rm", ".rmvb")  # fmt: skip
-# Of files that are read too, but never looked up: previews beside videos, and digits that end the ids of clips.
+# Of files that are read too, but not looked up: GIFs are previews beside videos, and ids of clips end in digits.
 _ALSO = (".gif", ".apng", ".ogg", ".ogm", ".m1v", ".m2v", ".h264", ".264", ".h265", ".265", ".hevc", ".ivf", ".obu",
          ".y4m", ".mjpeg", ".mjpg", ".nut")  # fmt: skip
 _NAMED = 20  # files in one message
@@ -61,8 +61,9 @@ def find_videos(
     if missing and strict:
         shown = ", ".join(map(shortened, missing[:5])) + (", ..." if len(missing) > 5 else "")
         raise DataError(
-            f"{corpus}: {len(missing)} of {len(records)} videos are missing: {shown}. A gallery with holes gives "
-            "figures that compare with nobody's, so all must be there; data.missing=miss counts them as not found"
+            f"{corpus}: {len(missing)} of {len(records)} videos are missing: {shown}. Figures of an "
+            "incomplete gallery cannot be compared with others, so all must be there; data.missing=miss counts them as "
+            "not found"
         )
     return found, missing
 

@@ -20,7 +20,7 @@ from simvtp.config.plugins.registry import EXTENSIONS
 from simvtp.data.annotations.records import Record
 from simvtp.data.annotations.video_files import ENDINGS, path_below
 from simvtp.data.corpora.spec import CorpusSpec, is_list
-from simvtp.data.video.tar_members import file_on_disk
+from simvtp.data.video.paths import file_on_disk
 from simvtp.runtime.cache_dir import cache_folder
 from simvtp.runtime.files import read_json, write_json
 

@@ -13,8 +13,8 @@ from pathlib import Path
 class Sample:
     """A video and all of its captions.
 
-    path: its file, a member of a tar file (`tar_members`) or a clip (`clip_paths`). exists: whether that is there.
-    label: its class, where the annotations name one.
+    path: its file, a member of a tar file or a part of a longer video (`simvtp/data/video/paths.py`). exists: whether
+    that is there. label: its class, where the annotations name one.
     """
 
     video_id: str

@@ -22,12 +22,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
-from simvtp.data.annotations.clip_times import clips_of_lists, span_of
-from simvtp.data.annotations.records import Captions, Record, field_of, quoted, text_field
+from simvtp.data.annotations.records import Captions, Record, clips_of_lists, field_of, quoted, span_of, text_field
 from simvtp.data.annotations.text_files import read_header, read_json_file, read_json_lines, read_rows
 from simvtp.data.annotations.video_files import resolve_endings, without_ending
 from simvtp.data.corpora.spec import CorpusSpec
-from simvtp.data.video.clip_paths import Span, clip_path
+from simvtp.data.video.paths import Span, clip_path
 from simvtp.errors import DataError, nearest
 from simvtp.runtime.files import expanded
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from simvtp.data.annotations.records import Captions, Record
 from simvtp.data.annotations.video_files import ENDINGS
-from simvtp.data.video.tar_members import member_path
+from simvtp.data.video.paths import member_path
 from simvtp.errors import DataError
 from simvtp.runtime.cache_dir import cache_folder
 from simvtp.runtime.files import read_json, write_json

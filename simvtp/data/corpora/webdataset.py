@@ -15,7 +15,7 @@ from typing import Any
 from simvtp.data.annotations.records import Record
 from simvtp.data.annotations.text_files import read_json_file
 from simvtp.data.corpora import video2dataset
-from simvtp.data.video.tar_members import member_path
+from simvtp.data.video.paths import member_path
 from simvtp.errors import DataError
 
 SUMMARY = "packed.json"

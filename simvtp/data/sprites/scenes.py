@@ -89,8 +89,8 @@ def all_keys() -> list[Key]:
 class Spec:
     """Size and difficulty of an embedded corpus. Counts are of videos; pixels are of a frame of 48 x 48.
 
-    The redundancy of the video is `share` (how much of the frame tells anything), `objects` and `regularity` (how far
-    a part of the frame tells the others) and `shake` (how far a frame tells the next one); that of the text is
+    The redundancy of the video is `share` (share of the frame with information), `objects` and `regularity` (how far
+    a part of the frame predicts the others) and `shake` (how far a frame predicts the next one); that of the text is
     `mentions`. At share=1, regularity=1, shake=0 and noise=0 a small part of a clip determines all of it.
     """
 
@@ -199,7 +199,7 @@ PAGE = 50
 def plan(spec: Spec, only: Sequence[str] = PARTS) -> dict[str, list[Clip]]:
     """Every clip of the corpus by part: pretrain, pretrain_val (WebVid's layout), train, val, test, test_seen.
 
-    only: the parts asked for; the others are empty.
+    only: the parts to make; the others are empty.
     """
     keys = split_keys(spec)
     held_out = keys["val"]

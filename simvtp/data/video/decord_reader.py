@@ -12,7 +12,7 @@ import numpy as np
 
 from simvtp.data.video.container import first_line, refuse_unordered
 from simvtp.data.video.frames import Frames, read_blocks
-from simvtp.data.video.tar_members import ffmpeg_url
+from simvtp.data.video.paths import ffmpeg_url
 from simvtp.errors import DataError
 from simvtp.runtime.worker_pool import Failure, Worker
 

@@ -1,4 +1,4 @@
-"""Decoded frames on the GPU: a batch is looked up there by the numbers of its frames, and no pixel travels in a step.
+"""Decoded frames on the GPU: a batch is looked up there by frame numbers, and no pixel is copied in a step.
 
 For clips that are frames of the frame cache as they are: no crop, no resize, no augmentation.
 """
@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from simvtp.runtime.device_copy import copy_to_device
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +32,12 @@ def frames_on(device: torch.device, cached: NDArray[np.uint8], rows: Sequence[in
 
 
 def fits(size: int, device: torch.device) -> bool:
-    """Whether `size` bytes of frames are kept on a device: on a GPU, where they are at most SHARE of its memory."""
-    return device.type == "cuda" and size <= SHARE * torch.cuda.get_device_properties(device).total_memory
+    """Whether `size` bytes of frames are kept on a device: on a GPU, where they are at most SHARE of its memory and
+    half of what other processes have left of it."""
+    if device.type != "cuda":
+        return False
+    free, total = torch.cuda.mem_get_info(device)
+    return size <= SHARE * total and size <= free / 2
 
 
 class DeviceFrames:
@@ -54,5 +60,5 @@ class DeviceFrames:
 
     def clips(self, numbers: Tensor) -> Tensor:
         """Numbers of frames, int64 [B, T] on the CPU -> uint8 [B, T, H, W, 3] on the device; the CPU does not wait."""
-        wanted = numbers.flatten().to(self._frames.device, non_blocking=True)
+        wanted = copy_to_device(numbers.flatten(), self._frames.device)
         return self._frames.flatten(0, 1).index_select(0, wanted).unflatten(0, numbers.shape)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import av
 
-from simvtp.data.video.clip_paths import split_clip
 from simvtp.data.video.container import open_container, refuse_decoding_errors, video_stream
 from simvtp.data.video.frames import SECONDS
+from simvtp.data.video.paths import split_clip
 from simvtp.data.video.video import Video
 from simvtp.errors import DataError
 

@@ -1,4 +1,4 @@
-"""Reader of video files by PyAV (FFmpeg): only the frames asked for are converted, at the size asked for.
+"""Reader of video files by PyAV (FFmpeg): only the requested frames are converted, at the requested size.
 
 Opening lists the packets (no decoding), and keeps them where they are few. Frame i is the i-th in order of display, as
 `ffmpeg -fps_mode passthrough` writes them. Reading begins at the key frame before a wanted one (in the kept packets,
@@ -21,9 +21,9 @@ from typing import Any
 import av
 import numpy as np
 
-from simvtp.data.video.clip_paths import Span, split_clip
 from simvtp.data.video.container import is_display_order, open_container, refuse_truncated, video_stream, within
 from simvtp.data.video.frames import Frames, Scaler, target_size
+from simvtp.data.video.paths import Span, split_clip
 from simvtp.errors import DataError
 
 KEPT_BYTES = 2**26  # packets of a longer video are not kept between opening and reading, but read again
@@ -35,8 +35,8 @@ class PyAVReader:
     path: the video. seconds: time limit of opening it, and of each `read`. Raises DataError, av.error.FFmpegError,
     OSError.
 
-    Of a clip (`clip_paths`), only the packets around it are listed, after a seek, where the file's times allow that;
-    its times count from the file's first, as ffmpeg's -ss and -to do.
+    Of a part of a video (`paths.clip_path`), only the packets around it are listed, after a seek, where the file's
+    times allow that; its times count from the file's first, as ffmpeg's -ss and -to do.
     """
 
     def __init__(self, path: Path, seconds: float) -> None:

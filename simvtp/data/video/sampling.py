@@ -8,8 +8,6 @@ from typing import Literal
 
 import numpy as np
 
-from simvtp.data.video.video import dense_indices, segment_indices, spread_indices
-
 
 @dataclass(frozen=True)
 class FrameSampling:
@@ -83,3 +81,29 @@ def kept_window(count: int, frames: int, stride: int, segment: int, segments: in
     left = len(kept) - frames
     first = int(segment * (left / (segments - 1))) if segments > 1 else left // 2
     return kept[first : first + frames]
+
+
+def dense_indices(count: int, frames: int, stride: int, start: float) -> list[int]:
+    """`frames` indices below `count`, `stride` apart; `start` in [0, 1) picks one of the possible first frames.
+
+    A video too short for that has a smaller stride; one with too few frames repeats them, spread evenly.
+    """
+    if count < frames:
+        return segment_indices(count, frames, 0, 1)
+    stride = min(stride, (count - 1) // (frames - 1)) if frames > 1 else 1
+    span = (frames - 1) * stride + 1
+    first = int(start * (count - span + 1))
+    return [first + stride * step for step in range(frames)]
+
+
+def segment_indices(count: int, frames: int, segment: int, segments: int) -> list[int]:
+    """`frames` indices spread over the whole video of `count` frames; the segments are offset against each other.
+
+    One segment takes the middle of each of `frames` equal parts.
+    """
+    return spread_indices(count, frames, (segment + 0.5) / segments)
+
+
+def spread_indices(count: int, frames: int, phase: float) -> list[int]:
+    """One index from each of `frames` equal parts of the video; `phase` in [0, 1): where in the part."""
+    return [min(count - 1, int((part + phase) * count / frames)) for part in range(frames)]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from simvtp.data.video.container import open_container, refuse_unordered, video_stream
 from simvtp.data.video.frames import Frames, read_blocks
-from simvtp.data.video.tar_members import ffmpeg_url
+from simvtp.data.video.paths import ffmpeg_url
 from simvtp.errors import DataError
 
 

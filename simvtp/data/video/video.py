@@ -1,4 +1,4 @@
-"""Frames of a video file, and which frames to take.
+"""Frames of a video file.
 
 Readers live within one call: a reader that is opened before a fork and used after it hangs.
 """
@@ -15,13 +15,12 @@ import numpy as np
 from simvtp.data.video.container import first_line
 from simvtp.data.video.decord_reader import DecordReader, decord
 from simvtp.data.video.frames import SECONDS, Frames, Reader
+from simvtp.data.video.paths import file_on_disk
 from simvtp.data.video.pyav_reader import PyAVReader
-from simvtp.data.video.tar_members import file_on_disk
 from simvtp.data.video.torchcodec_reader import TorchCodecReader
 from simvtp.errors import DataError, TruncatedVideo
 
-__all__ = ["DEFAULT", "READERS", "Decoding", "Frames", "Video", "dense_indices", "frame_count", "read",
-           "segment_indices", "spread_indices"]  # fmt: skip
+__all__ = ["DEFAULT", "READERS", "Decoding", "Frames", "Video", "frame_count", "read"]
 
 OpenReader = Callable[[Path, float], Reader]
 
@@ -49,9 +48,9 @@ DEFAULT = Decoding()
 class Video:
     """An open video: open, read, drop.
 
-    path: the file, or a member of a tar file (`tar_members`). reader: a key of READERS. seconds: time limit of opening
-    it, and of each read. Attributes: frame_count; frames_per_second, None if unknown; reader, which reads it.
-    Raises DataError that names the file where no reader can open it.
+    path: the file, a member of a tar file or a part of a longer video (`paths`). reader: a key of READERS. seconds:
+    time limit of opening it, and of each read. Attributes: frame_count; frames_per_second, None if unknown; reader, the
+    one that reads it. Raises DataError that names the file where no reader can open it.
     """
 
     def __init__(self, path: Path, reader: str = "auto", seconds: float = SECONDS) -> None:
@@ -121,29 +120,3 @@ def _describe(reader: str, error: Exception, path: Path) -> str:
     line = first_line(error).removeprefix(f"{path}: ")
     expected = isinstance(error, (DataError, RuntimeError, ValueError, OSError, av.error.FFmpegError))
     return f"{reader}: {line}" if expected else f"{reader}: {type(error).__name__}: {line}"
-
-
-def dense_indices(count: int, frames: int, stride: int, start: float) -> list[int]:
-    """`frames` indices below `count`, `stride` apart; `start` in [0, 1) picks one of the possible first frames.
-
-    A video too short for that has a smaller stride; one with too few frames repeats them, spread evenly.
-    """
-    if count < frames:
-        return segment_indices(count, frames, 0, 1)
-    stride = min(stride, (count - 1) // (frames - 1)) if frames > 1 else 1
-    span = (frames - 1) * stride + 1
-    first = int(start * (count - span + 1))
-    return [first + stride * step for step in range(frames)]
-
-
-def segment_indices(count: int, frames: int, segment: int, segments: int) -> list[int]:
-    """`frames` indices spread over the whole video of `count` frames; the segments are offset against each other.
-
-    One segment takes the middle of each of `frames` equal parts.
-    """
-    return spread_indices(count, frames, (segment + 0.5) / segments)
-
-
-def spread_indices(count: int, frames: int, phase: float) -> list[int]:
-    """One index from each of `frames` equal parts of the video; `phase` in [0, 1): where in the part."""
-    return [min(count - 1, int((part + phase) * count / frames)) for part in range(frames)]

@@ -57,9 +57,9 @@ def test_a_legend_takes_the_columns_that_fit() -> None:
     handles = legends.handles_of([panel])
     assert list(handles) == ["one", "two", "three"]
     for most, columns in ((99, 3), (2, 2)):
-        legends.draw(figure, handles, "upper left", most=most)
+        legends.draw(figure, handles, "outside upper left", most=most)
         assert figure.legends[-1]._ncols == columns
-    legends.draw(figure, {f"{LONG} {LONG} {k}": mark for k, mark in enumerate(handles.values())}, "upper left")
+    legends.draw(figure, {f"{LONG} {LONG} {k}": mark for k, mark in enumerate(handles.values())}, "outside upper left")
     assert figure.legends[-1]._ncols == 1
     assert "\n" in figure.legends[-1].get_texts()[0].get_text()
 

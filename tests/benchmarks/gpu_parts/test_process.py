@@ -13,13 +13,14 @@ import pytest
 
 from benchmarks.gpu_parts import process
 from benchmarks.gpu_parts.checks import append, begun, read
+from benchmarks.gpu_parts.parts import page
 from benchmarks.report import ROOT
 
 PROGRAM = """
 import os, signal, subprocess, sys, time
 from pathlib import Path
 from benchmarks.gpu_parts.checks import Check, run_checks
-from benchmarks.gpu_parts.scale import rehearsal
+from benchmarks.gpu_parts.checks import rehearsal
 
 def stubborn(scale):
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -27,8 +28,22 @@ def stubborn(scale):
     Path(scale.out, "child").write_text(str(child.pid))
     time.sleep(1000)
 
+def partly(scale):
+    yield {"n": "1"}
+    yield {"n": "2"}
+    os._exit(7)
+
+def raises(scale):
+    def handle(number, frame):
+        raise RuntimeError("stopped in the middle")
+    signal.signal(signal.SIGTERM, handle)
+    time.sleep(1000)
+
 KINDS = {
+    "raises": raises,
     "works": lambda scale: [{"n": "1"}],
+    "partly": partly,
+    "pid": lambda scale: [{"n": str(os.getpid())}],
     "fails": lambda scale: [{"n": str(1 // 0)}],
     "hangs": lambda scale: time.sleep(1000),
     "dies": lambda scale: os._exit(7),
@@ -36,7 +51,7 @@ KINDS = {
 }
 records, out, limit, *names = sys.argv[1:-1]
 checks = [Check(name, float(limit), KINDS[name.partition(" ")[0]]) for name in names]
-run_checks("part", checks, Path(records), rehearsal(out), float(sys.argv[-1]))
+sys.exit(run_checks("part", checks, Path(records), rehearsal(out), float(sys.argv[-1])))
 """
 
 
@@ -58,12 +73,32 @@ def test_a_check_that_fails_or_dies_does_not_stop_the_others(tmp_path: Path) -> 
     assert "code 7" in str(records["dies"]["error"])
 
 
+def test_nothing_runs_in_a_process_in_which_a_check_failed(tmp_path: Path) -> None:
+    """After an illegal access to the GPU's memory every later call of CUDA in the process fails too."""
+    records = run(tmp_path, ["pid", "pid again", "fails", "pid later"])
+    first, again, later = (records[name]["rows"] for name in ("pid", "pid again", "pid later"))
+    assert first == again != later
+    assert {record["state"] for record in read(tmp_path / "records.jsonl")} == {"started", "done", "failed"}
+
+
+def test_rows_before_the_end_of_a_process_are_kept(tmp_path: Path) -> None:
+    run(tmp_path, ["partly", "works"])
+    text = page([record | {"part": "step"} for record in read(tmp_path / "records.jsonl")], "T")
+    assert "died: the process ended with code 7\n\n| n |\n| --- |\n| 1 |\n| 2 |\n" in text
+
+
 def test_a_check_that_hangs_is_killed_at_its_limit_and_the_next_one_runs(tmp_path: Path) -> None:
     began = time.monotonic()
     records = run(tmp_path, ["hangs", "works"], limit=1.5)
     assert {name: record["state"] for name, record in records.items()} == {"hangs": "killed", "works": "done"}
     assert time.monotonic() - began < 30
     assert "in <lambda>" in (tmp_path / "log").read_text()  # where it hung
+
+
+def test_a_check_that_fails_because_it_is_stopped_was_killed(tmp_path: Path) -> None:
+    records = run(tmp_path, ["raises", "works"], limit=2)
+    assert {name: record["state"] for name, record in records.items()} == {"raises": "killed", "works": "done"}
+    assert "not done after 2 s" in str(records["raises"]["error"])
 
 
 def test_the_part_ends_with_its_time_and_keeps_what_was_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

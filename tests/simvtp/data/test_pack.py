@@ -21,9 +21,9 @@ from simvtp.data.prepare import prepare
 from simvtp.data.tokenizer import Tokenizer, load_tokenizer
 from simvtp.data.train_loader import Batch, TrainLoader
 from simvtp.data.transforms import Augmentation
+from simvtp.data.video.paths import file_on_disk
 from simvtp.data.video.reencode import Encoding
 from simvtp.data.video.sampling import FrameSampling
-from simvtp.data.video.tar_members import file_on_disk
 from simvtp.data.video.video import Decoding, Video
 from simvtp.errors import DataError
 from tests.simvtp.data.conftest import MIB

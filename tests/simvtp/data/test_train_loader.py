@@ -217,8 +217,10 @@ def test_every_caption_is_a_query(corpus_name: str, tokenizer: Tokenizer):
 def test_views_are_segments_then_crops(corpus_name: str, tokenizer: Tokenizer):
     corpus = load(corpus_name, "test")
     whole = torch.from_numpy(read(corpus.samples[0].path, range(8)))
-    clips = next(gallery(corpus, tokenizer, sampling=FrameSampling(4, 0), segments=2, crops=3).videos())
-    assert clips.shape == (3, 6, 4, 48, 48, 3)
+    sizes = {"sampling": FrameSampling(4, 0), "segments": 2, "crops": 3}
+    assert next(gallery(corpus, tokenizer, **sizes, batch=5).videos()).shape == (1, 6, 4, 48, 48, 3)
+    clips = next(gallery(corpus, tokenizer, **sizes, batch=17).videos())
+    assert clips.shape == (2, 6, 4, 48, 48, 3)  # whole videos of no more than 17 crops
     for crop in range(3):  # of square frames all crops are the same
         assert torch.equal(clips[0, crop], whole[::2])
         assert torch.equal(clips[0, 3 + crop], whole[1::2])

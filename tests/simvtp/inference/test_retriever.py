@@ -13,7 +13,8 @@ from torch.nn import functional
 
 from simvtp import SimVTP
 from simvtp.cli import main
-from simvtp.data.video.video import Video, segment_indices
+from simvtp.data.video.sampling import segment_indices
+from simvtp.data.video.video import Video
 from simvtp.errors import ConfigError, DataError
 from simvtp.evaluation.metrics import both_directions
 from simvtp.inference import video_index

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from simvtp.models import transformer as transformer_module
-from simvtp.models.transformer import Block, Group, Transformer, sequence_boundaries
+from simvtp.models.transformer import Block, Group, GroupShape, Transformer, draw_kept, sequence_boundaries
 from simvtp.runtime.seeding import generator, seeded
 
 WIDTH, HEADS = 8, 2
@@ -114,31 +114,43 @@ def test_the_mean_counts_no_padding() -> None:
 
 
 def test_drop_path_drops_whole_sequences_and_keeps_the_mean() -> None:
-    block = Block(WIDTH, HEADS, 0.5).train()
-    for name, parameter in block.named_parameters():
-        parameter.data.fill_(1.0 if name == "attn.proj.bias" else 0.0)  # the attention branch is 1, the MLP's is 0
     with seeded("drop path"):
-        (encoded,) = (Group(block(torch.zeros(400 * 3, WIDTH), _shapes(400, 3)).view(400, 3, WIDTH)),)
-    per_sequence = encoded.tokens.flatten(1)
-    assert torch.equal(per_sequence, per_sequence[:, :1].expand_as(per_sequence))  # never a single token
-    assert set(per_sequence[:, 0].tolist()) == {0.0, 2.0}  # dropped, or scaled by 1 / 0.5
-    assert per_sequence[:, 0].mean().item() == pytest.approx(1.0, abs=0.2)
+        kept = draw_kept(0.75, [GroupShape(400, 3, None), GroupShape(200, 2, None)], torch.device("cpu"))
+    assert kept.shape == (2, 1600, 1)
+    for branch in kept:
+        for sequences in (branch[:1200].view(400, 3), branch[1200:].view(200, 2)):
+            assert torch.equal(sequences, sequences[:, :1].expand_as(sequences))  # never a single token
+            assert set(sequences[:, 0].tolist()) == {0.0, 4.0}  # dropped, or scaled by 1 / 0.25
+            assert sequences[:, 0].mean().item() == pytest.approx(1.0, abs=0.3)
+    assert not torch.equal(kept[0], kept[1])  # each branch by itself
 
 
-def _shapes(batch: int, length: int) -> list[object]:
-    """What Transformer.forward tells its blocks of one group without padding."""
-    seen: list[object] = []
-    made = Transformer(WIDTH, 1, HEADS)
-    made.blocks[0].register_forward_pre_hook(lambda _, given: seen.extend(given[1]))
-    made([Group(torch.zeros(batch, length, WIDTH))])
-    return seen
+def test_the_two_branches_of_a_layer_are_multiplied_by_what_is_kept() -> None:
+    block = Block(WIDTH, HEADS)
+    for name, parameter in block.named_parameters():
+        parameter.data.fill_({"attn.proj.bias": 1.0, "fc2.bias": 10.0}.get(name, 0.0))  # what the branches give
+    kept = torch.tensor([[0.0, 0.0, 2.0, 2.0], [2.0, 2.0, 0.0, 0.0]]).unsqueeze(2)
+    shapes = [GroupShape(2, 2, None)]
+    assert block(torch.zeros(4, WIDTH), shapes, None, kept)[:, 0].tolist() == [20.0, 20.0, 2.0, 2.0]
+    assert block(torch.zeros(4, WIDTH), shapes)[:, 0].tolist() == [11.0] * 4
 
 
 def test_drop_path_rises_with_depth_and_is_off_in_evaluation() -> None:
-    made = Transformer(WIDTH, 3, HEADS, drop_path=0.4)
-    assert [block.drop_path.drop_prob for block in made.blocks] == pytest.approx([0.0, 0.2, 0.4])
-    steady, given = transformer(drop_path=0.9), groups()
-    assert torch.equal(steady(given)[0].tokens, transformer()(given)[0].tokens)
+    made = Transformer(WIDTH, 3, HEADS, drop_path=0.4).train()
+    assert made.drop_rates == pytest.approx([0.0, 0.2, 0.4])
+    given = [Group(torch.zeros(100, 3, WIDTH))]
+    seen: list[torch.Tensor | None] = []
+    for block in made.blocks:
+        block.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[3]))
+    made(given)
+    made.eval()(given)
+    first, second, third, *tested = seen
+    assert first is None
+    assert tested == [None, None, None]
+    assert second is not None
+    assert third is not None
+    assert set(second.unique().tolist()) == {0.0, 1.25}
+    assert third.max().item() == pytest.approx(1 / 0.6)
 
 
 def test_attention_on_a_cpu_is_in_float32_under_autocast(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Wrappers change the cost of a model, not what it learns; averaged weights are what a stage gives."""
 
+import functools
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 import safetensors.torch
 import torch
 from torch import nn
+from torch._dynamo.utils import counters
 
 from simvtp.config.experiment import Experiment
 from simvtp.config.presets import preset
@@ -47,6 +49,20 @@ def test_layers_are_computed_again_in_the_backward_pass() -> None:
     assert len(calls) == 3
     out.tokens.sum().backward()
     assert len(calls) == 6
+
+
+@pytest.mark.parametrize("machine", [{"compile": True}, {"compile": True, "checkpointing": True}], ids=str)
+def test_layers_that_drop_paths_are_one_graph(machine: dict[str, bool], monkeypatch: pytest.MonkeyPatch) -> None:
+    """With layers that are computed again too, which torch.compile leaves alone where it is the outer one."""
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager"))
+    torch._dynamo.reset()
+    counters.clear()
+    encoder = Transformer(8, 4, 2, drop_path=0.5).train()
+    wrap_model(encoder, replace(MACHINE, **machine), CPU)
+    (out,) = encoder([Group(torch.ones(2, 3, 8))])
+    out.tokens.sum().backward()
+    assert not counters["graph_break"]
+    assert counters["stats"]["unique_graphs"] == 2  # the first layer, which drops nothing, and the others
 
 
 def test_variable_length_attention_is_for_encoders_on_a_gpu() -> None:

@@ -19,7 +19,7 @@ from simvtp.config.schema import override
 from simvtp.errors import ConfigError
 from simvtp.run import run
 from simvtp.runtime.files import write_json
-from simvtp.training import tracker_names, trackers
+from simvtp.training import trackers
 from simvtp.training.progress import Log
 from simvtp.training.trackers import Line, lines_of
 
@@ -47,9 +47,9 @@ class Shown:
 @pytest.fixture
 def shown(monkeypatch: pytest.MonkeyPatch) -> Shown:
     received = Shown([])
-    monkeypatch.setattr(tracker_names, "KINDS", ("json",))  # a module that is always there
+    monkeypatch.setattr(trackers, "KINDS", ("json",))  # a module that is always there
     monkeypatch.setitem(trackers.TRACKERS, "json", received.open)
-    monkeypatch.setenv(tracker_names.VARIABLE, "json")
+    monkeypatch.setenv(trackers.VARIABLE, "json")
     return received
 
 
@@ -61,12 +61,12 @@ def test_numbers_have_the_name_of_their_stage_and_bookkeeping_is_left_out() -> N
 
 
 def test_what_is_unknown_or_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert tracker_names.wanted("") == ()
+    assert trackers.wanted("") == ()
     with pytest.raises(ConfigError, match="did you mean 'tensorboard'"):
-        tracker_names.wanted("tensorbord")
-    monkeypatch.setattr(tracker_names, "KINDS", ("no_such_module",))
+        trackers.wanted("tensorbord")
+    monkeypatch.setattr(trackers, "KINDS", ("no_such_module",))
     with pytest.raises(ConfigError, match=r"no_such_module is not installed; pip install 'simvtp\[no_such_module\]'"):
-        tracker_names.wanted("no_such_module")
+        trackers.wanted("no_such_module")
 
 
 def test_a_resume_shows_the_log_as_it_was_cut_and_goes_on(tmp_path: Path, shown: Shown) -> None:
@@ -94,7 +94,7 @@ def test_a_run_shows_both_its_stages_and_the_same_id_and_result(
     tracked = run(Experiment(config, "tiny", tmp_path / "a"))
     assert [{line["stage"] for line in start} for start in shown.starts] == [{"pretrain"}, {"finetune", "validation"}]
     assert shown.closed == 2
-    monkeypatch.delenv(tracker_names.VARIABLE)
+    monkeypatch.delenv(trackers.VARIABLE)
     without = run(Experiment(config, "tiny", tmp_path / "b"))
     assert tracked.parent.name == without.parent.name
     for name in ("last.safetensors", "finetuned.safetensors"):

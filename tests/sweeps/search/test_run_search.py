@@ -17,7 +17,7 @@ import pytest
 from simvtp.config import run_dirs
 from simvtp.config.presets import preset
 from simvtp.runtime.files import write_json
-from simvtp.training.tracker_names import VARIABLE
+from simvtp.training.trackers import VARIABLE
 from sweeps.ablations.search import SEARCH
 from sweeps.plan import Run
 from sweeps.search.controller import SearchController

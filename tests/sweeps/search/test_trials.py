@@ -20,8 +20,7 @@ from sweeps.search.space import Space, at_share, chosen_axes, shares_of, shorten
 from sweeps.search.trials import Trials, is_promoted
 from sweeps.search_definition import Search, uniform
 from sweeps.state.other_code import settle_search
-from sweeps.state.run_states import RunState
-from sweeps.state.run_summary import RunSummary
+from sweeps.state.run_states import RunState, RunSummary
 from sweeps.study.storage import Copy, Database, Journal, parse
 from tests.small_config import CONFIG
 

@@ -12,8 +12,7 @@ from optuna.trial import FrozenTrial
 
 from simvtp.config.schema import flatten
 from sweeps.plan import Plan, make_plan
-from sweeps.state.run_states import RunRegistry, RunState
-from sweeps.state.run_summary import RunSummary
+from sweeps.state.run_states import RunRegistry, RunState, RunSummary
 from sweeps.study.grid_study import GridStudy
 from sweeps.study.journal_file import repair
 from tests.small_config import CONFIG

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -88,8 +87,11 @@ def test_a_number_names_a_frame_of_a_chosen_video() -> None:
     assert frames.clips(numbers).flatten().tolist() == [12, 14, 7, 7]
 
 
-def test_an_eighth_of_a_gpu_and_nothing_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: SimpleNamespace(total_memory=80 * 2**30))
+def test_an_eighth_of_a_gpu_half_of_what_is_free_and_nothing_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (30 * 2**30, 80 * 2**30))
     assert fits(10 * 2**30, torch.device("cuda"))
     assert not fits(10 * 2**30 + 1, torch.device("cuda"))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (2 * 2**30, 80 * 2**30))  # others have the rest
+    assert fits(2**30, torch.device("cuda"))
+    assert not fits(2**30 + 1, torch.device("cuda"))
     assert not fits(1, CPU)

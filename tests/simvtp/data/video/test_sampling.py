@@ -6,7 +6,7 @@ import pytest
 
 from simvtp.config.presets import preset
 from simvtp.data.from_config import frame_sampling
-from simvtp.data.video.sampling import FrameSampling
+from simvtp.data.video.sampling import FrameSampling, dense_indices, segment_indices, spread_indices
 from tests.small_config import CONFIG
 
 RELEASED = {"pretrain": FrameSampling(16, 4, "repeat", "pretrain"), "finetune": FrameSampling(16, 4, "repeat")}
@@ -77,3 +77,21 @@ def test_every_index_exists_whatever_the_length(sampling: FrameSampling) -> None
             assert 0 <= actual[0] <= actual[-1] < count
         assert len(sampling.test(count, 3)) == 48
         assert 0 <= min(sampling.test(count, 3)) <= max(sampling.test(count, 3)) < count
+
+
+def test_dense_indices() -> None:
+    assert dense_indices(100, 4, 5, 0.0) == [0, 5, 10, 15]
+    assert dense_indices(100, 4, 5, 0.999) == [84, 89, 94, 99]
+    assert dense_indices(8, 8, 1, 0.7) == list(range(8))
+    assert dense_indices(10, 4, 5, 0.5) == [0, 3, 6, 9]  # too short for stride 5: stride 3
+    assert dense_indices(3, 6, 4, 0.5) == [0, 0, 1, 1, 2, 2]
+    assert dense_indices(1, 4, 4, 0.5) == [0, 0, 0, 0]
+
+
+def test_segment_indices() -> None:
+    assert segment_indices(8, 8, 0, 1) == list(range(8))
+    assert segment_indices(80, 4, 0, 1) == [10, 30, 50, 70]
+    assert [segment_indices(60, 2, s, 3) for s in range(3)] == [[5, 35], [15, 45], [25, 55]]
+    assert segment_indices(2, 4, 0, 1) == [0, 0, 1, 1]
+    assert spread_indices(80, 4, 0.0) == [0, 20, 40, 60]
+    assert max(spread_indices(7, 7, 0.9999999)) == 6

@@ -19,7 +19,8 @@ from simvtp.data.transforms import crop_and_resize, views
 from simvtp.data.video import decord_reader, pyav_reader, video
 from simvtp.data.video.frames import Frames
 from simvtp.data.video.pyav_reader import PyAVReader
-from simvtp.data.video.video import Video, dense_indices, frame_count, read, segment_indices, spread_indices
+from simvtp.data.video.sampling import segment_indices
+from simvtp.data.video.video import Video, frame_count, read
 from simvtp.errors import DataError
 
 
@@ -242,24 +243,6 @@ def test_rotated_videos_are_upright(shared: Path, decoder: str):
     with av.open(str(path)) as file:
         stored = file.streams.video[0]
         assert read(path, [0]).shape[1:3] == (stored.width, stored.height), decoder
-
-
-def test_dense_indices():
-    assert dense_indices(100, 4, 5, 0.0) == [0, 5, 10, 15]
-    assert dense_indices(100, 4, 5, 0.999) == [84, 89, 94, 99]
-    assert dense_indices(8, 8, 1, 0.7) == list(range(8))
-    assert dense_indices(10, 4, 5, 0.5) == [0, 3, 6, 9]  # too short for stride 5: stride 3
-    assert dense_indices(3, 6, 4, 0.5) == [0, 0, 1, 1, 2, 2]
-    assert dense_indices(1, 4, 4, 0.5) == [0, 0, 0, 0]
-
-
-def test_segment_indices():
-    assert segment_indices(8, 8, 0, 1) == list(range(8))
-    assert segment_indices(80, 4, 0, 1) == [10, 30, 50, 70]
-    assert [segment_indices(60, 2, s, 3) for s in range(3)] == [[5, 35], [15, 45], [25, 55]]
-    assert segment_indices(2, 4, 0, 1) == [0, 0, 1, 1]
-    assert spread_indices(80, 4, 0.0) == [0, 20, 40, 60]
-    assert max(spread_indices(7, 7, 0.9999999)) == 6
 
 
 def test_crop_and_resize_is_one_box_for_all_frames():
