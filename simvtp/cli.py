@@ -19,6 +19,7 @@ from simvtp.config.plugins.loading import load_plugins, loaded
 from simvtp.config.presets import PRESETS, preset
 from simvtp.config.schema import Config, override
 from simvtp.errors import ConfigError, DataError, NotFinite, printable
+from simvtp.runtime.files import folder_to_make
 from simvtp.runtime.locks import Busy
 from simvtp.runtime.log import show_log
 from simvtp.runtime.permissions import EXPLAINED, explained
@@ -85,7 +86,12 @@ def _folder(text: str) -> Path:
         text.encode()
     except UnicodeEncodeError:
         raise argparse.ArgumentTypeError(f"{text!r} is no UTF-8 text, as records and logs need it; rename it") from None
-    return Path(text)
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty; name a folder, or . for this one")
+    try:
+        return folder_to_make(text, "folder")
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def config_from(arguments: argparse.Namespace) -> Config:

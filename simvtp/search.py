@@ -72,8 +72,8 @@ def _main() -> None:
     parser.add_argument("--top", type=int, default=8, metavar="N", help="how many matches (8)")
     parser.add_argument("--sheet", type=Path, default=Path("matches.png"), metavar="PNG", help="contact sheet to write")
     given = parser.parse_args()
-    if given.top < 1 or not given.text.strip():
-        raise DataError("--top takes a number from 1, and the text some words")
+    if given.top < 1 or not given.text.strip() or given.text != given.text.encode(errors="replace").decode():
+        raise DataError("--top takes a number from 1, and the text some words in UTF-8")
     if given.sheet.suffix.lower() != ".png":
         raise DataError(f"--sheet: {given.sheet} is not named as a PNG; call it {given.sheet.with_suffix('.png')}")
     matches = search(given.text, given.videos, given.model, given.top)

@@ -18,6 +18,7 @@ from typing import TypeVar
 
 from simvtp.config.schema import Config
 from simvtp.errors import ConfigError, nearest
+from simvtp.runtime.files import expanded
 from sweeps.definition import Point, Sweep
 from sweeps.search_definition import Search
 
@@ -75,7 +76,7 @@ def from_file(text: str) -> tuple[str, Sweep | Search]:
 
     Its folder can be imported from. Raises ConfigError that names the file, and the line where its own code fails.
     """
-    path = Path(text).expanduser().absolute()  # as tracebacks name it
+    path = expanded(text).absolute()  # as tracebacks name it
     if path.is_dir() or not path.exists():
         why = "a folder; name the file in it" if path.is_dir() else "not there"
         raise ConfigError(f"{text}: this file is {why}")

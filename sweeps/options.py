@@ -74,15 +74,16 @@ def _add_search(made: argparse.ArgumentParser) -> None:
 
 
 def _add_actions(made: argparse.ArgumentParser) -> None:
-    made.add_argument("--dry-run", action="store_true", help="check, print every run and what would start, and end")
-    made.add_argument("--list", action="store_true", help="print the sweeps, and end")
-    made.add_argument("--status", action="store_true", help="print what became of every run, and end")
+    alone = made.add_mutually_exclusive_group()
+    alone.add_argument("--dry-run", action="store_true", help="check, print every run and what would start, and end")
+    alone.add_argument("--list", action="store_true", help="print the sweeps, and end")
+    alone.add_argument("--status", action="store_true", help="print what became of every run, and end")
     made.add_argument("--watch", action="store_true", help="with --status: again and again, until Ctrl-C")
     made.add_argument("--detach", action="store_true", help="go on in the background, also after a logout")
     made.add_argument("--retry", choices=["failed", "lost"], help="try failed runs again, or those whose jobs vanished")
-    made.add_argument("--log", metavar="RUN", help="print the output of a run's last job, and follow it")
-    made.add_argument("--why", metavar="RUN", help="what a run differs in, what became of its jobs, why it failed")
-    made.add_argument(
+    alone.add_argument("--log", metavar="RUN", help="print the output of a run's last job, and follow it")
+    alone.add_argument("--why", metavar="RUN", help="what a run differs in, what became of its jobs, why it failed")
+    alone.add_argument(
         "--cancel", metavar="RUN", nargs="?", const="all", help="end one run, or all of the sweep that are not done"
     )
 

@@ -227,9 +227,9 @@ def saved_sweep(results: Path, name: str, preset: str, base: Config) -> Sweep | 
     try:
         if "parts" in record:
             return Sweep(name, parts=tuple(str(part).removesuffix(suffix) for part in record["parts"]))
-        points = [Point(point["label"], point["set"]) for point in record["points"]]
-        return Sweep(record["title"], axes=tuple(record["axes"]), points=points)
-    except (KeyError, TypeError, AttributeError, ConfigError):
+        points = [Point(str(point["label"]), dict(point["set"])) for point in record["points"]]
+        return Sweep(str(record["title"]), axes=tuple(record["axes"]), points=points)
+    except (KeyError, TypeError, AttributeError, ValueError):
         return None  # damaged, or of a version with other fields
 
 

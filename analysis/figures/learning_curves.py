@@ -146,9 +146,9 @@ def _line(number: int, row: Row) -> tuple[str, float, Any]:
 
 
 def _limit(axes: Axes, curves: Sequence[tuple[list[float], list[float]]]) -> None:
-    """Limits by what comes after the first steps."""
+    """Limits by what comes after the first steps; the end of a short curve is shown too."""
     ends = [x[-1] for x, _ in curves if x]
-    ys = [y for xs, values in curves for x, y in zip(xs, values, strict=True) if x >= _START * max(ends)]
+    ys = [y for xs, values in curves for x, y in zip(xs, values, strict=True) if x >= _START * max(ends) or x == xs[-1]]
     if len(ys) > 1 and max(ys) > min(ys):
         margin = 0.06 * (max(ys) - min(ys))
         axes.set_ylim(min(ys) - margin, max(ys) + margin)

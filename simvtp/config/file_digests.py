@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
 import re
 from pathlib import Path
 
-from simvtp.errors import ConfigError, brief
-from simvtp.runtime.files import expanded
+from simvtp.errors import ConfigError, brief, quoted
+from simvtp.runtime.files import expanded, read_json
 
 _PINNED = re.compile(r"(.+)#([0-9a-f]{16})", re.DOTALL)
 
@@ -96,12 +95,13 @@ def weight_files(source: Path) -> list[Path]:
 
 def _shards(folder: Path) -> list[Path]:
     try:
-        names = sorted(set(json.loads((folder / INDEX).read_text())["weight_map"].values()))
+        names = sorted(set(read_json(folder / INDEX)["weight_map"].values()))
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise ConfigError(f"model.init: {folder / INDEX} is no index of safetensors files ({error!r})") from error
+    files = {path.name for path in folder.iterdir() if path.is_file()}
     for name in names:
-        if Path(name).name != name or not (folder / name).is_file():
-            raise ConfigError(f"model.init: {folder / INDEX} names {name!r}, which is no file of that folder")
+        if name not in files:
+            raise ConfigError(f"model.init: {folder / INDEX} names {quoted(name)}, which is no file of that folder")
     return [folder / name for name in names]
 
 

@@ -11,6 +11,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import tarfile
 import time
 from collections.abc import Iterator, Sequence
@@ -36,6 +37,7 @@ except ImportError:
 log = logging.getLogger(__name__)
 
 KEYS = "{:09d}"
+HALF = re.compile(r"\.\d{6,}\.(tar\.partial|json\.\w+)")  # names of shards and lists that are being written
 
 
 @dataclass(frozen=True)
@@ -68,10 +70,11 @@ def _pack(spec: str, out: Path, megabytes: float, skip: str) -> dict[str, int]:
             f"{spec} lists clips of longer videos, such as {clips[0].path}; shards hold whole videos: cut them first"
         )
     plan = {name: _shards(name, samples, megabytes * 2**20) for name, samples in splits.items()}
-    settle(out, SETTINGS, {"corpus": spec, "megabytes": megabytes, "videos": _digest(plan)})
-    for half in out.glob("*/.0*"):  # what a kill cut off; the lock keeps others from writing here
-        half.unlink()
     todo = [shard for shards in plan.values() for shard in shards if not _is_whole(out, shard)]
+    settle(out, SETTINGS, {"corpus": spec, "megabytes": megabytes, "videos": _digest(plan)},
+           replaces=[*(out / shard.file for shard in todo), *_other_vocabulary(spec, out)])  # fmt: skip
+    for half in (path for name in plan for path in (out / name).glob(".0*") if HALF.fullmatch(path.name)):
+        half.unlink()  # what a kill cut off; the lock keeps others from writing here
     total = sum(len(shards) for shards in plan.values())
     with Bar(f"packing shards ({total - len(todo)} of {total} are there)", len(todo), alone=True) as advance:
         for shard in todo:
@@ -83,6 +86,12 @@ def _pack(spec: str, out: Path, megabytes: float, skip: str) -> dict[str, int]:
     counts = {name: len(shards) for name, shards in plan.items()}
     write_json(out / SUMMARY, {"version": 1, "corpus": spec, "splits": counts})
     return {name: sum(len(shard.samples) for shard in shards) for name, shards in plan.items()}
+
+
+def _other_vocabulary(spec: str, out: Path) -> list[Path]:
+    """vocab.txt of the output folder, if it is there and not the corpus's."""
+    words, there = vocabulary(spec), out / "vocab.txt"
+    return [there] if words and there.is_file() and there.read_bytes() != words.read_bytes() else []
 
 
 def _shards(split: str, samples: Sequence[Sample], size: float) -> list[Shard]:

@@ -9,6 +9,7 @@ are tried again only where the file has changed since, or with --retry.
 from __future__ import annotations
 
 import dataclasses
+import filecmp
 import json
 import logging
 import math
@@ -123,7 +124,9 @@ def prepare(name: str, out: Path, encoding: Encoding, seconds: float, *, retry: 
 
 def _prepare(spec: CorpusSpec, out: Path, encoding: Encoding, seconds: float, retry: bool) -> Prepared:
     began = time.monotonic()
-    settle(out, SETTINGS, {"corpus": str(spec), **dataclasses.asdict(encoding)})
+    annotations = _annotations(spec, out)
+    replaces = [copy for path, copy in annotations if copy.exists() and not filecmp.cmp(path, copy, shallow=False)]
+    settle(out, SETTINGS, {"corpus": str(spec), **dataclasses.asdict(encoding)}, replaces)
     sources = _videos(spec)
     outside = next((source for source in sources if not source.is_relative_to(spec.folder)), None)
     if outside is not None:
@@ -143,7 +146,9 @@ def _prepare(spec: CorpusSpec, out: Path, encoding: Encoding, seconds: float, re
             why = answer.why if isinstance(answer, Failure) else answer
             failed.add(source, why)
             bad.append((sources[source], why))
-    _copy_annotations(spec, out)
+    for path, copy in annotations:
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, copy)
     copies = [job for job in jobs.values() if job[1].exists()]
     fresh = len(todo) + len(known) - len(bad)
     return Prepared(copies, fresh, len(known), sorted(bad), time.monotonic() - began)
@@ -166,17 +171,14 @@ def _videos(spec: CorpusSpec) -> dict[Path, str]:
     return videos
 
 
-def _copy_annotations(spec: CorpusSpec, out: Path) -> None:
-    """Copy what lies beside the videos; of a list the files that its name gives, and a vocabulary."""
+def _annotations(spec: CorpusSpec, out: Path) -> list[tuple[Path, Path]]:
+    """(file, its copy) of what lies beside the videos; of a list the files that its name gives, and a vocabulary."""
     base = spec.folder
     if spec.kind in LISTS:
         files = [path for path in (*spec.lists, base / "vocab.txt") if path.is_file() and path.is_relative_to(base)]
     else:
         files = [path for path in base.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()]
-    for path in files:
-        copy = out / path.relative_to(base)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(path, copy)
+    return [(path, out / path.relative_to(base)) for path in files]
 
 
 def report(done: Prepared) -> Table:

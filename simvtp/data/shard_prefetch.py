@@ -21,7 +21,8 @@ from pathlib import Path
 
 from simvtp.data.sampler import ShardWindow
 from simvtp.distributed.process_group import lists
-from simvtp.errors import DataError
+from simvtp.errors import ConfigError, DataError
+from simvtp.runtime.files import folder_to_make
 from simvtp.runtime.locks import Lock, holder
 from simvtp.runtime.permissions import explained, make_folder
 
@@ -125,7 +126,7 @@ def shards_prefetched(
     """Copies below the folder `place`, and the thread that makes those of windows `first` to `last`, and later ones as
     it is told, where that runs in this process. What a killed process left there is deleted first.
     """
-    base, token = _own_folder(Path(os.path.expandvars(place)).expanduser().absolute()), uuid.uuid4().hex[:12]
+    base, token = _own_folder(_named_folder(place)), uuid.uuid4().hex[:12]
     machine = socket.gethostname()
     told = lists([f"{machine}\t{token}"])
     leader = next(entry for entry in told if entry.startswith(f"{machine}\t")).partition("\t")[2]
@@ -137,6 +138,16 @@ def shards_prefetched(
     with Lock(base / f"{token}.lock"), ShardFetcher(copies, shards, first, last) as fetcher:
         lists([])
         yield copies, fetcher
+
+
+def _named_folder(place: str) -> Path:
+    """The folder of machine.stream, with ~ and variables of the environment in place; raises ConfigError."""
+    whole = os.path.expandvars(place)
+    if unset := re.search(r"\$(\w+|\{[^}]*\})", whole):
+        raise ConfigError(
+            f"machine.stream: {place!r} holds {unset[0]}, which is not set here; set it, or write the path"
+        )
+    return folder_to_make(whole, "machine.stream").absolute()
 
 
 def _own_folder(place: Path) -> Path:

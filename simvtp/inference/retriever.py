@@ -26,10 +26,11 @@ from simvtp.evaluation.encode import inference
 from simvtp.models.build import fresh_model
 from simvtp.models.dual_encoder import DualEncoder, ZeroShot, make_dual_encoder
 from simvtp.models.simvtp import SimVTPModel
-from simvtp.runtime.files import read_json, write_json
+from simvtp.runtime.files import expanded, read_json, write_json
 from simvtp.training.checkpoint import load_weights, save_weights
 
 FORMAT = 1
+FILES = ("config.json", "model.safetensors", "tokenizer.json", "README.md")
 TEXTS = 128  # texts that are encoded together
 
 
@@ -70,7 +71,7 @@ class SimVTP:
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> SimVTP:
         """The model of a model folder; raises DataError if the folder is none."""
-        folder = Path(folder).expanduser()
+        folder = expanded(str(folder))
         if not (folder / "config.json").is_file() or not (folder / "model.safetensors").is_file():
             raise DataError(f"{folder} is no model folder: it takes config.json and model.safetensors there")
         try:
@@ -107,14 +108,16 @@ class SimVTP:
             raise DataError(f"{folder} holds neither {' nor '.join(kinds.values())}: no finished run or stage")
         config, name = read_config(folder)
         tokenizer = tokenizer_of(config)
-        result = read_json(folder / "result.json") if (folder / "result.json").is_file() else {}
         about = {"format": FORMAT, "kind": kind, "preset": name, "id": folder.name,
-                 "metrics": result.get("metrics", {}), "config": flatten(config)}  # fmt: skip
+                 "metrics": _metrics_of(folder / "result.json"), "config": flatten(config)}  # fmt: skip
         return cls(_filled(kind, config, tokenizer, folder / kinds[kind]), config, tokenizer, about)
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write a model folder; files of the same names in it are replaced."""
+        """Write a model folder; replaces one, and raises DataError if files of its names are of another program."""
         folder = Path(folder)
+        there = [name for name in FILES if (folder / name).exists()]
+        if there and not _is_model_folder(folder):
+            raise DataError(f"{folder} is no model folder, and holds {' and '.join(there)}; name another folder")
         save_weights(self.model, folder / "model.safetensors")
         self.tokenizer.save(folder / "tokenizer.json")
         (folder / "README.md").write_text(card(self.about, sum(p.numel() for p in self.model.parameters())))
@@ -161,6 +164,26 @@ class SimVTP:
         frames = video.frames(frame_sampling(self.config, "finetune").test(video.frame_count, segments), model.size)
         crops = views(frames, self.config.evaluate.crops, model.size)
         return [part for crop in crops for part in crop.reshape(segments, model.frames, *crop.shape[1:])]
+
+
+def _metrics_of(result: Path) -> dict[str, Any]:
+    """The metrics of a run's result, none if it was not tested; raises DataError if the file is damaged."""
+    if not result.is_file():
+        return {}
+    try:
+        metrics: dict[str, Any] = read_json(result)["metrics"]
+        _scores(metrics)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(f"{result} is damaged ({error}); move it away, and the same run evaluates again") from error
+    return metrics
+
+
+def _is_model_folder(folder: Path) -> bool:
+    try:
+        about = read_json(folder / "config.json")
+    except (OSError, ValueError):
+        return False
+    return isinstance(about, dict) and {"format", "kind", "preset"} <= about.keys()
 
 
 def _filled(kind: str, config: Config, tokenizer: Tokenizer, weights: Path) -> nn.Module:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from simvtp.config.file_digests import pinned_weights, weight_files, weight_sources
 from simvtp.config.schema import Config, Model
-from simvtp.errors import ConfigError
+from simvtp.errors import ConfigError, DataError
 from simvtp.models.embeddings import sine_positions
 from simvtp.models.key_maps import KeyMap, find_key_map, own_key
 from simvtp.models.torch_files import load_torch
@@ -56,25 +56,38 @@ class PretrainedWeights:
 
 
 def read_pretrained(init: str, model: Model) -> PretrainedWeights:
-    """All that model.init names, a later source before an earlier one where both hold a tensor; raises ConfigError."""
+    """All that model.init names, a later source before an earlier one where both hold a tensor.
+
+    Raises ConfigError or DataError that names the file.
+    """
     given, init = PretrainedWeights(), pinned_weights(init)
     for source in weight_sources(init):
-        theirs: dict[str, Tensor] = {}
-        for path in weight_files(source):
-            theirs |= _tensors(path)
-        key_map = find_key_map(theirs)
-        if key_map is None:
-            raise ConfigError(
-                f"model.init: {source} is in no layout that is known (VideoMAE, SimVTP, BERT's embeddings, or this "
-                f"project's); its tensors are called {', '.join(list(theirs)[:SHOWN]) or 'nothing: there are none'}"
-            )
-        _refuse_learned_positions(source, key_map, theirs)
-        _refuse_without_norm(source, key_map, theirs)
-        given.kinds.append(f"{key_map.name}: {source}")
-        if key_map.videomae:
-            given.grid = _grid(source, model)
-        _translate(source, key_map, theirs, model, given)
+        try:
+            _read(source, model, given)
+        except (ConfigError, DataError, OSError):
+            raise
+        except Exception as error:  # tensors may have any shape and type, and a config.json any content
+            raise ConfigError(f"model.init: {source} cannot be used as weights ({_first_line(error)})") from error
     return given
+
+
+def _read(source: Path, model: Model, given: PretrainedWeights) -> None:
+    """Add the tensors of a source to `given`."""
+    theirs: dict[str, Tensor] = {}
+    for path in weight_files(source):
+        theirs |= _tensors(path)
+    key_map = find_key_map(theirs)
+    if key_map is None:
+        raise ConfigError(
+            f"model.init: {source} is in no layout that is known (VideoMAE, SimVTP, BERT's embeddings, or this "
+            f"project's); its tensors are called {', '.join(list(theirs)[:SHOWN]) or 'nothing: there are none'}"
+        )
+    _refuse_learned_positions(source, key_map, theirs)
+    _refuse_without_norm(source, key_map, theirs)
+    given.kinds.append(f"{key_map.name}: {source}")
+    if key_map.videomae:
+        given.grid = _grid(source, model)
+    _translate(source, key_map, theirs, model, given)
 
 
 def _grid(source: Path, model: Model) -> tuple[int, int, int] | None:
@@ -121,8 +134,11 @@ def _loaded(path: Path) -> Any:
             "code. Where you trust its origin, load it yourself and save its tensors as safetensors"
         ) from error
     except Exception as error:  # a damaged pickle raises anything
-        why = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ConfigError(f"model.init: {path} cannot be read as a torch checkpoint ({why})") from error
+        raise ConfigError(f"model.init: {path} cannot be read as a torch checkpoint ({_first_line(error)})") from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
 def _unwrapped(content: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from simvtp.runtime.files import folder_to_make
 from simvtp.runtime.locks import Busy, Lock
 
 log = logging.getLogger(__name__)
@@ -17,9 +18,8 @@ POLL_SECONDS = 0.3
 
 
 def cache_folder() -> Path:
-    """$SIMVTP_CACHE, or ~/.cache/simvtp where that is not set."""
-    chosen = os.environ.get("SIMVTP_CACHE", "")
-    return Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "simvtp"
+    """$SIMVTP_CACHE, or ~/.cache/simvtp where that is not set. Raises ConfigError where that is of no known user."""
+    return folder_to_make(os.environ.get("SIMVTP_CACHE") or "~/.cache/simvtp", "SIMVTP_CACHE")
 
 
 @contextmanager

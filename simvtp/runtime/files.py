@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -12,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from simvtp.errors import DataError
+from simvtp.errors import ConfigError, DataError
 from simvtp.runtime import locks
 from simvtp.runtime.permissions import explained, make_folder
 
@@ -23,6 +24,17 @@ _NUMBERS = re.compile(r"\[\n([^\[\]{}\"]*)\]")
 def expanded(path: str) -> Path:
     """A path with ~ in place; that of a user who is not known stays, and is then not found."""
     return Path(os.path.expanduser(path))  # noqa: PTH111
+
+
+def folder_to_make(path: str, what: str) -> Path:
+    """A folder that this program may make, with ~ in place.
+
+    what: where the path was given. Raises ConfigError for ~ of an unknown user, which would become a folder's name.
+    """
+    folder = expanded(path)
+    if path.startswith("~") and folder == Path(path):
+        raise ConfigError(f"{what}: {path!r} begins with a home folder that is not known; write the whole path")
+    return folder
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -57,12 +69,15 @@ def write_json(path: Path, content: Any) -> None:
     write_bytes(path, _NUMBERS.sub(lambda match: f"[{' '.join(match[1].split())}]", text).encode() + b"\n")
 
 
-def settle(folder: Path, name: str, wanted: dict[str, Any]) -> None:
+def settle(folder: Path, name: str, wanted: dict[str, Any], replaces: Iterable[Path] = ()) -> None:
     """Record the settings of an output folder; raises DataError if it was begun with others.
 
-    name: the JSON file in `folder` that keeps them; wanted: the settings of this call.
+    name: the JSON file in `folder` that keeps them; wanted: the settings of this call; replaces: files that the call
+    writes over. Where the folder was not begun, they are another program's, and DataError is raised if one is there.
     """
     path = folder / name
+    if not path.exists() and (other := next((file for file in replaces if file.exists()), None)):
+        raise DataError(f"--out {folder}: {other} is there, and was not made by this command; name another folder")
     if path.exists():
         try:
             before = read_json(path)
@@ -74,6 +89,15 @@ def settle(folder: Path, name: str, wanted: dict[str, Any]) -> None:
             differing = ", ".join(key for key in wanted if before.get(key) != wanted[key])
             raise DataError(f"--out {folder} was begun with another {differing} ({name}); name another folder")
     write_json(path, wanted)
+
+
+def json_objects(content: bytes) -> list[dict[str, Any]]:
+    """The JSON objects of a file with one a line; a line that is none, such as one that a kill cut, is left out."""
+    found = []
+    for line in content.splitlines():
+        with contextlib.suppress(ValueError):
+            found.append(orjson.loads(line))
+    return [entry for entry in found if isinstance(entry, dict)]
 
 
 def read_json(path: Path) -> Any:

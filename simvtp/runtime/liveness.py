@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import errno
 import functools
-import json
 import os
 import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+import orjson
+
+from simvtp.errors import ConfigError
 
 HEARTBEAT_SECONDS = 5.0
 STALE_SECONDS = 90.0  # watched and not touched for so long: dead
@@ -58,14 +61,21 @@ class LockFile:
 
 
 def read_lock(path: Path) -> LockFile | None:
-    """A lock file; None if there is none. Opening it makes a network disk ask for the time that is not cached."""
+    """A lock file; None if there is none. Opening it makes a network disk ask for the time that is not cached.
+
+    Raises ConfigError if something else is in its place.
+    """
     for _ in range(3):
         try:
             with path.open("rb") as file:
                 status, content = os.fstat(file.fileno()), file.read()
             break
         except FileNotFoundError:
+            if path.is_symlink():
+                raise _is_no_file(path) from None
             return None
+        except IsADirectoryError:
+            raise _is_no_file(path) from None
         except OSError as error:
             if error.errno != errno.ESTALE:
                 raise
@@ -74,10 +84,15 @@ def read_lock(path: Path) -> LockFile | None:
     return LockFile(_owner(content), status.st_ino, status.st_mtime_ns)
 
 
+def _is_no_file(path: Path) -> ConfigError:
+    return ConfigError(f"{path}: a folder or broken link is where a lock file belongs; move it away")
+
+
 def _owner(content: bytes) -> Owner | None:
     try:
-        owner = Owner(**json.loads(content))
-        return owner if 0 < owner.pid < 2**31 and owner.token.isalnum() else None
+        owner = Owner(**orjson.loads(content))
+        is_whole = isinstance(owner.pid, int) and 0 < owner.pid < 2**31 and owner.token.isalnum()
+        return owner if is_whole else None
     except (ValueError, TypeError, AttributeError):
         return None
 

@@ -17,6 +17,7 @@ from simvtp.distributed.process_group import leads
 from simvtp.runtime.files import write_bytes
 from simvtp.runtime.locks import verify
 from simvtp.runtime.permissions import explained, make_folder
+from simvtp.training.log_lines import log_lines
 from simvtp.training.trackers import Tracker, open_trackers, wanted
 
 log = logging.getLogger(__name__)
@@ -55,13 +56,9 @@ class Log:
         if not self.path.exists():
             return
         kept = []
-        for line in self.path.read_text(errors="replace").splitlines():
-            try:
-                entry = json.loads(line)
-            except ValueError:
-                continue
-            if not (entry.get("of", entry.get("stage")) == self.stage and entry.get("step", 0) > step):
-                kept.append(line + "\n")
+        for entry in log_lines(self.path.read_bytes()):
+            if not (entry.get("of", entry["stage"]) == self.stage and entry["step"] > step):
+                kept.append(json.dumps(entry) + "\n")
         write_bytes(self.path, "".join(kept).encode())
 
     def write(self, **entry: Any) -> None:

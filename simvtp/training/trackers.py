@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import glob
 import importlib.util
-import json
 import logging
 import os
 import shlex
@@ -22,6 +21,7 @@ from typing import Any, Protocol
 from simvtp.cli import Parser, main
 from simvtp.errors import ConfigError, nearest
 from simvtp.runtime.files import read_json
+from simvtp.training.log_lines import log_lines
 
 log = logging.getLogger(__name__)
 
@@ -78,13 +78,7 @@ def scalars(line: Line) -> dict[str, float]:
 
 def lines_of(log: Path) -> list[Line]:
     """The whole lines of a log; one that a kill cut is left out."""
-    lines = []
-    for text in log.read_text(errors="replace").splitlines() if log.exists() else ():
-        try:
-            lines.append(json.loads(text))
-        except ValueError:
-            continue  # cut by a kill
-    return lines
+    return list(log_lines(log.read_bytes())) if log.exists() else []
 
 
 class TensorBoard:

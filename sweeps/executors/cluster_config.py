@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from simvtp.errors import ConfigError, nearest
+from simvtp.errors import ConfigError, brief, nearest
 
 FOLDER = Path(__file__).resolve().parents[2] / "clusters"
 
@@ -68,6 +68,8 @@ class Cluster:
             )
 
 
+# Options of sbatch that are this program's: with others, jobs would do other tasks, or could not be found again.
+TAKEN = ("array", "output", "error", "job-name", "dependency", "wrap", "test-only", "parsable", "input", "wait")
 _KINDS = {"str | None": str, "str": str, "int | None": int, "int": int}
 
 
@@ -87,8 +89,8 @@ def read(name: str) -> Cluster:
     Raises ConfigError, naming file and key.
     """
     named = [folder / f"{name}.toml" for folder in folders()]
-    path = Path(name) if name.endswith(".toml") else next(filter(Path.is_file, named), named[-1])
     try:
+        path = Path(name) if name.endswith(".toml") else next(filter(Path.is_file, named), named[-1])
         values = tomllib.loads(path.read_text())
     except FileNotFoundError:
         known = ["auto", "local", "slurm", "debug", *names()]
@@ -96,8 +98,8 @@ def read(name: str) -> Cluster:
             f"--cluster {name}: there is no {path}; it is one of {', '.join(known)}, or the path of a .toml file"
             f"{nearest(name, known)}"
         ) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"--cluster {name}: {path} cannot be read ({error})") from error
+    except (OSError, ValueError) as error:  # no TOML, no UTF-8, no name that a file can have
+        raise ConfigError(f"--cluster {brief(name)}: its file cannot be read ({brief(error)})") from error
     fields = {f.name: str(f.type) for f in dataclasses.fields(Cluster) if f.name != "name"}
     for key in values:
         if key not in fields:
@@ -115,11 +117,23 @@ def _convert(path: Path, key: str, value: Any, kind: str) -> Any:
     if key == "sbatch":
         if not isinstance(value, dict) or any(isinstance(entry, dict | list) for entry in value.values()):
             raise ConfigError(f"{path}, [sbatch]: options with one value each are wanted, such as reservation = 'x'")
+        for name, entry in value.items():
+            if not re.fullmatch("[A-Za-z][A-Za-z0-9-]*", name) or name in TAKEN:
+                why = "the sweep sets it itself" if name in TAKEN else "it is no long name of an option"
+                raise ConfigError(f"{path}, [sbatch]: {name!r} is not possible; {why}")
+            _refuse_breaks(path, name, entry)
         return {name: entry if entry is True else str(entry) for name, entry in value.items()}
     wanted = _KINDS[kind]
     if not isinstance(value, wanted) or isinstance(value, bool):
         raise ConfigError(f"{path}, {key}: {value!r} is not {'a whole number' if wanted is int else 'text'}")
+    _refuse_breaks(path, key, value)
     return value
+
+
+def _refuse_breaks(path: Path, key: str, value: object) -> None:
+    """Raise ConfigError for text with a line break, which would end the option in the batch script."""
+    if set(str(value)) & set("\n\r\0"):
+        raise ConfigError(f"{path}, {key}: {value!r} has a line break in it; write one line")
 
 
 def _minutes(path: Path, value: Any) -> int:

@@ -31,7 +31,7 @@ FOLLOW_SECONDS = 1.0
 
 def find_run(plan: Plan, text: str) -> Run:
     """The run with this id, prefix of an id, or label; raises ConfigError if there is none or more than one."""
-    runs = [run for run in plan.runs.values() if run.id.startswith(text) or run.label == text]
+    runs = [run for run in plan.runs.values() if (text and run.id.startswith(text)) or run.label == text]
     if len(runs) == 1:
         return runs[0]
     if runs:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import shutil
@@ -11,10 +10,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
+import orjson
+
 from simvtp.config.file_digests import split as split_digest
 from simvtp.config.file_digests import weight_files, weight_sources
 from simvtp.config.schema import Config
 from simvtp.errors import ConfigError, DataError
+from simvtp.runtime.files import expanded
 from sweeps.executors.base import Executor
 from sweeps.executors.debug import Debug
 from sweeps.executors.local import Local, visible_gpus
@@ -141,7 +143,7 @@ def _tokenizer(config: Config) -> None:
 
 @cache
 def _check_tokenizer(name: str, spec: str) -> None:
-    path = Path(name).expanduser()
+    path = expanded(name)
     if name == "corpus":
         if spec.startswith("sprites:"):
             return
@@ -206,7 +208,7 @@ def _check_weights(path: Path) -> None:
             if path.suffix == ".safetensors":
                 length = int.from_bytes(file.read(8), "little")
                 size = path.stat().st_size
-                header = json.loads(file.read(length)) if length < size else None
+                header = orjson.loads(file.read(length)) if length < size else None
                 ends = [v["data_offsets"][1] for k, v in (header or {}).items() if k != "__metadata__"]
                 whole = bool(ends) and size == 8 + length + max(ends)
             else:

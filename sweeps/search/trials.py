@@ -23,7 +23,7 @@ from sweeps.plan import Run
 from sweeps.search.space import Space, draw
 from sweeps.state.run_states import RunState, score
 from sweeps.study.journal_file import name_objectives
-from sweeps.study.storage import Copy, Database, Journal, copy_to_journal
+from sweeps.study.storage import NONSENSE, Copy, Database, Journal, copy_to_journal
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ class Trials:
             self._load()
         except ConfigError:
             raise
-        except (KeyError, TypeError, ValueError, AssertionError, IndexError) as error:  # what Optuna raises on nonsense
+        except NONSENSE as error:
             why = f"{type(error).__name__}: {error}"
             if not isinstance(self.backend, Journal):
                 raise ConfigError(
@@ -153,8 +153,11 @@ class Trials:
             log.warning(f"{path} is damaged; it is written anew")
             return
         known = self.points()
-        for params in points[len(known) :] if points[: len(known)] == known else ():
-            self._add(params)
+        try:
+            for params in points[len(known) :] if points[: len(known)] == known else ():
+                self._add(params)
+        except (TypeError, ValueError) as error:  # for what is no point of the space
+            log.warning(f"{path} lists what is no point of this search ({error}); its other points are left out")
 
     @property
     def chosen(self) -> int:

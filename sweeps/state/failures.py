@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from simvtp.errors import NotFinite
-from simvtp.runtime.files import read_json, write_json
+from simvtp.runtime.files import json_objects, read_json, write_json
+from simvtp.training.log_lines import log_lines
 
 BUDGET = 3
 EXTERNAL_BUDGET = 10
 TAIL_LINES = 40
+DEATH = {"time": int | float, "job": str, "stage": str, "step": int, "error": str}  # what a line of deaths.jsonl has
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -36,32 +38,19 @@ def is_final(error: BaseException) -> bool:
 
 def last_line(path: Path) -> dict[str, Any]:
     """The last complete line of a log; empty if there is none."""
-    for line in reversed(_last_bytes(path, 4096).splitlines()):
-        try:
-            entry: dict[str, Any] = json.loads(line)
-        except ValueError:
-            continue
-        return entry
-    return {}
+    return next(reversed(log_lines(_last_bytes(path, 4096))), {})
 
 
 def progress(path: Path) -> dict[str, Any]:
     """The last training line of a log with the last validation's R@1 and, as `since`, the time of its first line."""
-    lines = []
-    for text in _last_bytes(path, 4096).splitlines():
-        try:
-            lines.append(json.loads(text))
-        except ValueError:
-            continue  # the first line is cut by reading the end only, the last one perhaps by a kill
+    lines = log_lines(_last_bytes(path, 4096))
     if not lines:
         return {}
-    last: dict[str, Any] = next((line for line in reversed(lines) if "steps" in line), lines[-1])
+    last = next((line for line in reversed(lines) if "steps" in line), lines[-1])
     score = next((line["R@1"] for line in reversed(lines) if "R@1" in line), None)
     with path.open("rb") as file:
-        try:
-            since = {"since": json.loads(file.readline())["time"]}
-        except (ValueError, KeyError):
-            since = {}
+        first = log_lines(file.readline())
+    since = {"since": first[0]["time"]} if first else {}
     return {**last, **since, **({} if score is None else {"R@1": score})}
 
 
@@ -83,16 +72,11 @@ def _last_bytes(path: Path, count: int) -> bytes:
 def read_deaths(folder: Path) -> list[dict[str, Any]]:
     """Deaths of a run or stage since its last retry, oldest first."""
     try:
-        lines = (folder / "deaths.jsonl").read_text(errors="replace").splitlines()
+        content = (folder / "deaths.jsonl").read_bytes()
     except FileNotFoundError:
         return []
-    deaths = []
-    for line in lines:
-        try:
-            deaths.append(json.loads(line))
-        except ValueError:
-            continue  # cut by a kill
-    return deaths
+    whole = [death for death in json_objects(content) if all(isinstance(death.get(k), of) for k, of in DEATH.items())]
+    return [death for death in whole if 0 <= death["time"] < 1e11]  # seconds that `time.localtime` takes
 
 
 def record_death(

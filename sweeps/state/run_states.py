@@ -6,6 +6,7 @@ import json
 import logging
 import math
 import sys
+import tempfile
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -85,9 +86,13 @@ class RunRegistry:
 
     results: the results folder. submissions: records of its submissions to SLURM. queue: the last answer of squeue
     about them.
+
+    Raises ConfigError if the results folder is a link that leads nowhere.
     """
 
     def __init__(self, results: Path) -> None:
+        if results.is_symlink() and not results.is_dir():
+            raise ConfigError(f"--results {results}: that is a link to no folder; name another")
         self.results = results
         self.submissions = Submissions(results)
         self.queue = SlurmQueue(self.submissions)
@@ -101,9 +106,8 @@ class RunRegistry:
         """Raise ConfigError if results cannot be written."""
         try:
             self.results.mkdir(parents=True, exist_ok=True)
-            probe = self.results / ".writable"
-            probe.touch()
-            probe.unlink()
+            with tempfile.TemporaryFile(dir=self.results):
+                pass
         except OSError as error:
             raise ConfigError(
                 f"--results {self.results}: cannot be written ({error.strerror}); name another"
@@ -257,7 +261,7 @@ def read_sweep(path: Path, plan: Plan) -> dict[str, Any] | None:
 
     try:
         record = json.loads(path.read_bytes(), object_hook=unless_known)
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, ValueError, RecursionError):
         return None
     if not isinstance(record, dict) or not {"points", "base", "runs"} <= record.keys():
         return None

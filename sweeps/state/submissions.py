@@ -22,6 +22,7 @@ from typing import Any
 
 from simvtp.config.run_dirs import RUNS, STAGES, folder_of
 from simvtp.config.schema import Config, flatten, unflatten
+from simvtp.errors import DataError
 from simvtp.runtime.files import read_json, write_json
 from simvtp.runtime.locks import Busy, Lock
 
@@ -108,7 +109,7 @@ class Submissions:
         path = self._home(kind, name) / "job.json"
         try:
             content = read_json(path)
-            return Claim(content["token"], int(content["task"]))
+            return Claim(content["token"], int(content["task"])) if isinstance(content["token"], str) else None
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
 
@@ -165,19 +166,23 @@ class Submissions:
         })  # fmt: skip
 
     def read(self, token: str) -> Record | None:
-        """None if there is no such record."""
+        """None if there is no such record; raises DataError if it is damaged."""
+        path = self.folder / token / "record.json"
         try:
-            content = read_json(self.folder / token / "record.json")
+            content = read_json(path)
         except FileNotFoundError:
             return None
-        return Record(
-            content["token"],
-            content["job"],
-            float(content["created"]),
-            content["preset"],
-            content["base"],
-            content["tasks"],
-        )
+        try:
+            return Record(
+                content["token"],
+                content["job"],
+                float(content["created"]),
+                content["preset"],
+                content["base"],
+                content["tasks"],
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"{path} is no record of a submission ({error!r}); move it away") from error
 
 
 def _difference(config: Config, base: Mapping[str, Any]) -> dict[str, Any]:

@@ -72,7 +72,7 @@ def repair(path: Path) -> None:
         for line in lines:
             try:
                 json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 break
             if not line.endswith(b"\n"):
                 break

@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 VARIABLE = "SIMVTP_STORAGE"
 EXTRAS = {"postgresql": "postgresql", "mysql": "mysql"}  # database -> the optional extra with its driver
 
+# What Optuna raises on a journal that is damaged or of another program.
+NONSENSE = (KeyError, TypeError, ValueError, AssertionError, IndexError, RecursionError)
 # Exceptions that Optuna passes on when a database does not answer.
 Unreachable = (StorageInternalError, SQLAlchemyError)
 
@@ -136,7 +138,7 @@ class Copy:
                 whole.write_bytes(content[: content.rfind(b"\n") + 1])
                 try:
                     self._copy(optuna.load_study(study_name=self.name, storage=_journal(whole)), memory)
-                except (KeyError, TypeError, ValueError, AssertionError, IndexError) as error:
+                except NONSENSE as error:
                     raise ConfigError(f"{self.of.path} is not the journal of {self.name} ({error})") from error
         return memory
 

@@ -229,3 +229,31 @@ def test_a_retry_can_be_looked_at_first(tmp_path: Path, capsys: pytest.CaptureFi
         assert main(["objectives", "--dry-run", "--results", str(tmp_path), *words]) == 0
         assert f"0 cached, {starts} would start" in capsys.readouterr().out
     assert RunRegistry(tmp_path).state(run).name == "failed"
+
+
+@pytest.mark.parametrize("words", [["--cancel", "--dry-run"], ["--status", "--cancel=base"], ["--list", "--why=base"]])
+def test_of_two_actions_none_is_left_out_silently(words: list[str], tmp_path: Path) -> None:
+    run = next(iter(make_plan("objectives", "tiny", preset("tiny"), (0,)).runs))
+    with pytest.raises(SystemExit, match="2"):
+        main(["objectives", *words, "--results", str(tmp_path)])
+    assert not (tmp_path / "runs" / run / "failure.json").exists()
+
+
+@pytest.mark.parametrize("folder", ["", "~no-such-user/results"])
+def test_a_results_folder_of_nobody_is_refused(folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match="2"):
+        main(["objectives", "--cancel", f"--results={folder}"])
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_name_is_no_run(tmp_path: Path) -> None:
+    words = ["--vary", f"mask.video={preset('tiny').mask.video}", "--results", str(tmp_path)]  # the base alone
+    assert main([*words, "--cancel", ""]) == 2
+    assert not list(tmp_path.glob("runs/*"))
+
+
+def test_looking_whether_results_can_be_written_leaves_files_alone(tmp_path: Path) -> None:
+    (tmp_path / ".writable").write_text("mine")
+    RunRegistry(tmp_path).check_writable()
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(".writable", "mine")]

@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from simvtp.config.code_version import ROOT
@@ -16,6 +16,7 @@ from simvtp.errors import ConfigError
 from simvtp.runtime.files import expanded
 
 GROUP = "simvtp.plugins"  # of entry points
+OWN = ("simvtp", "sweeps", "analysis")  # packages of this project
 COPIES = ROOT / "plugins"  # beside the copy of the code that a job runs: DIGEST/NAME.py
 
 _loaded: dict[str, Plugin] = {}  # place -> plugin
@@ -74,9 +75,11 @@ def _load(path: Path, place: Path, module: str | None) -> Plugin:
     plugin = Plugin(str(place.absolute()), read.digest, read.sources)
     if _loaded.get(plugin.place) == plugin:
         return plugin
+    known = set(sys.modules)
     try:
         with plugin.loading():
             _import(path / "__init__.py" if path.is_dir() else path, module or path.stem, by_name=module is not None)
+        _refuse_neighbours(path, known)
     except ConfigError:
         raise
     except Exception as error:  # a user's module may raise anything
@@ -91,6 +94,23 @@ def _load(path: Path, place: Path, module: str | None) -> Plugin:
         )
     _loaded[plugin.place] = plugin
     return plugin
+
+
+def _refuse_neighbours(path: Path, known: Collection[str]) -> None:
+    """Raise ConfigError if a plugin imported a module beside it: no digest notices its edits, and a job has no copy.
+
+    known: modules that were imported before. Libraries that are installed beside an installed plugin are none.
+    """
+    if "site-packages" in path.parts:
+        return
+    for name in sorted(sys.modules.keys() - known - set(OWN)):
+        file = Path(getattr(sys.modules[name], "__file__", None) or "/")
+        place = file.parent if file.name == "__init__.py" else file
+        if "." not in name and place.parent == path.parent and place != path:
+            raise ConfigError(
+                f"plugin {path}: it imports {place}, which is not part of it: edits there would change results under "
+                "the same id; put both into a package, and name that"
+            )
 
 
 def _import(file: Path, name: str, *, by_name: bool) -> None:

@@ -101,7 +101,7 @@ def _stats(spec: CorpusSpec, folders: set[Path]) -> Stats:
     if is_list(spec.kind):
         paths += map(str, spec.lists)
     else:
-        for folder, _, names in os.walk(spec.path):
+        for folder, _, names in os.walk(spec.path, followlinks=True):  # a link to itself ends at _MOST_FILES
             paths.append(folder)
             paths += [os.path.join(folder, name) for name in names if not name.lower().endswith(ENDINGS)]  # noqa: PTH118
             if len(paths) > _MOST_FILES:

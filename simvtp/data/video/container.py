@@ -23,6 +23,8 @@ from simvtp.errors import DataError, TruncatedVideo
 # A playlist that is named as a video could otherwise make FFmpeg open other files or the network.
 _OPTIONS = {"protocol_whitelist": "file,subfile"}
 _PLAYLISTS = ("hls", "concat", "dash", "applehttp")
+# Codecs whose B-frames a reader miscounts, in some containers and after a seek, though their times are in order.
+_MISCOUNTED = {"decord": ("mpeg1video", "mpeg2video", "mpeg4")}
 # Containers that hold no length: only decoding can show that the end of one is missing.
 _WITHOUT_LENGTH = ("mpegts", "mpeg", "h264", "hevc", "matroska,webm")
 
@@ -86,6 +88,11 @@ def refuse_unordered(path: Path, reader: str, seconds: float) -> None:
         refuse_truncated(file, stream, path)
         if not stream.codec_context.has_b_frames:
             return
+        if stream.codec_context.name in _MISCOUNTED.get(reader, ()):
+            raise DataError(
+                f"{path}: {reader} gives other frames than it is asked for of {stream.codec_context.name} with "
+                "B-frames; use data.reader=pyav or auto"
+            )
         packets = within(time.monotonic() + seconds, file.demux(stream), path)
         ordered = is_display_order([packet.pts for packet in _until_reordered(packets)], stream)
     if not ordered:

@@ -154,3 +154,18 @@ def test_it_goes_on_after_a_kill(corpus_name: str, shards: Path, tmp_path: Path)
     files = {path.relative_to(out): path.read_bytes() for path in out.rglob("0*.*")}
     assert files == {path.relative_to(shards): path.read_bytes() for path in shards.rglob("0*.*")}
     assert not list(out.rglob(".*"))
+
+
+def test_files_of_others_are_left_alone(corpus_name: str, tmp_path: Path) -> None:
+    mine = {"train/000000.tar": "mine", "photos/.0.jpg": "mine", "vocab.txt": "mine"}
+    for name, text in mine.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    with pytest.raises(DataError, match=r"train/000000\.tar is there, and was not made by this command"):
+        pack(corpus_name, tmp_path, MIB)
+    (tmp_path / "train" / "000000.tar").unlink()
+    with pytest.raises(DataError, match=r"vocab\.txt is there, and was not made by this command"):
+        pack(corpus_name, tmp_path, MIB)
+    (tmp_path / "vocab.txt").unlink()
+    pack(corpus_name, tmp_path, MIB)
+    assert (tmp_path / "photos" / ".0.jpg").read_text() == "mine"

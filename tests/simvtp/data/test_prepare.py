@@ -168,3 +168,12 @@ def test_clips_of_a_long_video_are_prepared_as_one_file_and_not_packed(tmp_path:
         assert np.abs(shades - 8 * np.arange(*numbers)).max() < 8
     with pytest.raises(DataError, match=r"lists clips of longer videos, such as .*v\.mp4/0\.250-0\.500s"):
         pack(f"csv:{tmp_path}/list/t.csv?start=s&end=e", tmp_path / "shards", 1)
+
+
+def test_annotations_of_others_are_left_alone(webvid: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "results_2M_train.csv").write_text("mine")
+    with pytest.raises(DataError, match=r"results_2M_train\.csv is there, and was not made by this command"):
+        prepare(f"webvid:{webvid}", out, FORM, 60)
+    assert (out / "results_2M_train.csv").read_text() == "mine"

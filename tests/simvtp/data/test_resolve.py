@@ -150,3 +150,23 @@ def test_the_digest_of_a_large_corpus_is_kept_until_something_changes(
     kept.write_text("{")
     content._known.clear()
     assert content.pinned_corpus("finetune", f"csv:{pairs}").startswith(f"csv:{pairs}#")
+
+
+def test_lists_behind_a_linked_folder_are_looked_at_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIMVTP_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(content, "MANY", 1)
+    root, disk = tmp_path / "shards", tmp_path / "disk"
+    root.mkdir()
+    disk.mkdir()
+    (root / "train").symlink_to(disk)
+    (root / "itself").symlink_to(root)
+    (root / "packed.json").write_text('{"splits": {"train": 1}}')
+    entry = '{"videos": [{"video_id": "a", "name": "a.mp4", "captions": ["a cat"], "start": 0, "size": 4}]}'
+    (disk / "000000.json").write_text(entry)
+    (disk / "000000.tar").write_bytes(bytes(4))
+    for path in (root / "packed.json", disk / "000000.json", disk, root):
+        os.utime(path, (1e9, 1e9))
+    first = content.pinned_corpus("pretrain", f"shards:{root}")
+    (disk / "000000.json").write_text(entry.replace("cat", "dog"))
+    content._known.clear()  # as another process
+    assert content.pinned_corpus("pretrain", f"shards:{root}") != first

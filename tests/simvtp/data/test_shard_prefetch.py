@@ -192,3 +192,14 @@ def test_configs_and_ids(shards: Path) -> None:
     ordered = override(packed, {"data.order": "shards"})
     assert (run_id(ordered) != run_id(packed), pretrain_id(ordered) != pretrain_id(packed)) == (True, True)
     assert run_id(override(ordered, {"machine.stream": "/fast"})) == run_id(ordered)
+
+
+@pytest.mark.parametrize("place", ["$NO_SUCH_VARIABLE/x", "${NO_SUCH_VARIABLE}", "~no-such-user/x"])
+def test_a_place_that_is_not_known_makes_no_folder(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with (
+        pytest.raises(ConfigError, match=r"machine\.stream: .*NO_SUCH|machine\.stream: '~no-such-user"),
+        shard_prefetch.shards_prefetched(place, lambda _: pytest.fail("no window is asked for"), 0, 0),
+    ):
+        pass
+    assert not list(tmp_path.iterdir())

@@ -17,6 +17,7 @@ from simvtp.data.video.sampling import segment_indices
 from simvtp.data.video.video import Video
 from simvtp.errors import ConfigError, DataError
 from simvtp.evaluation.metrics import both_directions
+from simvtp.inference import retriever as retriever_module
 from simvtp.inference import video_index
 from simvtp.inference.timm_models import VideoTower
 from simvtp.runtime.constants import IMAGENET_MEAN, IMAGENET_STD
@@ -203,3 +204,20 @@ def test_timm_gives_the_same_video_encoder(retriever: SimVTP, tmp_path: Path) ->
     assert {group["lr_scale"] for group in groups} == {0.5**k for k in range(retriever.config.model.depth + 2)}
     with pytest.raises(ConfigError, match="no weights are published"):
         timm.create_model("simvtp_base_patch16_224", pretrained=True)
+
+
+@pytest.mark.parametrize("name", ["README.md", "config.json"])
+def test_files_of_others_are_not_replaced(name: str, retriever: SimVTP, tmp_path: Path) -> None:
+    folder = tmp_path / "site"
+    folder.mkdir()
+    (folder / name).write_text('{"format": "mine"}')
+    with pytest.raises(DataError, match=rf"is no model folder, and holds {name}; name another folder"):
+        retriever.save_pretrained(folder)
+    assert [(path.name, path.read_text()) for path in folder.iterdir()] == [(name, '{"format": "mine"}')]
+
+
+@pytest.mark.parametrize("content", ["[]", "null", "{}", '{"metrics": [1]}', '{"metrics": {"test": {"gallery": 1}}}'])
+def test_a_result_of_another_kind_is_named(content: str, tmp_path: Path) -> None:
+    (tmp_path / "result.json").write_text(content)
+    with pytest.raises(DataError, match=r"result\.json is damaged"):
+        retriever_module._metrics_of(tmp_path / "result.json")

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simvtp.runtime.files import read_json, write_json
+from simvtp.errors import ConfigError
+from simvtp.runtime.cache_dir import cache_folder
+from simvtp.runtime.files import folder_to_make, json_objects, read_json, write_json
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False)
@@ -39,3 +41,17 @@ def test_what_json_has_not_is_refused(tmp_path: Path, number: float) -> None:
     with pytest.raises(ValueError, match="Out of range"):
         write_json(tmp_path / "r.json", {"R@1": [number]})
     assert not list(tmp_path.iterdir())
+
+
+def test_the_home_of_nobody_makes_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert folder_to_make("~/x", "SIMVTP_CACHE") == tmp_path / "x"
+    assert folder_to_make("a~$b", "SIMVTP_CACHE") == Path("a~$b")
+    monkeypatch.setenv("SIMVTP_CACHE", "~no-such-user/x")
+    with pytest.raises(ConfigError, match="SIMVTP_CACHE: '~no-such-user/x' begins with a home folder"):
+        cache_folder()
+
+
+def test_lines_that_are_no_objects_are_left_out() -> None:
+    lines = b'{"a": 1}\n[]\nnull\n5\n' + b"[" * 100_000 + b'\n{"b": "\xe2\x80\xa8"}\n\xff\n{"c"'
+    assert json_objects(lines) == [{"a": 1}, {"b": "\u2028"}]

@@ -31,6 +31,18 @@ SECRETS = [
     ("+eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.SflKxwRJSMeKKF2QT4", "eyJzdWIiOiIxMjM0In0"),
     ("+-----BEGIN OPENSSH PRIVATE KEY-----\n+b3BlbnNzaC1rZXk\n+-----END OPENSSH PRIVATE KEY-----", "b3BlbnNzaC1rZXk"),
     ("+machine host login me password hunter2", "hunter2"),
+    ('+os.environ["HF_TOKEN"] = "hunter2"', "hunter2"),
+    ("+storage = 'postgresql://host/db?user=me&password=hunter2'", "hunter2"),
+    ("+https://bucket.example/weights.pth?X-Amz-Signature=hunter2&x=1", "hunter2"),
+    ("+password: hunter2", "hunter2"),
+    ("+db_pass = 'hunter2'", "hunter2"),
+    ('+{"wandb_key": "hunter2"}', "hunter2"),
+    ("+setenv WANDB_API_KEY hunter2", "hunter2"),
+    ("+set -x HF_TOKEN hunter2", "hunter2"),
+    ("+curl -u me:hunter2 https://host", "hunter2"),
+    ("+curl -H 'Authorization: Token hunter2'", "hunter2"),
+    ("+curl -H 'X-Api-Key: hunter2'", "hunter2"),
+    ("+SLACK=https://hooks.slack.com/services/T0/B0/hunter2", "hunter2"),
 ]
 CODE = """diff --git a/simvtp/data/tokenizer.py b/simvtp/data/tokenizer.py
 index 1234567..89abcde 100644
@@ -43,6 +55,9 @@ index 1234567..89abcde 100644
 +    author = "Jane"
 +    tokenizer = "bert-base"
 +    attention(query, key=keys, value=values)
++    sort_key = "loss"
++    passes: tuple[str, ...] = ("video",)
++    labels = {"token": first, "key": second}
 """
 
 

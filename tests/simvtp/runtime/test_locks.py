@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from simvtp.errors import ConfigError
 from simvtp.runtime import files, liveness
 from simvtp.runtime.locks import Busy, Lock, LockLost, holder
 from tests.simvtp.runtime.lock_process import asked, heard, start
@@ -259,3 +260,23 @@ def test_of_twenty_takers_one_wins_round_after_round(tmp_path: Path) -> None:
     for process in many:
         process.wait(120)
     assert log.read_text().split() == ["in", "out"] * 20
+
+
+@pytest.mark.parametrize("odd", ["folder", "broken link"])
+def test_what_is_no_file_is_named_and_left_alone(odd: str, tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    path.mkdir() if odd == "folder" else path.symlink_to(tmp_path / "nothing")
+    for look in (lambda: holder(path), lambda: Lock(path).__enter__()):
+        with pytest.raises(ConfigError, match=rf"{path}: a folder or broken link"):
+            look()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, '{"pid": 1.5}', '{"pid": "1"}', "null", '"x"'])
+def test_content_of_another_kind_names_no_owner(content: str, tmp_path: Path) -> None:
+    own = {"host": "h", "pid": 1, "started": 1, "job": "", "token": "a", "sees": liveness.visibility()}
+    text = json.dumps(own | json.loads(content)) if content.startswith("{") else content
+    (tmp_path / "lock").write_text(text)
+    entry = liveness.read_lock(tmp_path / "lock")
+    assert entry is not None
+    assert entry.owner is None

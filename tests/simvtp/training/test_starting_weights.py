@@ -14,11 +14,13 @@ from analysis.runs.load import load
 from analysis.runs.provenance import command_of
 from simvtp.cli import add_config_arguments
 from simvtp.config.experiment import Experiment
+from simvtp.config.file_digests import pinned_weights
 from simvtp.config.presets import preset
 from simvtp.config.run_id import pretrain_id
 from simvtp.config.schema import Config, override
 from simvtp.data.resolve import experiment_from, resolved
 from simvtp.errors import ConfigError
+from simvtp.models.pretrained_weights import read_pretrained
 from simvtp.pretrain import pretrain
 from simvtp.run import run
 from sweeps.plan import make_plan, sweep_record
@@ -104,3 +106,40 @@ def test_results_are_read_where_the_weights_are_gone(quick: dict[str, str], trai
     add_config_arguments(parser)
     with pytest.raises(ConfigError, match=rf"model.init: {trained} does not exist"):
         experiment_from(parser.parse_args(["--set", f"model.init={base.model.init}"]))
+
+
+PATCHES, NORM = "encoder.patch_embed.proj.weight", "encoder.norm.weight"
+
+
+@pytest.mark.parametrize(
+    "tensors",
+    [
+        {PATCHES: torch.tensor(1.0), "encoder.pos_embed": torch.tensor(1.0)},
+        {PATCHES: torch.zeros(64, 3, 2, 8, 8), NORM: torch.zeros(64), "encoder.pos_embed": torch.zeros(0, 64)},
+    ],
+)
+def test_tensors_of_odd_shapes_are_refused_with_the_file(tensors: dict[str, torch.Tensor], tmp_path: Path) -> None:
+    torch.save(tensors, tmp_path / "odd.pth")
+    with pytest.raises(ConfigError, match=r"model\.init: .*odd\.pth"):
+        read_pretrained(str(tmp_path / "odd.pth"), preset("tiny").model)
+
+
+@pytest.mark.parametrize(
+    "said", ["[]", "null", '{"num_frames": 16, "tubelet_size": 0, "image_size": [4], "patch_size": "8"}']
+)
+def test_a_config_json_of_another_kind_is_refused_with_the_folder(said: str, tmp_path: Path) -> None:
+    tensors = {"videomae.embeddings.patch_embeddings.projection.weight": torch.zeros(64, 3, 2, 8, 8),
+               "videomae.layernorm.weight": torch.zeros(64)}  # fmt: skip
+    safetensors.torch.save_file(tensors, tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text(said)
+    with pytest.raises(ConfigError, match=rf"model\.init: {tmp_path}.* cannot be used as weights"):
+        read_pretrained(str(tmp_path), preset("tiny").model)
+
+
+@pytest.mark.parametrize(
+    "index", ["[" * 100_000, '{"weight_map": {"a": 5}}', f'{{"weight_map": {{"a": "{"a" * 300}"}}}}']
+)
+def test_an_index_of_another_kind_is_refused_with_the_file(index: str, tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors.index.json").write_text(index)
+    with pytest.raises(ConfigError, match=r"model\.safetensors\.index\.json"):
+        pinned_weights(str(tmp_path))

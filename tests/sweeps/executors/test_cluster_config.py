@@ -38,6 +38,11 @@ def test_times(time: str, minutes: int, tmp_path: Path) -> None:
         ("setup = 'module load'", "a list of shell lines"),
         ("pack = 2\ntasks = 2", "ask for one of the two"),
         ("[sbatch]\nx = [1]", "one value each"),
+        ("[sbatch]\narray = '1-2'", "'array' is not possible; the sweep sets it itself"),
+        ("[sbatch]\noutput = '/x'", "'output' is not possible; the sweep sets it itself"),
+        ("[sbatch]\n'a b' = 'c'", "'a b' is not possible; it is no long name"),
+        ("[sbatch]\ncomment = 'a\\nb'".replace("'a", '"a').replace("b'", 'b"'), "has a line break in it"),
+        ('partition = "a\\nb"', "has a line break in it"),
         ("partition = ", "cannot be read"),
     ],
 )
@@ -52,3 +57,9 @@ def test_what_a_cluster_may_not_say(text: str, message: str, tmp_path: Path) -> 
 def test_a_cluster_without_a_file() -> None:
     with pytest.raises(ConfigError, match=r"auto, local, slurm, debug, .*did you mean 'example'"):
         read("exmple")
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "a\0b.toml", "\0"])
+def test_a_name_that_no_file_can_have(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"--cluster .*: its file cannot be read"):
+        read(name)

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from simvtp.training.trainer import NotFinite
-from sweeps.state.failures import clear_failure, is_full, last_line, read_deaths, read_failure, record_death
+from sweeps.state.failures import clear_failure, is_full, last_line, progress, read_deaths, read_failure, record_death
 
 
 def at(folder: Path, step: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "log.jsonl").write_text(json.dumps({"stage": "finetune", "step": step}) + "\n")
+    (folder / "log.jsonl").write_text(json.dumps({"time": 1.5, "stage": "finetune", "step": step}) + "\n")
 
 
 def die(folder: Path, error: Exception | None = None, log: Path | None = None, *, external: bool = False) -> bool:
@@ -83,7 +83,9 @@ def test_full_disks() -> None:
 def test_the_last_whole_line(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     assert last_line(path) == {}
-    path.write_text("".join(json.dumps({"step": i, "filler": "x" * 200}) + "\n" for i in range(100)) + '{"step": 1')
+    path.write_text(
+        "".join(f'{{"time": 1, "stage": "a", "step": {i}, "filler": "{"x" * 200}"}}\n' for i in range(100)) + '{"st'
+    )
     assert last_line(path)["step"] == 99
 
 
@@ -94,3 +96,22 @@ def test_a_damaged_failure_still_says_that_the_run_failed(tmp_path: Path) -> Non
     assert read_failure(path) == {"error": "unknown: failure.json is damaged"}
     clear_failure(tmp_path)
     assert die(tmp_path, ValueError("x"))
+
+
+@pytest.mark.parametrize("line", ["[]", "null", "5", '"x"', "[" * 100_000, '{"time": 1}', '{"time": [1]}', "\udcff"])
+def test_lines_of_another_kind_are_passed_over(line: str, tmp_path: Path) -> None:
+    log, deaths = tmp_path / "log.jsonl", tmp_path / "deaths.jsonl"
+    at(tmp_path, 5)
+    die(tmp_path)
+    for path in (log, deaths):
+        path.write_bytes(line.encode(errors="surrogateescape") + b"\n" + path.read_bytes())
+    assert last_line(log) == {"time": 1.5, "stage": "finetune", "step": 5}
+    assert progress(log)["step"] == 5
+    assert [death["step"] for death in read_deaths(tmp_path)] == [5]
+
+
+def test_values_of_another_type_are_left_out(tmp_path: Path) -> None:
+    line = {"time": 2, "stage": "pretrain", "step": 1, "steps": 4, "loss": [1], "epoch": "x", "lr": None}
+    (tmp_path / "log.jsonl").write_text(json.dumps(line) + "\n")
+    expected = {"time": 2, "since": 2, "stage": "pretrain", "step": 1, "steps": 4}
+    assert progress(tmp_path / "log.jsonl") == expected

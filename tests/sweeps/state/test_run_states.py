@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 
 from simvtp.config.presets import preset
+from simvtp.errors import ConfigError
+from simvtp.runtime.files import write_json
 from simvtp.runtime.locks import Lock
-from sweeps.plan import Run, make_plan
+from sweeps.plan import Run, make_plan, saved_sweep
 from sweeps.state.failures import write_failure
 from sweeps.state.run_states import RunRegistry, RunSummary, score, summarize
 from sweeps.state.squeue import QueueSnapshot
@@ -30,9 +32,9 @@ def test_states_are_read_from_the_folder(run: Run, tmp_path: Path) -> None:
     assert registry.state(run).name == "waiting"
     stage = tmp_path / "pretrained" / str(run.stage)
     stage.mkdir(parents=True)
-    (stage / "log.jsonl").write_text('{"stage": "pretrain", "step": 3}\n{"half')
+    (stage / "log.jsonl").write_text('{"time": 1, "stage": "pretrain", "step": 3}\n{"half')
     state = registry.state(run)
-    assert (state.name, state.line) == ("interrupted", {"stage": "pretrain", "step": 3})
+    assert (state.name, state.line) == ("interrupted", {"time": 1, "since": 1, "stage": "pretrain", "step": 3})
     with Lock(stage / "lock"):
         assert registry.state(run).name == "running"
     write_failure(stage, {"error": "RuntimeError: no space", "stage": "pretrain", "step": 3, "traceback": "raise"})
@@ -93,6 +95,39 @@ def test_a_run_whose_job_waits_for_its_stage_is_queued_not_running(run: Run, tmp
         assert (registry.state(run).name, registry.state(run).reason) == ("queued", "Dependency")
         with Lock(registry.folder(run.id) / "lock"):
             assert registry.state(run).name == "running"
+
+
+def test_a_claim_that_names_no_submission_counts_as_none(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / run.id
+    folder.mkdir(parents=True)
+    for token in ("null", "[1]", "5"):
+        (folder / "job.json").write_text(f'{{"token": {token}, "task": 0}}')
+        assert RunRegistry(tmp_path).submissions.claim("run", run.id) is None
+
+
+@pytest.mark.parametrize("target", ["nothing", "results"])
+def test_a_link_to_no_folder_is_no_results_folder(target: str, tmp_path: Path) -> None:
+    (tmp_path / "results").symlink_to(tmp_path / target)
+    with pytest.raises(ConfigError, match="results: that is a link to no folder"):
+        RunRegistry(tmp_path / "results")
+
+
+@pytest.mark.parametrize(
+    "changes", [{"points": [{"label": "a", "set": [1]}]}, {"points": [{"set": {}}]}, {"points": 5}, {"axes": ["nope"]}]
+)
+def test_a_saved_sweep_of_another_kind_is_none(changes: dict[str, object], tmp_path: Path) -> None:
+    record = {
+        "name": "mine",
+        "title": "t",
+        "axes": ["mask.video"],
+        "points": [{"label": 1, "set": {"mask.video": 0.5}}],
+    }
+    write_json(tmp_path / "sweeps" / "mine-tiny" / "sweep.json", record)
+    saved = saved_sweep(tmp_path, "mine", "tiny", preset("tiny"))
+    assert saved is not None
+    assert [point.label for point in saved.points_around(preset("tiny"))] == ["base", "1"]
+    write_json(tmp_path / "sweeps" / "mine-tiny" / "sweep.json", record | changes)
+    assert saved_sweep(tmp_path, "mine", "tiny", preset("tiny")) is None
 
 
 def result(**cost: Any) -> dict[str, Any]:

@@ -158,3 +158,17 @@ def test_planning_with_a_plugin_loads_no_torch() -> None:
     root = Path(__file__).parents[4]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("helper", ["helper.py", "helper/__init__.py"])
+def test_a_file_that_imports_its_neighbour_is_refused(
+    helper: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / helper).parent.mkdir(exist_ok=True)
+    (tmp_path / helper).write_text("POWER = 2\n")
+    (tmp_path / "own_loss.py").write_text(f"import helper\n{OBJECTIVE}")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "helper", raising=False)
+    with pytest.raises(ConfigError, match=rf"own_loss\.py: it imports {tmp_path}/helper.*put both into a package"):
+        load_plugin(str(tmp_path / "own_loss.py"))
+    monkeypatch.delitem(sys.modules, "helper", raising=False)

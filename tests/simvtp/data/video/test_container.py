@@ -97,6 +97,16 @@ def test_readers_that_count_by_time_refuse_times_of_decoding(program: str, tmp_p
     assert Video(made(program, tmp_path / "v.mp4", *X264), "decord").frame_count == 50
 
 
+@pytest.mark.parametrize(("ending", "codec"), [("mkv", "mpeg4"), ("ts", "mpeg2video"), ("ts", "mpeg4")])
+def test_decord_gives_no_b_frames_that_it_miscounts(program: str, tmp_path: Path, ending: str, codec: str):
+    path = made(program, tmp_path / f"v.{ending}", "-c:v", codec, "-bf", "2")
+    with pytest.raises(DataError, match=rf"v\.{ending}.*{codec} with B-frames; use data\.reader=pyav"):
+        Video(path, "decord")
+    assert Video(path).frame_count == len(by_ffmpeg(program, path))
+    plain = made(program, tmp_path / "plain.mp4", "-c:v", "mpeg4", "-bf", "0")
+    assert Video(plain, "decord").frame_count == 50
+
+
 def test_a_copy_has_the_order_of_its_source(program: str, tmp_path: Path):
     source = made(program, tmp_path / "v.avi", *X264)
     copy = tmp_path / "out" / "v.mp4"
