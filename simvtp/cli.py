@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from simvtp.config.formats import parse_assignments
-from simvtp.config.plugins.loading import load_plugins
+from simvtp.config.plugins.loading import load_plugins, loaded
 from simvtp.config.presets import PRESETS, preset
 from simvtp.config.schema import Config, override
 from simvtp.errors import ConfigError, DataError, NotFinite, printable
@@ -153,7 +153,12 @@ def _report(error: Exception) -> int:
     ) as file:
         file.write("".join(traceback.format_exception(error)))
     first = str(error).strip().partition("\n")[0]
-    return _say(f"error: {type(error).__name__}: {first}. This is not a known mistake; the report is {file.name}", 1)
+    places = tuple(plugin.place for plugin in loaded())
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(places)]
+    where, what = "", "This is not a known mistake; the"
+    if frames:  # a plugin is the user's own
+        where, what = f"plugin {frames[-1].filename}, line {frames[-1].lineno}: ", "The"
+    return _say(f"error: {where}{type(error).__name__}: {first}. {what} report is {file.name}", 1)
 
 
 def _say(text: str, code: int) -> int:

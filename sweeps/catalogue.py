@@ -76,7 +76,7 @@ def from_file(text: str) -> tuple[str, Sweep | Search]:
 
     Its folder can be imported from. Raises ConfigError that names the file, and the line where its own code fails.
     """
-    path = expanded(text)
+    path = expanded(text).absolute()  # as tracebacks name it
     if path.is_dir() or not path.exists():
         why = "a folder; name the file in it" if path.is_dir() else "not there"
         raise ConfigError(f"{text}: this file is {why}")

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
 from simvtp.config.schema import FIELDS, REMOVED, Config, flatten, override, unknown
-from simvtp.errors import ConfigError
+from simvtp.errors import ConfigError, quoted
 from simvtp.models.flops import finetune_gflop, pretrain_gflop
 
 Setting = Mapping[str, Any]
@@ -19,10 +19,19 @@ Setting = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Point:
-    """One assignment of the axes. label: in tables and figures. set: the config fields that differ from the base."""
+    """One assignment of the axes.
+
+    label: in tables and figures, one line. set: the config fields that differ from the base. Raises ConfigError.
+    """
 
     label: str
     set: Setting = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.label, str) or self.label.splitlines() != [self.label] or not self.label.strip():
+            raise ConfigError(f"the label of a point is one line of text, not {quoted(self.label)}")
+        if not isinstance(self.set, Mapping):
+            raise ConfigError(f"point {self.label!r}: its settings are field: value pairs, not {quoted(self.set)}")
 
 
 BASE = Point("base")
@@ -44,6 +53,7 @@ class Sweep:
     """
 
     title: str
+    _: KW_ONLY
     axes: tuple[str, ...] = ()
     points: Sequence[Point] | Callable[[Config], Sequence[Point]] = ()
     parts: tuple[str, ...] = ()
@@ -51,11 +61,14 @@ class Sweep:
     def __post_init__(self) -> None:
         for key in self.axes:
             known_field(key)
+        if not callable(self.points):
+            object.__setattr__(self, "points", tuple(self.points))  # a generator would give them once
 
     def points_around(self, base: Config) -> tuple[Point, ...]:
         """The base, then the points that differ from it, each once and with only the fields that differ.
 
-        Raises ConfigError for an unknown field, an invalid value, and a label of two points.
+        Raises ConfigError for an unknown field, an invalid value, a label of two points, and a point that no run could
+        differ by.
         """
         points = distinct(self.points(base) if callable(self.points) else self.points, base)
         labels: dict[str, Point] = {}
@@ -99,6 +112,7 @@ def grid(axes: Mapping[str, Sequence[Any]]) -> list[Point]:
 
     axes: config field -> its values. Raises ConfigError for an axis that is no config field, and for an invalid value.
     """
+    axes = _listed(axes)
     return _labelled(axes, itertools.product(*axes.values()))
 
 
@@ -107,11 +121,19 @@ def paired(axes: Mapping[str, Sequence[Any]]) -> list[Point]:
 
     Raises ConfigError like `grid`, and if the axes have different numbers of values.
     """
+    axes = _listed(axes)
     counts = {key: len(values) for key, values in axes.items()}
     if len(set(counts.values())) > 1:
         words = ", ".join(f"{key} has {count}" for key, count in counts.items())
         raise ConfigError(f"paired axes have as many values each: {words}")
     return _labelled(axes, zip(*axes.values(), strict=True))
+
+
+def _listed(axes: Mapping[str, Iterable[Any]]) -> dict[str, list[Any]]:
+    for key, values in axes.items():
+        if isinstance(values, str) or not isinstance(values, Iterable):
+            raise ConfigError(f"{key}: {quoted(values)} is one value; give a list of values, such as [{values!r}]")
+    return {key: list(values) for key, values in axes.items()}
 
 
 def _labelled(axes: Mapping[str, Any], settings: Iterable[tuple[Any, ...]]) -> list[Point]:
@@ -140,6 +162,12 @@ def distinct(points: Iterable[Point], base: Config) -> list[Point]:
     Raises ConfigError, naming the point, for an unknown field and for an invalid value.
     """
     own = flatten(base)
+    points = list(points)
+    for point in points:
+        if not isinstance(point, Point):
+            raise ConfigError(f"a point is made by Point(label, {{field: value}}), and {quoted(point)} is none")
+        if "seed" in point.set:
+            raise ConfigError(f"point {point.label!r}: each seed of --seeds trains every point; leave it out")
     by_changes: dict[tuple[tuple[str, Any], ...], Point] = {}
     for point in points:
         try:
@@ -147,6 +175,8 @@ def distinct(points: Iterable[Point], base: Config) -> list[Point]:
         except ConfigError as error:
             raise ConfigError(f"point {point.label!r}: {error}") from error
         changed = {key: value for key, value in values.items() if value != own[key]}
+        if changed and not any(FIELDS[key].in_id for key in changed):
+            raise ConfigError(f"point {point.label!r}: {' and '.join(changed)} changes no result; take it with --set")
         if changed:
             by_changes.setdefault(tuple(sorted(changed.items())), Point(point.label, changed))
     return [BASE, *by_changes.values()]

@@ -154,7 +154,7 @@ def parse_vary(texts: Sequence[str], *, in_pairs: bool = False, name: str | None
     elif is_ablation(name):
         raise ConfigError(f"--name {name}: sweeps/ablations/ has a sweep of that name; take another")
     check_name(name, "--name: folders are called after it")
-    return name, Sweep(title, tuple(axes), points)
+    return name, Sweep(title, axes=tuple(axes), points=points)
 
 
 def _variable(key: str) -> str:

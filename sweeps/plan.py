@@ -228,7 +228,7 @@ def saved_sweep(results: Path, name: str, preset: str, base: Config) -> Sweep | 
         if "parts" in record:
             return Sweep(name, parts=tuple(str(part).removesuffix(suffix) for part in record["parts"]))
         points = [Point(str(point["label"]), dict(point["set"])) for point in record["points"]]
-        return Sweep(str(record["title"]), tuple(record["axes"]), points)
+        return Sweep(str(record["title"]), axes=tuple(record["axes"]), points=points)
     except (KeyError, TypeError, AttributeError, ValueError):
         return None  # damaged, or of a version with other fields
 
@@ -242,6 +242,12 @@ def saved_names(results: Path) -> Iterator[tuple[str, str]]:
         if title and name not in seen and not is_ablation(name):
             seen.add(name)
             yield name, title
+
+
+def commands_of(results: Path, name: str) -> list[str]:
+    """The command lines that started sweeps of that name, with whatever preset and settings."""
+    records = (_read(path) or {} for path in sorted((results / "sweeps").glob("*/sweep.json")))
+    return [str(record["command"]) for record in records if record.get("name") == name and record.get("command")]
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -31,7 +31,7 @@ from simvtp.runtime.log import stdout_console
 from simvtp.training import trackers
 from sweeps import catalogue, options
 from sweeps.definition import Sweep
-from sweeps.plan import Plan, Run, equal_points, make_plan, saved_names, saved_sweep
+from sweeps.plan import Plan, Run, commands_of, equal_points, make_plan, saved_names, saved_sweep
 from sweeps.scheduler import control, display
 from sweeps.scheduler.display import plan_table, status_table
 from sweeps.search_definition import Search
@@ -94,6 +94,11 @@ def find(arguments: argparse.Namespace, base: Config) -> tuple[str, Sweep | Sear
         saved = saved_sweep(arguments.results, name, arguments.preset, base)
         if saved is not None:
             return name, saved
+        if started := commands_of(arguments.results, name):
+            raise ConfigError(
+                f"{name}: {arguments.results}/sweeps/ has it with another --preset or --set; give those again, as in "
+                f"{' or '.join(started[:3])}"
+            )
     return name, catalogue.find(name)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from simvtp.config.formats import steps_of
 from simvtp.config.schema import FIELDS, Config
-from simvtp.errors import ConfigError
+from simvtp.errors import ConfigError, quoted
 from simvtp.models.flops import pretrain_gflop
 from sweeps.definition import known_field
 
@@ -141,7 +141,7 @@ class Search:
     stages, or "data". minimise: further objectives; the result is then a Pareto front. constraints: limits that a point
     must keep. sampler: one of SAMPLERS.
 
-    Raises ConfigError for two axes of one field and for an unknown sampler.
+    Raises ConfigError for no axis, two axes of one field, members of other types, and an unknown sampler.
     """
 
     title: str
@@ -153,6 +153,16 @@ class Search:
     sampler: str = "tpe"
 
     def __post_init__(self) -> None:
+        for name, kind in (("axes", Axis), ("minimise", Measure), ("constraints", AtMost)):
+            given = getattr(self, name)
+            if not isinstance(given, tuple | list) or not all(isinstance(one, kind) for one in given):
+                raise ConfigError(f"{name} of a search: {quoted(given)} is no tuple of {kind.__name__}; mind the comma")
+            object.__setattr__(self, name, tuple(given))
+        if not self.axes:
+            raise ConfigError("axes of a search: there is none, so nothing would be searched")
+        names = [measure.name for measure in self.minimise]
+        if len(set(names)) < len(names):
+            raise ConfigError(f"minimise of a search: a measure is there twice among {', '.join(names)}")
         keys = [axis.key for axis in self.axes]
         if twice := [key for key in keys if keys.count(key) > 1]:
             raise ConfigError(f"{twice[0]}: it is there twice among the axes")

@@ -15,7 +15,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import offset_copy
 
-from analysis.figures import corpus_curves, style, tooltips
+from analysis.figures import corpus_curves, legends, style, tooltips
 from analysis.figures.bars import toggles
 from analysis.figures.style import axis_of, headroom, ratio_axis, wrap
 from analysis.stats import published, sentences
@@ -112,13 +112,12 @@ def curves(summary: Summary, cost: Cost) -> Figure:
     note = headroom(uppers[0], rows, [*circles, *seen, *scratch])
     if summary.unpretrained and str(summary.unpretrained.seeds) != summary.seed_counts:
         note = f"{note} No pre-training: n = {summary.unpretrained.seeds}.".strip()
-    handles = dict(zip(*reversed(uppers[0].get_legend_handles_labels()), strict=True))
+    handles = legends.handles_of(uppers[:1])
     if quoted:
         _paper_panel(figure.add_subplot(grid[:, -1]))
         note = f"{note} {published.SOURCE}; {published.CAUTION}."
-    ordered = sorted(handles, key=lambda label: _LEGEND.index(label))
-    figure.legend([handles[label] for label in ordered], ordered, loc="outside upper center",
-                  ncols=style.legend_columns(ordered), columnspacing=1.4)  # fmt: skip
+    ordered = {label: handles[label] for label in _LEGEND if label in handles}
+    legends.draw(figure, ordered, "outside upper center", gap=1.4)
     bars = "bars from least to most, cut where they leave the panel"
     note = f"{note} Dashed: means alone. {cost.note(rows, bars)}".strip()
     style.footnote(figure, sentences.footnote(summary, note))
@@ -132,10 +131,8 @@ _LEGEND = (HELD_OUT, TEST, SEEN, BASE, SCRATCH, CHANCE)
 
 
 def _base_value(summary: Summary, name: str) -> str:
-    value = summary.sweep.base.get(name)
-    return (
-        f"{axis_of(name).factor * float(value):g}{'%' if axis_of(name).factor == 100 else ''}" if value else "the base"
-    )
+    value, axis = summary.sweep.base.get(name), axis_of(name)
+    return f"{axis.tick(axis.factor * float(value))}{'%' if axis.factor == 100 else ''}" if value else "the base"
 
 
 def _levels(panel: Axes, x: Sequence[float], rows: Sequence[Row], summary: Summary) -> None:
@@ -226,10 +223,10 @@ def heat_map(summary: Summary) -> Figure:
         cell = (xs.index(x), ys.index(y))
         _cell(panel, cell, row, "black" if row.runs and row.metric.merit(row.score() - bright) > 0 else "white")
     for number, name, values in ((0, across, xs), (1, up, ys)):
-        factor = axis_of(name).factor
-        ticks = [f"{factor * value:g}" for value in values]
+        axis = axis_of(name)
+        ticks = [axis.tick(axis.factor * value) for value in values]
         (panel.set_xticks if number == 0 else panel.set_yticks)(range(len(values)), ticks)
-        (panel.set_xlabel if number == 0 else panel.set_ylabel)(axis_of(name).label)
+        (panel.set_xlabel if number == 0 else panel.set_ylabel)(axis.label)
     bar = figure.colorbar(drawn, ax=panel, label=summary.metric.label)
     if summary.metric.is_rank:  # better is higher
         bar.ax.invert_yaxis()

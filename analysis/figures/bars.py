@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
@@ -47,7 +46,7 @@ def toggles(summary: Summary) -> Figure:
         left.annotate("chance", (summary.chance, positions[0] + 0.42), (2, 0), textcoords="offset points", color="0.25",
                       fontsize=style.small())  # fmt: skip
     right.axvline(0, color="0.25", linewidth=0.8)
-    left.set_yticks(positions, [textwrap.fill(row.label, 24 if narrow else 36) for row in rows])
+    left.set_yticks(positions, [style.wrap_name(row.label) for row in rows])
     left.set_ylim(-0.6, len(rows) - 0.4)
     left.set_xlabel(summary.metric.label)
     difference = f"difference to the base, {summary.metric.name} ({summary.metric.unit})"
@@ -59,7 +58,7 @@ def toggles(summary: Summary) -> Figure:
     right.set_title("Paired difference", loc="left")
     title = style.caption(figure, sentences.heading(summary), sentences.against_base(rows))
     if title:
-        figure.suptitle(wrap(title, 0.95), x=0.01, ha="left")
+        figure.suptitle(wrap(title, 0.97, style.points("figure.titlesize")), x=0.01, ha="left")
     marks = "Differences pair runs of one seed. Filled: shown (Holm-corrected)."
     note = sentences.footnote(summary, f"{marks} {cut}".strip())
     style.footnote(figure, note)

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures import style, tooltips
+from analysis.figures import legends, style, tooltips
 from analysis.figures.style import axis_of, ratio_axis, wrap
 from analysis.stats import sentences
 from analysis.stats.summary import Row, Summary
@@ -69,12 +69,13 @@ def draw(summary: Summary, name: str) -> Figure:
     else:
         left.axhline(summary.chance, color="0.25", linestyle=":", linewidth=1)
         left.set_ylim(bottom=0)
-    base = f"{factor * float(summary.sweep.base[name]):g}{'%' if factor == 100 else ''}"
-    right.set_ylabel(style.wrap_label(f"difference to {base} on the same corpus ({summary.metric.unit})", 0.25))
+    base = f"{axis_of(name).tick(factor * float(summary.sweep.base[name]))}{'%' if factor == 100 else ''}"
+    right.set_ylabel(
+        style.wrap_label(f"difference to {base} on the same corpus ({summary.metric.unit})", 0.42 if narrow else 0.25)
+    )
     for panel in (left, right):
         ratio_axis(panel, places, axis_of(name), 1 if narrow else 2)
-    figure.legend(*left.get_legend_handles_labels(), loc="outside upper center",
-                  ncols=style.legend_columns([corpus for corpus, _ in shown]))  # fmt: skip
+    legends.draw(figure, legends.handles_of([left]), "outside upper center")
     words = "; ".join(f"{corpus}: {sentences.against_base(rows, f'its {base}')}" for corpus, rows in shown)
     left.set_title(wrap(style.caption(figure, sentences.heading(summary), words), 0.45), loc="left")
     note = sentences.footnote(summary, "Filled at the right: shown (Holm-corrected over all rows).")

@@ -16,6 +16,7 @@ _LINE = 0.8  # points from the middle of a line to its edge
 # Where a name may stand: across (-1 left of its point, 1 right), up, and steps of _GAP from the point.
 _PLACES = tuple((across, up, far) for far in (1.0, 2.0, 3.2) for across, up in
                 ((1, 0), (1, 1), (1, -1), (-1, 0), (-1, 1), (-1, -1), (0, 1), (0, -1)))  # fmt: skip
+_CONNECTION = {"arrowstyle": "-", "lw": 0.5, "color": "0.5", "shrinkA": 0, "shrinkB": 2}  # from the text's near side
 _SIDE = {1: "left", 0: "center", -1: "right"}
 _HEIGHT = {1: "bottom", 0: "center", -1: "top"}
 
@@ -44,6 +45,8 @@ def place(
     """
     figure = panel.get_figure(root=True)
     assert figure is not None
+    own = figure.dpi
+    figure.set_dpi(plt.rcParams["savefig.dpi"])  # letters are up to a tenth narrower at the resolution of the screen
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     pixel = figure.dpi / 72
@@ -56,6 +59,7 @@ def place(
     for name in names:
         if not any(_fits(panel, name, where, room, taken) for where in _PLACES):
             left_out.append(name.text)
+    figure.set_dpi(own)
     return left_out
 
 
@@ -72,7 +76,7 @@ def _fits(panel: Axes, name: Name, where: tuple[int, int, float], room: Bbox, ta
     written = panel.annotate(
         name.text, (name.x, name.y), (scale * across, scale * up), textcoords="offset points", ha=_SIDE[across],
         va=_HEIGHT[up], fontsize=plt.rcParams["legend.fontsize"], fontweight="bold" if name.bold else "normal",
-        arrowprops={"arrowstyle": "-", "lw": 0.5, "color": "0.5", "shrinkA": 0, "shrinkB": 2} if far > 1 else None,
+        arrowprops={**_CONNECTION, "relpos": ((1 - across) / 2, (1 - up) / 2)} if far > 1 else None,
     )  # fmt: skip
     box = _box(written)
     inside = room.x0 <= box.x0 and box.x1 <= room.x1 and room.y0 <= box.y0 and box.y1 <= room.y1

@@ -14,9 +14,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from analysis.figures import style, tooltips
+from analysis.figures import legends, style, tooltips
 from analysis.figures.style import wrap
 from analysis.runs.load import log_lines
+from analysis.stats import sentences
 from analysis.stats.summary import Row, Summary
 
 _BINS = 24
@@ -121,20 +122,18 @@ def draw(summary: Summary, folder: Path) -> Figure | None:
         axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         if len({place for x, _ in curves for place in x}) == 1:
             axes.set_xticks([next(x[0] for x, _ in curves if x)])
-    handles = {t: h for axes in grid.flat for h, t in zip(*axes.get_legend_handles_labels(), strict=True)}
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center",
-                  ncols=min(3, style.legend_columns(list(handles))), handlelength=3)  # fmt: skip
+    legends.draw(figure, legends.handles_of(list(grid.flat)), "outside lower center", most=3, handle=3.0)
     logged = {row.label: sum(bool(logs[run.id]) for run in row.runs.values()) for row in shown}
     finding = f"learning curves, {_seeds(logged)}{_ends(ends)}"
     some = len(summary.finished_rows) - len(shown)
     finding += f"; {some} row{'s' if some > 1 else ''} between the highest and the lowest left out" if some else ""
-    title = style.caption(figure, summary.sweep.title, finding)
+    title = style.caption(figure, sentences.heading(summary), finding)
     if title:
-        figure.suptitle(wrap(title), x=0.01, ha="left")
+        figure.suptitle(wrap(title, 0.97, style.points("figure.titlesize")), x=0.01, ha="left")
     unseen = [label for label, count in logged.items() if not count]
-    notes = [f"No log is left of {', '.join(unseen)}." if unseen else "", summary.state()]
-    if any(notes):  # in the caption alone: the legend stands below the panels
-        style.add_note(figure, " ".join(filter(None, notes)))
+    lost = f"No log is left of {', '.join(unseen)}." if unseen else ""
+    notes = [f"Preset {summary.sweep.setting}.", lost, summary.state()]
+    style.add_note(figure, " ".join(filter(None, notes)))  # in the caption alone: the legend stands below the panels
     return figure
 
 

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import offset_copy
 
-from analysis.figures import style, tooltips
+from analysis.figures import legends, style, tooltips
 from analysis.figures.ablation import is_curves, varying
 from analysis.figures.style import axis_of, headroom, ratio_axis, wrap
 from analysis.stats import sentences
@@ -73,8 +73,7 @@ def _curves(first: Summary, second: Summary, called: tuple[str, str]) -> tuple[F
         panel.set_title(wrap(style.caption(figure, words, _finding(here, called)), 0.9 / len(axes)), loc="left")
     panels[0][0].set_ylabel(first.metric.label)
     cut = headroom(panels[0][0], [*first.finished_rows, *second.finished_rows])
-    handles, labels = panels[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=style.legend_columns(labels))
+    legends.draw(figure, legends.handles_of([panels[0][0]]), "outside upper center")
     return figure, cut
 
 
@@ -110,11 +109,11 @@ def _rows(first: Summary, second: Summary, called: tuple[str, str]) -> Figure:
             panel.errorbar([level.mean], [position], xerr=reach, fmt=marker, color=colour, markerfacecolor=face,
                            label=called[k] if row is summary.finished_rows[0] else None)  # fmt: skip
             tooltips.mark(panel, level.mean, position, f"{called[k]}, {sentences.row_words(row)}")
-    panel.set_yticks(range(len(labels)), labels[::-1])
+    panel.set_yticks(range(len(labels)), [style.wrap_name(label) for label in labels[::-1]])
     panel.set_ylim(-0.6, len(labels) - 0.4)
     panel.set_xlim(left=0)
     panel.set_xlabel(first.metric.label)
-    figure.legend(loc="outside upper center", ncols=style.legend_columns(called))
+    legends.draw(figure, legends.handles_of([panel]), "outside upper center")
     finding = _finding(point_diffs(first.rows, second.rows), called)
     panel.set_title(wrap(style.caption(figure, first.sweep.title, finding), 0.9), loc="left")
     return figure

@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures import labels, style, tooltips
+from analysis.figures import labels, legends, style, tooltips
 from analysis.figures.style import headroom, wrap
 from analysis.stats import sentences
 from analysis.stats.cost import Cost, Measure, time
@@ -170,8 +170,7 @@ def _finish(figure: Figure, panel: Axes, row: Row, cost: Cost, scale: str = "") 
     what = "" if style.look().narrow else f": {cost.what}"
     panel.set_xlabel(f"cost of a run{what} ({cost.unit}{scale})")
     panel.set_ylabel(row.metric.label)
-    shown = panel.get_legend_handles_labels()[1]
-    figure.legend(loc="outside upper left", ncols=style.legend_columns(shown), columnspacing=1.4)
+    legends.draw(figure, legends.handles_of([panel]), "outside upper left", gap=1.4)
 
 
 def pareto_front(rows: Sequence[Row], cost: Cost) -> list[Row]:

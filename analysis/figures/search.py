@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import textwrap
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,7 +17,7 @@ from matplotlib.figure import Figure
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from analysis.figures import style, tooltips
+from analysis.figures import legends, style, tooltips
 from analysis.figures.labels import Name, place
 from analysis.figures.style import wrap
 from analysis.runs import journal
@@ -58,8 +59,7 @@ def history(study: optuna.Study, name: str) -> Figure:
     title = style.caption(figure, f"{name}, {len(done)} of {len(trials)} trials finished", finding)
     panel.set_title(wrap(title, 0.9), loc="left")
     # inside, it would lie on the marks of late trials
-    shown = panel.get_legend_handles_labels()[1]
-    figure.legend(loc="outside upper right", ncols=style.legend_columns(shown))
+    legends.draw(figure, legends.handles_of([panel]), "outside upper right")
     note = (
         "The best of many trials on a validation set is too high by luck: judge it by its test figures over new seeds."
     )
@@ -122,7 +122,8 @@ def varied_settings(trials: Sequence[FrozenTrial]) -> list[str]:
 def settings(study: optuna.Study, name: str) -> Figure | None:
     """Parallel coordinates (Inselberg 1985): an axis for each setting and for R@1, a line for each finished trial.
 
-    A setting that some trial lacks has no axis. None if fewer than FEWEST_SHOWN trials are finished or nothing varies.
+    The axes stand beside each other, or lie below each other where their words would not fit beside. A setting that
+    some trial lacks has no axis. None if fewer than FEWEST_SHOWN trials are finished or nothing varies.
     """
     trials = finished(study)[::-1]  # the best ones on top
     keys = [key for key in varied_settings(trials) if all(key in trial.params for trial in trials)]
@@ -132,25 +133,40 @@ def settings(study: optuna.Study, name: str) -> Figure | None:
     values = [value_of(trial) for trial in trials]
     low, high = min(values), max(values) if max(values) > min(values) else min(values) + 1
     shares = [(value - low) / (high - low) for value in values]
-    figure, panel = plt.subplots(figsize=style.look().size(3.2), layout="constrained")
+    ticks = [*(labels for _, labels in columns), {0.0: f"{low:.1f}", 1.0: f"{high:.1f}"}]
+    names = [*map(_name, keys), "R@1 (%)"]
+    lying = _is_crowded(names, ticks)
+    size = (style.look().width, 0.6 + 0.45 * len(names)) if lying else style.look().size(3.2)
+    figure, panel = plt.subplots(figsize=size, layout="constrained")
     style.no_grid(panel)
     colours = plt.colormaps["cividis_r"]
     for k, trial in enumerate(trials):
         heights = [*(positions[k] for positions, _ in columns), shares[k]]
         best = k == len(trials) - 1
         colour = style.RED if best else colours(0.1 + 0.9 * shares[k])
-        panel.plot(range(len(heights)), heights, color=colour, linewidth=1.8 if best else 0.8, zorder=3 if best else 2)
-        tooltips.mark(panel, len(keys), shares[k], f"trial {trial.number}: {values[k]:.1f}; {journal.settings(trial)}")
-    for k, (_, ticks) in enumerate(columns):
-        _axis(panel, k, ticks)
-    _axis(panel, len(keys), {0.0: f"{low:.1f}", 1.0: f"{high:.1f}"})
-    panel.set_xticks(range(len(keys) + 1), [*(_name(key) for key in keys), "R@1 (%)"])
-    panel.set_xlim(-0.3, len(keys) + 0.4)
-    panel.set_ylim(-0.06, 1.06)
-    panel.yaxis.set_visible(False)
+        panel.plot(
+            *_place(range(len(heights)), heights, lying),
+            color=colour,
+            linewidth=1.8 if best else 0.8,
+            zorder=3 if best else 2,
+        )
+        tooltips.mark(
+            panel,
+            *_place(len(keys), shares[k], lying),
+            f"trial {trial.number}: {values[k]:.1f}; {journal.settings(trial)}",
+        )
+    for k, labels in enumerate(ticks):
+        _axis(panel, k, labels, lying)
+    if lying:
+        panel.set_yticks(range(len(names)), [textwrap.fill(" ".join(name.split()), 18) for name in names])
+        panel.set(ylim=(len(keys) + 0.5, -0.3), xlim=(-0.1, 1.1))
+    else:
+        panel.set_xticks(range(len(names)), names)
+        panel.set(xlim=(-0.3, len(keys) + 0.4), ylim=(-0.06, 1.06))
+    (panel.xaxis if lying else panel.yaxis).set_visible(False)
     for side in ("left", "bottom"):
         panel.spines[side].set_visible(False)
-    panel.tick_params(axis="x", length=0)
+    panel.tick_params(length=0)
     finding = f"the best, trial {trials[-1].number}, has {journal.settings(trials[-1])}"
     panel.set_title(wrap(style.caption(figure, f"{name}, settings of {len(trials)} finished trials", finding), 0.9),
                     loc="left")  # fmt: skip
@@ -174,10 +190,24 @@ def _column(values: Sequence[Any], key: str, trial: FrozenTrial) -> tuple[list[f
     return ((scaled(values) - low) / (high - low)).tolist(), labels
 
 
-def _axis(panel: Axes, x: float, ticks: dict[float, str]) -> None:
-    panel.plot([x, x], [0, 1], color=style.QUIET, linewidth=0.7, zorder=1)
+def _place(along: Any, height: Any, lying: bool) -> tuple[Any, Any]:
+    """x and y of a value at that height of an axis; along: the number of the axis."""
+    return (height, along) if lying else (along, height)
+
+
+def _is_crowded(names: Sequence[str], ticks: Sequence[dict[float, str]]) -> bool:
+    """Whether axes beside each other would have no room for the words below or right of them."""
+    room = 0.92 * 72 * style.look().width / (len(names) + 0.7)  # points from one axis to the next
+    words = max(len(word) for name in names for word in name.split())
+    values = max(len(text) for labels in ticks for text in labels.values())
+    return max(0.57 * style.points("xtick.labelsize") * words, 0.57 * style.small() * values + 6) > room
+
+
+def _axis(panel: Axes, number: int, ticks: dict[float, str], lying: bool) -> None:
+    panel.plot(*_place([number, number], [0, 1], lying), color=style.QUIET, linewidth=0.7, zorder=1)
     for height, text in ticks.items():
-        panel.annotate(text, (x, height), (3, 0), textcoords="offset points", va="center", fontsize=style.small(),
+        panel.annotate(text, _place(number, height, lying), (0, -3) if lying else (3, 0), textcoords="offset points",
+                       ha="center" if lying else "left", va="top" if lying else "center", fontsize=style.small(),
                        zorder=5, bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none",
                                        "alpha": 0.8})  # fmt: skip
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import math
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
@@ -143,16 +143,9 @@ def add_note(figure: Figure, text: str) -> None:
     _NOTES[figure] = f"{_NOTES.get(figure, '')} {text}"
 
 
-def legend_columns(labels: Sequence[str]) -> int:
-    """Number of columns of a legend that is no wider than the figure."""
-    size = small()
-    widths = [size * (0.55 * len(label) + 4.6) for label in labels]  # the mark before it and the gap after it
-    for columns in range(len(labels), 1, -1):
-        height = math.ceil(len(labels) / columns)
-        parts = [max(widths[k : k + height]) for k in range(0, len(labels), height)]
-        if sum(parts) <= 72 * _look.width:
-            return columns
-    return 1
+def wrap_name(label: str) -> str:
+    """The name of a row, in lines that leave room for its bar."""
+    return textwrap.fill(label, 24 if _look.narrow else 36)
 
 
 def no_grid(axes: Axes) -> None:
@@ -171,12 +164,14 @@ _TICKS = 12  # values that are each named below the axis
 
 @dataclass(frozen=True)
 class Axis:
-    """How a config field is shown. words: in captions; label: at the axis, with the unit; factor: to that unit."""
+    """How a config field is shown. words: in captions; label: at the axis, with the unit; factor: to that unit; tick: a
+    value in that unit, beside the axis."""
 
     words: str
     label: str
     factor: float = 1.0
     log: bool = False
+    tick: Callable[[float], str] = "{:g}".format
 
 
 def axis_of(name: str) -> Axis:
@@ -188,13 +183,15 @@ def axis_of(name: str) -> Axis:
     field = FIELDS[name]
     if field.unit == "share":
         return Axis(field.axis, f"{field.axis} (%)", 100, log=field.log)
+    if field.unit == "rate":
+        return Axis(field.axis, field.axis, log=field.log, tick=field.show)
     return Axis(field.axis, field.axis, log=field.log)
 
 
 def wrap(text: str, share: float = 1.0, size: float | None = None) -> str:
     """The text with a capital, in lines that fit into that share of the figure's width.
 
-    size: points of its letters; of a title, where none is given.
+    size: points of its letters; of a panel's title, where none is given.
     """
     letters = share * 72 * _look.width / (_letter() * (size or points("axes.titlesize")))
     return "\n".join(textwrap.wrap(text[:1].upper() + text[1:], max(8, int(letters))))
@@ -212,7 +209,7 @@ def ratio_axis(panel: Axes, x: Sequence[float], axis: Axis, columns: int = 1) ->
         panel.set_xscale("log")
         panel.xaxis.set_minor_locator(NullLocator())
     if x and len(set(x)) <= _TICKS:
-        panel.set_xticks(x, _apart(x, log, columns))
+        panel.set_xticks(x, _apart(x, [axis.tick(value) for value in x], log, columns))
     elif log:
         panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         panel.xaxis.set_major_formatter("{x:g}")
@@ -229,19 +226,19 @@ def ratio_axis(panel: Axes, x: Sequence[float], axis: Axis, columns: int = 1) ->
         panel.set_xlim(low - margin, high + 1.5 * margin)  # room for the seeds of the last value, to its right
 
 
-def _apart(x: Sequence[float], log: bool, columns: int) -> list[str]:
-    """The values as labels; '' for one that would touch the label before it."""
+def _apart(x: Sequence[float], labels: Sequence[str], log: bool, columns: int) -> list[str]:
+    """The labels of the values; '' for one that would touch the label before it."""
     positions = [math.log(position) if log else position for position in x]  # of values, in the panel's own scale
     room = 72 * 0.68 * _look.width / columns / ((max(positions) - min(positions)) or 1)  # points a unit
     letter = 0.62 * points("xtick.labelsize")
     texts, end = [], -math.inf
-    for position, value in sorted(zip(positions, x, strict=True)):
-        half = letter * len(f"{value:g}") / 2
+    for position, label in sorted(zip(positions, labels, strict=True)):
+        half = letter * len(label) / 2
         free = room * position - half > end
-        texts.append((value, f"{value:g}" if free else ""))
+        texts.append((position, label if free else ""))
         end = room * position + half + 2 if free else end
     of = dict(texts)
-    return [of[value] for value in x]
+    return [of[position] for position in positions]
 
 
 def wrap_label(text: str, share: float) -> str:

@@ -24,6 +24,7 @@ from simvtp.config.schema import FIELDS
 MAIN = "text_to_video"
 WANTED = 3.0
 _TEST_CORPUS = "data.finetune"
+_AXES = 3  # of which the base's values are all named
 _ERROR = 80  # letters of an error that tables and figures have room for; the report has all of it
 
 
@@ -224,13 +225,17 @@ def _row(
 
 
 def _label(sweep: Sweep, point: Point) -> str:
-    """The point's label; of the base, also that it is the base, and at which ratios."""
+    """The point's label; of the base, also that it is the base, and at which values: of several axes, the shares."""
     if not point.base:
         return point.label
     if point.label != "base":
         return f"{point.label} (base)"
-    shares = [FIELDS[axis] for axis in sweep.axes if axis in FIELDS and FIELDS[axis].unit == "share"]
-    values = [f"{field.label} {field.show(sweep.base[field.path])}" for field in shares]
+    fields = [FIELDS[axis] for axis in sweep.axes if axis in FIELDS and axis not in CORPORA]
+    if len(fields) > _AXES:
+        fields = [field for field in fields if field.unit == "share"]
+    labels = [field.label for field in fields]
+    names = [f"{field.section} {field.label}" if labels.count(field.label) > 1 else field.label for field in fields]
+    values = [f"{name} {field.show(sweep.base[field.path])}" for name, field in zip(names, fields, strict=True)]
     return f"base ({', '.join(values)})" if values else "base"
 
 

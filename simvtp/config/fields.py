@@ -145,7 +145,7 @@ class Field:
         try:
             converted = _CONVERT[self.kind](value)
         except (ValueError, KeyError, TypeError, ArithmeticError):
-            raise ConfigError(f"{self.path}: {quoted(value)} is not {_WANTED[self.kind]}") from None
+            raise ConfigError(f"{self.path}: {quoted(value)} is not {self._wanted(value)}") from None
         if self.kind is float and not math.isfinite(converted):
             raise self._refusal(converted, "a finite number")
         if self.choices and converted not in self.choices and not self.is_open:
@@ -158,6 +158,9 @@ class Field:
             except ValueError as takes:
                 raise self._refusal(converted, str(takes)) from None
         return value if self.kind is not float and type(converted) is type(value) and converted == value else converted
+
+    def _wanted(self, value: Any) -> str:
+        return self.takes if self.kind is str and not isinstance(value, str) else _WANTED[self.kind]
 
     def _refusal(self, value: Any, takes: str) -> ConfigError:
         return ConfigError(f"{self.path}: {quoted(value)} is not possible; it takes {takes}")
@@ -272,7 +275,9 @@ def _field(path: str, annotation: Any, stated: Any, common: Mapping[str, Any]) -
         facts.pop(fact) for fact in ("within", "label", "in_id", "unit", "axis", "log")
     )
     label = label or name.replace("_", " ")
-    axis = f"{_STAGES[part]} {axis or label}" if part in _STAGES else axis or f"{part} {label}".strip()
+    axis = (
+        f"{_STAGES[part]} {axis or label}" if part in _STAGES else axis or f"{part.rpartition('.')[2]} {label}".strip()
+    )
     return Field(
         path=path, kind=kind, choices=choices, default=stated.default, label=label,
         axis=axis, log=log or unit == "rate",

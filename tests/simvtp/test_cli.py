@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -12,8 +13,10 @@ import torch
 
 from simvtp import evaluate, finetune, pretrain, run
 from simvtp.cli import boundary
+from simvtp.config.plugins.loading import load_plugin
 from simvtp.errors import ConfigError, DataError, NotFinite, printable
 from simvtp.runtime.locks import Busy
+from tests.simvtp.config.plugins.own import EVALUATOR
 
 Call = Callable[..., tuple[int, str]]
 
@@ -60,6 +63,21 @@ def test_an_unknown_error_names_its_report(error: Exception, capsys: pytest.Capt
     assert report.read_text().startswith("Traceback (most recent call last)")
     assert "Traceback" not in said
     report.unlink()
+
+
+@pytest.mark.usefixtures("plugins_apart")
+def test_an_error_in_the_code_of_a_plugin_names_the_plugin(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(EVALUATOR + "\n\ndef fails():\n    raise AttributeError('no such thing')\n")
+    load_plugin(str(path))
+    line = path.read_text().splitlines().index("    raise AttributeError('no such thing')") + 1
+    assert boundary(sys.modules["mine"].fails) == 1
+    said = capsys.readouterr().err
+    match = re.fullmatch(
+        rf"error: plugin {path}, line {line}: AttributeError: no such thing\. The report is (\S+)\n", said
+    )
+    assert match
+    Path(match[1]).unlink()
 
 
 def test_the_code_of_a_command_is_given_on() -> None:

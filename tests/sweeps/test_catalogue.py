@@ -81,14 +81,24 @@ def test_paths_and_names() -> None:
         (PLAIN.replace("mask.video", "mask.vide"), "my_study.py, line 3: unknown config key 'mask.vide'"),
         (PLAIN.replace("0.6", "1.6"), r"my_study.py, line 3: mask.video: 1.6 is not possible; it takes a number in [0"),
         (PLAIN.replace("points", "axes=('mask.vide',), points"), "did you mean 'mask.video'"),
+        (
+            PLAIN.replace("(0.5, 0.6)", "0.5"),
+            "mask.video: 0.5 is one value; give a list of values, such as [0.5]",
+        ),
+        (PLAIN.replace("mask.video", "mask.kind").replace("(0.5, 0.6)", "'tube'"), "mask.kind: 'tube' is one value"),
+        (PLAIN.replace("mask.video", "pretrain.length").replace("(0.5, 0.6)", "[400]"), "length: 400 is not text"),
+        (PLAIN.replace("points=", ""), "line 3: TypeError: Sweep.__init__() takes 2 positional arguments"),
+        (PLAIN.replace('choices("mask.video", (0.5, 0.6))', "3"), "line 3: TypeError: 'int' object is not iterable"),
     ],
 )
-def test_what_a_file_may_not_say(text: str, message: str, tmp_path: Path) -> None:
+def test_what_a_file_may_not_say(text: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = written(tmp_path, text)
-    with pytest.raises(ConfigError) as caught:
-        from_file(path)
-    assert message in str(caught.value)
-    assert "my_study.py" in str(caught.value)
+    monkeypatch.chdir(tmp_path)
+    for typed in (path, "my_study.py"):  # a relative path too
+        with pytest.raises(ConfigError) as caught:
+            from_file(typed)
+        assert message in str(caught.value)
+        assert str(caught.value).startswith(typed)
 
 
 POINTS = """
@@ -104,6 +114,13 @@ SWEEP = Sweep("Mine", points=lambda base: {points})
         ("[Point('a', {'mask.vide': 1})]", "sweep my_study: point 'a': unknown config key 'mask.vide'"),
         ("[Point('a', {'mask.video': 2})]", "sweep my_study: point 'a': mask.video: 2.0 is not possible"),
         ("[Point('a', {'mask.video': .1}), Point('a', {'mask.video': .2})]", "label 'a' stands for two points"),
+        ("[Point('', {'mask.video': .1})]", "line 3: the label of a point is one line of text, not ''"),
+        (r"[Point('a\nb', {'mask.video': .1})]", r"the label of a point is one line of text, not 'a\nb'"),
+        ("[Point(5, {'mask.video': .1})]", "the label of a point is one line of text, not 5"),
+        ("[Point('a', 'mask.video')]", "point 'a': its settings are field: value pairs, not 'mask.video'"),
+        ("[{'mask.video': .1}]", "a point is made by Point(label, {field: value}), and {'mask.video': 0.1} is none"),
+        ("[Point('a', {'mask.video': .1, 'seed': 0})]", "point 'a': each seed of --seeds trains every point"),
+        ("[Point('a', {'machine.threads': 2})]", "point 'a': machine.threads changes no result; take it with --set"),
         ("[Point('base', {'mask.video': .1})]", "label 'base' stands for two points, the base and mask.video=0.1"),
     ],
 )
@@ -113,6 +130,15 @@ def test_what_its_points_may_not_be(points: str, message: str, tmp_path: Path) -
     with pytest.raises(ConfigError) as caught:
         make_plan(name, "tiny", preset("tiny"), (0,), sweep)
     assert message in str(caught.value)
+
+
+def test_points_from_a_generator_are_there_each_time(tmp_path: Path) -> None:
+    points = "(Point(f'v{share}', {'mask.video': share}) for share in (0.1, 0.2))"
+    text = POINTS.replace("lambda base: {points}", points)
+    _, sweep = from_file(written(tmp_path, text))
+    assert isinstance(sweep, Sweep)
+    for _ in range(2):
+        assert [point.label for point in sweep.points_around(preset("tiny"))] == ["base", "v0.1", "v0.2"]
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,10 @@ def _load(path: Path, place: Path, module: str | None) -> Plugin:
         hint = "; name the package that it is part of" if "attempted relative import" in str(error) else ""
         raise ConfigError(f"plugin {place}{where}: {type(error).__name__}: {error}{hint}") from error
     if not any(extension.plugin == plugin for extension in EXTENSIONS.values()):
-        raise ConfigError(f"plugin {place}: it registers nothing; docs/extend.md shows how a plugin does")
+        raise ConfigError(
+            f"plugin {place}: it registers nothing; a decorator with a name does, such as "
+            '@register_evaluator("NAME") (docs/extend.md)'
+        )
     _loaded[plugin.place] = plugin
     return plugin
 

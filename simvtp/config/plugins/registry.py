@@ -84,12 +84,14 @@ class CorpusKind:
 
 @dataclass(frozen=True)
 class Extension:
-    """Something that a plugin adds. made: what was decorated (for masks and corpora: `Mask`, `CorpusKind`)."""
+    """Something that a plugin adds. made: what was decorated (for masks and corpora: `Mask`, `CorpusKind`); origin: the
+    name of what was decorated in its module."""
 
     kind: Kind
     name: str
     made: Any
     plugin: Plugin
+    origin: str
     options: tuple[str, ...] = ()
 
 
@@ -106,6 +108,10 @@ def register_objective(name: str) -> Callable[[type[Any]], type[Any]]:
     """
 
     def register(made: type[Any]) -> type[Any]:
+        if not (isinstance(made, type) and issubclass(made, PretrainObjective)):
+            raise ConfigError(f"objective {name}: {made.__name__} must be a class that derives from PretrainObjective")
+        if isinstance(made.passes, str):
+            raise ConfigError(f"objective {name}: its passes are a list, such as passes = ({made.passes!r},)")
         if unknown := [part for part in made.passes if part not in PASSES]:
             raise ConfigError(f"objective {name}: there is no pass {unknown[0]!r}; it takes {', '.join(PASSES)}")
         return _register("objective", name, made, 0.0, "[0, inf)")
@@ -197,7 +203,11 @@ def _add(kind: Kind, name: str, extension: Any, decorated: Callable[..., Any], o
         if name in _built_in(kind, section) or (before is not None and before.plugin.place != plugin.place):
             whose = f"the plugin {before.plugin.place}" if before is not None else "the framework itself"
             raise ConfigError(f"{kind} {name}: {plugin.place} registers a name that {whose} has; take another")
-        EXTENSIONS[path] = Extension(kind, name, extension, plugin, options)
+        if before is not None and before.origin != decorated.__qualname__:
+            raise ConfigError(
+                f"{kind} {name}: {plugin.place} registers it twice, as {before.origin} and {decorated.__qualname__}"
+            )
+        EXTENSIONS[path] = Extension(kind, name, extension, plugin, decorated.__qualname__, options)
 
 
 def _built_in(kind: Kind, section: str) -> Collection[str]:

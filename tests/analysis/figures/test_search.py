@@ -13,10 +13,11 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from analysis import plot, report
-from analysis.figures import search, style
+from analysis.figures import looks, search, style
 from analysis.figures.tooltips import spots
 from analysis.runs import journal
 from analysis.runs.schema import Unreadable
+from tests.analysis.figures.words import cut, overlapping
 from tests.analysis.folders import Builder, write
 
 
@@ -159,7 +160,7 @@ def write_growing_journal(path: Path, count: int = 12) -> Path:
         trial = study.ask()
         depth = trial.suggest_int("model.depth", 1, 6)
         kind = trial.suggest_categorical("mask.kind", ["tube", "frame", "random"])
-        rate = trial.suggest_float("pretrain.lr", 1e-4, 1e-2, log=True)
+        rate = trial.suggest_categorical("pretrain.lr", [1e-4, 1.2e-3, 1e-2])
         study.tell(trial, [10 + depth + 3 * (kind == "tube") + rate, depth / 2])
     return path
 
@@ -167,6 +168,24 @@ def write_growing_journal(path: Path, count: int = 12) -> Path:
 @pytest.fixture
 def study(tmp_path: Path) -> optuna.Study:
     return journal.read(write_growing_journal(tmp_path / "sweeps/search-tiny/study.journal"))
+
+
+@pytest.mark.parametrize(("name", "lying"), [("default", False), ("cvpr", False), ("acl", True)])
+def test_axes_without_room_beside_each_other_lie_below_each_other(study: optuna.Study, name: str, lying: bool) -> None:
+    style.apply(looks.of_style(name))
+    figure = search.settings(study, "search-tiny")
+    assert figure is not None
+    (panel,) = figure.axes
+    shown = panel.get_yticklabels() if lying else panel.get_xticklabels()
+    assert [" ".join(text.get_text().split()) for text in shown] == [
+        "model depth", "mask kind", "pre-training learning rate", "R@1 (%)",
+    ]  # fmt: skip
+    assert panel.yaxis_inverted() == lying  # R@1 is the last and lowest
+    along, heights = panel.get_lines()[11].get_data()[:: -1 if lying else 1]
+    assert list(along) == [0, 1, 2, 3]
+    assert heights[-1] == 1.0  # the best of all
+    assert cut(figure) == []
+    assert overlapping(figure) == []
 
 
 def test_a_line_for_each_trial_over_an_axis_for_each_setting(study: optuna.Study) -> None:

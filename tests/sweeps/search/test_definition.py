@@ -1,5 +1,7 @@
 """What a search may consist of: its axes, its constraints, its sampler."""
 
+from typing import Any
+
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
@@ -63,7 +65,22 @@ def test_choices_and_searches_that_cannot_be() -> None:
     with pytest.raises(ConfigError, match=r"mask\.kind: it is there twice"):
         Search("", (one_of("mask.kind", "tube"), one_of("mask.kind", "frame")))
     with pytest.raises(ConfigError, match="sampler 'best' is not known; it is one of tpe, joint_tpe, random"):
-        Search("", (), sampler="best")
+        Search("", (one_of("mask.kind", "tube"),), sampler="best")
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ({"axes": ()}, "axes of a search: there is none"),
+        ({"axes": one_of("mask.kind", "tube")}, "is no tuple of Axis; mind the comma"),
+        ({"minimise": FLOP}, "minimise of a search: .* is no tuple of Measure; mind the comma"),
+        ({"constraints": (FLOP,)}, "constraints of a search: .* is no tuple of AtMost"),
+        ({"minimise": (FLOP, FLOP)}, r"a measure is there twice among pre-training \(TFLOP\), pre-training \(TFLOP\)"),
+    ],
+)
+def test_members_of_a_search_that_cannot_be(members: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Search("", **{"axes": (one_of("mask.kind", "tube"),), **members})
 
 
 def test_the_base_is_a_point_where_every_axis_has_its_value() -> None:
@@ -94,7 +111,7 @@ def test_costs_and_constraints_are_known_before_training() -> None:
     assert space.violations({"model.depth": 2, "model.heads": 3}) == {"config that can be run": 1.0}  # 64 / 3
     epochs = override(BASE, {"pretrain.length": "4 epochs"})
     with pytest.raises(ConfigError, match='a length in steps, not "4 epochs"'):
-        Space(Search("", (), minimise=(FLOP,)), epochs, (0,))
+        Space(Search("", (one_of("mask.kind", "tube"),), minimise=(FLOP,)), epochs, (0,))
 
 
 def test_a_rung_shortens_a_length_that_is_searched_too() -> None:

@@ -75,6 +75,13 @@ def test_a_module_of_a_package_is_loaded_as_a_job_loads_it(tmp_path: Path, monke
         (OBJECTIVE.replace('("video",)', '("vidoe",)'), "there is no pass 'vidoe'"),
         (OBJECTIVE.replace('setting("its power", 2, within="[1, 9]")', "2"), "declared without `setting`"),
         (OBJECTIVE.replace("@dataclass(frozen=True)", ""), "must be a dataclass"),
+        (OBJECTIVE.replace('("video",)', '("video")'), r"its passes are a list, such as passes = \('video',\)"),
+        (OBJECTIVE.replace("(PretrainObjective):", ":"), "Extra must be a class that derives from PretrainObjective"),
+        (
+            OBJECTIVE.replace('register_objective("extra")', "register_objective"),
+            r"a decorator with a name does, such as",
+        ),
+        (EVALUATOR + EVALUATOR.replace("def norm", "def other"), "mine.py registers it twice, as norm and other"),
     ],
 )
 def test_a_plugin_that_cannot_be_used_is_named(tmp_path: Path, source: str, message: str) -> None:
@@ -82,6 +89,13 @@ def test_a_plugin_that_cannot_be_used_is_named(tmp_path: Path, source: str, mess
     path.write_text(source)
     with pytest.raises(ConfigError, match=message):
         load_plugin(str(path))
+
+
+def test_an_option_has_the_name_of_its_extension_on_axes(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(OBJECTIVE)
+    load_plugin(str(tmp_path / "mine.py"))
+    axes = {path: field.axis for path, field in registry.FIELDS.items()}
+    assert axes == {"objective.extra": "weight of extra", "objective.extra.power": "extra power"}
 
 
 def test_two_plugins_do_not_share_a_name(tmp_path: Path) -> None:
