@@ -24,7 +24,7 @@ def load_results(folder: str | Path) -> Results:
     folder: such as "results/". Results that are damaged, of another version or of another config than their sweep
     defines are listed in `Results.left_out` only. Raises DataError if the folder holds no finished run.
     """
-    return Results(load(Path(folder)))
+    return Results(load(Path(folder).expanduser()))
 
 
 class Results:

@@ -163,6 +163,8 @@ def draw_video_mask(batch: int, model: Model, mask: Mask, generator: torch.Gener
 
 def _checked(drawn: VideoMask, batch: int, model: Model, mask: Mask) -> VideoMask:
     """The mask of a plugin; raises ConfigError if it does not split the tubes of each clip as it says it does."""
+    if not isinstance(drawn, VideoMask):
+        raise ConfigError(f"mask.kind: {mask.kind} gives {type(drawn).__name__}; it must give a VideoMask")
     count = tubes_masked(model, mask)
     whole = torch.cat((drawn.visible, drawn.masked), dim=1).sort(dim=1).values
     if drawn.masked.shape != (batch, count) or not torch.equal(whole, torch.arange(model.tubes).expand(batch, -1)):

@@ -117,10 +117,9 @@ def losses(model: SimVTPModel, batch: MaskedBatch, config: Config) -> dict[str, 
     step = Step(config, model, batch, tubes, encoded)
     for name, (_, added) in active(config, "objective").items():
         found[name] = added.loss(model.added_head(name), step)
-        if found[name].dim():
-            raise ConfigError(
-                f"objective {name}: its loss has the shape {tuple(found[name].shape)}; it must be a scalar"
-            )
+        if not isinstance(found[name], Tensor) or found[name].dim():
+            given = getattr(found[name], "shape", type(found[name]).__name__)
+            raise ConfigError(f"objective {name}: its loss is {given}; it must be a scalar tensor")
     return found
 
 

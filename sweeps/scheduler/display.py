@@ -140,7 +140,7 @@ def plan_table(plan: Plan, states: Mapping[str, RunState]) -> Table:
     would = {"done": "cached", "failed": "failed: --retry failed", "running": "running",
              "interrupted": "would continue", "queued": "submitted"}  # fmt: skip
     shared = plan.shared_stages()
-    table = Table(title=f"{plan.folder}: {len(plan.runs)} runs", title_justify="left")
+    table = Table(title=f"{plan.folder}: {len(plan.runs)} run{'s' * (len(plan.runs) != 1)}", title_justify="left")
     for name in ("point", "seed", "run", "pre-training", "what"):
         table.add_column(name)
     for run in plan.runs.values():

@@ -8,6 +8,7 @@ that `python -m simvtp.config show` prints.
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -94,6 +95,15 @@ class Extension:
     origin: str
     options: tuple[str, ...] = ()
 
+
+# What an extension is called with; of an objective, its `loss`.
+CALLED_WITH: dict[Kind, tuple[str, ...]] = {
+    "objective": ("head", "step"),
+    "mask": ("batch", "model", "mask", "generator"),
+    "corpus": ("spec", "split"),
+    "evaluator": ("gallery",),
+    "augmentation": ("clip", "random"),
+}
 
 # "objective.features", "mask.border", "evaluate.spread", ... -> what it is; of an augmentation, one key a stage.
 EXTENSIONS: dict[str, Extension] = {}
@@ -196,6 +206,7 @@ def _register(kind: Kind, name: str, made: _Made, off: bool | float, within: str
 def _add(kind: Kind, name: str, extension: Any, decorated: Callable[..., Any], options: tuple[str, ...] = ()) -> None:
     if not name.isidentifier() or name != name.lower():
         raise ConfigError(f"{kind} {name!r}: a name takes small letters, digits and _")
+    _check_call(kind, name, decorated)
     plugin = Plugin.of_module(sys.modules[decorated.__module__])
     for section in SECTIONS[kind]:
         path = f"{section}.{name}"
@@ -208,6 +219,21 @@ def _add(kind: Kind, name: str, extension: Any, decorated: Callable[..., Any], o
                 f"{kind} {name}: {plugin.place} registers it twice, as {before.origin} and {decorated.__qualname__}"
             )
         EXTENSIONS[path] = Extension(kind, name, extension, plugin, decorated.__qualname__, options)
+
+
+def _check_call(kind: Kind, name: str, decorated: Callable[..., Any]) -> None:
+    """Raise ConfigError where what was decorated cannot be called with the arguments of its kind."""
+    method, given = "loss" if kind == "objective" else "__call__", CALLED_WITH[kind]
+    if isinstance(decorated, type):
+        called = next((vars(base)[method] for base in decorated.__mro__ if method in vars(base)), None)
+        given = ("self", *given)
+    else:
+        called = decorated
+    try:
+        inspect.signature(called).bind(*given)  # type: ignore[arg-type]
+    except TypeError:
+        takes = inspect.signature(called) if callable(called) else "()"
+        raise ConfigError(f"{kind} {name}: it is called with ({', '.join(given)}), and takes {takes}") from None
 
 
 def _built_in(kind: Kind, section: str) -> Collection[str]:

@@ -67,8 +67,36 @@ def test_its_head_learns_and_the_other_losses_stay_as_they_are() -> None:
 def test_a_loss_that_is_no_scalar_is_refused() -> None:
     objective((2,))
     made = config(**ALONE, objective__clean=1)
-    with pytest.raises(ConfigError, match=r"objective clean: its loss has the shape \(2,\)"):
+    with pytest.raises(
+        ConfigError, match=r"objective clean: its loss is torch\.Size\(\[2\]\); it must be a scalar tensor"
+    ):
         losses(model(made), batch(made), made)
+
+
+def test_a_loss_that_is_no_tensor_is_refused() -> None:
+    @register_objective("nothing")
+    @dataclass(frozen=True)
+    class Nothing(PretrainObjective):
+        """weight of nothing; 0: off"""
+
+        passes = ("video",)
+
+        def loss(self, head: nn.Module | None, step: Step) -> Any:  # noqa: ARG002
+            return 0
+
+    made = config(**ALONE, objective__nothing=1)
+    with pytest.raises(ConfigError, match="objective nothing: its loss is int; it must be a scalar tensor"):
+        losses(model(made), batch(made), made)
+
+
+def test_a_mask_that_is_none_is_refused() -> None:
+    @register_mask("absent", count=lambda shape, mask: 3)  # noqa: ARG005
+    def absent(clips: int, shape: Model, mask: Mask, random: Any) -> None:
+        pass
+
+    made = config(mask__kind="absent")
+    with pytest.raises(ConfigError, match=r"mask\.kind: absent gives NoneType; it must give a VideoMask"):
+        draw_video_mask(2, made.model, made.mask, torch.Generator())
 
 
 @pytest.mark.parametrize("masked", [[[0, 1], [0, 2]], [[0], [1]]])

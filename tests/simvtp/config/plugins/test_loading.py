@@ -82,6 +82,8 @@ def test_a_module_of_a_package_is_loaded_as_a_job_loads_it(tmp_path: Path, monke
             r"a decorator with a name does, such as",
         ),
         (EVALUATOR + EVALUATOR.replace("def norm", "def other"), "mine.py registers it twice, as norm and other"),
+        (EVALUATOR.replace("(gallery)", "()"), r"evaluator norm: it is called with \(gallery\), and takes \(\)"),
+        (OBJECTIVE.replace("(self, head, step)", "(self, step)"), r"called with \(self, head, step\), and takes"),
     ],
 )
 def test_a_plugin_that_cannot_be_used_is_named(tmp_path: Path, source: str, message: str) -> None:
