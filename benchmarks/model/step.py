@@ -61,7 +61,8 @@ TOLERANCE = {"ours fp32": 1e-4, CHECKPOINTED: 1e-4, "ours bf16": 2e-2}  # of the
 
 
 def config_of(name: str, batch: int, assignments: list[str]) -> Config:
-    changes = {"pretrain.batch": batch, "model.dropout": 0.0}
+    """A preset as both can compute it: the plain step decodes every masked tube and draws no dropout."""
+    changes = {"pretrain.batch": batch, "model.dropout": 0.0, "mask.decoded": 1.0}
     return override(preset(name), {**changes, **parse_assignments(assignments)})
 
 

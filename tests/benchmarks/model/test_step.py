@@ -10,10 +10,14 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from benchmarks.model import step
+from benchmarks.model.plain import plain_losses
 from simvtp.config.presets import preset
 from simvtp.distributed.process_group import joined
+from simvtp.models.objectives import losses
+from simvtp.models.simvtp import SimVTPModel
 
 
 def test_a_timing_is_the_mean_of_calls_after_one_that_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,6 +31,18 @@ def test_a_timing_is_the_mean_of_calls_after_one_that_is_not_counted(monkeypatch
     lasting = iter([0.25, 0.125, 0.375])  # half a second takes two more calls like the first
     assert step.seconds_of(action) == 0.25
     assert not list(lasting)
+
+
+def test_the_preset_that_is_timed_has_the_plain_losses() -> None:
+    config = step.config_of("tiny", 4, [])
+    known = step.WORDS[config.data.tokenizer]
+    model = SimVTPModel(config, known.size)
+    given = step.masked(step.make_batch(config), config, known, 0, torch.device("cpu"))  # type: ignore[arg-type]
+    with torch.no_grad():
+        ours, plain = losses(model, given, config), plain_losses(model, given, config)
+    assert {name: loss.item() for name, loss in ours.items()} == pytest.approx(
+        {name: loss.item() for name, loss in plain.items()}, rel=1e-5
+    )
 
 
 def _count(place: dict[str, str], pause: float, answer: Path) -> None:
