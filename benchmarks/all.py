@@ -71,7 +71,7 @@ def main() -> None:
 def save(name: str, printed: str, machine: dict[str, str], record: dict[str, object]) -> None:
     """Into the page and the history at once, so that what comes later may fail."""
     printed_tables = tables_of(printed)
-    where = f"{machine['date'][:10]}, {machine['commit']}, {machine['cores']} cores of {machine['processor']}."
+    where = f"{machine['cores']} cores of {machine['processor']}."  # date and commit: in the history
     text = "\n\n".join("\n".join(lines) for lines, _ in printed_tables)
     PAGE.write_text(fill_block(PAGE.read_text(), name, f"{where}\n\n{text}"))
     tables = record["tables"]

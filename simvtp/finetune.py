@@ -18,12 +18,12 @@ from simvtp.data.from_config import build_train_loader, retrieval_corpus, tokeni
 from simvtp.data.resolve import experiment_from
 from simvtp.data.train_loader import Batch
 from simvtp.distributed.collectives import all_gather_with_grad
+from simvtp.distributed.device_copy import copy_to_device
 from simvtp.distributed.process_group import decide, joined, leads, owned, size
 from simvtp.evaluation.encode import encode_gallery, gallery
 from simvtp.evaluation.metrics import both_directions
 from simvtp.models.dual_encoder import DualEncoder
 from simvtp.models.objectives import contrastive_loss
-from simvtp.runtime.device_copy import copy_to_device
 from simvtp.runtime.files import read_json, write_json
 from simvtp.runtime.signals import stoppable
 from simvtp.training.checkpoint import clear_states, save_weights

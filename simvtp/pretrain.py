@@ -15,12 +15,12 @@ from simvtp.data.from_config import build_train_loader, pretraining_corpus, toke
 from simvtp.data.resolve import experiment_from
 from simvtp.data.tokenizer import Tokenizer
 from simvtp.data.train_loader import Batch
+from simvtp.distributed.device_copy import copy_to_device
 from simvtp.distributed.process_group import decide, joined, leads, owned, rank, size
 from simvtp.models.build import starting_model
 from simvtp.models.flops import pretrain_gflop
 from simvtp.models.masking import MaskedBatch, draw_text_mask, draw_video_mask, drop_masked, select_decoded
 from simvtp.models.objectives import Pretraining, draw_negatives, weights_of
-from simvtp.runtime.device_copy import copy_to_device
 from simvtp.runtime.files import write_json
 from simvtp.runtime.seeding import generator
 from simvtp.runtime.signals import stoppable

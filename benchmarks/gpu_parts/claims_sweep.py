@@ -22,7 +22,7 @@ from simvtp.config.presets import preset
 from simvtp.config.schema import override
 from simvtp.data.from_config import build_train_loader, pretraining_corpus, tokenizer_of
 from simvtp.data.train_loader import CPU, Batch
-from simvtp.runtime.device_copy import copy_to_device
+from simvtp.distributed.device_copy import copy_to_device
 
 STOP_SECONDS = 12.0  # for the runs to write their checkpoints
 

@@ -17,10 +17,10 @@ from simvtp.config.schema import Config, override
 from simvtp.data.from_config import build_train_loader, pretraining_corpus, tokenizer_of
 from simvtp.data.train_loader import TrainLoader
 from simvtp.data.video.sampling import spread_indices
+from simvtp.distributed.device_copy import copy_to_device
 from simvtp.models.objectives import Pretraining
 from simvtp.models.simvtp import SimVTPModel
 from simvtp.pretrain import masked
-from simvtp.runtime.device_copy import copy_to_device
 from simvtp.training.optimizer import make_optimizer
 
 READERS = {"pyav": "av", "decord": "decord", "torchcodec": "torchcodec"}

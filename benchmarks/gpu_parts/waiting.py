@@ -20,12 +20,12 @@ from benchmarks.gpu_parts.workload import Workload, config_for
 from benchmarks.model.step import WORDS, make_batch
 from simvtp.config.schema import Config
 from simvtp.data.train_loader import Batch
+from simvtp.distributed.device_copy import copy_to_device
 from simvtp.finetune import Finetuning
 from simvtp.models.dual_encoder import make_dual_encoder
 from simvtp.models.objectives import Pretraining, weights_of
 from simvtp.models.simvtp import SimVTPModel
 from simvtp.pretrain import masked
-from simvtp.runtime.device_copy import copy_to_device
 from simvtp.training.trainer import Trainer
 
 Prepare = Callable[[Batch, int], tuple[Any, ...]]

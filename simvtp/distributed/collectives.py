@@ -12,8 +12,8 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.distributed import _functional_collectives as collectives
 
+from simvtp.distributed.device_copy import copy_to_device
 from simvtp.distributed.process_group import rank, size
-from simvtp.runtime.device_copy import copy_to_device
 
 
 def all_gather_with_grad(rows: Tensor) -> Tensor:

@@ -16,8 +16,8 @@ from torch import Tensor
 from simvtp.config.plugins.usage import made
 from simvtp.config.schema import Mask, Model
 from simvtp.config.tube_counts import tubes_decoded, tubes_masked, units_masked
+from simvtp.distributed.device_copy import copy_to_device
 from simvtp.errors import ConfigError
-from simvtp.runtime.device_copy import copy_to_device
 
 
 @dataclass(frozen=True)

@@ -23,13 +23,13 @@ from torch.nn import functional
 from simvtp.config.plugins.usage import active
 from simvtp.config.schema import Config
 from simvtp.distributed.collectives import all_gather_with_grad, all_to_all
+from simvtp.distributed.device_copy import copy_to_device
 from simvtp.errors import ConfigError
 from simvtp.models.embeddings import cut_tubes, gather_rows
 from simvtp.models.masking import MaskedBatch
 from simvtp.models.passes import passes_of
 from simvtp.models.simvtp import SimVTPModel
 from simvtp.models.transformer import Group
-from simvtp.runtime.device_copy import copy_to_device
 
 
 class Pretraining(nn.Module):

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from simvtp.runtime.device_copy import copy_to_device
+from simvtp.distributed.device_copy import copy_to_device
 
 log = logging.getLogger(__name__)
 

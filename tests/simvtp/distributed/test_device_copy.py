@@ -12,8 +12,8 @@ from torch import Tensor
 
 from simvtp import pretrain
 from simvtp.data.train_loader import Batch
+from simvtp.distributed.device_copy import copy_to_device
 from simvtp.models import masking
-from simvtp.runtime.device_copy import copy_to_device
 from tests.simvtp.models import small_batch
 
 META = torch.device("meta")
